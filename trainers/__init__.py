@@ -1,0 +1,1 @@
+"""How each stage of distilled self-supervision on surgical video is computed."""

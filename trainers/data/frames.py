@@ -1,0 +1,127 @@
+"""The frame store: one Arrow IPC file of JPEG bytes and labels per video, read at random by offset.
+
+Neighbouring frames of a video are near-duplicates, so a training epoch has to visit frames in a truly random order.
+Each JPEG is therefore found by its offset in the file and read with `pread`, which is several times faster than a
+cold memory map and safe to share between threads.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import cv2
+import numpy as np
+import pyarrow as pa
+
+FILE_NAME = "frames.arrow"
+UNLABELLED = -1
+JPEG_QUALITY = 95
+ROWS_PER_CHUNK = 1024
+
+SCHEMA = pa.schema([("frame", pa.int32()), ("label", pa.int8()), ("jpeg", pa.binary())])
+"""frame: index in the source video; label: index of the class name, or -1; jpeg: the encoded RGB frame."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame before it is stored."""
+
+    index: int
+    label: int
+    image: np.ndarray
+    """RGB, uint8, H×W×3."""
+
+
+def write_frames(folder: Path, frames: Iterable[Frame], *, source: str, label_names: Sequence[str]) -> int:
+    """Encodes frames into `folder`'s store and returns their number.
+
+    Args:
+        folder: the artifact folder; a store left there by an interrupted run is replaced.
+        frames: the frames, in order of their index.
+        source: the content digest of what they were cut from; random draws are keyed by it.
+        label_names: the names that labels index.
+    """
+    schema = SCHEMA.with_metadata({"source": source, "label_names": "\t".join(label_names)})
+    num_frames = 0
+    with pa.OSFile(str(folder / FILE_NAME), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        chunk: list[tuple[int, int, bytes]] = []
+        for frame in frames:
+            chunk.append((frame.index, frame.label, encode_jpeg(frame.image)))
+            num_frames += 1
+            if len(chunk) == ROWS_PER_CHUNK:
+                writer.write_batch(_record_batch(chunk, schema))
+                chunk = []
+        if chunk:
+            writer.write_batch(_record_batch(chunk, schema))
+    return num_frames
+
+
+def encode_jpeg(image: np.ndarray) -> bytes:
+    """The JPEG bytes of an RGB image (H×W×3, uint8)."""
+    _, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return encoded.tobytes()
+
+
+def decode_jpeg(data: bytes) -> np.ndarray:
+    """The RGB image (H×W×3, uint8) of JPEG bytes."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert image is not None, "the frame store holds whole JPEG images"
+    return image
+
+
+class FrameStore:
+    """The frames of one video (or of one set of images), opened for reading at random.
+
+    Attributes:
+        source: content digest of what the frames were cut from.
+        label_names: the names that `labels` index.
+        frames: source frame index of every row, int32.
+        labels: label of every row, int8; -1 where unknown.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+        with pa.memory_map(str(self._path)) as file:
+            base = file.read_buffer(1).address
+            reader = pa.ipc.open_file(file)
+            metadata = reader.schema.metadata
+            self.source: str = metadata[b"source"].decode()
+            self.label_names: tuple[str, ...] = tuple(metadata[b"label_names"].decode().split("\t"))
+            frames, labels, offsets, lengths = [], [], [], []
+            for batch in (reader.get_batch(i) for i in range(reader.num_record_batches)):
+                frames.append(batch.column("frame").to_numpy().copy())
+                labels.append(batch.column("label").to_numpy().copy())
+                _, ends, data = batch.column("jpeg").buffers()
+                bounds = np.frombuffer(ends, np.int32, batch.num_rows + 1)
+                offsets.append(data.address - base + bounds[:-1].astype(np.int64))
+                lengths.append(np.diff(bounds))
+        self.frames = np.concatenate(frames)
+        self.labels = np.concatenate(labels)
+        self._offsets = np.concatenate(offsets)
+        self._lengths = np.concatenate(lengths)
+        self._descriptor = os.open(self._path, os.O_RDONLY)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def read(self, row: int) -> np.ndarray:
+        """The RGB image (H×W×3, uint8) of a row. Threads may call it at once."""
+        length = int(self._lengths[row])
+        return decode_jpeg(os.pread(self._descriptor, length, int(self._offsets[row])))
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _record_batch(rows: list[tuple[int, int, bytes]], schema: pa.Schema) -> pa.RecordBatch:
+    indices, labels, images = zip(*rows, strict=True)
+    columns = [pa.array(indices, pa.int32()), pa.array(labels, pa.int8()), pa.array(images, pa.binary())]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,73 @@
+"""The contract between the study and everything that computes: a stage, its config, and the work it is given."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+
+class InputError(Exception):
+    """Something its reader can mend: one sentence that names the value, the place and what to do."""
+
+
+class Config:
+    """Whatever is part of a stage's identity: a stage, a method, an augmentation, an optimiser.
+
+    Subclasses are frozen dataclasses. Their name and `revision` enter the key beside every field's value;
+    fields declared with `compare=False` (where a file lies on this machine) do not.
+    """
+
+    revision: ClassVar[int] = 1
+    """Raised whenever the same values would give other numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What the cluster profile grants a type of stage. Never part of a key."""
+
+    workers: int = 1
+    gpus: float = 0
+    threads: int = 1
+
+
+def discard_report(metrics: Mapping[str, float], epoch: int) -> None:
+    """The report of whoever does not listen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a stage needs to run: where its inputs lie, where its output goes, and what it may use."""
+
+    output: Path
+    """The folder to fill. It survives a retry: resume from what is there."""
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    """The artifact folder of every input stage, by its dotted path, such as `method.teacher` or `videos.3`."""
+    resources: Resources = Resources()
+    report: Callable[[Mapping[str, float], int], None] = discard_report
+    """Sends metrics of an epoch; it never stops anything."""
+
+    def inputs_under(self, prefix: str) -> dict[str, Path]:
+        """The inputs found below a field, by the rest of their dotted path."""
+        start = prefix + "."
+        return {path.removeprefix(start): folder for path, folder in self.inputs.items() if path.startswith(start)}
+
+    def inputs_of(self, name: str) -> list[Path]:
+        """The inputs found in a field that is a tuple of stages, in the tuple's order."""
+        return list(self.inputs_under(name).values())
+
+
+class Stage(Config, ABC):
+    """One step of an experiment: a frozen dataclass that is computed once, into a folder named by its key."""
+
+    @abstractmethod
+    def run(self, work: Work) -> None:
+        """Computes the stage into `work.output`.
+
+        Raises:
+            InputError: what the stage was asked to read or do cannot be; the message says how to mend it.
+        """
+
+    @abstractmethod
+    def expected_seconds(self) -> float:
+        """Rough cost on the reference machine (two CPU cores); the plan corrects it by what was measured here."""
