@@ -60,6 +60,16 @@ class Work:
 class Stage(Config, ABC):
     """One step of an experiment: a frozen dataclass that is computed once, into a folder named by its key."""
 
+    @property
+    def kind(self) -> str:
+        """What a plan calls stages like this one."""
+        return type(self).__name__
+
+    @property
+    def title(self) -> str:
+        """What a progress line calls this stage."""
+        return self.kind
+
     @abstractmethod
     def run(self, work: Work) -> None:
         """Computes the stage into `work.output`.

@@ -15,6 +15,9 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from trainers.randomness import derived_seed
+from trainers.stage import InputError
+
 FILE_NAME = "frames.arrow"
 UNLABELLED = -1
 JPEG_QUALITY = 95
@@ -119,6 +122,83 @@ class FrameStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Frames:
+    """Rows of several frame stores as one sequence, in the order of the stores.
+
+    Attributes:
+        label_names: the names that `labels` index, as the first store has them.
+        labels: label of every row, int8; -1 where unknown.
+        video: ordinal of the store of every row, int64.
+
+    Args:
+        folders: the artifact folders of the stores.
+        sample_every: keeps the frames whose index in the source video is a multiple of it.
+        labelled_only: keeps the frames whose label is known.
+
+    Raises:
+        InputError: labels are asked for and the stores name them differently.
+    """
+
+    def __init__(self, folders: Sequence[Path], *, sample_every: int = 1, labelled_only: bool = False) -> None:
+        self._stores = [FrameStore(folder) for folder in folders]
+        self.label_names = self._stores[0].label_names
+        if labelled_only:
+            self._refuse_other_names(folders)
+        kept = [_kept_rows(store, sample_every, labelled_only) for store in self._stores]
+        self._rows = np.concatenate(kept)
+        self.video = np.repeat(np.arange(len(kept)), [len(rows) for rows in kept])
+        self.labels = np.concatenate([store.labels[rows] for store, rows in zip(self._stores, kept, strict=True)])
+        self._frames = np.concatenate([store.frames[rows] for store, rows in zip(self._stores, kept, strict=True)])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def image(self, row: int) -> np.ndarray:
+        """The RGB image (H×W×3, uint8) of a row. Threads may call it at once."""
+        return self._store(row).read(int(self._rows[row]))
+
+    def source(self, row: int) -> str:
+        """The content digest of the video that a row was cut from."""
+        return self._store(row).source
+
+    def frame(self, row: int) -> int:
+        """The index of a row's frame in its source video."""
+        return int(self._frames[row])
+
+    def frame_id(self, row: int) -> int:
+        """63 bits that tell a row's frame from all others, the same in every run and subset."""
+        return derived_seed(0, "frame", self.source(row), self.frame(row))
+
+    def close(self) -> None:
+        for store in self._stores:
+            store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _store(self, row: int) -> FrameStore:
+        return self._stores[int(self.video[row])]
+
+    def _refuse_other_names(self, folders: Sequence[Path]) -> None:
+        for folder, store in zip(folders, self._stores, strict=True):
+            if store.label_names != self.label_names:
+                self.close()
+                raise InputError(
+                    f"{folder} labels its frames with {', '.join(store.label_names)} where {folders[0]} has "
+                    f"{', '.join(self.label_names)}: train on videos of one dataset at a time."
+                )
+
+
+def _kept_rows(store: FrameStore, sample_every: int, labelled_only: bool) -> np.ndarray:
+    kept = store.frames % sample_every == 0
+    if labelled_only:
+        kept &= store.labels != UNLABELLED
+    return np.flatnonzero(kept)
 
 
 def _record_batch(rows: list[tuple[int, int, bytes]], schema: pa.Schema) -> pa.RecordBatch:

@@ -1,0 +1,250 @@
+"""Recipes: functions from hyperparameters to the last stage of a trial.
+
+An argument left `None` takes the value of the preset (the protocol) or the scale (the sizes). Stages that come out
+equal are one stage, so that trials share whatever their hyperparameters do not touch.
+"""
+
+from search_spaces.presets import Conditions, SplitName
+from trainers.backbones import Backbone
+from trainers.baselines import MajorityClass
+from trainers.data.frames import FrameSource
+from trainers.data.generic import GenericImages
+from trainers.data.views import MoCoAugmentation
+from trainers.evaluate import Evaluate
+from trainers.extract import ExtractFeatures
+from trainers.finetune import FineTune
+from trainers.loop import Optimisation
+from trainers.pretrain import Pretrain, Untrained
+from trainers.probe import KnnProbe
+from trainers.ssl.distilled_moco import DistilledMoCo
+from trainers.ssl.encoders import EncoderStage, Trains
+from trainers.ssl.method import MethodConfig
+from trainers.ssl.moco import MoCo
+from trainers.stage import Stage
+from trainers.temporal import PredictPhases, TemporalNetwork, TrainTemporal
+
+
+def distilled(
+    conditions: Conditions,
+    *,
+    seed: int,
+    teacher_trains: Trains = "head",
+    distillation_weight: float | None = None,
+    contrastive_weight: float | None = None,
+    temperature: float | None = None,
+    teacher_temperature: float | None = None,
+    queue_size: int | None = None,
+    momentum: float | None = None,
+    learning_rate: float | None = None,
+    student_epochs: int | None = None,
+    teacher_epochs: int | None = None,
+    batch_size: int | None = None,
+    batch_norm_splits: int | None = None,
+    split: SplitName | None = None,
+) -> Evaluate:
+    """Distilled self-supervision: free weights, a teacher adapted to surgical frames, the student it teaches.
+
+    Args:
+        conditions: preset, scale and dataset.
+        seed: of everything drawn in this trial.
+        teacher_trains: what of the teacher is trained on surgical frames.
+        distillation_weight: λ.
+        contrastive_weight: factor of L_con in the total loss.
+        temperature: τ, of teacher and student together.
+        teacher_temperature: τ of the teacher's softmax alone.
+        queue_size: K, of teacher and student.
+        momentum: m of the key encoders.
+        learning_rate: of teacher and student, at the start.
+        student_epochs: passes of the student over the frames.
+        teacher_epochs: passes of the teacher over the frames.
+        batch_size: frames per step, over all workers.
+        batch_norm_splits: parts of a batch with normalisation statistics of their own.
+        split: which videos train, validate and test.
+    """
+    free = free_weights(conditions)
+    conditions = conditions.having(
+        distillation_weight=distillation_weight,
+        contrastive_weight=contrastive_weight,
+        temperature=temperature,
+        queue_size=queue_size,
+        momentum=momentum,
+        learning_rate=learning_rate,
+        student_epochs=student_epochs,
+        teacher_epochs=teacher_epochs,
+        batch_size=batch_size,
+        batch_norm_splits=batch_norm_splits,
+        split=split,
+    )
+    preset, scale = conditions.preset, conditions.scale
+    teacher = free if teacher_trains == "none" else adapted_teacher(conditions, free, teacher_trains, seed)
+    method = DistilledMoCo(
+        teacher=teacher,
+        distillation_weight=preset.distillation_weight,
+        contrastive_weight=preset.contrastive_weight,
+        temperature=preset.temperature,
+        teacher_temperature=teacher_temperature,
+        queue_size=scale.queue_size,
+        momentum=preset.momentum,
+    )
+    student = _on_surgical_frames(conditions, method, scale.student_epochs, _probe(conditions), seed)
+    return recognition(conditions, student, seed)
+
+
+def moco(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
+    """MoCo v2 on surgical frames, from a random start: the student without its teacher."""
+    conditions = conditions.having(split=split)
+    epochs = conditions.scale.student_epochs
+    return recognition(conditions, _on_surgical_frames(conditions, _moco(conditions), epochs, _probe(conditions), seed), seed)
+
+
+def public_features(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
+    """The free weights as they are, never trained on surgical frames."""
+    conditions = conditions.having(split=split)
+    return recognition(conditions, free_weights(conditions), seed)
+
+
+def untrained(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
+    """A backbone at its random start: what any training is worth shows against it."""
+    conditions = conditions.having(split=split)
+    return recognition(conditions, Untrained(backbone=_backbone(conditions), seed=seed), seed)
+
+
+def majority_class(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
+    """The most frequent phase of the training videos, everywhere."""
+    conditions = conditions.having(split=split)
+    videos = conditions.videos()
+    predictions = MajorityClass(
+        training_videos=videos.train, test_videos=videos.test, sample_fps=conditions.scale.feature_fps
+    )
+    return _evaluated(conditions, predictions)
+
+
+def free_weights(conditions: Conditions) -> EncoderStage:
+    """What the teacher starts from: MoCo v2 on generic images, a stand-in for weights that anyone can download.
+
+    It depends on no hyperparameter and on no seed of a trial.
+    """
+    scale = conditions.scale
+    images = GenericImages(num_images=scale.generic_images, size_px=scale.store_px)
+    return _pretrain(conditions, (images,), 1, _moco(conditions), scale.generic_epochs, None, seed=0)
+
+
+def adapted_teacher(conditions: Conditions, free: EncoderStage, trains: Trains, seed: int) -> EncoderStage:
+    """Free weights of which some part is trained on surgical frames with the contrastive loss."""
+    preset, scale = conditions.preset, conditions.scale
+    method = MoCo(
+        start=free,
+        trains=trains,
+        temperature=preset.temperature,
+        queue_size=scale.queue_size,
+        momentum=preset.momentum,
+    )
+    return _on_surgical_frames(conditions, method, scale.teacher_epochs, None, seed)
+
+
+def recognition(conditions: Conditions, encoder: EncoderStage, seed: int) -> Evaluate:
+    """Phase recognition on an encoder: linear fine-tuning, features, temporal model, test predictions, metrics."""
+    preset, scale = conditions.preset, conditions.scale
+    videos = conditions.videos()
+    num_phases = len(conditions.dataset.phases)
+    classifier = FineTune(
+        encoder=encoder,
+        videos=videos.train,
+        validation=videos.validation,
+        num_phases=num_phases,
+        size_px=scale.size_px,
+        sample_every=conditions.sample_every(scale.ssl_fps),
+        epochs=scale.finetune_epochs,
+        selection=preset.selection,
+        seed=seed,
+    )
+    training, validation, test = (
+        ExtractFeatures(model=classifier, videos=side, sample_every=conditions.sample_every(scale.feature_fps))
+        if side
+        else None
+        for side in (videos.train, videos.validation, videos.test)
+    )
+    assert training is not None and test is not None, "a split always trains and tests"
+    temporal = TrainTemporal(
+        training=training,
+        validation=validation,
+        network=TemporalNetwork(
+            num_stages=preset.temporal_stages, num_layers=scale.temporal_layers, num_maps=scale.temporal_maps
+        ),
+        num_phases=num_phases,
+        epochs=scale.temporal_epochs,
+        learning_rate=scale.temporal_learning_rate,
+        halve_after=scale.temporal_halve_after,
+        selection=preset.selection,
+        seed=seed,
+    )
+    return _evaluated(conditions, PredictPhases(model=temporal, features=test))
+
+
+def _evaluated(conditions: Conditions, predictions: Stage) -> Evaluate:
+    return Evaluate(
+        predictions=predictions,
+        fps=conditions.scale.feature_fps,
+        relaxed_fps=conditions.preset.relaxed_fps,
+        phases=conditions.dataset.phases,
+    )
+
+
+def _on_surgical_frames(
+    conditions: Conditions, method: MethodConfig, epochs: int, probe: KnnProbe | None, seed: int
+) -> Pretrain:
+    sample_every = conditions.sample_every(conditions.scale.ssl_fps)
+    return _pretrain(conditions, conditions.videos().train, sample_every, method, epochs, probe, seed)
+
+
+def _pretrain(
+    conditions: Conditions,
+    frames: tuple[FrameSource, ...],
+    sample_every: int,
+    method: MethodConfig,
+    epochs: int,
+    probe: KnnProbe | None,
+    seed: int,
+) -> Pretrain:
+    scale = conditions.scale
+    return Pretrain(
+        frames=frames,
+        sample_every=sample_every,
+        method=method,
+        backbone=_backbone(conditions),
+        augmentation=MoCoAugmentation(size_px=scale.size_px),
+        optimisation=Optimisation(
+            epochs=epochs, batch_size=scale.batch_size, learning_rate=scale.learning_rate, precision=scale.precision
+        ),
+        probe=probe,
+        seed=seed,
+    )
+
+
+def _moco(conditions: Conditions) -> MoCo:
+    preset = conditions.preset
+    return MoCo(
+        temperature=preset.temperature, queue_size=conditions.scale.queue_size, momentum=preset.momentum
+    )
+
+
+def _backbone(conditions: Conditions) -> Backbone:
+    preset, scale = conditions.preset, conditions.scale
+    return Backbone(
+        architecture=scale.architecture,
+        width=scale.width,
+        batch_norm_splits=preset.batch_norm_splits,
+        running_statistics=preset.running_statistics,
+    )
+
+
+def _probe(conditions: Conditions) -> KnnProbe | None:
+    videos = conditions.videos()
+    if not videos.validation:
+        return None
+    return KnnProbe(
+        training=videos.train,
+        validation=videos.validation,
+        sample_every=conditions.sample_every(conditions.scale.ssl_fps),
+        every_epochs=conditions.scale.probe_every_epochs,
+    )

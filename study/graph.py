@@ -1,0 +1,180 @@
+"""Stages as a graph: the one walker of dotted paths, and the key that tells equal stages from different ones."""
+
+import hashlib
+import inspect
+import json
+import math
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from trainers.stage import Config, InputError, Stage
+
+OUR_PACKAGES = ("study", "trainers", "search_spaces")
+KEY_DIGITS = 32
+_MEMO = "_freelunch_key"
+
+
+def key(stage: Stage) -> str:
+    """The content address of a stage: 32 hexadecimal digits.
+
+    It covers the name, the revision and every field's value (defaults too) of the stage and of the configs in it, and
+    the keys of its inputs. Values are coerced to their annotation first, so that 5 and 5.0 are one where a float is
+    meant. Fields declared with `compare=False`, such as paths, do not enter.
+
+    Raises:
+        InputError: a value is NaN or infinite, or of a type that has no canonical form.
+    """
+    memo = vars(stage).get(_MEMO)
+    if memo is None:
+        text = json.dumps(describe(stage), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        memo = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+        vars(stage)[_MEMO] = memo
+    return str(memo)
+
+
+def describe(config: Config) -> dict[str, Any]:
+    """The canonical form of a stage or config, ready for JSON; a stage among its fields appears by its key."""
+    cls: type = type(config)
+    described: dict[str, Any] = {"class": cls.__name__, "revision": config.revision}
+    if cls.__module__.partition(".")[0] not in OUR_PACKAGES:
+        described["source"] = source_hash(cls)
+    annotations = _annotations(cls)
+    for name in _identity_fields(cls):
+        described[name] = _canonical(getattr(config, name), annotations[name], f"{cls.__name__}.{name}")
+    return described
+
+
+def inputs(stage: Stage) -> dict[str, Stage]:
+    """The stages that a stage reads, by dotted path: `method.teacher`, `videos.3`."""
+    return {path: value for path, value in _leaves(stage, "") if isinstance(value, Stage)}
+
+
+def walk(*stages: Stage) -> dict[str, Stage]:
+    """All distinct stages that lead to these, these included, by key; a stage comes after its inputs."""
+    ordered: dict[str, Stage] = {}
+    entered: set[str] = set()
+
+    def visit(stage: Stage) -> None:
+        if key(stage) in entered:
+            return
+        entered.add(key(stage))
+        for needed in inputs(stage).values():
+            visit(needed)
+        ordered[key(stage)] = stage
+
+    for stage in stages:
+        visit(stage)
+    return ordered
+
+
+def configs(stage: Stage) -> set[type[Config]]:
+    """The classes whose code decides what a stage computes: its own and those of the configs in it."""
+    found: set[type[Config]] = {type(stage)}
+    for _, value in _leaves(stage, "", inner=True):
+        if isinstance(value, Config) and not isinstance(value, Stage):
+            found.add(type(value))
+    return found
+
+
+def source_hash(cls: type) -> str:
+    """A short hash of the file that defines a class; empty where Python has no file for it."""
+    try:
+        path = inspect.getsourcefile(cls)
+    except TypeError:
+        return ""
+    return _file_hash(path) if path else ""
+
+
+def _leaves(value: object, path: str, *, inner: bool = False) -> Iterator[tuple[str, object]]:
+    """Dotted paths and values below `value`; other stages are leaves. With `inner`, the configs on the way too."""
+    if isinstance(value, tuple):
+        children = [(str(index), child) for index, child in enumerate(value)]
+    elif isinstance(value, Config):
+        cls: type = type(value)
+        children = [(name, getattr(value, name)) for name in _identity_fields(cls)]
+    else:
+        yield path, value
+        return
+    for name, child in children:
+        child_path = f"{path}.{name}" if path else name
+        if isinstance(child, Stage):
+            yield child_path, child
+            continue
+        if inner and isinstance(child, Config):
+            yield child_path, child
+        yield from _leaves(child, child_path, inner=inner)
+
+
+@cache
+def _file_hash(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+@cache
+def _identity_fields(cls: type) -> tuple[str, ...]:
+    if not is_dataclass(cls):
+        raise InputError(f"{cls.__name__} must be a frozen dataclass: decorate it with @dataclass(frozen=True).")
+    return tuple(field.name for field in fields(cls) if field.compare)
+
+
+@cache
+def _annotations(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _canonical(value: object, annotation: Any, place: str) -> Any:
+    if isinstance(value, Stage):
+        return {"stage": key(value)}
+    if isinstance(value, Config):
+        return describe(value)
+    if isinstance(value, tuple):
+        members = _member_annotations(annotation, len(value))
+        return [_canonical(item, member, f"{place}.{i}") for i, (item, member) in enumerate(zip(value, members))]  # noqa: B905
+    if isinstance(value, Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _canonical_number(value, annotation, place)
+    if value is None or isinstance(value, str | bool):
+        return value
+    raise InputError(f"{place} = {value!r} cannot be part of a key: use numbers, text, tuples, enums or configs.")
+
+
+def _canonical_number(value: float, annotation: Any, place: str) -> float:
+    if not math.isfinite(value):
+        raise InputError(f"{place} is {value}: only finite numbers can be part of a stage.")
+    accepted = _alternatives(annotation)
+    if float in accepted and type(value) not in accepted - {float}:
+        return float(value) + 0.0  # -0.0 and 0.0 are equal, so they must be one
+    if int in accepted and float(value).is_integer():
+        return int(value)
+    return value
+
+
+def _alternatives(annotation: Any) -> frozenset[Any]:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return frozenset().union(*(_alternatives(member) for member in typing.get_args(annotation)))
+    if typing.get_origin(annotation) is Literal:
+        return frozenset(type(choice) for choice in typing.get_args(annotation))
+    return frozenset([annotation])
+
+
+def _member_annotations(annotation: Any, length: int) -> tuple[Any, ...]:
+    for alternative in _tuple_alternatives(annotation):
+        members = typing.get_args(alternative)
+        if len(members) == 2 and members[1] is Ellipsis:
+            return (members[0],) * length
+        if len(members) == length:
+            return members
+    return (Any,) * length
+
+
+def _tuple_alternatives(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return tuple(a for a in typing.get_args(annotation) if typing.get_origin(a) is tuple)
+    return (annotation,) if typing.get_origin(annotation) is tuple else ()

@@ -1,0 +1,136 @@
+"""Runs a plan stage by stage in this process, without Ray: for laptops, debuggers and profilers."""
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from study.graph import inputs, key
+from study.plan import Plan
+from study.store import LOG, PROGRESS, Store, disk_full_explained
+from trainers.stage import InputError, Resources, Stage, Work
+
+PROGRESS_PERIOD_SECONDS = 0.5
+
+
+class Observer:
+    """Hears what happens to the stages of a plan; it does nothing unless told otherwise."""
+
+    def started(self, stage: Stage, resumed: bool) -> None:
+        """A stage is being computed; `resumed` if an interrupted run left something to go on from."""
+
+    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        """A stage reported."""
+
+    def finished(self, stage: Stage, seconds: float) -> None:
+        """A stage is published."""
+
+    def waiting(self, stage: Stage) -> None:
+        """Another process is computing the stage."""
+
+    def failed(self, stage: Stage, failure: "Failure") -> None:
+        """A stage raised."""
+
+    def blocked(self, stage: Stage, by: Stage) -> None:
+        """A stage cannot be computed because another one failed."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stage has no artifact."""
+
+    sentence: str
+    """The message of an InputError, or the exception's last line."""
+    expected: bool
+    """Whether it was an InputError, which its reader can mend without the traceback."""
+
+
+@dataclass
+class Outcome:
+    """What became of a plan: failures and the stages they blocked, by key."""
+
+    failures: dict[str, Failure] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+    """Key of a blocked stage to the key of the failed one."""
+    computed: list[str] = field(default_factory=list)
+
+    def root_failure(self, stage_key: str) -> str | None:
+        """The key of the failed stage that kept this one from being computed (itself perhaps), or None."""
+        return stage_key if stage_key in self.failures else self.blocked.get(stage_key)
+
+
+def run(plan: Plan, store: Store, resources: Resources, observer: Observer) -> Outcome:
+    """Computes every missing stage of a plan, in order.
+
+    A stage that raises fails alone: what needs it is blocked, everything else goes on.
+    """
+    outcome = Outcome()
+    for stage_key in plan.missing:
+        stage = plan.stages[stage_key]
+        culprit = next((root for s in inputs(stage).values() if (root := outcome.root_failure(key(s)))), None)
+        if culprit is not None:
+            outcome.blocked[stage_key] = culprit
+            observer.blocked(stage, plan.stages[culprit])
+            continue
+        failure = _compute(stage, store, resources, observer)
+        if failure is None:
+            outcome.computed.append(stage_key)
+        else:
+            outcome.failures[stage_key] = failure
+            observer.failed(stage, failure)
+    return outcome
+
+
+def _compute(stage: Stage, store: Store, resources: Resources, observer: Observer) -> Failure | None:
+    """Computes and publishes one stage, unless another process did while we waited for the claim."""
+    stage_key = key(stage)
+    with store.claim(stage_key, lambda: observer.waiting(stage)) as folder:
+        if store.find(stage_key):
+            return None
+        observer.started(stage, resumed=any(path.name != LOG for path in folder.iterdir()))
+        start = time.monotonic()
+        try:
+            with disk_full_explained(folder), _log(folder / LOG):
+                work = _work(stage, folder, store, resources, observer)
+                stage.run(work)
+            store.publish(stage, folder, time.monotonic() - start)
+        except InputError as error:
+            return Failure(str(error), expected=True)
+        except Exception as error:
+            return Failure("".join(traceback.format_exception_only(error)).strip(), expected=False)
+        observer.finished(stage, time.monotonic() - start)
+        return None
+
+
+def _work(stage: Stage, folder: Path, store: Store, resources: Resources, observer: Observer) -> Work:
+    last = 0.0
+
+    def report(metrics: Mapping[str, float], epoch: int) -> None:
+        nonlocal last
+        observer.progress(stage, metrics, epoch)
+        if time.monotonic() - last >= PROGRESS_PERIOD_SECONDS:
+            last = time.monotonic()
+            (folder / PROGRESS).write_text(json.dumps({"epoch": epoch, "metrics": dict(metrics), "time": time.time()}))
+
+    return Work(
+        output=folder,
+        inputs={path: store.check(key(needed)) for path, needed in inputs(stage).items()},
+        resources=resources,
+        report=report,
+    )
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[None]:
+    """Sends what a stage prints, and its traceback, to its log."""
+    with path.open("a", buffering=1) as file, redirect_stdout(file), redirect_stderr(file):
+        print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} python {sys.version.split()[0]}")
+        try:
+            yield
+        except BaseException:
+            traceback.print_exc()
+            raise

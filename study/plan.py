@@ -1,0 +1,130 @@
+"""What has to be computed: the unique stages of a study's trials in order, what is finished, and what it will cost."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from study.graph import configs, inputs, key, source_hash, walk
+from study.spec import Trial
+from study.store import Manifest, Store
+from trainers.stage import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The stages of a set of trials.
+
+    Attributes:
+        trials: the trials, in table order.
+        stages: every distinct stage by key, each after its inputs.
+        cached: keys of the stages that are finished.
+        missing: keys of the stages that must be computed, in order; a stage that only cached ones read is not needed.
+        users: the numbers of the trials that need a stage.
+        seconds: expected cost of every stage, by key.
+        measured: names of the stage types whose cost was corrected by what they took in this home.
+    """
+
+    trials: tuple[Trial, ...]
+    stages: Mapping[str, Stage]
+    cached: frozenset[str]
+    missing: tuple[str, ...]
+    users: Mapping[str, tuple[int, ...]]
+    seconds: Mapping[str, float]
+    measured: frozenset[str]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The stages that more than one trial needs."""
+        return tuple(stage_key for stage_key, trials in self.users.items() if len(trials) > 1)
+
+    @property
+    def expected_seconds(self) -> float:
+        """What the missing stages will take, one after the other."""
+        return sum(self.seconds[stage_key] for stage_key in self.missing)
+
+    @property
+    def unshared_seconds(self) -> float:
+        """What all trials would take if each computed its own stages."""
+        return sum(self.seconds[stage_key] * len(trials) for stage_key, trials in self.users.items())
+
+    @property
+    def num_unshared(self) -> int:
+        """How many stages would be computed if trials shared nothing."""
+        return sum(len(trials) for trials in self.users.values())
+
+    def by_type(self) -> list[dict[str, Any]]:
+        """One record per type of stage: how many, shared, cached, missing, and the seconds expected."""
+        counts: dict[str, Counter[str]] = {}
+        seconds: dict[str, float] = defaultdict(float)
+        shared, missing = set(self.shared), set(self.missing)
+        for stage_key, stage in self.stages.items():
+            count = counts.setdefault(stage.kind, Counter())
+            count["stages"] += 1
+            count["shared"] += stage_key in shared
+            count["cached"] += stage_key in self.cached
+            count["missing"] += stage_key in missing
+            seconds[stage.kind] += self.seconds[stage_key] if stage_key in missing else 0
+        return [{"type": name, **count, "seconds": seconds[name]} for name, count in counts.items()]
+
+
+def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
+    """Plans trials against what the store already holds."""
+    stages = walk(*(trial.stage for trial in trials))
+    cached = frozenset(stage_key for stage_key in stages if store.find(stage_key))
+    users: dict[str, list[int]] = {stage_key: [] for stage_key in stages}
+    for trial in trials:
+        for stage_key in walk(trial.stage):
+            users[stage_key].append(trial.number)
+    needed = _needed(stages, cached, trials)
+    manifests = list(store.manifests())
+    corrections = _corrections(manifests)
+    return Plan(
+        trials=tuple(trials),
+        stages=stages,
+        cached=cached,
+        missing=tuple(stage_key for stage_key in stages if stage_key in needed),
+        users={stage_key: tuple(numbers) for stage_key, numbers in users.items()},
+        seconds={k: s.expected_seconds() * corrections.get(type(s).__name__, 1.0) for k, s in stages.items()},
+        measured=frozenset(corrections),
+        warnings=tuple(_changed_sources(stages, {m.key: m for m in manifests})),
+    )
+
+
+def _needed(stages: Mapping[str, Stage], cached: frozenset[str], trials: Sequence[Trial]) -> set[str]:
+    needed: set[str] = set()
+    pending = [key(trial.stage) for trial in trials]
+    while pending:
+        stage_key = pending.pop()
+        if stage_key in cached or stage_key in needed:
+            continue
+        needed.add(stage_key)
+        pending.extend(key(stage) for stage in inputs(stages[stage_key]).values())
+    return needed
+
+
+def _corrections(manifests: Sequence[Manifest]) -> dict[str, float]:
+    """Median of measured over expected seconds, by type of stage."""
+    ratios: dict[str, list[float]] = {}
+    for manifest in manifests:
+        ratios.setdefault(manifest.stage, []).append(manifest.seconds / max(manifest.expected_seconds, 1e-3))
+    return {stage: statistics.median(values) for stage, values in ratios.items()}
+
+
+def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> list[str]:
+    changed: Counter[str] = Counter()
+    for stage_key, stage in stages.items():
+        if stage_key not in manifests:
+            continue
+        recorded = manifests[stage_key].sources
+        for cls in configs(stage):
+            name = f"{cls.__module__}.{cls.__qualname__}"
+            if recorded.get(name, source_hash(cls)) != source_hash(cls):
+                changed[name] += 1
+    return [
+        f"the file of {name} changed since {count} of these stages were computed, but its revision did not: "
+        "raise `revision` if its numbers change."
+        for name, count in sorted(changed.items())
+    ]

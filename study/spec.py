@@ -1,0 +1,245 @@
+"""What a study is: a recipe, the points it is asked at, and the published numbers it is held against."""
+
+import difflib
+import inspect
+import itertools
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Union
+
+from trainers.stage import InputError, Stage
+
+Recipe = Callable[..., Stage]
+"""A function `recipe(conditions, *, seed, **hyperparameters)` that returns the last stage of a trial."""
+
+RESERVED = ("conditions", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One named point of a study; a baseline may have a recipe of its own."""
+
+    name: str
+    title: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An axis of a grid: the values a hyperparameter takes, and what the table calls them."""
+
+    values: tuple[object, ...]
+    titles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise InputError("an axis needs at least one value.")
+        if self.titles and len(self.titles) != len(self.values):
+            raise InputError(f"an axis of {len(self.values)} values needs as many titles, not {len(self.titles)}.")
+
+    def points(self) -> list[tuple[object, str]]:
+        return list(zip(self.values, self.titles or map(str, self.values), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Numbers printed in a paper: percent, (mean, standard deviation) by row name and metric."""
+
+    source: str
+    rows: Mapping[str, Mapping[str, tuple[float, float]]]
+    note: str = ""
+    swapped: tuple[str, str] | None = None
+    """Two metrics whose columns are evidently interchanged in print."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A question, and the trials that answer it.
+
+    Attributes:
+        name: what the command line calls it.
+        title: one line for lists and headings.
+        question: what is asked, in a sentence or two.
+        recipe: what every row computes unless it says otherwise.
+        axes: a grid over hyperparameters of the recipe.
+        rows: named points beside the grid, among them the baselines.
+        reference: name of the row that the others are compared with.
+        published: the numbers that the rows are held against.
+    """
+
+    name: str
+    title: str
+    question: str
+    recipe: Recipe
+    axes: Mapping[str, Choice] = field(default_factory=dict)
+    rows: tuple[Row, ...] = ()
+    reference: str | None = None
+    published: Published | None = None
+
+    def all_rows(self) -> tuple[Row, ...]:
+        """The grid's rows and the named ones.
+
+        Raises:
+            InputError: two rows have one name.
+        """
+        rows = (*self._grid(), *self.rows)
+        names = [row.name for row in rows]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"study {self.name} has two rows named {name!r}: give each its own name.")
+        return rows
+
+    def trials(
+        self,
+        conditions: object,
+        *,
+        seeds: Sequence[int] = (0,),
+        settings: Mapping[str, object] | None = None,
+        only: Iterable[str] = (),
+    ) -> tuple["Trial", ...]:
+        """The study's trials, in table order, seed by seed.
+
+        Args:
+            conditions: preset, scale and dataset; handed to the recipes as they are.
+            seeds: one set of trials each.
+            settings: hyperparameters fixed for all rows; text is read as the recipe's annotation says.
+            only: names of the rows wanted; all where empty.
+
+        Raises:
+            InputError: an unknown row or hyperparameter, or a value of the wrong type.
+        """
+        settings = settings or {}
+        self._check_settings(settings)
+        points = list(itertools.product(seeds, self._chosen(tuple(only))))
+        return tuple(self._trial(number, row, seed, conditions, settings) for number, (seed, row) in enumerate(points))
+
+    def _grid(self) -> tuple[Row, ...]:
+        rows = []
+        for point in itertools.product(*(axis.points() for axis in self.axes.values())):
+            values = [value for value, _ in point]
+            name = (
+                ",".join(map(str, values))
+                if len(values) == 1
+                else ",".join(f"{axis}={value}" for axis, value in zip(self.axes, values, strict=True))
+            )
+            title = ", ".join(title for _, title in point)
+            rows.append(Row(name=name, title=title, parameters=dict(zip(self.axes, values, strict=True))))
+        return tuple(rows) if self.axes else ()
+
+    def _chosen(self, only: tuple[str, ...]) -> tuple[Row, ...]:
+        rows = self.all_rows()
+        names = [row.name for row in rows]
+        for name in only:
+            if name not in names:
+                raise InputError(f"study {self.name} has no row {name!r}{nearest(name, names)}")
+        return tuple(row for row in rows if not only or row.name in only)
+
+    def _check_settings(self, settings: Mapping[str, object]) -> None:
+        for name in settings:
+            if name in self.axes:
+                raise InputError(f"{name} is what study {self.name} varies: choose its rows with --row instead.")
+            _annotation(self.recipe, name)
+
+    def _trial(self, number: int, row: Row, seed: int, conditions: object, settings: Mapping[str, object]) -> "Trial":
+        recipe = row.recipe or self.recipe
+        taken = {name: value for name, value in settings.items() if recipe is self.recipe or name in vocabulary(recipe)}
+        parameters = {
+            name: coerced(name, value, _annotation(recipe, name)) for name, value in {**taken, **row.parameters}.items()
+        }
+        stage = recipe(conditions, seed=seed, **parameters)
+        return Trial(number=number, row=row, seed=seed, parameters=parameters, stage=stage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One point of a study: its final stage holds its result."""
+
+    number: int
+    row: Row
+    seed: int
+    parameters: Mapping[str, object]
+    stage: Stage
+
+    @property
+    def label(self) -> str:
+        return f"{self.row.name}, seed {self.seed}"
+
+
+def vocabulary(recipe: Recipe) -> dict[str, Any]:
+    """The hyperparameters of a recipe and their annotations."""
+    hints = typing.get_type_hints(recipe)
+    return {name: hints.get(name, Any) for name in inspect.signature(recipe).parameters if name not in RESERVED}
+
+
+def coerced(name: str, value: object, annotation: Any) -> object:
+    """A value as its annotation wants it; text from a command line is read.
+
+    Raises:
+        InputError: the value does not fit; the sentence says what would.
+    """
+    for alternative in _alternatives(annotation):
+        try:
+            return _coerced_to(value, alternative)
+        except ValueError:
+            continue
+    wanted = " or ".join(_spelled(a) for a in _alternatives(annotation) if a is not type(None))
+    raise InputError(f"{name}={value} does not fit: {name} takes {wanted}.")
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The rest of a sentence that names the nearest valid name and all of them."""
+    valid = list(valid)
+    close = difflib.get_close_matches(name, valid, n=1)
+    suggestion = f"; did you mean {close[0]!r}?" if close else "."
+    return f"{suggestion} Valid: {', '.join(valid)}."
+
+
+def _annotation(recipe: Recipe, name: str) -> Any:
+    valid = vocabulary(recipe)
+    if name not in valid:
+        raise InputError(f"recipe {recipe.__name__} has no hyperparameter {name!r}{nearest(name, valid)}")
+    return valid[name]
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _coerced_to(value: object, annotation: Any) -> object:
+    if annotation is Any:
+        return value
+    if typing.get_origin(annotation) is Literal:
+        for choice in typing.get_args(annotation):
+            if value == choice or value == str(choice):
+                return choice
+        raise ValueError
+    if annotation is bool:
+        return _read_bool(value)
+    if annotation is float and not isinstance(value, bool) and isinstance(value, int | float | str):
+        return float(value)
+    if annotation is int and isinstance(value, str):
+        return int(value)
+    if isinstance(value, annotation) and not (annotation is int and isinstance(value, bool)):
+        return value
+    raise ValueError
+
+
+def _read_bool(value: object) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    word = str(value).lower()
+    if word not in words:
+        raise ValueError
+    return words[word]
+
+
+def _spelled(annotation: Any) -> str:
+    if typing.get_origin(annotation) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(annotation)))
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    return names.get(annotation, str(annotation))

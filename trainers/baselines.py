@@ -1,0 +1,68 @@
+"""Predictors that look at no image: what any trained model has to beat."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from trainers.data.frames import UNLABELLED, FrameStore
+from trainers.predictions import VideoPredictions, write_predictions
+from trainers.stage import InputError, Stage, Work
+
+SOURCE_FPS = 25
+
+
+class NamedVideo(Protocol):
+    """A stage whose artifact is the frame store of one video."""
+
+    @property
+    def name(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class MajorityClass(Stage):
+    """Predicts everywhere the phase that most training frames have; of several, the one that comes first.
+
+    Attributes:
+        training_videos: the videos whose labels are counted.
+        test_videos: the videos to predict.
+        sample_fps: rate at which both are sampled, at most that of their frame stores.
+    """
+
+    training_videos: tuple[NamedVideo, ...]
+    test_videos: tuple[NamedVideo, ...]
+    sample_fps: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sample_fps <= SOURCE_FPS:
+            raise InputError(f"MajorityClass.sample_fps is {self.sample_fps}: choose one above 0, up to {SOURCE_FPS}")
+
+    def run(self, work: Work) -> None:
+        majority = self._majority(work.inputs_of("training_videos"))
+        write_predictions(work.output, self._predictions(work.inputs_of("test_videos"), majority))
+
+    def expected_seconds(self) -> float:
+        return 1.0 + 0.05 * (len(self.training_videos) + len(self.test_videos))
+
+    def _majority(self, folders: list[Path]) -> int:
+        labels = np.concatenate([self._read(folder)[1] for folder in folders])
+        labels = labels[labels != UNLABELLED]
+        if len(labels) == 0:
+            names = ", ".join(video.name for video in self.training_videos)
+            raise InputError(f"no frame of the training videos ({names}) is labelled: there is no majority to predict")
+        return int(np.bincount(labels).argmax())
+
+    def _predictions(self, folders: list[Path], majority: int) -> Iterator[VideoPredictions]:
+        for video, folder in zip(self.test_videos, folders, strict=True):
+            frames, truth = self._read(folder)
+            prediction = np.full_like(truth, majority)
+            yield VideoPredictions(video=video.name, frames=frames, truth=truth, prediction=prediction)
+
+    def _read(self, folder: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
+        """Frame indices and labels of the sampled rows of a frame store."""
+        with FrameStore(folder) as store:
+            sampled = store.frames % round(SOURCE_FPS / self.sample_fps) == 0
+            return store.frames[sampled], store.labels[sampled]

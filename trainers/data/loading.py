@@ -1,0 +1,168 @@
+"""Batches of frames, read, decoded and augmented in threads a few batches ahead of the network."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainers.data.frames import Frames
+from trainers.data.views import MoCoAugmentation, plain
+from trainers.randomness import numpy_generator
+from trainers.stage import InputError
+
+FRAMES_PER_TASK = 8
+BATCHES_AHEAD = 2
+THREAD_NAMES = "freelunch-loader"
+
+Batch = TypeVar("Batch")
+Task = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class ViewBatch:
+    """Two random views of every frame of a batch."""
+
+    views: Tensor
+    """2×N×3×S×S, uint8 RGB."""
+    frame_ids: Tensor
+    """N, int64: which frames they are, the same in every run and subset."""
+
+
+class ViewLoader:
+    """Two random views of every frame, in a new order each epoch.
+
+    A view depends on (seed, epoch, source, frame, view) alone: not on threads, batch size or the other frames.
+
+    Args:
+        frames: what is visited; it stays open as long as the loader is used.
+        augmentation: makes a view.
+        batch_size: frames per step, over all workers; an epoch's last incomplete batch is dropped.
+        seed: the trial's seed.
+        threads: how many threads decode and augment.
+        share: the part of every batch that this worker makes.
+        pin_memory: whether views lie in page-locked memory, for a copy to the GPU beside its work.
+
+    Raises:
+        InputError: there are fewer frames than one batch takes.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        augmentation: MoCoAugmentation,
+        *,
+        batch_size: int,
+        seed: int,
+        threads: int,
+        share: slice = slice(None),
+        pin_memory: bool = False,
+    ) -> None:
+        if len(frames) < batch_size:
+            raise InputError(f"{len(frames)} frames do not fill one batch of {batch_size}: lower the batch size.")
+        self.frames = frames
+        self.augmentation = augmentation
+        self.batch_size = batch_size
+        self.seed = seed
+        self.threads = threads
+        self.share = share
+        self.pin_memory = pin_memory
+
+    def __len__(self) -> int:
+        """Steps per epoch."""
+        return len(self.frames) // self.batch_size
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows of every step of an epoch, over all workers: steps×batch_size, int64."""
+        permutation = numpy_generator(self.seed, "permutation", epoch).permutation(len(self.frames))
+        return permutation[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Generator[ViewBatch, None, None]:
+        """The batches of an epoch from a step on; closing the iterator ends its threads."""
+        batches = (self._begin(rows[self.share], epoch) for rows in self.order(epoch)[start_step:])
+        return _ahead(batches, self.threads)
+
+    def _begin(self, rows: np.ndarray, epoch: int) -> tuple[ViewBatch, list[Task]]:
+        size = self.augmentation.size_px
+        views = torch.empty((2, len(rows), 3, size, size), dtype=torch.uint8, pin_memory=self.pin_memory)
+        ids = torch.tensor([self.frames.frame_id(row) for row in rows.tolist()])
+        array = views.numpy()
+
+        def fill(positions: range) -> None:
+            for position in positions:
+                two_views(self.frames, int(rows[position]), self.augmentation, self.seed, epoch, out=array[:, position])
+
+        return ViewBatch(views, ids), _tasks(fill, len(rows))
+
+
+def two_views(
+    frames: Frames, row: int, augmentation: MoCoAugmentation, seed: int, epoch: int, *, out: np.ndarray
+) -> None:
+    """Decodes one frame and writes its two views of an epoch into `out` (2×3×S×S, uint8)."""
+    image = frames.image(row)
+    for index, planes in enumerate(out):
+        generator = numpy_generator(seed, "view", epoch, frames.source(row), frames.frame(row), index)
+        _write_planes(augmentation.view(image, generator), planes)
+
+
+def plain_batches(
+    frames: Frames, size_px: int, batch_size: int, threads: int, *, pin_memory: bool = False
+) -> Generator[Tensor, None, None]:
+    """The plain view of all frames in the order of their rows: N×3×S×S, uint8; the last batch may be short."""
+
+    def begin(start: int) -> tuple[Tensor, list[Task]]:
+        count = min(batch_size, len(frames) - start)
+        images = torch.empty((count, 3, size_px, size_px), dtype=torch.uint8, pin_memory=pin_memory)
+        array = images.numpy()
+
+        def fill(positions: range) -> None:
+            for position in positions:
+                _write_planes(plain(frames.image(start + position), size_px), array[position])
+
+        return images, _tasks(fill, count)
+
+    return _ahead((begin(start) for start in range(0, len(frames), batch_size)), threads)
+
+
+def _write_planes(image: np.ndarray, planes: np.ndarray) -> None:
+    """Writes an image (S×S×3) as planes (3×S×S) in place."""
+    cv2.split(image, list(planes))
+
+
+def _tasks(fill: Callable[[range], None], count: int) -> list[Task]:
+    """Calls of `fill` that together cover the positions below `count`."""
+
+    def task(start: int) -> Task:
+        return lambda: fill(range(start, min(start + FRAMES_PER_TASK, count)))
+
+    return [task(start) for start in range(0, count, FRAMES_PER_TASK)]
+
+
+def _ahead(batches: Iterable[tuple[Batch, list[Task]]], threads: int) -> Generator[Batch, None, None]:
+    """Yields every batch once its tasks are done, while threads work on the next ones.
+
+    An exception in a task is raised here. However the iteration ends, no thread outlives it.
+    """
+    cv2.setNumThreads(0)  # these threads are the parallelism; OpenCV's own would fight with them
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=THREAD_NAMES)
+    begun: deque[tuple[Batch, list[Future[None]]]] = deque()
+    try:
+        for batch, tasks in batches:
+            begun.append((batch, [pool.submit(task) for task in tasks]))
+            if len(begun) > BATCHES_AHEAD:
+                yield _finished(*begun.popleft())
+        while begun:
+            yield _finished(*begun.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finished(batch: Batch, futures: list[Future[None]]) -> Batch:
+    for future in futures:
+        future.result()
+    return batch

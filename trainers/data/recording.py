@@ -1,0 +1,64 @@
+"""One operation as it lies on this machine: its video, its annotation, and what identifies their content."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trainers.stage import InputError
+
+Subset = Literal["train", "test"]
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One operation of a dataset."""
+
+    name: str
+    """What messages and tables call it, such as `video01`."""
+    video: Path
+    """The mp4, or the folder of frames that were cut from it."""
+    annotation: Path | None
+    subset: Subset | None = None
+    """The side of the split the dataset's own layout puts it on, where it does."""
+
+
+def digest(path: Path) -> str:
+    """The content digest of a file: BLAKE2b, 16 bytes in hex."""
+    content = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            content.update(chunk)
+    return content.hexdigest()
+
+
+def match(
+    videos: Mapping[str, Path], annotations: Mapping[str, Path], *, labelled: bool, subset: Subset | None = None
+) -> tuple[Recording, ...]:
+    """Puts each video together with its annotation, in the order of the videos.
+
+    Args:
+        videos: every video by its name.
+        annotations: every annotation by the name of its video.
+        labelled: whether each video must have an annotation.
+        subset: the side of the split they are all on, where the layout fixes it.
+
+    Raises:
+        InputError: an annotation has no video, or a video that must have an annotation has none.
+    """
+    for name in sorted(annotations.keys() - videos.keys()):
+        raise InputError(
+            f"{annotations[name]} annotates {name}, which has no video: add the video or move the file away."
+        )
+    for name in videos if labelled else ():
+        if name not in annotations:
+            raise InputError(f"{videos[name]} has no annotation: add the one of {name} or move the video away.")
+    return tuple(Recording(name, video, annotations.get(name), subset) for name, video in videos.items())
+
+
+def visible_entries(folder: Path) -> list[Path]:
+    """What a folder holds, sorted by name, without hidden files such as macOS's `._video01.mp4`."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -1,0 +1,21 @@
+"""Where tensors live and how many threads compute, from what a stage was granted."""
+
+import cv2
+import torch
+
+from trainers.stage import InputError, Resources
+
+
+def prepare(resources: Resources) -> torch.device:
+    """Sets the thread counts of this process and returns the device to compute on.
+
+    Raises:
+        InputError: a GPU was granted but torch sees none.
+    """
+    torch.set_num_threads(max(1, resources.threads))
+    cv2.setNumThreads(0)
+    if not resources.gpus:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise InputError("a GPU was granted, but torch sees none here: check the driver, or run with --gpus 0.")
+    return torch.device("cuda")

@@ -1,0 +1,178 @@
+"""The step loop of self-supervised training: precision, schedule, checkpoint, resume; it knows no method by name."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trainers import checkpoint
+from trainers.data.loading import ViewBatch, ViewLoader
+from trainers.data.views import normalise
+from trainers.ssl.method import Method, Views
+from trainers.stage import Config, InputError
+
+Precision = Literal["fp32", "bf16"]
+History = list[dict[str, float]]
+"""One record per epoch: `epoch` and every metric by name."""
+REPORT_PERIOD_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation(Config):
+    """Stochastic gradient descent with a learning rate that falls along a cosine, epoch by epoch.
+
+    Attributes:
+        epochs: passes over the frames.
+        batch_size: frames per step, over all workers.
+        learning_rate: at the start.
+        momentum: of the optimiser.
+        weight_decay: on all parameters.
+        precision: of the forward pass; parameters and optimiser are in single precision.
+    """
+
+    epochs: int = 200
+    batch_size: int = 128
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    precision: Precision = "fp32"
+
+    def learning_rate_at(self, epoch: int) -> float:
+        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs))
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the loop is given: the method, its data, and where checkpoints go."""
+
+    method: Method
+    loader: ViewLoader
+    optimisation: Optimisation
+    folder: Path
+    device: torch.device
+    probe: Callable[[nn.Module, int], Mapping[str, float]]
+    """Called with the backbone after every epoch (1-based); returns metrics to record, none where it does not look."""
+    report: Callable[[Mapping[str, float], int], None]
+
+
+def train(training: Training) -> History:
+    """Trains to the last epoch, from the folder's checkpoint if there is one.
+
+    Returns:
+        One record per epoch. The same records and weights come out whether or not the run was interrupted.
+
+    Raises:
+        InputError: the loss is no longer finite, or there are fewer frames than a batch takes.
+    """
+    optimisation = training.optimisation
+    method = training.method.to(training.device, memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(
+        [parameter for parameter in method.parameters() if parameter.requires_grad],
+        lr=optimisation.learning_rate,
+        momentum=optimisation.momentum,
+        weight_decay=optimisation.weight_decay,
+        foreach=True,
+    )
+    first_epoch, history = _resume(training.folder, method, optimiser)
+    for epoch in range(first_epoch, optimisation.epochs):
+        for group in optimiser.param_groups:
+            group["lr"] = optimisation.learning_rate_at(epoch)
+        record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
+        record |= training.probe(method.encoders.query.backbone, epoch + 1)
+        history.append(record)
+        checkpoint.save(
+            training.folder,
+            {"epoch": epoch + 1, "method": method.state_dict(), "optimiser": optimiser.state_dict(), "history": history},
+        )
+        training.report(record, epoch + 1)
+    return history
+
+
+def _resume(folder: Path, method: Method, optimiser: torch.optim.Optimizer) -> tuple[int, History]:
+    state = checkpoint.load(folder)
+    if state is None:
+        return 0, []
+    method.load_state_dict(state["method"])
+    optimiser.load_state_dict(state["optimiser"])
+    print(f"resumed after epoch {state['epoch']}")
+    return state["epoch"], state["history"]
+
+
+def _train_epoch(
+    training: Training, method: Method, optimiser: torch.optim.Optimizer, epoch: int
+) -> dict[str, float]:
+    steps = training.loader.steps_per_epoch
+    method.train()
+    totals: dict[str, Tensor] = {}
+    meter = _Meter(training, epoch, steps)
+    for index, batch in enumerate(meter.timed(training.loader.epoch(epoch))):
+        terms = _step(training, method, optimiser, _on_device(batch, training.device, epoch * steps + index))
+        for name, value in terms.items():
+            totals[name] = totals[name] + value.detach() if name in totals else value.detach()
+        meter.tick(index + 1, totals)
+    means = {name: float(total) / steps for name, total in totals.items()}
+    return {"loss": _finite(sum(means.values()), epoch), **{f"loss_{name}": value for name, value in means.items()}}
+
+
+def _step(training: Training, method: Method, optimiser: torch.optim.Optimizer, views: Views) -> Mapping[str, Tensor]:
+    bf16 = training.optimisation.precision == "bf16"
+    with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=bf16):
+        terms = method(views)
+    optimiser.zero_grad(set_to_none=True)
+    loss: Any = sum(terms.values())
+    loss.backward()
+    optimiser.step()
+    return terms
+
+
+def _on_device(batch: ViewBatch, device: torch.device, step: int) -> Views:
+    query, key = (
+        normalise(view.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+        for view in batch.views
+    )
+    return Views(query=query, key=key, frame_ids=batch.frame_ids.to(device), step=step)
+
+
+def _finite(loss: float, epoch: int) -> float:
+    if not math.isfinite(loss):
+        raise InputError(f"the loss became {loss} in epoch {epoch + 1}: lower learning_rate or raise temperature.")
+    return loss
+
+
+class _Meter:
+    """Frames per second, the share of time spent waiting for data, and the losses so far, reported now and then."""
+
+    def __init__(self, training: Training, epoch: int, steps: int) -> None:
+        self._training = training
+        self._epoch = epoch
+        self._steps = steps
+        self._start = self._last = time.monotonic()
+        self._waited = 0.0
+
+    def timed(self, batches: Iterator[ViewBatch]) -> Iterator[ViewBatch]:
+        while True:
+            start = time.monotonic()
+            batch = next(batches, None)
+            self._waited += time.monotonic() - start
+            if batch is None:
+                return
+            yield batch
+
+    def tick(self, done: int, totals: Mapping[str, Tensor]) -> None:
+        now = time.monotonic()
+        if now - self._last < REPORT_PERIOD_SECONDS and done < self._steps:
+            return
+        self._last = now
+        elapsed = max(now - self._start, 1e-9)
+        metrics = {f"loss_{name}": float(total) / done for name, total in totals.items()}
+        metrics |= {
+            "frames_per_second": done * self._training.optimisation.batch_size / elapsed,
+            "data_wait": self._waited / elapsed,
+            "fraction": (self._epoch + done / self._steps) / self._training.optimisation.epochs,
+        }
+        self._training.report(metrics, self._epoch)

@@ -1,0 +1,143 @@
+"""Self-supervised training as a stage: free weights, teacher and student alike."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from trainers import checkpoint, devices
+from trainers.backbones import Backbone
+from trainers.costs import training_seconds
+from trainers.data.frames import Frames, FrameSource
+from trainers.data.loading import ViewLoader
+from trainers.data.views import MoCoAugmentation
+from trainers.history import write_history
+from trainers.loop import Optimisation, Training, train
+from trainers.probe import KnnProbe, Prober
+from trainers.ssl.encoders import EncoderStage, random_pair, write_weights
+from trainers.ssl.method import MethodConfig
+from trainers.stage import InputError, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain(EncoderStage):
+    """Trains a method's encoders on unlabelled frames.
+
+    Leaves `encoders.pt` (query and key encoder) and `history.parquet` (losses, and the probe's accuracy).
+
+    Attributes:
+        frames: videos, or sets of images.
+        method: the self-supervised method.
+        backbone: the architecture of the query and key backbones.
+        augmentation: what makes two views of a frame.
+        optimisation: epochs, batch size, learning rate.
+        sample_every: keep every n-th source frame.
+        probe: looks at the backbone after every epoch; none without labelled validation videos.
+        seed: of everything drawn.
+    """
+
+    frames: tuple[FrameSource, ...]
+    method: MethodConfig
+    backbone: Backbone
+    augmentation: MoCoAugmentation = MoCoAugmentation()
+    optimisation: Optimisation = Optimisation()
+    sample_every: int = 1
+    probe: KnnProbe | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.method.check(self.optimisation.batch_size)
+        splits = self.backbone.batch_norm_splits
+        if self.optimisation.batch_size % splits:
+            raise InputError(
+                f"batch_size is {self.optimisation.batch_size}: it must be a multiple of batch_norm_splits = {splits}."
+            )
+
+    @property
+    def output_size(self) -> int:
+        return self.method.embedding_size
+
+    @property
+    def kind(self) -> str:
+        return f"Pretrain {type(self.method).__name__}"
+
+    def expected_seconds(self) -> float:
+        num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every
+        return training_seconds(
+            self.backbone, self.augmentation.size_px, num_frames * self.optimisation.epochs, self.method.passes
+        )
+
+    def run(self, work: Work) -> None:
+        device = devices.prepare(work.resources)
+        method = self.method.build(self.backbone, work.inputs_under("method"), self.seed)
+        with ExitStack() as stack:
+            frames = stack.enter_context(Frames(work.inputs_of("frames"), sample_every=self.sample_every))
+            loader = ViewLoader(
+                frames,
+                batch_size=self.optimisation.batch_size,
+                augmentation=self.augmentation,
+                seed=self.seed,
+                threads=work.resources.threads,
+            )
+            history = train(
+                Training(
+                    method=method,
+                    loader=loader,
+                    optimisation=self.optimisation,
+                    folder=work.output,
+                    device=device,
+                    probe=self._probe(work, device, stack),
+                    report=work.report,
+                )
+            )
+        write_weights(work.output, method.encoders)
+        write_history(work.output, history)
+        checkpoint.discard(work.output)
+
+    def _probe(self, work: Work, device: torch.device, stack: ExitStack) -> Callable[[nn.Module, int], dict[str, float]]:
+        probe = self.probe
+        if probe is None:
+            return lambda backbone, epoch: {}
+        prober = stack.enter_context(
+            Prober(
+                probe,
+                work.inputs_of("probe.training"),
+                work.inputs_of("probe.validation"),
+                size_px=self.augmentation.size_px,
+                device=device,
+                threads=work.resources.threads,
+            )
+        )
+
+        def look(backbone: nn.Module, epoch: int) -> dict[str, float]:
+            due = epoch % probe.every_epochs == 0 or epoch == self.optimisation.epochs
+            return {"knn_accuracy": prober.accuracy(backbone)} if due else {}
+
+        return look
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(EncoderStage):
+    """Encoders at their random start: what training is worth shows against these.
+
+    Attributes:
+        backbone: the architecture.
+        embedding_size: length of the embeddings.
+        seed: of the initialisation; the same start as a `Pretrain` of this seed.
+    """
+
+    backbone: Backbone
+    embedding_size: int = 128
+    seed: int = 0
+
+    @property
+    def output_size(self) -> int:
+        return self.embedding_size
+
+    def expected_seconds(self) -> float:
+        return 0.1
+
+    def run(self, work: Work) -> None:
+        write_weights(work.output, random_pair(self.backbone, self.embedding_size, momentum=1.0, seed=self.seed))

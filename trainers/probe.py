@@ -1,0 +1,119 @@
+"""An online probe: how well nearest neighbours in feature space tell the phases of validation videos."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainers.data.frames import Frames
+from trainers.data.loading import plain_batches
+from trainers.data.views import normalise
+from trainers.stage import Config, Stage
+
+FEATURE_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnnProbe(Config):
+    """Weighted k-nearest-neighbour classification of frozen features (Wu et al., arXiv 1805.01978, Sec. 3.4).
+
+    Attributes:
+        training: labelled videos whose frames are the neighbours.
+        validation: labelled videos whose frames are classified; never test videos.
+        neighbours: k.
+        temperature: of the neighbours' weights exp(cos / τ).
+        sample_every: keep every n-th source frame of both.
+        every_epochs: how often to look; the last epoch always counts.
+    """
+
+    training: tuple[Stage, ...]
+    validation: tuple[Stage, ...]
+    neighbours: int = 20
+    temperature: float = 0.07
+    sample_every: int = 25
+    every_epochs: int = 1
+
+
+def features_of(backbone: nn.Module, frames: Frames, size_px: int, device: torch.device, threads: int) -> Tensor:
+    """Pooled features of every frame, in row order: float32 on the CPU, N×C."""
+    backbone.eval()
+    with torch.inference_mode():
+        batches = [
+            backbone(normalise(batch.to(device)).contiguous(memory_format=torch.channels_last)).float().cpu()
+            for batch in plain_batches(frames, size_px=size_px, batch_size=FEATURE_BATCH, threads=threads)
+        ]
+    return torch.cat(batches)
+
+
+def knn_predict(
+    bank: Tensor, labels: Tensor, queries: Tensor, *, neighbours: int, temperature: float, num_classes: int
+) -> Tensor:
+    """The class of every query by a weighted vote of its nearest neighbours.
+
+    Args:
+        bank: features of the labelled frames, M×C.
+        labels: their classes, M.
+        queries: features to classify, N×C.
+        neighbours: how many vote; all of the bank where it is smaller.
+        temperature: τ of the weights exp(cos / τ).
+        num_classes: number of classes.
+
+    Returns:
+        Classes, N.
+    """
+    similarities = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
+    nearest, indices = similarities.topk(min(neighbours, len(bank)), dim=1)
+    votes = F.one_hot(labels[indices], num_classes) * (nearest / temperature).exp()[..., None]
+    return votes.sum(1).argmax(1)
+
+
+class Prober:
+    """A probe at work on opened videos: per-video accuracy in percent, averaged over the validation videos."""
+
+    def __init__(
+        self,
+        probe: KnnProbe,
+        training: list[Path],
+        validation: list[Path],
+        *,
+        size_px: int,
+        device: torch.device,
+        threads: int,
+    ) -> None:
+        self._probe = probe
+        self._bank = Frames(training, sample_every=probe.sample_every, labelled_only=True)
+        self._queries = Frames(validation, sample_every=probe.sample_every, labelled_only=True)
+        self._size_px = size_px
+        self._device = device
+        self._threads = threads
+
+    def accuracy(self, backbone: nn.Module) -> float:
+        """Accuracy of a backbone's features."""
+        bank, queries = (
+            features_of(backbone, frames, self._size_px, self._device, self._threads)
+            for frames in (self._bank, self._queries)
+        )
+        labels = torch.from_numpy(self._bank.labels).long()
+        truth = torch.from_numpy(self._queries.labels).long()
+        predicted = knn_predict(
+            bank,
+            labels,
+            queries,
+            neighbours=self._probe.neighbours,
+            temperature=self._probe.temperature,
+            num_classes=int(max(labels.max(), truth.max())) + 1,
+        )
+        correct = (predicted == truth).numpy()
+        videos = self._queries.video
+        return float(100 * np.mean([correct[videos == video].mean() for video in np.unique(videos)]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bank.close()
+        self._queries.close()

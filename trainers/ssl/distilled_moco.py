@@ -1,0 +1,104 @@
+"""Distilled self-supervision: MoCo v2 that is also taught the similarities a frozen teacher sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trainers.backbones import Backbone
+from trainers.ssl.encoders import EncoderPair, EncoderStage, frozen_pair, random_pair, shuffle, started_pair
+from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
+from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.queue import Queue
+from trainers.stage import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilledMoCo(MethodConfig):
+    """The student of Ding et al., MICCAI 2022, Sec. 2.3: L = L_con + λ L_dis (eq. 7).
+
+    Attributes:
+        teacher: the encoders that teach; they stay as they are.
+        distillation_weight: λ.
+        contrastive_weight: weight of L_con; 1 in the paper.
+        temperature: τ of the InfoNCE loss and of the student's softmax.
+        teacher_temperature: τ of the teacher's softmax; the student's where None.
+        queue_size: K, the number of keys in each dictionary besides the positive.
+        momentum: m of the student's key encoder.
+        embedding_size: length of the student's embeddings.
+        start: the encoders the student starts from; random where None.
+    """
+
+    teacher: EncoderStage
+    distillation_weight: float = 5.0
+    contrastive_weight: float = 1.0
+    temperature: float = 0.07
+    teacher_temperature: float | None = None
+    queue_size: int = 65536
+    momentum: float = 0.999
+    embedding_size: int = 128
+    start: EncoderStage | None = None
+
+    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+        if self.start is None:
+            student = random_pair(backbone, self.embedding_size, momentum=self.momentum, seed=seed)
+        else:
+            student = started_pair(self.start, inputs["start"], momentum=self.momentum, trains="all")
+        return DistilledMoCoMethod(self, student, frozen_pair(self.teacher, inputs["teacher"]), seed)
+
+    def check(self, batch_size: int) -> None:
+        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        if self.distillation_weight < 0:
+            raise InputError(f"distillation_weight is {self.distillation_weight}: λ must not be negative.")
+        if self.teacher_temperature is not None and self.teacher_temperature <= 0:
+            raise InputError(f"teacher_temperature is {self.teacher_temperature}: τ must be positive.")
+
+    @property
+    def passes(self) -> float:
+        return 6
+
+
+class DistilledMoCoMethod(Method):
+    """One step of student and teacher over one dictionary of frame views.
+
+    Entry i of the teacher's dictionary and entry i of the student's are keys of the same frame view: both banks of the
+    queue are filled by one call. Columns that are still random count in L_con, as MoCo's do, but are left out of the
+    comparison with the teacher, so that λ = 0 is MoCo v2 step for step.
+    """
+
+    def __init__(self, config: DistilledMoCo, student: EncoderPair, teacher: EncoderPair, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = student
+        self.teacher = teacher
+        dimensions = {"student": config.embedding_size, "teacher": config.teacher.output_size}
+        self.queue = Queue(config.queue_size, dimensions, seed)
+        self.seed = seed
+
+    def train(self, mode: bool = True) -> "DistilledMoCoMethod":
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        config = self.config
+        permutation = shuffle(self.seed, views.step, len(views.key))
+        q_s, k_s = self.encoders(views.query, views.key, permutation)  # N×C
+        with torch.no_grad():
+            q_t, k_t = self.teacher(views.query, views.key, permutation)  # N×C
+        logits_s = dictionary_logits(q_s, k_s, self.queue.bank("student"))  # N×(1+K)
+        logits_t = dictionary_logits(q_t, k_t, self.queue.bank("teacher"))  # N×(1+K)
+        kl = distillation_kl(
+            logits_s,
+            logits_t,
+            student_temperature=config.temperature,
+            teacher_temperature=config.teacher_temperature or config.temperature,
+            num_filled=self.queue.num_filled,
+        )
+        self.queue.enqueue({"student": k_s, "teacher": k_t}, views.frame_ids)
+        return {
+            "contrastive": config.contrastive_weight * info_nce(logits_s, config.temperature),
+            "distillation": config.distillation_weight * kl,
+        }

@@ -1,0 +1,205 @@
+"""Query and key encoders: the pair that contrastive learning trains, and the weights that it leaves to later stages."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainers import randomness
+from trainers.backbones import Backbone
+from trainers.ssl.heads import projection_mlp
+from trainers.stage import Stage
+
+Trains = Literal["none", "head", "backbone", "all"]
+"""Which part of an encoder is trained; the rest stays as it was, in eval mode."""
+
+WEIGHTS = "encoders.pt"
+
+
+class EncoderStage(Stage):
+    """A stage whose artifact is a pair of encoders, in `encoders.pt`."""
+
+    backbone: Backbone
+    """The architecture of both backbones."""
+
+    @property
+    @abstractmethod
+    def output_size(self) -> int:
+        """Length of both encoders' embeddings."""
+
+
+class Encoder(nn.Module):
+    """A backbone and its projection head: images N×3×H×W to L2-normalised embeddings N×C."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        return embed(self.head, self.backbone(images))
+
+
+def embed(head: nn.Module, features: Tensor) -> Tensor:
+    """Projects features and normalises the result to unit length in single precision."""
+    return F.normalize(head(features).float(), dim=1)
+
+
+class EncoderPair(nn.Module, ABC):
+    """A query encoder and a key encoder that follows it.
+
+    `trains` says which of the query encoder's parts learn; the other parts get no gradient and stay in eval mode, so
+    that neither their parameters nor their buffers move.
+    """
+
+    query: Encoder
+    key: Encoder
+
+    def __init__(self, query: Encoder, key: Encoder, *, momentum: float, trains: Trains) -> None:
+        super().__init__()
+        self.query = query
+        self.key = key
+        self.momentum = momentum
+        self.learns_backbone = trains in ("backbone", "all")
+        self.learns_head = trains in ("head", "all")
+        self.key.requires_grad_(False)
+        self.query.backbone.requires_grad_(self.learns_backbone)
+        self.query.head.requires_grad_(self.learns_head)
+
+    def train(self, mode: bool = True) -> "EncoderPair":
+        super().train(mode)
+        for encoder in (self.query, self.key):
+            encoder.backbone.train(mode and self.learns_backbone)
+            encoder.head.train(mode and self.learns_head)
+        return self
+
+    @abstractmethod
+    def forward(self, query_images: Tensor, key_images: Tensor, permutation: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeds two views of a batch and lets the key encoder follow in between.
+
+        Args:
+            query_images: N×3×H×W.
+            key_images: N×3×H×W, the other view of the same frames.
+            permutation: of the N key images, so that their normalisation splits differ from the queries'.
+
+        Returns:
+            Queries and keys, both N×C and L2-normalised; no gradient goes through the keys.
+        """
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """θ_k ← m θ_k + (1 − m) θ_q, for the parts that learn; buffers come from the key encoder's own forwards."""
+        targets, sources = list(self._learning(self.key)), list(self._learning(self.query))
+        if targets:
+            torch._foreach_mul_(targets, self.momentum)
+            torch._foreach_add_(targets, sources, alpha=1 - self.momentum)
+
+    def _learning(self, encoder: Encoder) -> Iterable[nn.Parameter]:
+        if self.learns_backbone:
+            yield from encoder.backbone.parameters()
+        if self.learns_head:
+            yield from encoder.head.parameters()
+
+
+class MomentumPair(EncoderPair):
+    """Query and key encoder with a backbone each: MoCo as published (He et al., arXiv 1911.05722, Alg. 1)."""
+
+    def forward(self, query_images: Tensor, key_images: Tensor, permutation: Tensor) -> tuple[Tensor, Tensor]:
+        queries = self.query(query_images)
+        with torch.no_grad():
+            self._follow()
+            shuffled = self.key(key_images[permutation])
+            keys = torch.empty_like(shuffled)
+            keys[permutation] = shuffled
+        return queries, keys
+
+
+class SharedBackbonePair(EncoderPair):
+    """Encoders whose one backbone does not learn: both views share its forward pass, then go through their own heads.
+
+    In eval mode a backbone has no batch statistics, so there is nothing to shuffle.
+    """
+
+    def __init__(self, query: Encoder, key: Encoder, *, momentum: float, trains: Literal["none", "head"]) -> None:
+        key.backbone = query.backbone
+        super().__init__(query, key, momentum=momentum, trains=trains)
+
+    def forward(self, query_images: Tensor, key_images: Tensor, permutation: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            features = self.query.backbone(torch.cat([query_images, key_images]))
+        query_features, key_features = features.chunk(2)
+        queries = embed(self.query.head, query_features)
+        with torch.no_grad():
+            self._follow()
+            keys = embed(self.key.head, key_features)
+        return queries, keys
+
+
+def random_pair(backbone: Backbone, embedding_size: int, *, momentum: float, seed: int) -> EncoderPair:
+    """A pair at a random start; the key encoder is a copy of the query encoder."""
+    query = random_encoder(backbone, embedding_size, seed)
+    return MomentumPair(query, copy.deepcopy(query), momentum=momentum, trains="all")
+
+
+def started_pair(start: EncoderStage, folder: Path, *, momentum: float, trains: Trains) -> EncoderPair:
+    """A pair whose two encoders both start from another stage's query encoder."""
+    weights = read_weights(folder)
+    query = _loaded(start, weights["query"])
+    key = _loaded(start, weights["query"])
+    return _pair(query, key, momentum=momentum, trains=trains)
+
+
+def frozen_pair(stage: EncoderStage, folder: Path) -> EncoderPair:
+    """Another stage's query and key encoder as they are; nothing of them learns or moves."""
+    weights = read_weights(folder)
+    query, key = _loaded(stage, weights["query"]), _loaded(stage, weights["key"])
+    if weights["shared_backbone"]:
+        return SharedBackbonePair(query, key, momentum=1.0, trains="none").eval()
+    return MomentumPair(query, key, momentum=1.0, trains="none").eval()
+
+
+def random_encoder(backbone: Backbone, embedding_size: int, seed: int) -> Encoder:
+    """An encoder at a random start."""
+    head = projection_mlp(backbone.num_features, embedding_size, seed, "head")
+    return Encoder(backbone.build(seed), head)
+
+
+def write_weights(folder: Path, pair: EncoderPair) -> None:
+    """Writes a pair's weights as an encoder stage's artifact."""
+    shared = isinstance(pair, SharedBackbonePair)
+    torch.save(
+        {"query": pair.query.state_dict(), "key": pair.key.state_dict(), "shared_backbone": shared}, folder / WEIGHTS
+    )
+
+
+def read_weights(folder: Path) -> dict[str, Any]:
+    """The weights that `write_weights` wrote, on the CPU."""
+    weights: dict[str, Any] = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
+    return weights
+
+
+def load_backbone(stage: EncoderStage, folder: Path) -> nn.Module:
+    """The query backbone of an encoder stage's artifact, in eval mode."""
+    return _loaded(stage, read_weights(folder)["query"]).backbone.eval()
+
+
+def _pair(query: Encoder, key: Encoder, *, momentum: float, trains: Trains) -> EncoderPair:
+    if trains in ("none", "head"):
+        return SharedBackbonePair(query, key, momentum=momentum, trains=trains)
+    return MomentumPair(query, key, momentum=momentum, trains=trains)
+
+
+def _loaded(stage: EncoderStage, state: dict[str, Tensor]) -> Encoder:
+    encoder = random_encoder(stage.backbone, stage.output_size, seed=0)
+    encoder.load_state_dict(state)
+    return encoder
+
+
+def shuffle(seed: int, step: int, size: int) -> Tensor:
+    """The permutation of a step's key images."""
+    return torch.randperm(size, generator=randomness.torch_generator(seed, "shuffle", step))

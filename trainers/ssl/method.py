@@ -1,0 +1,83 @@
+"""What a self-supervised method is: a module that turns the views of a batch into named loss terms."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from trainers.backbones import Backbone
+from trainers.ssl.encoders import EncoderPair
+from trainers.stage import Config, InputError
+
+
+@dataclass(frozen=True)
+class Views:
+    """Two augmented views of a batch of frames, and what its random draws are keyed by."""
+
+    query: Tensor
+    """N×3×H×W, normalised."""
+    key: Tensor
+    """N×3×H×W, normalised: the other view of the same frames."""
+    frame_ids: Tensor
+    """N, which frame each row shows."""
+    step: int
+    """Optimisation steps before this one, over all epochs."""
+
+
+class Method(nn.Module, ABC):
+    """A method at work. What it trains are the parameters that require a gradient."""
+
+    encoders: EncoderPair
+    """What later stages keep."""
+
+    @abstractmethod
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        """One step's loss terms by name, already weighted: their sum is what is minimised."""
+
+
+class MethodConfig(Config, ABC):
+    """A method's hyperparameters: a frozen dataclass that builds the method."""
+
+    embedding_size: int
+
+    @abstractmethod
+    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+        """The method at its start.
+
+        Args:
+            backbone: the architecture to train.
+            inputs: artifact folders of the stages in this config, by field name.
+            seed: of initialisation and of the draws within steps.
+        """
+
+    @abstractmethod
+    def check(self, batch_size: int) -> None:
+        """Refuses what cannot work before anything is computed.
+
+        Raises:
+            InputError: a value is out of range or does not fit the batch size.
+        """
+
+    @property
+    @abstractmethod
+    def passes(self) -> float:
+        """Forward-pass equivalents of a step per frame, for the plan: a trained view counts 3, any other 1."""
+
+
+def check_contrastive(temperature: float, queue_size: int, momentum: float, batch_size: int) -> None:
+    """Refuses values that contrastive learning against a queue cannot work with.
+
+    Raises:
+        InputError: τ ≤ 0, m outside [0, 1], or K not a positive multiple of the batch size.
+    """
+    if temperature <= 0:
+        raise InputError(f"temperature is {temperature}: τ must be positive.")
+    if not 0 <= momentum <= 1:
+        raise InputError(f"momentum is {momentum}: m must lie between 0 and 1.")
+    if queue_size <= 0 or queue_size % batch_size:
+        nearest = max(1, round(queue_size / batch_size)) * batch_size
+        raise InputError(
+            f"queue_size is {queue_size}: K must be a multiple of the batch size {batch_size}, such as {nearest}."
+        )

@@ -1,0 +1,69 @@
+"""MoCo v2: contrastive learning against a queue of keys from a momentum encoder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from trainers.backbones import Backbone
+from trainers.ssl.encoders import EncoderPair, EncoderStage, Trains, random_pair, shuffle, started_pair
+from trainers.ssl.losses import dictionary_logits, info_nce
+from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.queue import Queue
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoCo(MethodConfig):
+    """MoCo v2 (Chen et al., arXiv 2003.04297).
+
+    With a `start`, it adapts an existing model: `trains="head"` is the semantic-preserving training of the teacher of
+    Ding et al., MICCAI 2022, Sec. 2.2.
+
+    Attributes:
+        temperature: τ of the InfoNCE loss.
+        queue_size: K, the number of keys in the dictionary besides the positive.
+        momentum: m of the key encoder.
+        embedding_size: length of the embeddings.
+        start: the encoders to start from; random where None.
+        trains: which part of the encoders learns; without a `start`, all.
+    """
+
+    temperature: float = 0.07
+    queue_size: int = 65536
+    momentum: float = 0.999
+    embedding_size: int = 128
+    start: EncoderStage | None = None
+    trains: Trains = "all"
+
+    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+        if self.start is None:
+            pair = random_pair(backbone, self.embedding_size, momentum=self.momentum, seed=seed)
+        else:
+            pair = started_pair(self.start, inputs["start"], momentum=self.momentum, trains=self.trains)
+        return MoCoMethod(self, pair, seed)
+
+    def check(self, batch_size: int) -> None:
+        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+
+    @property
+    def passes(self) -> float:
+        return 2 if self.trains in ("none", "head") else 4
+
+
+class MoCoMethod(Method):
+    """MoCo's step, in the order of He et al., arXiv 1911.05722, Alg. 1."""
+
+    def __init__(self, config: MoCo, encoders: EncoderPair, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = encoders
+        self.queue = Queue(config.queue_size, {"student": config.embedding_size}, seed)
+        self.seed = seed
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        permutation = shuffle(self.seed, views.step, len(views.key))
+        q, k = self.encoders(views.query, views.key, permutation)  # N×C
+        logits = dictionary_logits(q, k, self.queue.bank("student"))  # N×(1+K)
+        self.queue.enqueue({"student": k}, views.frame_ids)
+        return {"contrastive": info_nce(logits, self.config.temperature)}
