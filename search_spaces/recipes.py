@@ -94,7 +94,9 @@ def moco(conditions: Conditions, *, seed: int, split: SplitName | None = None) -
     """MoCo v2 on surgical frames, from a random start: the student without its teacher."""
     conditions = conditions.having(split=split)
     epochs = conditions.scale.student_epochs
-    return recognition(conditions, _on_surgical_frames(conditions, _moco(conditions), epochs, _probe(conditions), seed), seed)
+    return recognition(
+        conditions, _on_surgical_frames(conditions, _moco(conditions), epochs, _probe(conditions), seed), seed
+    )
 
 
 def public_features(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
@@ -164,7 +166,8 @@ def recognition(conditions: Conditions, encoder: EncoderStage, seed: int) -> Eva
         else None
         for side in (videos.train, videos.validation, videos.test)
     )
-    assert training is not None and test is not None, "a split always trains and tests"
+    assert training is not None, "a split always trains"
+    assert test is not None, "a split always tests"
     temporal = TrainTemporal(
         training=training,
         validation=validation,
@@ -223,9 +226,7 @@ def _pretrain(
 
 def _moco(conditions: Conditions) -> MoCo:
     preset = conditions.preset
-    return MoCo(
-        temperature=preset.temperature, queue_size=conditions.scale.queue_size, momentum=preset.momentum
-    )
+    return MoCo(temperature=preset.temperature, queue_size=conditions.scale.queue_size, momentum=preset.momentum)
 
 
 def _backbone(conditions: Conditions) -> Backbone:

@@ -169,6 +169,14 @@ class Trial:
         return f"{self.row.name}, seed {self.seed}"
 
 
+def standalone(stages: Iterable[Stage]) -> tuple[Trial, ...]:
+    """Stages that nobody's recipe asked for, such as the videos of an ingest, as trials of their own."""
+    return tuple(
+        Trial(number=number, row=Row(name=stage.title, title=stage.title), seed=0, parameters={}, stage=stage)
+        for number, stage in enumerate(stages)
+    )
+
+
 def vocabulary(recipe: Recipe) -> dict[str, Any]:
     """The hyperparameters of a recipe and their annotations."""
     hints = typing.get_type_hints(recipe)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from study.graph import configs, describe, inputs, key, source_hash
-from trainers.stage import InputError, Stage
+from trainers.stage import MachineError, Stage
 
 MANIFEST = "manifest.json"
 LOG = "log.txt"
@@ -60,7 +60,7 @@ class Store:
         home: the home folder; created where it is missing.
 
     Raises:
-        InputError: the home folder cannot be written.
+        MachineError: the home folder cannot be written.
     """
 
     def __init__(self, home: Path) -> None:
@@ -72,7 +72,7 @@ class Store:
             for folder in (self._artifacts, self._unfinished, self._locks):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(
+            raise MachineError(
                 f"the home folder {self.home} cannot be written ({error.strerror}): "
                 "name another with --home or FREELUNCH_HOME."
             ) from None
@@ -86,13 +86,13 @@ class Store:
         """The manifest of a finished stage.
 
         Raises:
-            InputError: the manifest cannot be read.
+            MachineError: the manifest cannot be read.
         """
         path = self._artifacts / key / MANIFEST
         try:
             return Manifest(**json.loads(path.read_text()))
         except (ValueError, TypeError):
-            raise InputError(f"{path} is damaged: {_mend(key)}.") from None
+            raise MachineError(f"{path} is damaged: {_mend(key)}.") from None
 
     def manifests(self) -> Iterator[Manifest]:
         """The manifests of all finished stages."""
@@ -107,21 +107,21 @@ class Store:
             whole: compare the content of large files too, not just their sizes.
 
         Raises:
-            InputError: a file is missing or is not what was published.
+            MachineError: a file is missing or is not what was published.
         """
         folder = self._artifacts / key
         manifest = self.manifest(key)
         for name, (size, recorded) in manifest.files.items():
             path = folder / name
             if not path.exists():
-                raise InputError(f"{path} of {manifest.title} is missing: {_mend(key)}.")
+                raise MachineError(f"{path} of {manifest.title} is missing: {_mend(key)}.")
             if path.stat().st_size != size:
                 found = path.stat().st_size
-                raise InputError(
+                raise MachineError(
                     f"{path} of {manifest.title} is damaged ({found} bytes instead of {size}): {_mend(key)}."
                 )
             if (whole or size <= CONTENT_CHECK_BYTES) and _digest(path) != recorded:
-                raise InputError(f"{path} of {manifest.title} is damaged (its content changed): {_mend(key)}.")
+                raise MachineError(f"{path} of {manifest.title} is damaged (its content changed): {_mend(key)}.")
         return folder
 
     def remove(self, key: str) -> None:
@@ -171,7 +171,7 @@ class Store:
         """Makes a filled folder the stage's artifact: everything on disk first, then one rename.
 
         Raises:
-            InputError: the disk is full; what was computed stays in the unfinished folder.
+            MachineError: the disk is full; what was computed stays in the unfinished folder.
         """
         (folder / PROGRESS).unlink(missing_ok=True)
         manifest = _manifest_of(stage, folder, seconds)
@@ -198,7 +198,7 @@ def disk_full_explained(place: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         free = shutil.disk_usage(place).free / 2**20
-        raise InputError(
+        raise MachineError(
             f"the disk of {place} is full ({free:.0f} MiB left): free some space and type the same command again; "
             "finished stages are kept and this one goes on from its last checkpoint."
         ) from error

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -56,7 +56,7 @@ class Backbone(Config):
             )
             network = ResNet(block, list(layers), norm_layer=norm)
         network.fc = nn.Identity()
-        return network
+        return cast(nn.Module, network)
 
 
 class SplitBatchNorm2d(nn.BatchNorm2d):
@@ -76,14 +76,14 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         self.num_splits = num_splits
         self.running_statistics = running_statistics
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.num_splits == 1:
-            return super().forward(input)
+            return super().forward(x)
         means = self.running_mean.repeat(self.num_splits, 1)
         variances = self.running_var.repeat(self.num_splits, 1)
         parts = [
             F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum, self.eps)
-            for part, mean, variance in zip(input.chunk(self.num_splits), means, variances, strict=True)
+            for part, mean, variance in zip(x.chunk(self.num_splits), means, variances, strict=True)
         ]
         with torch.no_grad():
             first = self.running_statistics == "first"
@@ -110,8 +110,8 @@ class SmallResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, stride=2, padding=1)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return x.mean((2, 3))
+        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return maps.mean((2, 3))
 
 
 def _block(inputs: int, outputs: int, stride: int, norm: partial[SplitBatchNorm2d]) -> nn.Module:

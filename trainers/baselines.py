@@ -3,23 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from trainers.data.frames import UNLABELLED, FrameStore
+from trainers.data.ingest import Ingest
+from trainers.data.video_file import NOMINAL_FPS
 from trainers.predictions import VideoPredictions, write_predictions
 from trainers.stage import InputError, Stage, Work
-
-SOURCE_FPS = 25
-
-
-class NamedVideo(Protocol):
-    """A stage whose artifact is the frame store of one video."""
-
-    @property
-    def name(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +21,20 @@ class MajorityClass(Stage):
     Attributes:
         training_videos: the videos whose labels are counted.
         test_videos: the videos to predict.
-        sample_fps: rate at which both are sampled, at most that of their frame stores.
+        sample_fps: rate at which both are sampled, which divides the one they are stored at.
     """
 
-    training_videos: tuple[NamedVideo, ...]
-    test_videos: tuple[NamedVideo, ...]
+    training_videos: tuple[Ingest, ...]
+    test_videos: tuple[Ingest, ...]
     sample_fps: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.sample_fps <= SOURCE_FPS:
-            raise InputError(f"MajorityClass.sample_fps is {self.sample_fps}: choose one above 0, up to {SOURCE_FPS}")
+        for video in (*self.training_videos, *self.test_videos):
+            if not 0 < self.sample_fps <= video.fps or video.fps % self.sample_fps:
+                raise InputError(
+                    f"MajorityClass.sample_fps is {self.sample_fps:g}, which does not divide the {video.fps:g} fps at "
+                    f"which {video.name} is stored: choose a rate that does, or store the videos at another."
+                )
 
     def run(self, work: Work) -> None:
         majority = self._majority(work.inputs_of("training_videos"))
@@ -64,5 +60,5 @@ class MajorityClass(Stage):
     def _read(self, folder: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
         """Frame indices and labels of the sampled rows of a frame store."""
         with FrameStore(folder) as store:
-            sampled = store.frames % round(SOURCE_FPS / self.sample_fps) == 0
+            sampled = store.frames % round(NOMINAL_FPS / self.sample_fps) == 0
             return store.frames[sampled], store.labels[sampled]

@@ -3,19 +3,19 @@
 import cv2
 import torch
 
-from trainers.stage import InputError, Resources
+from trainers.stage import MachineError, Resources
 
 
 def prepare(resources: Resources) -> torch.device:
     """Sets the thread counts of this process and returns the device to compute on.
 
     Raises:
-        InputError: a GPU was granted but torch sees none.
+        MachineError: a GPU was granted but torch sees none.
     """
     torch.set_num_threads(max(1, resources.threads))
     cv2.setNumThreads(0)
     if not resources.gpus:
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise InputError("a GPU was granted, but torch sees none here: check the driver, or run with --gpus 0.")
+        raise MachineError("a GPU was granted, but torch sees none here: check the driver, or run with --gpus 0.")
     return torch.device("cuda")

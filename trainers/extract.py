@@ -10,7 +10,8 @@ import torch
 
 from trainers import devices
 from trainers.costs import inference_seconds
-from trainers.data.frames import Frames, FrameSource
+from trainers.data.frames import Frames
+from trainers.data.ingest import Ingest
 from trainers.finetune import FineTune, load_classifier
 from trainers.probe import features_of
 from trainers.stage import Stage, Work
@@ -27,7 +28,7 @@ class ExtractFeatures(Stage):
     """
 
     model: FineTune
-    videos: tuple[FrameSource, ...]
+    videos: tuple[Ingest, ...]
     sample_every: int = 5
 
     def expected_seconds(self) -> float:
@@ -37,7 +38,7 @@ class ExtractFeatures(Stage):
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
         backbone, classifier = load_classifier(self.model, work.inputs["model"])
-        backbone.to(device, memory_format=torch.channels_last)
+        backbone.to(device).to(memory_format=torch.channels_last)
         for done, (video, folder) in enumerate(zip(self.videos, work.inputs_of("videos"), strict=True)):
             with Frames([folder], sample_every=self.sample_every, labelled_only=True) as frames:
                 features = features_of(backbone, frames, self.model.size_px, device, work.resources.threads)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -87,16 +88,19 @@ class FineTune(Stage):
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
-        backbone = load_backbone(self.encoder, work.inputs["encoder"]).to(device, memory_format=torch.channels_last)
+        backbone = load_backbone(self.encoder, work.inputs["encoder"]).to(device).to(memory_format=torch.channels_last)
         classifier = self._new_classifier()
-        with (
-            Frames(work.inputs_of("videos"), sample_every=self.sample_every, labelled_only=True) as training,
-            Frames(work.inputs_of("validation"), sample_every=self.sample_every, labelled_only=True) as validation,
-        ):
+        with ExitStack() as stack:
+            training, validation = (
+                stack.enter_context(Frames(folders, sample_every=self.sample_every, labelled_only=True))
+                for folders in (work.inputs_of("videos"), work.inputs_of("validation"))
+            )
             if not len(training):
                 raise InputError("fine-tuning has no labelled frame: ingest the training videos with annotations.")
             wrap = _Features if self.mode == "linear" else _Images
-            examples = [wrap(self, frames, backbone, device, work.resources.threads) for frames in (training, validation)]
+            examples = [
+                wrap(self, frames, backbone, device, work.resources.threads) for frames in (training, validation)
+            ]
             model = classifier if self.mode == "linear" else nn.Sequential(backbone, classifier)
             history = fit(
                 Fit(
@@ -144,7 +148,9 @@ def load_classifier(stage: FineTune, folder: Path) -> tuple[nn.Module, nn.Linear
 class _Examples(ABC):
     """Labelled frames as a model's inputs."""
 
-    def __init__(self, stage: FineTune, frames: Frames, backbone: nn.Module, device: torch.device, threads: int) -> None:
+    def __init__(
+        self, stage: FineTune, frames: Frames, backbone: nn.Module, device: torch.device, threads: int
+    ) -> None:
         self._stage = stage
         self._frames = frames
         self._device = device
@@ -156,7 +162,7 @@ class _Examples(ABC):
 
     def batches(self, order: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         """(inputs, labels) of the frames, batch by batch, in the order given."""
-        labels = self._labels[torch.from_numpy(order).to(self._device)].split(self._stage.batch_size)
+        labels = torch.split(self._labels[torch.from_numpy(order).to(self._device)], self._stage.batch_size)
         return zip(self._inputs(order), labels, strict=True)
 
     @abstractmethod
@@ -166,12 +172,14 @@ class _Examples(ABC):
 class _Features(_Examples):
     """Features of a backbone that stays as it is: one forward pass serves all epochs."""
 
-    def __init__(self, stage: FineTune, frames: Frames, backbone: nn.Module, device: torch.device, threads: int) -> None:
+    def __init__(
+        self, stage: FineTune, frames: Frames, backbone: nn.Module, device: torch.device, threads: int
+    ) -> None:
         super().__init__(stage, frames, backbone, device, threads)
         self._features = features_of(backbone, frames, stage.size_px, device, threads).to(device)
 
     def _inputs(self, order: np.ndarray) -> Iterator[Tensor]:
-        yield from self._features[torch.from_numpy(order).to(self._device)].split(self._stage.batch_size)
+        yield from torch.split(self._features[torch.from_numpy(order).to(self._device)], self._stage.batch_size)
 
 
 class _Images(_Examples):

@@ -70,7 +70,7 @@ def train(training: Training) -> History:
         InputError: the loss is no longer finite, or there are fewer frames than a batch takes.
     """
     optimisation = training.optimisation
-    method = training.method.to(training.device, memory_format=torch.channels_last)
+    method = training.method.to(training.device).to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
         [parameter for parameter in method.parameters() if parameter.requires_grad],
         lr=optimisation.learning_rate,
@@ -87,7 +87,12 @@ def train(training: Training) -> History:
         history.append(record)
         checkpoint.save(
             training.folder,
-            {"epoch": epoch + 1, "method": method.state_dict(), "optimiser": optimiser.state_dict(), "history": history},
+            {
+                "epoch": epoch + 1,
+                "method": method.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "history": history,
+            },
         )
         training.report(record, epoch + 1)
     return history
@@ -103,10 +108,8 @@ def _resume(folder: Path, method: Method, optimiser: torch.optim.Optimizer) -> t
     return state["epoch"], state["history"]
 
 
-def _train_epoch(
-    training: Training, method: Method, optimiser: torch.optim.Optimizer, epoch: int
-) -> dict[str, float]:
-    steps = training.loader.steps_per_epoch
+def _train_epoch(training: Training, method: Method, optimiser: torch.optim.Optimizer, epoch: int) -> dict[str, float]:
+    steps = len(training.loader)
     method.train()
     totals: dict[str, Tensor] = {}
     meter = _Meter(training, epoch, steps)
@@ -122,7 +125,7 @@ def _train_epoch(
 def _step(training: Training, method: Method, optimiser: torch.optim.Optimizer, views: Views) -> Mapping[str, Tensor]:
     bf16 = training.optimisation.precision == "bf16"
     with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=bf16):
-        terms = method(views)
+        terms: Mapping[str, Tensor] = method(views)
     optimiser.zero_grad(set_to_none=True)
     loss: Any = sum(terms.values())
     loss.backward()

@@ -96,7 +96,9 @@ class Pretrain(EncoderStage):
         write_history(work.output, history)
         checkpoint.discard(work.output)
 
-    def _probe(self, work: Work, device: torch.device, stack: ExitStack) -> Callable[[nn.Module, int], dict[str, float]]:
+    def _probe(
+        self, work: Work, device: torch.device, stack: ExitStack
+    ) -> Callable[[nn.Module, int], dict[str, float]]:
         probe = self.probe
         if probe is None:
             return lambda backbone, epoch: {}

@@ -11,6 +11,10 @@ class InputError(Exception):
     """Something its reader can mend: one sentence that names the value, the place and what to do."""
 
 
+class MachineError(InputError):
+    """The request is right, but this machine cannot serve it: a full disk, a missing GPU, damaged files."""
+
+
 class Config:
     """Whatever is part of a stage's identity: a stage, a method, an augmentation, an optimiser.
 

@@ -52,7 +52,7 @@ class Fit:
 
 
 def fit(task: Fit) -> list[Record]:
-    """Trains to the last epoch, from the folder's checkpoint if there is one, and leaves the chosen weights in the model.
+    """Trains to the last epoch, from the folder's checkpoint if there is one; leaves the chosen weights in the model.
 
     Returns:
         One record per epoch: `loss`, and `validation_accuracy` where there are validation videos.
@@ -95,7 +95,7 @@ def _train_epoch(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer, 
     for step, (inputs, targets) in enumerate(task.batches(epoch)):
         model.train()
         with randomness.torch_seeded(task.seed, "dropout", epoch, step):
-            loss = task.loss(model(inputs), targets)
+            loss: Any = task.loss(model(inputs), targets)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

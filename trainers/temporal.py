@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -72,7 +71,8 @@ class CausalLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         past = F.relu(self.dilated(F.pad(x, (self.padding, 0))))
-        return x + self.dropout(self.pointwise(past))
+        change: Tensor = self.dropout(self.pointwise(past))
+        return x + change
 
 
 def temporal_loss(logits: Tensor, labels: Tensor) -> Tensor:

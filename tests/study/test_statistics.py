@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from random import Random
 
 import numpy as np
 import pytest
@@ -30,9 +31,9 @@ def by_enumeration(differences: list[float]) -> float:
 
 
 @given(st.lists(st.integers(1, 1000), min_size=6, max_size=9, unique=True), st.randoms())
-@settings(max_examples=20)
-def test_the_p_value_is_the_share_of_sign_patterns_at_least_as_extreme(sizes: list[int], random: object) -> None:
-    differences = [float(random.choice((-1, 1)) * size) for size in sizes]  # type: ignore[attr-defined]
+@settings(max_examples=20, deadline=None)
+def test_the_p_value_is_the_share_of_sign_patterns_at_least_as_extreme(sizes: list[int], random: Random) -> None:
+    differences = [float(random.choice((-1, 1)) * size) for size in sizes]
     assert statistics.wilcoxon_p_value(np.array(differences)) == pytest.approx(by_enumeration(differences))
 
 
@@ -101,7 +102,7 @@ def test_differences_are_means_over_matched_seeds_per_video() -> None:
 
 @pytest.mark.parametrize("undefined", [None, math.nan])
 def test_a_video_undefined_in_one_seed_is_left_out_and_named(undefined: float | None) -> None:
-    method = {0: {"a": 1.0, "b": 2.0}, 1: {"a": 1.0, "b": undefined}}
+    method: Values = {0: {"a": 1.0, "b": 2.0}, 1: {"a": 1.0, "b": undefined}}
     comparison = compare(method, {0: {"a": 0.0, "b": 0.0}, 1: {"a": 0.0, "b": 0.0}})
     assert (comparison.num_videos, comparison.mean_difference) == (1, 1.0)
     assert "Left out, being undefined somewhere: b." in comparison.remarks

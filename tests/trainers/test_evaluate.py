@@ -30,12 +30,17 @@ class Predictor(Stage):
 
 
 def video(name: str = "video41", **columns: Any) -> VideoPredictions:
-    rows = {"frames": np.arange(20, dtype=np.int32) * 125, "truth": TRUTH, "prediction": PREDICTION} | columns
+    rows: dict[str, Any] = {
+        "frames": np.arange(20, dtype=np.int32) * 125,
+        "truth": TRUTH,
+        "prediction": PREDICTION,
+    } | columns
     return VideoPredictions(video=name, **rows)
 
 
 def stage(**fields: Any) -> Evaluate:
-    return Evaluate(**{"predictions": Predictor(), "fps": 0.2, "phases": PHASES} | fields)
+    defaults: dict[str, Any] = {"predictions": Predictor(), "fps": 0.2, "phases": PHASES}
+    return Evaluate(**defaults | fields)
 
 
 def evaluate(folder: Path, *videos: VideoPredictions, **fields: Any) -> dict[str, Any]:
@@ -188,5 +193,11 @@ def test_a_frame_rate_that_is_none_is_refused(fields: dict[str, float]) -> None:
 
 
 def test_every_field_of_evaluate_is_part_of_its_key() -> None:
-    variants = [{}, {"fps": 1.0}, {"relaxed_fps": 25.0}, {"phases": PHASES[:4]}, {"absent": "scored"}]
+    variants: list[dict[str, Any]] = [
+        {},
+        {"fps": 1.0},
+        {"relaxed_fps": 25.0},
+        {"phases": PHASES[:4]},
+        {"absent": "scored"},
+    ]
     assert len({key(stage(**fields)) for fields in variants}) == len(variants)

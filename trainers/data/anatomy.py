@@ -1,13 +1,11 @@
-"""One made-up patient: the colours and shapes of the organs, and the views of them that an operation passes through."""
+"""The shapes of a made-up patient's organs, and the views of them that an operation passes through."""
 
-import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from trainers.data.paint import Colour, Painter, Point, curve, fractal_noise, lobes
+from trainers.data.patient import draw_patient
 from trainers.randomness import numpy_generator
 
 CANVAS_HALF_WIDTH, CANVAS_HALF_HEIGHT = 1.2, 0.85
@@ -17,63 +15,6 @@ CLIPS = (0.36, 0.48, 0.72)
 CUT = (0.54, 0.66)
 STEEL: Colour = (0.80, 0.82, 0.86)
 CHAR: Colour = (0.10, 0.06, 0.04)
-
-
-@dataclass(frozen=True)
-class Patient:
-    """What tells one patient's images from another's, apart from the shapes."""
-
-    liver: Colour
-    gallbladder: Colour
-    fat: Colour
-    wall: Colour
-    bowel: Colour
-    blood: Colour
-    fatness: float
-    """0–1."""
-    texture_px: float
-    """Size of the coarsest texture."""
-    closeness: float
-    """Magnification of the organs."""
-    mirrored: bool
-    tilt: float
-    """Rotation of the whole layout, in radians."""
-
-
-def draw_patient(seed: int, video: int, height: int) -> Patient:
-    """Draws the patient of a video; neighbouring videos are far apart in every trait.
-
-    Args:
-        seed: the data set's seed.
-        video: the video's number.
-        height: of the frames, in pixels.
-    """
-    generator = numpy_generator(seed, "patient", video)
-    trait = spread_out(seed, video, 7)
-    kind = generator.integers(4)
-    hue, saturation, value = ((80, 0.30, 0.62), (195, 0.22, 0.62), (32, 0.38, 0.80), (4, 0.50, 0.66))[kind]
-    return Patient(
-        liver=_hsv(-16 + 38 * trait[0], 0.5 + 0.36 * trait[1], 0.34 + 0.34 * trait[2]),
-        gallbladder=_hsv(hue + generator.normal(0, 8), saturation, value + generator.normal(0, 0.06)),
-        fat=_hsv(36 + 18 * trait[3], 0.38 + 0.4 * generator.random(), 0.8 + 0.18 * generator.random()),
-        wall=_hsv(2 + 28 * trait[4], 0.28 + 0.3 * generator.random(), 0.68 + 0.24 * generator.random()),
-        bowel=_hsv(-8 + 30 * generator.random(), 0.3 + 0.22 * generator.random(), 0.72 + 0.16 * generator.random()),
-        blood=_hsv(-6 + 8 * generator.random(), 0.9, 0.38 + 0.25 * generator.random()),
-        fatness=trait[5],
-        texture_px=height * (0.06 + 0.22 * trait[6]),
-        closeness=generator.uniform(0.85, 1.2),
-        mirrored=bool(generator.random() < 0.4),
-        tilt=generator.uniform(-0.4, 0.4),
-    )
-
-
-def spread_out(seed: int, video: int, num_traits: int) -> np.ndarray:
-    """Numbers in 0–1 that cover the unit cube evenly as `video` counts up (an additive recurrence)."""
-    root = 1.0
-    for _ in range(40):  # the generalised golden ratio, x^(d+1) = x + 1
-        root = (1 + root) ** (1 / (num_traits + 1))
-    steps = root ** -np.arange(1.0, num_traits + 1)
-    return (numpy_generator(seed, "traits").random(num_traits) + video * steps) % 1
 
 
 class Anatomy:
@@ -122,7 +63,16 @@ class Anatomy:
         bile_duct = curve(self._shape("bile duct", [(-0.82, -0.5), (-0.72, 0.1), (-0.66, 0.9)]), closed=False)
         painter.tissue(painter.band(bile_duct, 0.085), _mixed(patient.fat, patient.gallbladder, 0.6), roundness=0.09)
         self._ducts(painter, clipped=clipped)
-        pouch = [(0.02, 0.02), (0.12, -0.16), (0.42, -0.36), (0.8, -0.9), (1.5, -0.5), (0.8, 0.02), (0.42, 0.24), (0.14, 0.16)]
+        pouch = [
+            (0.02, 0.02),
+            (0.12, -0.16),
+            (0.42, -0.36),
+            (0.8, -0.9),
+            (1.5, -0.5),
+            (0.8, 0.02),
+            (0.42, 0.24),
+            (0.14, 0.16),
+        ]
         self._bladder(painter, self._shape("pouch", pouch))
         if not dissected:
             veil = [(-0.75, -0.14), (-0.3, -0.22), (0.18, -0.14), (0.24, 0.16), (-0.1, 0.4), (-0.7, 0.44)]
@@ -141,7 +91,7 @@ class Anatomy:
             blood: how much blood and fluid lies about, 0–1.
             closeness: magnification.
         """
-        painter, patient = self._painter(closeness), self.patient
+        painter = self._painter(closeness)
         self._liver(painter, [(-2, -1.5), (2, -1.5), (2, 1.5), (-2, 1.5)])
         base = [(-1.7, 0.5), (-0.7, 0.42), (0.0, 0.52), (0.7, 0.56), (1.7, 0.5), (1.7, 1.5), (-1.7, 1.5)]
         self._fat(painter, self._shape("hilum", base))
@@ -158,52 +108,78 @@ class Anatomy:
     def wall(self) -> np.ndarray:
         """The abdominal wall from inside, with the trocar through which the bag is pulled."""
         painter, patient, generator = self._painter(0.95), self.patient, self._generator("wall")
-        painter.tissue(np.full(painter.coverage.shape, 255, np.uint8), patient.wall, roundness=0.01, gloss=0.1, shadow=0)
-        for turn in np.linspace(0, 2 * np.pi, 15, endpoint=False) + generator.normal(0, 0.1, 15):
+        painter.tissue(
+            np.full(painter.coverage.shape, 255, np.uint8), patient.wall, roundness=0.01, gloss=0.1, shadow=0
+        )
+        for turn in np.linspace(0, 2 * np.pi, 9, endpoint=False) + generator.normal(0, 0.25, 9):
             away = np.array([np.cos(turn), np.sin(turn)])
-            bend = np.array([-away[1], away[0]]) * generator.normal(0, 0.08)
+            bend = np.array([-away[1], away[0]]) * generator.normal(0, 0.16)
             line = curve([tuple(away * 0.24), tuple(away * 0.6 + bend), tuple(away * 1.5)], closed=False)
-            fold = painter.band(line, generator.uniform(0.02, 0.06))
-            painter.tissue(fold, _mixed(patient.wall, patient.fat, generator.uniform(0, 0.5)), roundness=0.06, shadow=0.3)
+            fold = painter.band(line, generator.uniform(0.02, 0.07))
+            colour = _mixed(patient.wall, (1, 1, 1) if generator.random() < 0.5 else patient.blood, 0.35)
+            painter.stain(fold, colour, opacity=0.7, softness=0.02)
         for _ in range(5):
             start = generator.uniform(-0.9, 0.9, 2)
-            line = curve([tuple(start + step) for step in np.cumsum(generator.normal(0, 0.14, (4, 2)), 0)], closed=False)
+            line = curve(
+                [tuple(start + step) for step in np.cumsum(generator.normal(0, 0.14, (4, 2)), 0)], closed=False
+            )
             painter.branches(generator, line, patient.blood, num_twigs=5, radius=0.008)
         circle = np.linspace(0, 2 * np.pi, 40)
         ring = np.stack([np.cos(circle), np.sin(circle)], 1)
         painter.tissue(painter.area(ring * 0.30), _mixed(patient.wall, patient.blood, 0.35), roundness=0.1)
-        painter.tissue(painter.area(ring * 0.22), STEEL, roundness=0.05, gloss=0.6, grain=0.02)
+        painter.tissue(painter.area(ring * 0.22), _mixed(STEEL, CHAR, 0.35), roundness=0.04, gloss=0.6, grain=0.02)
         painter.tissue(painter.area(ring * 0.15), (0.07, 0.06, 0.06), roundness=0.02, gloss=0.0, shadow=0)
         return self._finished(painter)
 
-    def bag(self, *, closed: bool) -> tuple[np.ndarray, np.ndarray]:
+    def bag(self, *, closed: bool) -> np.ndarray:
         """The specimen bag alone: open with the gallbladder going in, or closed and pulled up.
 
         Returns:
-            RGB multiplied by the coverage, and the coverage, both uint8, of the canvas's size.
+            RGBA of the canvas's size, uint8; RGB is multiplied by A.
         """
         painter, generator = self._painter(1.0), self._generator("bag")
         plastic: Colour = tuple(generator.uniform([0.82, 0.84, 0.82], [0.97, 0.98, 1.0]))
         folds = fractal_noise(generator, self.width_px, self.height_px, self._unit_px * 0.1, 3, stretch=0.35)
         if closed:
-            outline = [(-0.1, -0.3), (0.1, -0.3), (0.16, 0.0), (0.36, 0.3), (0.2, 0.55), (-0.2, 0.55), (-0.36, 0.3), (-0.16, 0.0)]
+            outline = [
+                (-0.1, -0.3),
+                (0.1, -0.3),
+                (0.16, 0.0),
+                (0.36, 0.3),
+                (0.2, 0.55),
+                (-0.2, 0.55),
+                (-0.36, 0.3),
+                (-0.16, 0.0),
+            ]
         else:
-            outline = [(-0.46, -0.16), (0.0, -0.26), (0.46, -0.16), (0.42, 0.2), (0.2, 0.46), (-0.2, 0.46), (-0.42, 0.2)]
+            outline = [
+                (-0.46, -0.16),
+                (0.0, -0.26),
+                (0.46, -0.16),
+                (0.42, 0.2),
+                (0.2, 0.46),
+                (-0.2, 0.46),
+                (-0.42, 0.2),
+            ]
         body = painter.area(curve(self._shape(f"bag {closed}", outline), closed=True))
-        painter.tissue(body, plastic, roundness=0.2, gloss=0.5, grain=0.03, bumps=folds * self._unit_px * 0.018, shadow=0)
+        painter.tissue(
+            body, plastic, roundness=0.2, gloss=0.5, grain=0.03, bumps=folds * self._unit_px * 0.018, shadow=0
+        )
         if closed:
             string = painter.band(np.array([(-0.13, -0.2), (0.13, -0.2)]), 0.025)
         else:
             turn = np.linspace(0, 2 * np.pi, 40)
             rim = np.stack([0.42 * np.cos(turn), 0.13 * np.sin(turn) - 0.14], 1)
             painter.tissue(painter.area(rim), (0.3, 0.26, 0.24), roundness=0.05, gloss=0.1)
-            self._bladder(painter, [(-0.2, -0.1), (-0.24, -0.34), (0.0, -0.5), (0.24, -0.36), (0.22, -0.1), (0.0, -0.05)])
+            self._bladder(
+                painter, [(-0.2, -0.1), (-0.24, -0.34), (0.0, -0.5), (0.24, -0.36), (0.22, -0.1), (0.0, -0.05)]
+            )
             lip = curve([(-0.42, -0.14), (-0.2, -0.02), (0.2, -0.02), (0.42, -0.14)], closed=False)
             painter.tissue(painter.band(lip, 0.03), plastic, roundness=0.03, gloss=0.5)
             string = painter.band(rim, 0.014)
         painter.tissue(string, (0.2, 0.35, 0.75), roundness=0.02, gloss=0.4, shadow=0)
         covered = painter.coverage[..., None]
-        return _bytes(painter.image * covered), _bytes(np.repeat(covered, 3, 2))
+        return _bytes(np.concatenate([painter.image * covered, covered], axis=2))
 
     def clip_order(self) -> np.ndarray:
         """When each place of the canvas turns from dissected to clipped, 0–1: clip by clip, then the cut."""
@@ -231,7 +207,9 @@ class Anatomy:
 
     def _liver(self, painter: Painter, points: Sequence[Point], darker: float = 1.0) -> None:
         mask = painter.area(curve(points, closed=True, steps=16))
-        painter.tissue(mask, _mixed(CHAR, self.patient.liver, darker), roundness=0.14, gloss=0.3, grain=0.14)
+        painter.tissue(
+            mask, _mixed(CHAR, self.patient.liver, darker), roundness=0.14, gloss=0.3, grain=0.16, ripple=0.0035
+        )
 
     def _fat(self, painter: Painter, points: Sequence[Point], *, veiled: bool = False) -> None:
         patient = self.patient
@@ -241,8 +219,7 @@ class Anatomy:
         painter.tissue(mask, colour, roundness=0.07, gloss=0.35, grain=0.07, bumps=bumps)
         generator = self._generator(f"vessels {points[0]}")
         for _ in range(3):
-            start = points[generator.integers(len(points))]
-            end = points[generator.integers(len(points))]
+            start, end = (points[int(i)] for i in generator.integers(len(points), size=2))
             line = curve([start, ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.08), end], closed=False)
             painter.branches(generator, line, patient.blood, num_twigs=4, radius=0.006)
 
@@ -251,19 +228,23 @@ class Anatomy:
         mask = painter.area(outline)
         painter.tissue(mask, self.patient.gallbladder, roundness=0.2, gloss=0.75, grain=0.06)
         generator = self._generator("gallbladder")
-        middle = outline.mean(axis=0)
-        for _ in range(4):
-            rim = outline[generator.integers(len(outline))]
-            line = curve([tuple(rim), tuple(0.5 * (rim + middle) + generator.normal(0, 0.03, 2)), tuple(middle)], closed=False)
-            vessel = np.minimum(painter.band(line, 0.007), mask)
-            painter.stain(vessel, self.patient.blood, opacity=0.6, softness=0.003)
+        for _ in range(5):  # vessels run lengthwise and fork
+            rim, other = outline[generator.integers(len(outline), size=2)]
+            middle = 0.5 * (rim + other) + generator.normal(0, 0.06, 2)
+            line = curve([tuple(rim), tuple(middle), tuple(other)], closed=False)
+            vessel = np.minimum(painter.band(line, generator.uniform(0.002, 0.005)), mask)
+            painter.stain(vessel, self.patient.blood, opacity=generator.uniform(0.3, 0.6), softness=0.004)
 
     def _duct(self) -> np.ndarray:
-        return curve(self._shape("duct", [(-0.72, 0.34), (-0.42, 0.22), (-0.18, 0.16), (0.1, 0.06)], 0.02), closed=False)
+        return curve(
+            self._shape("duct", [(-0.72, 0.34), (-0.42, 0.22), (-0.18, 0.16), (0.1, 0.06)], 0.02), closed=False
+        )
 
     def _ducts(self, painter: Painter, *, clipped: bool) -> None:
         patient, duct = self.patient, self._duct()
-        artery = curve(self._shape("artery", [(-0.74, -0.2), (-0.4, -0.16), (-0.1, -0.08), (0.16, -0.06)], 0.02), closed=False)
+        artery = curve(
+            self._shape("artery", [(-0.74, -0.2), (-0.4, -0.16), (-0.1, -0.08), (0.16, -0.06)], 0.02), closed=False
+        )
         colour = _mixed(patient.gallbladder, patient.fat, 0.3)
         artery_colour = _mixed(patient.blood, patient.wall, 0.55)
         if not clipped:
@@ -282,15 +263,21 @@ class Anatomy:
     def _clip(self, painter: Painter, centre: np.ndarray, direction: np.ndarray, half_length: float) -> None:
         across = np.array([-direction[1], direction[0]]) / np.linalg.norm(direction) * half_length
         painter.tissue(
-            painter.band(np.stack([centre - across, centre + across]), 0.024), STEEL, roundness=0.025, gloss=0.9, grain=0.0
+            painter.band(np.stack([centre - across, centre + across]), 0.024),
+            STEEL,
+            roundness=0.025,
+            gloss=0.9,
+            grain=0.0,
         )
 
     def _raw(self, painter: Painter, mask: np.ndarray) -> None:
         patient = self.patient
-        rough = self.grain * self._unit_px * 0.014
-        painter.tissue(mask, _mixed(patient.liver, patient.fat, 0.28), roundness=0.02, gloss=0.5, grain=0.3, bumps=rough)
+        rough = self._lobes * 0.2
+        painter.tissue(
+            mask, _mixed(patient.liver, patient.fat, 0.28), roundness=0.02, gloss=0.5, grain=0.3, bumps=rough
+        )
         painter.stain(painter.shaped_noise(mask, 0.3), CHAR, opacity=0.75)
-        painter.stain(painter.shaped_noise(255 - (255 - mask), 0.08), patient.blood, opacity=0.6)
+        painter.stain(painter.shaped_noise(mask, 0.08), patient.blood, opacity=0.6)
 
     def _stump(self, painter: Painter) -> None:
         stump = curve(self._shape("stump", [(-0.85, 0.52), (-0.66, 0.44), (-0.5, 0.34)], 0.02), closed=False)
@@ -301,8 +288,30 @@ class Anatomy:
             self._clip(painter, _along(stump, middle), step, 0.1)
 
     def _peeled(self, painter: Painter, progress: float) -> None:
-        near = np.array([(-0.5, 0.22), (-0.3, -0.1), (0.05, -0.3), (0.4, -0.42), (0.62, -0.3), (0.5, 0.06), (0.1, 0.36), (-0.26, 0.42)])
-        far = np.array([(0.12, -0.5), (0.1, -0.62), (0.3, -0.85), (0.6, -0.95), (1.0, -0.62), (0.9, -0.3), (0.62, -0.2), (0.36, -0.3)])
+        near = np.array(
+            [
+                (-0.5, 0.22),
+                (-0.3, -0.1),
+                (0.05, -0.3),
+                (0.4, -0.42),
+                (0.62, -0.3),
+                (0.5, 0.06),
+                (0.1, 0.36),
+                (-0.26, 0.42),
+            ]
+        )
+        far = np.array(
+            [
+                (0.12, -0.5),
+                (0.1, -0.62),
+                (0.3, -0.85),
+                (0.6, -0.95),
+                (1.0, -0.62),
+                (0.9, -0.3),
+                (0.62, -0.2),
+                (0.36, -0.3),
+            ]
+        )
         outline = self._shape("peeled", [(x, y) for x, y in (1 - progress) * near + progress * far], 0.02)
         rim = curve([(x - 0.02, y + 0.05) for x, y in outline], closed=True)
         painter.tissue(painter.area(rim), _mixed(self.patient.fat, (1, 1, 1), 0.35), roundness=0.03, gloss=0.3)
@@ -311,19 +320,15 @@ class Anatomy:
     def _pools(self, painter: Painter, amount: float) -> None:
         generator, patient = self._generator("pools"), self.patient
         centres = ((-0.15, 0.44), (0.45, 0.4), (0.1, -0.02), (-0.6, 0.1), (0.75, 0.1))
+        turns = np.linspace(0, 2 * np.pi, 9, endpoint=False)
         for x, y in centres[: max(1, round(amount * len(centres)))]:
-            turns = np.linspace(0, 2 * np.pi, 9, endpoint=False)
-            radii = generator.uniform(0.09, 0.2, 9) * (0.6 + 0.6 * amount)
-            outline = [(x + 1.5 * r * np.cos(turn), y + 0.8 * r * np.sin(turn)) for r, turn in zip(radii, turns, strict=True)]
-            pool = painter.area(curve(outline, closed=True))
-            painter.tissue(pool, patient.blood, roundness=0.05, gloss=1.1, grain=0.02, shadow=0)
+            radii = generator.uniform(0.13, 0.19, 9) * (0.6 + 0.5 * amount)
+            outline = np.stack([x + 1.6 * radii * np.cos(turns), y + 0.7 * radii * np.sin(turns)], 1)
+            pool = painter.area(curve(outline.tolist(), closed=True))
+            painter.tissue(pool, _mixed(patient.blood, CHAR, 0.15), roundness=0.05, gloss=0.6, grain=0.04, shadow=0.1)
 
     def _finished(self, painter: Painter) -> np.ndarray:
         return _bytes(painter.image)
-
-
-def _hsv(hue_degrees: float, saturation: float, value: float) -> Colour:
-    return colorsys.hsv_to_rgb((hue_degrees % 360) / 360, saturation, value)
 
 
 def _mixed(first: Colour, second: Colour, share: float) -> Colour:
@@ -336,12 +341,15 @@ def _along(line: np.ndarray, share: float) -> np.ndarray:
     """The point at a share of a line's length."""
     position = np.clip(share, 0, 1) * (len(line) - 1)
     low = int(min(position, len(line) - 2))
-    return np.asarray(line[low] + (position - low) * (line[low + 1] - line[low]))
+    point: np.ndarray = line[low] + (position - low) * (line[low + 1] - line[low])
+    return point
 
 
 def _part(line: np.ndarray, low: float, high: float) -> np.ndarray:
-    return np.array([_along(line, share) for share in np.linspace(low, high, 12)])
+    points: np.ndarray = np.array([_along(line, share) for share in np.linspace(low, high, 12)])
+    return points
 
 
 def _bytes(image: np.ndarray) -> np.ndarray:
-    return np.clip(image * 255, 0, 255).astype(np.uint8)
+    levels: np.ndarray = np.clip(image * 255, 0, 255).astype(np.uint8)
+    return levels

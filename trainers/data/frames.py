@@ -6,6 +6,7 @@ cold memory map and safe to share between threads.
 """
 
 import os
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from trainers.randomness import derived_seed
-from trainers.stage import InputError
+from trainers.stage import InputError, Stage
 
 FILE_NAME = "frames.arrow"
 UNLABELLED = -1
@@ -25,6 +26,15 @@ ROWS_PER_CHUNK = 1024
 
 SCHEMA = pa.schema([("frame", pa.int32()), ("label", pa.int8()), ("jpeg", pa.binary())])
 """frame: index in the source video; label: index of the class name, or -1; jpeg: the encoded RGB frame."""
+
+
+class FrameSource(Stage):
+    """A stage that leaves a frame store: a video, or a set of images."""
+
+    @property
+    @abstractmethod
+    def num_source_frames(self) -> int:
+        """Frames of the source before sampling, for the plan; 0 where unknown."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +140,11 @@ class Frames:
     Attributes:
         label_names: the names that `labels` index, as the first store has them.
         labels: label of every row, int8; -1 where unknown.
+        frames: source frame index of every row, int32.
         video: ordinal of the store of every row, int64.
 
     Args:
-        folders: the artifact folders of the stores.
+        folders: the artifact folders of the stores; none make a sequence without rows.
         sample_every: keeps the frames whose index in the source video is a multiple of it.
         labelled_only: keeps the frames whose label is known.
 
@@ -143,14 +154,15 @@ class Frames:
 
     def __init__(self, folders: Sequence[Path], *, sample_every: int = 1, labelled_only: bool = False) -> None:
         self._stores = [FrameStore(folder) for folder in folders]
-        self.label_names = self._stores[0].label_names
+        self.label_names = self._stores[0].label_names if self._stores else ()
         if labelled_only:
             self._refuse_other_names(folders)
         kept = [_kept_rows(store, sample_every, labelled_only) for store in self._stores]
-        self._rows = np.concatenate(kept)
+        chosen = list(zip(self._stores, kept, strict=True))
+        self._rows = np.concatenate([np.empty(0, np.int64), *kept])
         self.video = np.repeat(np.arange(len(kept)), [len(rows) for rows in kept])
-        self.labels = np.concatenate([store.labels[rows] for store, rows in zip(self._stores, kept, strict=True)])
-        self._frames = np.concatenate([store.frames[rows] for store, rows in zip(self._stores, kept, strict=True)])
+        self.labels = np.concatenate([np.empty(0, np.int8), *(store.labels[rows] for store, rows in chosen)])
+        self.frames = np.concatenate([np.empty(0, np.int32), *(store.frames[rows] for store, rows in chosen)])
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -165,7 +177,7 @@ class Frames:
 
     def frame(self, row: int) -> int:
         """The index of a row's frame in its source video."""
-        return int(self._frames[row])
+        return int(self.frames[row])
 
     def frame_id(self, row: int) -> int:
         """63 bits that tell a row's frame from all others, the same in every run and subset."""

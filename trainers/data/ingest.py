@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from trainers.data.cholec80 import read_phases
-from trainers.data.frames import UNLABELLED, Frame, write_frames
+from trainers.data.frames import UNLABELLED, Frame, FrameSource, write_frames
 from trainers.data.margins import NUM_SAMPLES, Margins, find_margins, resize
 from trainers.data.video_file import (
     NOMINAL_FPS,
@@ -20,14 +20,14 @@ from trainers.data.video_file import (
     read_key_frames,
     read_timeline,
 )
-from trainers.stage import InputError, Stage, Work
+from trainers.stage import InputError, Work
 
 Labels = np.ndarray
 
 AUDIT_FILE_NAME = "audit.json"
 REPORTED_EVERY = 500
-BYTES_PER_SECOND = 15e6
-"""How much mp4 the reference machine ingests, at Cholec80's size and bit rate."""
+FRAMES_PER_SECOND = 900
+"""How many source frames of 854×480 pixels the reference machine ingests."""
 UNKNOWN_SECONDS = 60.0
 
 
@@ -44,6 +44,14 @@ class Source:
     images: Callable[[range], Iterator[tuple[int, np.ndarray]]]
     """The wanted frames in order: index and RGB image."""
     warnings: tuple[str, ...] = ()
+    slack: int = 0
+    """How many more frames the recording may have had, where not all of them were kept."""
+
+    def length_beside(self, labels: Labels | None) -> int:
+        """The number of frames, which the annotation tells as far as the recording leaves it open."""
+        if labels is None:
+            return self.num_frames
+        return min(max(self.num_frames, len(labels)), self.num_frames + self.slack)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +80,7 @@ class Audit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ingest(Stage):
+class Ingest(FrameSource):
     """The frame store of one recording: margins cut, frames resized, phases beside them.
 
     Raises:
@@ -93,6 +101,8 @@ class Ingest(Stage):
     cut_margins: bool = True
     video_path: Path = field(compare=False)
     annotation_path: Path | None = field(compare=False)
+    num_source_frames: int = field(default=0, compare=False)
+    """Length of the recording, where it is known already; only estimates use it."""
 
     def __post_init__(self) -> None:
         assert (self.annotation_digest is None) == (self.annotation_path is None), "an annotation has digest and path"
@@ -121,7 +131,8 @@ class Ingest(Stage):
     def run(self, work: Work) -> None:
         labels = None if self.annotation_path is None else read_phases(self.annotation_path, self.phases)
         source = self.open(work.resources.threads)
-        num_frames = _shared_length(self.name, source.num_frames, labels)
+        length = source.length_beside(labels)
+        num_frames = _shared_length(self.name, length, labels)
         found = find_margins(source.samples(NUM_SAMPLES)) if self.cut_margins else Margins()
         rows = self._rows(source, found or Margins(), labels, num_frames)
         num_rows = write_frames(work.output, _reported(rows, work), source=self.video_digest, label_names=self.phases)
@@ -130,13 +141,13 @@ class Ingest(Stage):
             source_fps=round(source.fps, 6),
             width_px=source.width_px,
             height_px=source.height_px,
-            num_frames_video=source.num_frames,
+            num_frames_video=length,
             num_frames_annotation=None if labels is None else len(labels),
-            num_frames_cut=0 if labels is None else abs(source.num_frames - len(labels)),
+            num_frames_cut=0 if labels is None else abs(length - len(labels)),
             num_rows=num_rows,
             margins=found or Margins(),
             phases=_phase_counts(labels, num_frames, self.phases),
-            warnings=(*source.warnings, *_length_warnings(source.num_frames, labels), *_margin_warnings(found)),
+            warnings=(*source.warnings, *_length_warnings(length, labels), *_margin_warnings(found)),
         ).write(work.output)
 
     def _rows(self, source: Source, margins: Margins, labels: Labels | None, num_frames: int) -> Iterator[Frame]:
@@ -162,10 +173,7 @@ class Video(Ingest):
         )
 
     def expected_seconds(self) -> float:
-        try:
-            return self.video_path.stat().st_size / BYTES_PER_SECOND
-        except OSError:
-            return UNKNOWN_SECONDS
+        return self.num_source_frames / FRAMES_PER_SECOND if self.num_source_frames else UNKNOWN_SECONDS
 
 
 def _shared_length(name: str, num_frames: int, labels: Labels | None) -> int:
@@ -184,7 +192,8 @@ def _timeline_warnings(timeline: Timeline, step: int) -> Iterator[str]:
     if round(timeline.fps, 3) != NOMINAL_FPS:
         yield f"{timeline.fps:.3f} fps instead of {NOMINAL_FPS}, so rows are stored at {timeline.fps / step:.3f} fps"
     if timeline.num_missing:
-        yield f"{timeline.num_missing} frames are missing in the video"
+        rows = sum(index not in timeline.timestamps for index in range(0, timeline.num_frames, step))
+        yield f"{timeline.num_missing} frames are missing in the video, {rows} of which would have been rows"
     if timeline.num_surplus:
         yield f"{timeline.num_surplus} frames left out that are shown at another's time"
 

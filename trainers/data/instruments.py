@@ -50,9 +50,7 @@ class Pen:
         self._width_px = pose.width_px
 
     def polygon(self, points: Sequence[tuple[float, float]], colour: Colour, brightness: float = 1.0) -> None:
-        cv2.fillPoly(
-            self._image, [self._pixels(points)], _lit(colour, brightness), cv2.LINE_AA, SUBPIXEL_BITS
-        )
+        cv2.fillPoly(self._image, [self._pixels(points)], _lit(colour, brightness), cv2.LINE_AA, SUBPIXEL_BITS)
 
     def line(
         self, points: Sequence[tuple[float, float]], width: float, colour: Colour, brightness: float = 1.0
@@ -75,7 +73,8 @@ class Pen:
 
     def _pixels(self, points: Sequence[tuple[float, float]]) -> np.ndarray:
         pixels = np.asarray(points) @ self._matrix + self._tip
-        return np.rint(pixels * 2**SUBPIXEL_BITS).astype(np.int32)
+        fixed: np.ndarray = np.rint(pixels * 2**SUBPIXEL_BITS).astype(np.int32)
+        return fixed
 
 
 def draw_instrument(image: np.ndarray, tool: str, pose: Pose, palette: Palette) -> None:

@@ -111,22 +111,38 @@ def two_views(
 
 
 def plain_batches(
-    frames: Frames, size_px: int, batch_size: int, threads: int, *, pin_memory: bool = False
+    frames: Frames,
+    size_px: int,
+    batch_size: int,
+    threads: int,
+    *,
+    order: np.ndarray | None = None,
+    pin_memory: bool = False,
 ) -> Generator[Tensor, None, None]:
-    """The plain view of all frames in the order of their rows: N×3×S×S, uint8; the last batch may be short."""
+    """The plain view of frames: N×3×S×S, uint8; the last batch may be short.
+
+    Args:
+        frames: where rows are read.
+        size_px: S, side of the views.
+        batch_size: N.
+        threads: how many decode at once.
+        order: the rows to read; all of them, in their order, where None.
+        pin_memory: hold batches in memory that a GPU copies from at once.
+    """
+    rows = np.arange(len(frames)) if order is None else order
 
     def begin(start: int) -> tuple[Tensor, list[Task]]:
-        count = min(batch_size, len(frames) - start)
-        images = torch.empty((count, 3, size_px, size_px), dtype=torch.uint8, pin_memory=pin_memory)
+        chosen = rows[start : start + batch_size]
+        images = torch.empty((len(chosen), 3, size_px, size_px), dtype=torch.uint8, pin_memory=pin_memory)
         array = images.numpy()
 
         def fill(positions: range) -> None:
             for position in positions:
-                _write_planes(plain(frames.image(start + position), size_px), array[position])
+                _write_planes(plain(frames.image(int(chosen[position])), size_px), array[position])
 
-        return images, _tasks(fill, count)
+        return images, _tasks(fill, len(chosen))
 
-    return _ahead((begin(start) for start in range(0, len(frames), batch_size)), threads)
+    return _ahead((begin(start) for start in range(0, len(rows), batch_size)), threads)
 
 
 def _write_planes(image: np.ndarray, planes: np.ndarray) -> None:

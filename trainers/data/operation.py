@@ -95,7 +95,7 @@ def draw_phases(generator: np.random.Generator, num_frames: int) -> tuple[Segmen
     shares = np.array([MEAN_SECONDS[phase] / order.count(phase) for phase in order]) ** FLATTENING
     shares *= np.exp(generator.normal(0, 0.3, len(order)))
     ends = np.arange(1, len(order) + 1) + (num_frames - len(order)) * np.cumsum(shares) / shares.sum()
-    stops = [int(round(end)) for end in ends]
+    stops = [round(float(end)) for end in ends]
     return tuple(Segment(*span) for span in zip(order, [0, *stops], stops, strict=False))
 
 
@@ -132,7 +132,7 @@ def _episodes(
         drawn = ["Clipper", *sorted(drawn[1:], key=lambda tool: tool == "Scissors")]
     lengths = generator.uniform(0.5, 1.5, num_episodes)
     ends = segment.start + (segment.stop - segment.start) * np.cumsum(lengths) / lengths.sum()
-    start, stops = segment.start, [int(round(end)) for end in ends]
+    start, stops = segment.start, [round(float(end)) for end in ends]
     for position, (tool, stop) in enumerate(zip(drawn, stops, strict=True)):
         goes_on = position + 1 < num_episodes and drawn[position + 1] == tool
         if not goes_on:

@@ -9,9 +9,11 @@ Point = tuple[float, float]
 Colour = tuple[float, float, float]
 """RGB in 0–1."""
 
-LIGHT = np.array([-0.28, -0.38, 0.88])
-HALFWAY = (LIGHT / np.linalg.norm(LIGHT) + [0, 0, 1]) / np.linalg.norm(LIGHT / np.linalg.norm(LIGHT) + [0, 0, 1])
-SHININESS = 26
+LIGHT = (-0.28, -0.38, 0.88)
+"""Direction towards the lamp, of length 1; it sits beside the camera."""
+HALFWAY = (-0.145, -0.196, 0.970)
+"""Between the lamp and the camera: a surface that faces it gleams."""
+SHININESS = 60
 SUBPIXEL_BITS = 4
 
 
@@ -28,13 +30,15 @@ def fractal_noise(
         octaves: each has half the size and 0.55 of the amplitude of the one before.
         stretch: makes the features that much longer along x.
     """
-    total = np.zeros((height, width), np.float32)
+    total: np.ndarray = np.zeros((height, width), np.float32)
     for octave in range(octaves):
         cell = max(1.0, cell_px / 2**octave)
         coarse = (int(np.ceil(height / cell)) + 2, int(np.ceil(width / (cell * stretch))) + 2)
         values = generator.standard_normal(coarse, np.float32)
         total += cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC) * 0.55**octave
-    return (total - total.mean()) / (total.std() + 1e-6)
+    total -= total.mean()
+    total /= total.std() + 1e-6
+    return total
 
 
 def lobes(generator: np.random.Generator, width: int, height: int, cell_px: float) -> np.ndarray:
@@ -43,7 +47,8 @@ def lobes(generator: np.random.Generator, width: int, height: int, cell_px: floa
     far = np.full((height, width), 255, np.uint8)
     far[generator.integers(0, height, num_seeds), generator.integers(0, width, num_seeds)] = 0
     distance = cv2.distanceTransform(far, cv2.DIST_L2, 5)
-    return np.sqrt(np.maximum(0.0, 1.1 * cell_px**2 - distance**2)).astype(np.float32)
+    heights: np.ndarray = np.sqrt(np.maximum(0.0, 1.1 * cell_px**2 - distance**2)).astype(np.float32)
+    return heights
 
 
 def curve(points: Sequence[Point], *, closed: bool, steps: int = 12) -> np.ndarray:
@@ -95,6 +100,7 @@ class Painter:
         roundness: float,
         gloss: float = 0.35,
         grain: float = 0.12,
+        ripple: float = 0.005,
         bumps: np.ndarray | None = None,
         shadow: float = 0.45,
     ) -> None:
@@ -106,6 +112,7 @@ class Painter:
             roundness: how far from its border the body curves.
             gloss: strength of the highlights.
             grain: strength of the texture.
+            ripple: height of the texture.
             bumps: heights in pixels added to the body's own.
             shadow: strength of the shadow that the body throws on what lies below.
         """
@@ -118,11 +125,14 @@ class Painter:
         target = self.image[window]
         if shadow:
             soft = cv2.GaussianBlur(alpha, (0, 0), 0.035 * self._unit_px)
-            moved = cv2.warpAffine(soft, np.array([[1, 0, 0.02], [0, 1, 0.035]]) * [1, 1, self._unit_px], (width, height))
+            moved = cv2.warpAffine(
+                soft, np.array([[1, 0, 0.02], [0, 1, 0.035]]) * [1, 1, self._unit_px], (width, height)
+            )
             target *= (1 - shadow * moved)[..., None]
         radius = roundness * self._unit_px
-        rise = np.minimum(cv2.distanceTransform((inside > 127).astype(np.uint8), cv2.DIST_L2, 5) / radius, 1)
-        relief = radius * np.sqrt(1 - (1 - rise) ** 2) + 0.012 * self._unit_px * noise
+        depth = cv2.distanceTransform((inside > 127).astype(np.uint8), cv2.DIST_L2, 5)
+        rise = np.minimum(depth, radius) / radius
+        relief = radius * np.sqrt(1 - (1 - rise) ** 2) + ripple * self._unit_px * noise
         if bumps is not None:
             relief += bumps[window]
         diffuse, highlight = _shade(cv2.GaussianBlur(relief, (0, 0), max(0.8, 0.006 * self._unit_px)))
@@ -133,11 +143,16 @@ class Painter:
 
     def stain(self, mask: np.ndarray, colour: Colour, *, opacity: float, softness: float = 0.01) -> None:
         """Tints what a mask covers, with a soft border, keeping its relief."""
-        alpha = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), max(0.6, softness * self._unit_px)) * opacity
-        light = self.image.mean(axis=2, keepdims=True)
-        tint = np.array(colour, np.float32) * (0.55 + 0.9 * light)
-        self.image += alpha[..., None] * (tint - self.image)
-        self.coverage = np.maximum(self.coverage, alpha)
+        x, y, width, height = self._reach(mask, 3 * softness)
+        if width == 0:
+            return
+        window = np.s_[y : y + height, x : x + width]
+        alpha = cv2.GaussianBlur(mask[window], (0, 0), max(0.6, softness * self._unit_px)) * np.float32(opacity / 255)
+        target = self.image[window]
+        light = cv2.transform(target, np.full((1, 3), 1 / 3, np.float32))
+        tint = np.array(colour, np.float32) * (0.55 + 0.9 * light)[..., None]
+        target += alpha[..., None] * (tint - target)
+        self.coverage[window] = np.maximum(self.coverage[window], alpha)
 
     def branches(
         self, generator: np.random.Generator, points: np.ndarray, colour: Colour, *, num_twigs: int, radius: float
@@ -157,11 +172,13 @@ class Painter:
             return mask
         threshold = float(np.quantile(inside, 1 - share))
         ragged = np.clip((self._grain - threshold) * 3 + 0.5, 0, 1)
-        return (mask * ragged).astype(np.uint8)
+        patches: np.ndarray = (mask * ragged).astype(np.uint8)
+        return patches
 
     def _pixels(self, points: np.ndarray) -> np.ndarray:
         pixels = points @ self._placement[:, :2].T + self._placement[:, 2]
-        return np.rint(pixels * 2**SUBPIXEL_BITS).astype(np.int32)
+        fixed: np.ndarray = np.rint(pixels * 2**SUBPIXEL_BITS).astype(np.int32)
+        return fixed
 
     def _reach(self, mask: np.ndarray, margin: float) -> tuple[int, int, int, int]:
         x, y, width, height = cv2.boundingRect(mask)
@@ -176,7 +193,7 @@ class Painter:
 def _shade(relief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     slope_x = cv2.Sobel(relief, cv2.CV_32F, 1, 0, scale=0.125)
     slope_y = cv2.Sobel(relief, cv2.CV_32F, 0, 1, scale=0.125)
-    steepness = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
+    steepness = 1 / cv2.sqrt(1 + slope_x**2 + slope_y**2)
     diffuse = np.maximum(0, (LIGHT[2] - LIGHT[0] * slope_x - LIGHT[1] * slope_y) * steepness)
-    highlight = np.maximum(0, (HALFWAY[2] - HALFWAY[0] * slope_x - HALFWAY[1] * slope_y) * steepness) ** SHININESS
-    return diffuse, highlight
+    facing = np.maximum(0, (HALFWAY[2] - HALFWAY[0] * slope_x - HALFWAY[1] * slope_y) * steepness)
+    return diffuse, cv2.pow(facing, SHININESS)

@@ -117,7 +117,7 @@ def read_key_frames(path: Path, timeline: Timeline, count: int) -> list[np.ndarr
             container.seek(timestamp, stream=stream)
             frame = next(container.decode(stream), None)
             if frame is None:
-                raise _damaged(path, f"the key frame at {timestamp} cannot be decoded")
+                raise _damaged(path, "a key frame cannot be decoded")
             images.append(frame.to_ndarray(format="rgb24"))
     return images
 
@@ -167,7 +167,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 raise InputError(f"{path} holds no video stream: copy it again from its source.")
             yield container, container.streams.video[0]
     except av.FFmpegError as error:
-        raise _damaged(path, error.strerror) from error
+        raise _damaged(path, str(error.strerror)) from error
 
 
 def _damaged(path: Path, reason: str) -> InputError:

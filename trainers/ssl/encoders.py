@@ -94,7 +94,8 @@ class EncoderPair(nn.Module, ABC):
     @torch.no_grad()
     def _follow(self) -> None:
         """θ_k ← m θ_k + (1 − m) θ_q, for the parts that learn; buffers come from the key encoder's own forwards."""
-        targets, sources = list(self._learning(self.key)), list(self._learning(self.query))
+        targets: list[Tensor] = list(self._learning(self.key))
+        sources: list[Tensor] = list(self._learning(self.query))
         if targets:
             torch._foreach_mul_(targets, self.momentum)
             torch._foreach_add_(targets, sources, alpha=1 - self.momentum)

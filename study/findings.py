@@ -1,0 +1,121 @@
+"""What the results say: comparisons with the reference row, and sentences computed from numbers, never from hopes."""
+
+from collections.abc import Mapping, Sequence
+
+from study.results import PROTOCOLS, Results, RowResult
+from study.spec import Published
+from study.statistics import Comparison, compare, correct_family
+
+METRIC = "accuracy"
+"""What rows are compared by."""
+
+
+def compare_rows(results: Results) -> dict[str, Comparison]:
+    """Every computed row against the reference, by row name; p-values after Holm over all rows of the table.
+
+    A row that is missing still belongs to the family that was declared, so that p-values do not change as rows arrive.
+    """
+    reference = results.reference
+    if reference is None:
+        return {}
+    untested = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=None, p_value=None)
+    family = {r.row.name: untested for r in results.rows if r.row.name != results.study.reference}
+    for result in results.rows:
+        if result.row.name in family and result.scored.keys() & reference.scored.keys():
+            family[result.row.name] = compare(result.values(METRIC), reference.values(METRIC))
+    return {name: comparison for name, comparison in correct_family(family).items() if comparison.num_videos}
+
+
+def order_sentences(results: Results, comparisons: Mapping[str, Comparison]) -> list[str]:
+    """In what order the rows came out here, in what order in print, and whether that is conclusive."""
+    here = {r.row.name: score.mean for r in results.asked if (score := r.score("strict", METRIC))}
+    if len(here) < 2:
+        return []
+    titles = {r.row.name: r.row.title for r in results.rows}
+    sentences = [f"By strict accuracy the rows came out as: {_ranking(here, titles)}."]
+    printed = _printed_means(results.study.published, here)
+    if len(printed) == len(here):
+        same = _order(here) == _order(printed)
+        sentences.append(f"In print: {_ranking(printed, titles)}. The two orders {'are the same' if same else 'differ'}.")
+    return [*sentences, *_conclusiveness(results, comparisons, titles)]
+
+
+def protocol_sentences(results: Results) -> list[str]:
+    """How far the protocol moves Jaccard, beside how far rows lie apart."""
+    moves = {r.row.title: move for r in results.rows if (move := _jaccard_move(r)) is not None}
+    strict = [score.mean for r in results.asked if (score := r.score("strict", "jaccard"))]
+    if not moves or len(strict) < 2:
+        return []
+    title, most = max(moves.items(), key=lambda item: item[1])
+    gap = max(strict) - min(strict)
+    smaller = "more" if most > gap else "no more"
+    sentences = [
+        f"The choice of protocol alone moves the Jaccard index of one and the same set of predictions by up to "
+        f"{most:.1f} points ({title}), which is {smaller} than the {gap:.1f} points between the best and the worst "
+        "row that are not baselines."
+    ]
+    printed = _printed_means(results.study.published, [r.row.name for r in results.asked])
+    if len(printed) > 1:
+        span = max(printed.values()) - min(printed.values())
+        sentences.append(f"The published accuracies of these rows lie {span:.1f} points apart.")
+    return sentences
+
+
+def remarks(results: Results, comparisons: Mapping[str, Comparison]) -> list[str]:
+    """What the comparisons ask a reader to know: once where it holds for all rows, else with the rows' titles."""
+    titles = {r.row.name: r.row.title for r in results.rows}
+    about: dict[str, list[str]] = {}
+    for name, comparison in comparisons.items():
+        for remark in comparison.remarks:
+            about.setdefault(remark, []).append(titles[name])
+    return [
+        remark if len(rows) == len(comparisons) else f"{'; '.join(rows)}: {remark}" for remark, rows in about.items()
+    ]
+
+
+def exchanged(published: Published, row: str) -> dict[str, tuple[float, float]]:
+    """A published row read with the two swapped columns exchanged; as printed where none are."""
+    printed = dict(published.rows.get(row, {}))
+    if published.swapped is None:
+        return printed
+    first, second = published.swapped
+    names = {first: second, second: first}
+    return {names.get(metric, metric): value for metric, value in printed.items()}
+
+
+def _conclusiveness(results: Results, comparisons: Mapping[str, Comparison], titles: Mapping[str, str]) -> list[str]:
+    asked = {r.row.name for r in results.asked}
+    verdicts = {name: comparison.verdict for name, comparison in comparisons.items() if name in asked}
+    if not verdicts:
+        return []
+    reference = titles[str(results.study.reference)]
+    conclusive = [f"{titles[name]} ({verdict})" for name, verdict in verdicts.items() if verdict != "inconclusive"]
+    if not conclusive:
+        return [f"No difference from the reference row ({reference}) is conclusive: chance could have made this order."]
+    rest = len(verdicts) - len(conclusive)
+    ending = f"; the other {rest} are inconclusive" if rest else ""
+    return [f"Conclusive against the reference row ({reference}): {', '.join(conclusive)}{ending}."]
+
+
+def _printed_means(published: Published | None, rows: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
+    printed = published.rows if published else {}
+    return {name: printed[name][METRIC][0] for name in rows if METRIC in printed.get(name, {})}
+
+
+def _order(means: Mapping[str, float]) -> list[str]:
+    return sorted(means, key=lambda name: -means[name])
+
+
+def _ranking(means: Mapping[str, float], titles: Mapping[str, str]) -> str:
+    text = ""
+    for name, following in zip(ordered := _order(means), [*ordered[1:], None], strict=True):
+        text += f"{titles[name]} {means[name]:.1f}"
+        if following is not None:
+            text += " = " if f"{means[name]:.1f}" == f"{means[following]:.1f}" else " > "
+    return text
+
+
+def _jaccard_move(result: RowResult) -> float | None:
+    scores = [result.score(protocol, "jaccard") for protocol in PROTOCOLS]
+    means = [score.mean for score in scores if score is not None]
+    return max(means) - min(means) if len(means) > 1 else None

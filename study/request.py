@@ -1,0 +1,78 @@
+"""What was asked of a study, kept in the home folder so that `status` and `report` answer for the last run."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from trainers.stage import InputError
+
+REQUEST = "request.json"
+PROBLEMS = "problems.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A study by name, and everything that decides its trials."""
+
+    study: str
+    preset: str = "corrected"
+    scale: str = "full"
+    dataset: str | None = None
+    seeds: int = 1
+    settings: dict[str, str] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+
+    def command(self, verb: str, *extra: str) -> str:
+        """The command line that asks for this."""
+        options = [f"--scale {self.scale}"] if self.scale != Request.scale else []
+        options += [f"--preset {self.preset}"] if self.preset != Request.preset else []
+        options += [f"--dataset {self.dataset}"] if self.dataset else []
+        options += [f"--seeds {self.seeds}"] if self.seeds != Request.seeds else []
+        options += [f"--set {name}={value}" for name, value in self.settings.items()]
+        options += [f"--row {name}" for name in self.rows]
+        return " ".join(["freelunch", verb, self.study, *extra, *options])
+
+    def folder(self, home: Path) -> Path:
+        """Where this study's report and its notes lie."""
+        return home / "studies" / self.study / "-".join([self.preset, self.scale, self.dataset or "default"])
+
+
+def remember(request: Request, home: Path, problems: dict[str, str]) -> Path:
+    """Keeps a request and why stages failed (a sentence by stage key), as the study's latest."""
+    folder = request.folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / REQUEST, asdict(request))
+    _write(folder / PROBLEMS, problems)
+    _write(home / "studies" / request.study / REQUEST, asdict(request))
+    return folder
+
+
+def latest(study: str, home: Path) -> Request:
+    """What was last asked of a study.
+
+    Raises:
+        InputError: it has not been run in this home.
+    """
+    path = home / "studies" / study / REQUEST
+    if not path.exists():
+        raise InputError(f"study {study!r} has not been run in {home}: `freelunch run {study} --local` runs it.")
+    content = json.loads(path.read_text())
+    return Request(**{**content, "rows": tuple(content["rows"])})
+
+
+def remembered_problems(request: Request, home: Path) -> dict[str, str]:
+    """Why stages failed when the study was last run, by stage key."""
+    path = request.folder(home) / PROBLEMS
+    problems: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    return problems
+
+
+def studies_run(home: Path) -> list[str]:
+    """The studies that have been run in a home."""
+    return sorted(path.parent.name for path in (home / "studies").glob(f"*/{REQUEST}"))
+
+
+def _write(path: Path, content: object) -> None:
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(content, indent=1))
+    temporary.rename(path)

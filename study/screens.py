@@ -1,0 +1,242 @@
+"""What the commands print: tables for people, and the records behind them for scripts."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from study.graph import key, walk
+from study.plan import Plan
+from study.progress import duration
+from study.spec import Study, Trial
+from study.store import PROGRESS, Store
+
+if TYPE_CHECKING:
+    from study.report import Report
+
+POWER_GAIN, POWER_SD = 1.0, 3.0
+"""The plan's example: a gain of one point where paired differences between videos have this standard deviation."""
+
+
+def studies_table(studies: Iterable[Study]) -> Table:
+    """Every study with its question and rows."""
+    table = _table("study", "question", "rows", "held against")
+    for study in studies:
+        rows = ", ".join(f"[dim]{row.name}[/]" if row.baseline else row.name for row in study.all_rows())
+        table.add_row(
+            study.name, escape(study.question), rows, escape(study.published.source if study.published else "")
+        )
+    return table
+
+
+def plan_line(plan: Plan) -> str:
+    """A plan in a sentence."""
+    num_stages, missing = len(plan.stages), len(plan.missing)
+    line = (
+        f"{len(plan.trials)} trials need {num_stages} stages ({len(plan.shared)} shared; "
+        f"{plan.num_unshared} if each trial computed its own), {len(plan.cached)} of them are finished"
+    )
+    return (
+        f"{line}; {missing} to compute, about {duration(plan.expected_seconds)}"
+        if missing
+        else f"{line}: nothing to do"
+    )
+
+
+def plan_tables(study: Study, plan: Plan, sides: Mapping[str, int]) -> list[RenderableType]:
+    """A plan, type by type, and what it can and cannot tell."""
+    table = _table("stage", "number", "shared", "cached", "to compute", "expected")
+    for record in plan.by_type():
+        cells = (record["type"], record["stages"], record["shared"], record["cached"], record["missing"])
+        table.add_row(*map(str, cells), duration(record["seconds"]) if record["missing"] else "")
+    saved = plan.unshared_seconds - sum(plan.seconds.values())
+    unmeasured = sorted({type(s).__name__ for k, s in plan.stages.items() if k in plan.missing} - plan.measured)
+    basis = (
+        f"no {', '.join(unmeasured)} was measured here yet: a guess for two CPU cores" if unmeasured else "as measured"
+    )
+    lines = [
+        f"[bold]{study.name}[/]: {escape(study.title)}",
+        plan_line(plan) + (f" ({basis})" if plan.missing else ""),
+        f"sharing saves about {duration(saved)} of {duration(plan.unshared_seconds)}",
+        _power_line(sides),
+        *_equal_trials(plan),
+        *(f"[yellow]note[/] {escape(warning)}" for warning in plan.warnings),
+    ]
+    return [table, *lines]
+
+
+def plan_record(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "trials": [{"number": t.number, "row": t.row.name, "seed": t.seed, "key": key(t.stage)} for t in plan.trials],
+        "stages": len(plan.stages),
+        "shared": len(plan.shared),
+        "unshared": plan.num_unshared,
+        "cached": len(plan.cached),
+        "missing": [
+            {"key": k, "title": plan.stages[k].title, "expected_seconds": round(plan.seconds[k], 1)}
+            for k in plan.missing
+        ],
+        "expected_seconds": round(plan.expected_seconds, 1),
+        "by_type": plan.by_type(),
+        "warnings": list(plan.warnings),
+    }
+
+
+def status_record(plan: Plan, store: Store, problems: Mapping[str, str]) -> dict[str, Any]:
+    """How far every trial is, and what every unfinished stage is doing."""
+    stages = [_stage_status(plan, store, stage_key, problems) for stage_key in plan.missing]
+    by_key = {stage["key"]: stage for stage in stages}
+    trials = []
+    for trial in plan.trials:
+        own = [by_key[k] for k in walk(trial.stage) if k in by_key]
+        state = "done" if store.find(key(trial.stage)) else _worst([stage["state"] for stage in own])
+        trials.append({"row": trial.row.name, "seed": trial.seed, "state": state, "stages_left": len(own)})
+    return {
+        "stages": len(plan.stages),
+        "finished": len(plan.cached),
+        "expected_seconds": round(plan.expected_seconds, 1),
+        "trials": trials,
+        "unfinished": stages,
+    }
+
+
+def status_tables(name: str, record: Mapping[str, Any], command: str) -> list[RenderableType]:
+    """The same for people."""
+    trials = _table("row", "seed", "state", "stages left")
+    for trial in record["trials"]:
+        trials.add_row(trial["row"], str(trial["seed"]), trial["state"], str(trial["stages_left"]))
+    lines: list[RenderableType] = [f"[bold]{name}[/]: {record['finished']} of {record['stages']} stages", trials]
+    active = [stage for stage in record["unfinished"] if stage["state"] != "waiting"]
+    if active:
+        stages = _table("stage", "key", "state", "progress")
+        for stage in active:
+            stages.add_row(escape(stage["title"]), stage["key"][:8], stage["state"], escape(stage["note"]))
+        lines.append(stages)
+    if record["unfinished"]:
+        lines.append(f"to go on: {command}")
+    return lines
+
+
+def problems_of(plan: Plan, store: Store, failures: Mapping[str, str]) -> dict[int, str]:
+    """Why trials have no result, a sentence by trial number."""
+    problems = {}
+    for trial in plan.trials:
+        if store.find(key(trial.stage)):
+            continue
+        stages = walk(trial.stage)
+        culprit = next((k for k in stages if k in failures and not store.find(k)), None)
+        if culprit is None:
+            problems[trial.number] = "not computed yet."
+            continue
+        blamed = f"blocked by {stages[culprit].title} {culprit[:8]}" if culprit != key(trial.stage) else "failed"
+        problems[trial.number] = f"{blamed}: {failures[culprit]} (freelunch logs {culprit[:12]})"
+    return problems
+
+
+def audits_table(trials: Sequence[Trial], store: Store) -> Table:
+    """What ingest found in every video."""
+    table = _table("video", "fps", "size", "length", "rows", "margins cut", "remarks")
+    for trial in trials:
+        folder = store.find(key(trial.stage))
+        if folder is None:
+            table.add_row(trial.row.name, "", "", "", "", "", "[red]failed[/]")
+            continue
+        audit = json.loads((folder / "audit.json").read_text())
+        margins = "/".join(str(audit["margins"][side]) for side in ("left", "top", "right", "bottom"))
+        table.add_row(
+            audit["video"],
+            f"{audit['source_fps']:g}",
+            f"{audit['width_px']}×{audit['height_px']}",
+            duration(audit["num_frames_video"] / audit["source_fps"]),
+            str(audit["num_rows"]),
+            margins,
+            escape("; ".join(audit["warnings"])),
+        )
+    return table
+
+
+def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
+    """The registered datasets."""
+    table = _table("dataset", "layout", "videos", "hours", "folder")
+    for record in records:
+        cells = (record["name"], record["layout"], str(record["videos"]), f"{record['hours']:.2f}", record["root"])
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def logs_table(trial: Trial, store: Store) -> Table:
+    """The stages of a trial, and where their logs lie."""
+    table = _table("stage", "key", "state", "log")
+    for stage_key, stage in walk(trial.stage).items():
+        state = "done" if store.find(stage_key) else "unfinished" if store.unfinished(stage_key) else "waiting"
+        table.add_row(escape(stage.title), stage_key[:12], state, str(store.log(stage_key) or ""))
+    return table
+
+
+def report_table(report: "Report") -> Table:
+    """The report's table for the terminal."""
+    table = _table(*report.table.headers)
+    for row in report.table.rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _table(*headers: str) -> Table:
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def _power_line(sides: Mapping[str, int]) -> str:
+    from study.statistics import wilcoxon_power  # SciPy and statsmodels take a second to import
+
+    power = wilcoxon_power(num_videos=sides["test"], sd=POWER_SD, gain=POWER_GAIN, alpha=0.05)
+    videos = ", ".join(f"{count} {side}" for side, count in sides.items())
+    return (
+        f"videos: {videos}. With {sides['test']} test videos whose paired differences vary by {POWER_SD:g} points, a gain "
+        f"of {POWER_GAIN:g} point is found significant with probability {power:.2f} (Wilcoxon, α = 0.05)."
+    )
+
+
+def _equal_trials(plan: Plan) -> list[str]:
+    labels: dict[str, list[str]] = {}
+    for trial in plan.trials:
+        labels.setdefault(key(trial.stage), []).append(trial.label)
+    return [f"{' and '.join(map(escape, same))} are one trial" for same in labels.values() if len(same) > 1]
+
+
+def _stage_status(plan: Plan, store: Store, stage_key: str, problems: Mapping[str, str]) -> dict[str, Any]:
+    stage = plan.stages[stage_key]
+    folder = store.unfinished(stage_key)
+    if folder is not None and store.is_claimed(stage_key):
+        state, note = "running", _progress_note(store, stage_key)
+    elif stage_key in problems:
+        state, note = "failed", problems[stage_key]
+    elif folder is not None:
+        state, note = "interrupted", _progress_note(store, stage_key)
+    else:
+        state, note = "waiting", ""
+    return {"key": stage_key, "title": stage.title, "state": state, "note": note}
+
+
+def _progress_note(store: Store, stage_key: str) -> str:
+    folder = store.unfinished(stage_key)
+    try:
+        progress = json.loads((folder / PROGRESS).read_text()) if folder else {}
+    except (OSError, ValueError):
+        return ""
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in progress.get("metrics", {}).items())
+    return f"epoch {progress['epoch']}, {metrics} ({duration(time.time() - progress['time'])} ago)"
+
+
+def _worst(states: Sequence[str]) -> str:
+    for state in ("running", "failed", "interrupted"):
+        if state in states:
+            return state
+    return "waiting"

@@ -1,0 +1,189 @@
+"""What a report says, section by section, in the order in which a reader asks."""
+
+from collections.abc import Mapping, Sequence
+
+from study import plots, tables
+from study.findings import order_sentences, protocol_sentences, remarks
+from study.markup import Block, Details, Facts, Notice, Paragraph, Picture, Section
+from study.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
+from study.spec import Trial
+from study.statistics import Comparison
+from study.store import Store
+
+ABSENT = {
+    "undefined_if_empty": "A phase that a video's ground truth lacks is left out only where the metric has nothing to divide by.",
+    "undefined_if_absent": "A phase that a video's ground truth lacks is left out of that video, predicted or not.",
+    "scored": "A phase that a video's ground truth lacks counts 100 if it was not predicted either, and 0 if it was.",
+}
+METRICS = {
+    "Accuracy": "share of a test video's labelled frames whose phase is right; the mean over videos.",
+    "Precision, recall, Jaccard, F1": (
+        "of one phase in one video: TP/|predicted|, TP/|true|, TP/|predicted or true|, and the harmonic mean of the "
+        "first two. First the mean over the videos that define it, then the mean over phases."
+    ),
+    "Edit": "how alike the sequences of segments are, whatever their lengths (100 is the same order of phases).",
+    "F1@50": "F1 of segments; a segment is found if it overlaps a true one of its phase by half of their union.",
+    "±": (
+        "a standard deviation (n-1). Over test videos for accuracy, edit and F1@50; over phases for precision, recall, "
+        "Jaccard and F1, as the column says. It is the spread of easy and hard videos or phases, not an error of the mean."
+    ),
+    "Strict protocol": "every frame counts as it is.",
+    "Relaxed, fixed": (
+        "the protocol with which numbers on these datasets are usually published: near a transition, within 10 s, a "
+        "confusion with the neighbouring phase is forgiven."
+    ),
+    "Relaxed, official": "the same as the authors' script computes it, with its indexing slip.",
+    "Frame-wise": "accuracy of the frame classifier alone, before the temporal model.",
+    "kNN": "accuracy of nearest neighbours in feature space on validation videos after the last epoch of pre-training.",
+}
+
+
+def sections(
+    results: Results,
+    comparisons: Mapping[str, Comparison],
+    trials: Sequence[Trial],
+    store: Store,
+    context: Mapping[str, str],
+) -> list[Block]:
+    """The whole report below its title and question."""
+    predictions = read_all_predictions(results, store)
+    blocks: list[Block] = [Facts(context), *_stamp(results, context), *_missing(results)]
+    blocks += [_table_section(results, comparisons), _comparison_section(results, comparisons)]
+    blocks += [_protocol_section(results), *_ribbon_section(results, predictions), *_curve_section(results)]
+    return [*blocks, *_phase_section(results), _computed_section(results, trials, store)]
+
+
+def _stamp(results: Results, context: Mapping[str, str]) -> list[Block]:
+    if not context.get("scale", "").startswith("demo"):
+        return []
+    scores = results.any_scores
+    videos = f"{_count(scores.num_videos, 'test video')}, " if scores else ""
+    seeds = _count(results.num_seeds, "seed")
+    return [Notice(f"Scale demo: these numbers show the plumbing, not the method ({videos}{seeds}, a small network).")]
+
+
+def _missing(results: Results) -> list[Block]:
+    missing = {r.row.title: "; ".join(r.problems) for r in results.rows if r.problems}
+    if not missing:
+        return []
+    total = sum(len(r.trials) for r in results.rows)
+    count = sum(len(r.problems) for r in results.rows)
+    sentences = ". ".join(f"{title}: {problem.rstrip('.')}" for title, problem in missing.items())
+    return [Notice(f"{count} of {total} trials have no result. {sentences}.")]
+
+
+def _table_section(results: Results, comparisons: Mapping[str, Comparison]) -> Section:
+    blocks: list[Block] = [Paragraph(sentence) for sentence in order_sentences(results, comparisons)]
+    blocks.append(tables.main_table(results))
+    seeds = f"Means over {results.num_seeds} seeds; “seeds ±” is the standard deviation over seeds. "
+    notes = [
+        "Percent. The ± below a mean is the standard deviation over what the column names, and belongs to test videos "
+        "or phases, not to repeated runs. Below the rule: baselines. Bold: best accuracy of the rows that are asked about.",
+        *([seeds] if results.num_seeds > 1 else ["One seed: nothing is known of the spread over seeds."]),
+    ]
+    blocks.append(Paragraph(" ".join(notes)))
+    published = results.study.published
+    if published:
+        blocks.append(Paragraph(f"Published: {published.source}. {published.note}"))
+    if results.any_scores:
+        blocks.append(Picture("accuracy", plots.accuracy_figure(results), _accuracy_caption(results)))
+    return Section("Results beside the published numbers", blocks)
+
+
+def _accuracy_caption(results: Results) -> str:
+    published = " Diamonds are the published means." if results.study.published else ""
+    return f"Strict accuracy on the test videos. A dot is one video of one seed, a bar the mean of a row.{published}"
+
+
+def _comparison_section(results: Results, comparisons: Mapping[str, Comparison]) -> Section:
+    title = "Against the reference row"
+    if results.study.reference is None:
+        return Section(title, [Paragraph("This study declares no reference row.")])
+    if not comparisons:
+        return Section(title, [Paragraph("Nothing to compare yet: the reference row or all others are missing.")])
+    reference = next(r.row.title for r in results.rows if r.row.name == results.study.reference)
+    family = sum(r.row.name != results.study.reference for r in results.rows)
+    intro = (
+        f"Strict accuracy of each row minus that of “{reference}”, in points, paired by test video (a video's "
+        "difference is its mean over the seeds that both rows have). The verdict needs both a p-value below 0.05 after "
+        f"Holm's correction over the {family} comparisons of this table and an interval on one side of zero."
+    )
+    known = [Paragraph(remark) for remark in remarks(results, comparisons)]
+    return Section(title, [Paragraph(intro), tables.comparison_table(results, comparisons), *known])
+
+
+def _protocol_section(results: Results) -> Section:
+    intro = "The same predictions under three protocols; a number means little without the name of its protocol."
+    sentences = " ".join((intro, *protocol_sentences(results)))
+    return Section("The choice of protocol", [Paragraph(sentences), tables.protocol_table(results)])
+
+
+def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Predictions]]) -> list[Block]:
+    video = median_video(results)
+    ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None}
+    if video is None or not ribbons:
+        return []
+    caption = (
+        f"Test video {video}: the one whose accuracy is the median in the reference row, so neither the best nor the "
+        "worst. Truth on top, then one ribbon per row (its first seed), with that row's accuracy on this video at the right."
+    )
+    figure = plots.ribbon_figure(results, ribbons, video)
+    blocks: list[Block] = [Picture("ribbons", figure, caption)]
+    others = [name for name in next(iter(predictions.values())) if name != video]
+    every = [_compact_ribbon(results, predictions, name) for name in others]
+    if every:
+        blocks.append(Details(f"The other {_count(len(every), 'test video')}", every, html_only=True))
+    return [Section("Phases over time", blocks)]
+
+
+def _compact_ribbon(results: Results, predictions: Mapping[str, Mapping[str, Predictions]], name: str) -> Picture:
+    ribbons = {row: videos[name] for row, videos in predictions.items()}
+    figure = plots.ribbon_figure(results, ribbons, name, compact=True)
+    return Picture(f"ribbons-{name}", figure, f"Test video {name}; colours as above.")
+
+
+def _curve_section(results: Results) -> list[Block]:
+    pretraining, temporal = plots.curve_figure(results), plots.temporal_figure(results)
+    blocks: list[Block] = []
+    if pretraining:
+        caption = (
+            "Pre-training by epoch, the mean over seeds. Dashed: baselines. A row that trains nothing of its own before "
+            "fine-tuning has no curve."
+        )
+        blocks.append(Picture("curves", pretraining, caption))
+    if temporal:
+        figure = Picture("temporal", temporal, "The temporal model on training and validation videos, by epoch.")
+        blocks.append(Details("Training of the temporal model", [figure]))
+    return [Section("Training curves", blocks)] if blocks else []
+
+
+def _phase_section(results: Results) -> list[Block]:
+    scores = results.any_scores
+    if scores is None:
+        return []
+    phases = scores.phases
+    blocks: list[Block] = [
+        Details(f"{title} by phase", [tables.phase_table(results, metric, phases)])
+        for metric, title in (("jaccard", "Jaccard"), ("f1", "F1"))
+    ]
+    intro = "Strict protocol, percent; the mean over the test videos in which the phase is defined."
+    return [Section("Phase by phase", [Paragraph(intro), *blocks])]
+
+
+def _computed_section(results: Results, trials: Sequence[Trial], store: Store) -> Section:
+    scores = results.any_scores
+    absent = {"Absent phases": ABSENT.get(scores.absent, scores.absent)} if scores else {}
+    framewise = any(r.score(FRAMEWISE, "accuracy") for r in results.rows)
+    metrics = {name: text for name, text in METRICS.items() if framewise or name != "Frame-wise"}
+    logs = (
+        "Equal stages are computed once and shared by the rows that need them. What a stage printed is shown by "
+        "`freelunch logs KEY`, with a key of the table."
+    )
+    return Section(
+        "What was computed, and how to read it",
+        [Facts(metrics | absent), Paragraph(logs), Details("Every stage", [tables.stage_table(trials, store)])],
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{'one' if number == 1 else number} {noun}{'' if number == 1 else 's'}"
