@@ -22,7 +22,6 @@ class Preset:
         temperature: τ.
         distillation_weight: λ.
         contrastive_weight: factor of L_con in the total loss.
-        momentum: m of the key encoder.
         batch_norm_splits: parts of a batch with normalisation statistics of their own.
         running_statistics: from all parts, or from the first.
         split: which videos train, validate and test.
@@ -36,7 +35,6 @@ class Preset:
     temperature: float = 0.07
     distillation_weight: float = 5.0
     contrastive_weight: float = 1.0
-    momentum: float = 0.999
     batch_norm_splits: int = 4
     running_statistics: RunningStatistics = "mean"
     split: SplitName = "selection"
@@ -57,6 +55,7 @@ class Scale:
         ssl_fps: rate of the frames that pre-training, probe and fine-tuning see.
         feature_fps: rate of the frames that are stored, and that the temporal model sees.
         queue_size: K.
+        momentum: m of the key encoder; 1/(1−m) steps is how long it remembers, which a short run must outlast.
         batch_size: frames per step of pre-training.
         student_epochs: passes of a student over the frames.
         teacher_epochs: passes of a teacher over the frames.
@@ -82,6 +81,7 @@ class Scale:
     ssl_fps: float
     feature_fps: float
     queue_size: int
+    momentum: float = 0.999
     batch_size: int
     student_epochs: int
     teacher_epochs: int
@@ -142,7 +142,8 @@ SCALES = {
             size_px=48,
             ssl_fps=5,
             feature_fps=5,
-            queue_size=1024,
+            queue_size=512,
+            momentum=0.99,
             batch_size=64,
             student_epochs=10,
             teacher_epochs=4,

@@ -84,19 +84,39 @@ def distilled(
         temperature=preset.temperature,
         teacher_temperature=teacher_temperature,
         queue_size=scale.queue_size,
-        momentum=preset.momentum,
+        momentum=scale.momentum,
     )
     student = _on_surgical_frames(conditions, method, scale.student_epochs, _probe(conditions), seed)
     return recognition(conditions, student, seed)
 
 
-def moco(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
-    """MoCo v2 on surgical frames, from a random start: the student without its teacher."""
-    conditions = conditions.having(split=split)
-    epochs = conditions.scale.student_epochs
-    return recognition(
-        conditions, _on_surgical_frames(conditions, _moco(conditions), epochs, _probe(conditions), seed), seed
+def moco(
+    conditions: Conditions,
+    *,
+    seed: int,
+    temperature: float | None = None,
+    queue_size: int | None = None,
+    momentum: float | None = None,
+    learning_rate: float | None = None,
+    student_epochs: int | None = None,
+    batch_size: int | None = None,
+    batch_norm_splits: int | None = None,
+    split: SplitName | None = None,
+) -> Evaluate:
+    """MoCo v2 on surgical frames from a random start: the student without its teacher. Arguments as in `distilled`."""
+    conditions = conditions.having(
+        temperature=temperature,
+        queue_size=queue_size,
+        momentum=momentum,
+        learning_rate=learning_rate,
+        student_epochs=student_epochs,
+        batch_size=batch_size,
+        batch_norm_splits=batch_norm_splits,
+        split=split,
     )
+    epochs = conditions.scale.student_epochs
+    student = _on_surgical_frames(conditions, _moco(conditions), epochs, _probe(conditions), seed)
+    return recognition(conditions, student, seed)
 
 
 def public_features(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
@@ -133,15 +153,8 @@ def free_weights(conditions: Conditions) -> EncoderStage:
 
 def adapted_teacher(conditions: Conditions, free: EncoderStage, trains: Trains, seed: int) -> EncoderStage:
     """Free weights of which some part is trained on surgical frames with the contrastive loss."""
-    preset, scale = conditions.preset, conditions.scale
-    method = MoCo(
-        start=free,
-        trains=trains,
-        temperature=preset.temperature,
-        queue_size=scale.queue_size,
-        momentum=preset.momentum,
-    )
-    return _on_surgical_frames(conditions, method, scale.teacher_epochs, None, seed)
+    method = _moco(conditions, start=free, trains=trains)
+    return _on_surgical_frames(conditions, method, conditions.scale.teacher_epochs, None, seed)
 
 
 def recognition(conditions: Conditions, encoder: EncoderStage, seed: int) -> Evaluate:
@@ -224,9 +237,14 @@ def _pretrain(
     )
 
 
-def _moco(conditions: Conditions) -> MoCo:
-    preset = conditions.preset
-    return MoCo(temperature=preset.temperature, queue_size=conditions.scale.queue_size, momentum=preset.momentum)
+def _moco(conditions: Conditions, start: EncoderStage | None = None, trains: Trains = "all") -> MoCo:
+    return MoCo(
+        start=start,
+        trains=trains,
+        temperature=conditions.preset.temperature,
+        queue_size=conditions.scale.queue_size,
+        momentum=conditions.scale.momentum,
+    )
 
 
 def _backbone(conditions: Conditions) -> Backbone:

@@ -118,7 +118,8 @@ def _html_table(table: Table) -> str:
     for index, row in enumerate(table.rows):
         first = f'<th scope="row"{classes[0]}>{_html_cell(row[0])}</th>'
         rest = "".join(f"<td{c}>{_html_cell(cell)}</td>" for cell, c in zip(row[1:], classes[1:], strict=True))
-        body.append(f"<tr{' class="rule"' if index == table.rule_before else ''}>{first}{rest}</tr>")
+        opening = '<tr class="rule">' if index == table.rule_before else "<tr>"
+        body.append(f"{opening}{first}{rest}</tr>")
     head = f'<tr class="groups">{groups}</tr>' if groups else ""
     lines = "\n".join(body)
     return f'<div class="scroll"><table>\n<thead>{head}<tr>{header}</tr></thead>\n<tbody>\n{lines}\n</tbody></table></div>'
@@ -134,7 +135,8 @@ def _group_starts(table: Table) -> set[int]:
 
 def _classes(column: int, table: Table, starts: set[int]) -> str:
     names = [*(["words"] if column in table.text_columns else []), *(["start"] if column in starts else [])]
-    return f' class="{" ".join(names)}"' if names else ""
+    joined = " ".join(names)
+    return f' class="{joined}"' if names else ""
 
 
 def _html_cell(cell: Cell) -> str:

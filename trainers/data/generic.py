@@ -12,7 +12,7 @@ from trainers.randomness import numpy_generator
 from trainers.stage import InputError, Work
 
 SUBPIXEL_BITS = 4
-SECONDS_PER_IMAGE_AT_80_PX = 0.0012
+SECONDS_PER_IMAGE_AT_80_PX = 0.0007
 MIN_SIZE_PX = 16
 
 
