@@ -35,8 +35,8 @@ def order_sentences(results: Results, comparisons: Mapping[str, Comparison]) -> 
     sentences = [f"By strict accuracy the rows came out as: {_ranking(here, titles)}."]
     printed = _printed_means(results.study.published, here)
     if len(printed) == len(here):
-        same = _order(here) == _order(printed)
-        sentences.append(f"In print: {_ranking(printed, titles)}. The two orders {'are the same' if same else 'differ'}.")
+        agreement = "are the same" if _order(here) == _order(printed) else "differ"
+        sentences.append(f"In print: {_ranking(printed, titles)}. The two orders {agreement}.")
     return [*sentences, *_conclusiveness(results, comparisons, titles)]
 
 
@@ -48,11 +48,11 @@ def protocol_sentences(results: Results) -> list[str]:
         return []
     title, most = max(moves.items(), key=lambda item: item[1])
     gap = max(strict) - min(strict)
-    smaller = "more" if most > gap else "no more"
+    relation = "more" if most > gap else "less"
     sentences = [
         f"The choice of protocol alone moves the Jaccard index of one and the same set of predictions by up to "
-        f"{most:.1f} points ({title}), which is {smaller} than the {gap:.1f} points between the best and the worst "
-        "row that are not baselines."
+        f"{most:.1f} points ({title}), which is {relation} than the {gap:.1f} points between the best and the worst "
+        "row (baselines aside)."
     ]
     printed = _printed_means(results.study.published, [r.row.name for r in results.asked])
     if len(printed) > 1:
@@ -93,7 +93,7 @@ def _conclusiveness(results: Results, comparisons: Mapping[str, Comparison], tit
     if not conclusive:
         return [f"No difference from the reference row ({reference}) is conclusive: chance could have made this order."]
     rest = len(verdicts) - len(conclusive)
-    ending = f"; the other {rest} are inconclusive" if rest else ""
+    ending = f"; inconclusive: {rest} of {len(verdicts)}" if rest else ""
     return [f"Conclusive against the reference row ({reference}): {', '.join(conclusive)}{ending}."]
 
 

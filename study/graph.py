@@ -7,7 +7,7 @@ import math
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -39,11 +39,15 @@ def key(stage: Stage) -> str:
 
 
 def describe(config: Config) -> dict[str, Any]:
-    """The canonical form of a stage or config, ready for JSON; a stage among its fields appears by its key."""
+    """The canonical form of a stage or config, ready for JSON; a stage among its fields appears by its key.
+
+    What is said of the class stands under names that no field can have.
+    """
     cls: type = type(config)
-    described: dict[str, Any] = {"class": cls.__name__, "revision": config.revision}
-    if cls.__module__.partition(".")[0] not in OUR_PACKAGES:
-        described["source"] = source_hash(cls)
+    described: dict[str, Any] = {"class": cls.__name__, "class revision": config.revision}
+    foreign = [base for base in cls.__mro__ if issubclass(base, Config) and not _is_ours(base)]
+    if foreign:
+        described["class source"] = [source_hash(base) for base in foreign]
     annotations = _annotations(cls)
     for name in _identity_fields(cls):
         described[name] = _canonical(getattr(config, name), annotations[name], f"{cls.__name__}.{name}")
@@ -86,7 +90,7 @@ def source_hash(cls: type) -> str:
     """A short hash of the file that defines a class; empty where Python has no file for it."""
     try:
         path = inspect.getsourcefile(cls)
-    except TypeError:
+    except (TypeError, OSError):
         return ""
     return _file_hash(path) if path else ""
 
@@ -111,6 +115,10 @@ def _leaves(value: object, path: str, *, inner: bool = False) -> Iterator[tuple[
         yield from _leaves(child, child_path, inner=inner)
 
 
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] in OUR_PACKAGES
+
+
 @cache
 def _file_hash(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
@@ -118,8 +126,11 @@ def _file_hash(path: str) -> str:
 
 @cache
 def _identity_fields(cls: type) -> tuple[str, ...]:
-    if not is_dataclass(cls):
-        raise InputError(f"{cls.__name__} must be a frozen dataclass: decorate it with @dataclass(frozen=True).")
+    # A subclass that was not decorated itself would inherit its parent's fields, and its own would not enter the key.
+    if "__dataclass_params__" not in vars(cls) or not vars(cls)["__dataclass_params__"].frozen:
+        raise InputError(
+            f"{cls.__name__} must be a frozen dataclass: decorate it with @dataclass(frozen=True, kw_only=True)."
+        )
     return tuple(field.name for field in fields(cls) if field.compare)
 
 
@@ -135,7 +146,8 @@ def _canonical(value: object, annotation: Any, place: str) -> Any:
         return describe(value)
     if isinstance(value, tuple):
         members = _member_annotations(annotation, len(value))
-        return [_canonical(item, member, f"{place}.{i}") for i, (item, member) in enumerate(zip(value, members))]  # noqa: B905
+        places = (f"{place}.{index}" for index in range(len(value)))
+        return [_canonical(*item) for item in zip(value, members, places, strict=True)]
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -150,10 +162,10 @@ def _canonical_number(value: float, annotation: Any, place: str) -> float:
         raise InputError(f"{place} is {value}: only finite numbers can be part of a stage.")
     accepted = _alternatives(annotation)
     if float in accepted and type(value) not in accepted - {float}:
-        return float(value) + 0.0  # -0.0 and 0.0 are equal, so they must be one
+        return float(value) + 0.0
     if int in accepted and float(value).is_integer():
         return int(value)
-    return value
+    return value + 0  # -0.0 and 0.0 are equal, so they must be one
 
 
 def _alternatives(annotation: Any) -> frozenset[Any]:

@@ -7,11 +7,12 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from study.graph import inputs, key
 from study.plan import Plan
-from study.store import LOG, PROGRESS, Store, disk_full_explained
+from study.store import LOG, PROGRESS, Store, computed_seconds, disk_full_explained
 from trainers.stage import InputError, Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
@@ -28,6 +29,9 @@ class Observer:
 
     def finished(self, stage: Stage, seconds: float) -> None:
         """A stage is published."""
+
+    def found(self, stage: Stage) -> None:
+        """Another process has published the stage meanwhile."""
 
     def waiting(self, stage: Stage) -> None:
         """Another process is computing the stage."""
@@ -76,7 +80,11 @@ def run(plan: Plan, store: Store, resources: Resources, observer: Observer) -> O
             outcome.blocked[stage_key] = culprit
             observer.blocked(stage, plan.stages[culprit])
             continue
-        failure = _compute(stage, store, resources, observer)
+        with store.claim(stage_key, partial(observer.waiting, stage)) as folder:
+            if store.find(stage_key):
+                observer.found(stage)
+                continue
+            failure = _compute(stage, folder, store, resources, observer)
         if failure is None:
             outcome.computed.append(stage_key)
         else:
@@ -85,28 +93,26 @@ def run(plan: Plan, store: Store, resources: Resources, observer: Observer) -> O
     return outcome
 
 
-def _compute(stage: Stage, store: Store, resources: Resources, observer: Observer) -> Failure | None:
-    """Computes and publishes one stage, unless another process did while we waited for the claim."""
-    stage_key = key(stage)
-    with store.claim(stage_key, lambda: observer.waiting(stage)) as folder:
-        if store.find(stage_key):
-            return None
-        observer.started(stage, resumed=any(path.name != LOG for path in folder.iterdir()))
-        start = time.monotonic()
-        try:
-            with disk_full_explained(folder), _log(folder / LOG):
-                work = _work(stage, folder, store, resources, observer)
-                stage.run(work)
-            store.publish(stage, folder, time.monotonic() - start)
-        except InputError as error:
-            return Failure(str(error), expected=True)
-        except Exception as error:
-            return Failure("".join(traceback.format_exception_only(error)).strip(), expected=False)
-        observer.finished(stage, time.monotonic() - start)
-        return None
+def _compute(stage: Stage, folder: Path, store: Store, resources: Resources, observer: Observer) -> Failure | None:
+    """Computes and publishes one stage, from what an interrupted run left in its folder."""
+    observer.started(stage, resumed=any(path.name != LOG for path in folder.iterdir()))
+    stopwatch = _Stopwatch(folder)
+    try:
+        with disk_full_explained(folder), _log(folder / LOG):
+            if computed_seconds(folder) is None:
+                stage.run(_work(stage, folder, store, resources, observer, stopwatch))
+        store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
+    except InputError as error:
+        return Failure(str(error), expected=True)
+    except Exception as error:
+        return Failure(traceback.format_exception_only(error)[-1].strip().partition("\n")[0], expected=False)
+    observer.finished(stage, stopwatch.seconds())
+    return None
 
 
-def _work(stage: Stage, folder: Path, store: Store, resources: Resources, observer: Observer) -> Work:
+def _work(
+    stage: Stage, folder: Path, store: Store, resources: Resources, observer: Observer, stopwatch: "_Stopwatch"
+) -> Work:
     last = 0.0
 
     def report(metrics: Mapping[str, float], epoch: int) -> None:
@@ -114,7 +120,8 @@ def _work(stage: Stage, folder: Path, store: Store, resources: Resources, observ
         observer.progress(stage, metrics, epoch)
         if time.monotonic() - last >= PROGRESS_PERIOD_SECONDS:
             last = time.monotonic()
-            (folder / PROGRESS).write_text(json.dumps({"epoch": epoch, "metrics": dict(metrics), "time": time.time()}))
+            progress = {"epoch": epoch, "metrics": dict(metrics), "time": time.time(), "seconds": stopwatch.seconds()}
+            (folder / PROGRESS).write_text(json.dumps(progress))
 
     return Work(
         output=folder,
@@ -122,6 +129,20 @@ def _work(stage: Stage, folder: Path, store: Store, resources: Resources, observ
         resources=resources,
         report=report,
     )
+
+
+class _Stopwatch:
+    """Seconds spent on a stage, those of interrupted runs included, so that plans learn its whole cost."""
+
+    def __init__(self, folder: Path) -> None:
+        self._start = time.monotonic()
+        try:
+            self._before = float(json.loads((folder / PROGRESS).read_text())["seconds"])
+        except (OSError, ValueError, KeyError):
+            self._before = 0.0
+
+    def seconds(self) -> float:
+        return self._before + time.monotonic() - self._start
 
 
 @contextmanager

@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 from study import plots
 from study.tables import Cell, Table
 
+WIDE = 12
+"""Tables of more columns are set closer."""
+
 
 @dataclass(frozen=True)
 class Paragraph:
@@ -72,9 +75,10 @@ def to_html(blocks: Sequence[Block]) -> str:
     return "\n".join(_html(block) for block in blocks)
 
 
-def to_markdown(blocks: Sequence[Block]) -> str:
-    """The blocks as GitHub's Markdown; figures are links into `figures/`."""
-    return "\n\n".join(text for block in blocks if (text := _markdown(block))) + "\n"
+def to_markdown(title: str, question: str, blocks: Sequence[Block]) -> str:
+    """A whole file in GitHub's Markdown; figures are links into `figures/`."""
+    texts = (f"# {_plain(title)}", _plain(question), *map(_markdown, blocks))
+    return "\n\n".join(filter(None, texts)) + "\n"
 
 
 def pictures(blocks: Sequence[Block]) -> list[Picture]:
@@ -95,7 +99,9 @@ def _html(block: Block) -> str:
         case Notice(text):
             return f'<p class="notice" role="note">{_inline(text)}</p>'
         case Facts(items):
-            terms = "".join(f"<div><dt>{_inline(term)}</dt><dd>{_inline(text)}</dd></div>" for term, text in items.items())
+            terms = "".join(
+                f"<div><dt>{_inline(term)}</dt><dd>{_inline(text)}</dd></div>" for term, text in items.items()
+            )
             return f"<dl>{terms}</dl>"
         case Picture(_, _, caption):
             label = html.escape(caption, quote=True)
@@ -113,7 +119,9 @@ def _html_table(table: Table) -> str:
     groups = "".join(f'<th colspan="{span}" scope="colgroup">{_inline(title)}</th>' for title, span in table.groups)
     starts = _group_starts(table)
     classes = [_classes(column, table, starts) for column in range(len(table.headers))]
-    header = "".join(f'<th scope="col"{c}>{_html_cell(cell)}</th>' for cell, c in zip(table.headers, classes, strict=True))
+    header = "".join(
+        f'<th scope="col"{c}>{_html_cell(cell)}</th>' for cell, c in zip(table.headers, classes, strict=True)
+    )
     body = []
     for index, row in enumerate(table.rows):
         first = f'<th scope="row"{classes[0]}>{_html_cell(row[0])}</th>'
@@ -122,7 +130,9 @@ def _html_table(table: Table) -> str:
         body.append(f"{opening}{first}{rest}</tr>")
     head = f'<tr class="groups">{groups}</tr>' if groups else ""
     lines = "\n".join(body)
-    return f'<div class="scroll"><table>\n<thead>{head}<tr>{header}</tr></thead>\n<tbody>\n{lines}\n</tbody></table></div>'
+    wide = ' class="wide"' if len(table.headers) > WIDE else ""
+    start = f'<div class="scroll"><table{wide}>\n<thead>{head}<tr>{header}</tr></thead>'
+    return f"{start}\n<tbody>\n{lines}\n</tbody></table></div>"
 
 
 def _group_starts(table: Table) -> set[int]:
@@ -190,4 +200,4 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def _plain(text: str) -> str:
-    return html.escape(text, quote=False)
+    return text.replace("&", "&amp;").replace("<", "&lt;")

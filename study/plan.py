@@ -71,7 +71,11 @@ class Plan:
 
 
 def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
-    """Plans trials against what the store already holds."""
+    """Plans trials against what the store already holds.
+
+    Raises:
+        MachineError: the manifest of a finished stage among them is damaged.
+    """
     stages = walk(*(trial.stage for trial in trials))
     cached = frozenset(stage_key for stage_key in stages if store.find(stage_key))
     users: dict[str, list[int]] = {stage_key: [] for stage_key in stages}
@@ -79,8 +83,7 @@ def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
         for stage_key in walk(trial.stage):
             users[stage_key].append(trial.number)
     needed = _needed(stages, cached, trials)
-    manifests = list(store.manifests())
-    corrections = _corrections(manifests)
+    corrections = _corrections(list(store.manifests()))
     return Plan(
         trials=tuple(trials),
         stages=stages,
@@ -89,7 +92,7 @@ def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
         users={stage_key: tuple(numbers) for stage_key, numbers in users.items()},
         seconds={k: s.expected_seconds() * corrections.get(type(s).__name__, 1.0) for k, s in stages.items()},
         measured=frozenset(corrections),
-        warnings=tuple(_changed_sources(stages, {m.key: m for m in manifests})),
+        warnings=tuple(_changed_sources(stages, {stage_key: store.manifest(stage_key) for stage_key in cached})),
     )
 
 

@@ -1,7 +1,7 @@
 """The figures of a report: accuracies beside the published ones, phase ribbons, training curves; one colour per row."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
-from study.results import PRETRAINING, TEMPORAL, Predictions, Results, RowResult, median_video
+from study.results import PRETRAINING, TEMPORAL, Predictions, Results, RowResult, median_video, phase_title
 
 INK, FAINT, UNLABELLED = "#1f2430", "#8a909c", "#f3f4f6"
 ROW_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
@@ -27,7 +29,7 @@ PROBE = {"knn_accuracy": "kNN probe on validation (%)"}
 PIXELS_PER_INCH = 100
 TITLE_LENGTH = 34
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "text.color": INK,
@@ -56,13 +58,14 @@ def draw(paint: Callable[[Figure], None], width_px: int, height_px: int) -> Figu
         figure = Figure(figsize=(width_px / PIXELS_PER_INCH, height_px / PIXELS_PER_INCH), layout="constrained")
         FigureCanvasAgg(figure)
         paint(figure)
+        _settle(figure)
     return figure
 
 
 def svg(figure: Figure, name: str) -> str:
     """The figure as an SVG element; `name` keeps the ids of several figures on one page apart."""
     buffer = io.StringIO()
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :].strip()
@@ -82,7 +85,7 @@ def colours(results: Results) -> dict[str, str]:
 
 def accuracy_figure(results: Results) -> Figure:
     """Accuracies of all rows, beside the published ones."""
-    return draw(lambda figure: paint_accuracies(figure.subplots(), results), 860, 96 + 34 * len(results.rows))
+    return draw(lambda figure: paint_accuracies(figure.subplots(), results), 860, 84 + 44 * len(results.rows))
 
 
 def paint_accuracies(axes: Axes, results: Results) -> None:
@@ -94,10 +97,11 @@ def paint_accuracies(axes: Axes, results: Results) -> None:
         if "accuracy" in published:
             mean = published["accuracy"][0]
             axes.plot(mean, line, marker="D", markersize=6.5, color="white", markeredgecolor=INK, zorder=4)
-            axes.annotate(f"{mean:.1f}", (mean, line), (0, 7), textcoords="offset points", ha="center", fontsize=7)
+            _label(axes, f"{mean:.1f}", mean, line, above=True)
     axes.set_yticks(range(len(results.rows)), [_short(result.row.title) for result in results.rows])
     axes.set_ylim(len(results.rows) - 0.4, -0.6)
-    axes.set_xlabel("accuracy on test videos (%), strict   ·  dot: one video   |  bar: mean   ◇ published mean")
+    diamonds = "   ◇ published mean" if results.study.published else ""
+    axes.set_xlabel(f"accuracy on test videos (%), strict   ·  dot: one video   |  bar: mean{diamonds}")
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=True, axis="x")
     axes.set_axisbelow(True)
@@ -118,23 +122,25 @@ def paint_ribbons(
     assert scores is not None, "who has predictions has scores"
     titles = {result.row.name: result.row.title for result in results.rows}
     truth = next(iter(videos.values())).truth
+    minutes = len(truth) / scores.fps / 60
     _paint_ribbon(axes, 0, truth, scores.fps, height=0.9)
-    for line, (row, video) in enumerate(videos.items(), start=1):
+    for line, video in enumerate(videos.values(), start=1):
         _paint_ribbon(axes, line + 0.25, video.prediction, scores.fps, height=0.74)
-        minutes = len(truth) / scores.fps / 60
-        text = f" {video.accuracy:.1f}"
-        axes.text(minutes, line + 0.25, text, va="center", fontsize=8, color=INK)
-        axes.set_title(name, pad=6)
-        assert row in titles, "predictions belong to rows of the table"
+        axes.text(minutes, line + 0.25, f" {video.accuracy:.1f}", va="center", fontsize=8, color=INK)
     lines = [0.0, *(line + 1.25 for line in range(len(videos)))]
+    axes.set_title(name, pad=38 if legend else 6)
     axes.set_yticks(lines, ["truth", *(_short(titles[row]) for row in videos)])
     axes.set_ylim(lines[-1] + 0.55, -0.6)
-    axes.set_xlim(0, len(truth) / scores.fps / 60)
+    axes.set_xlim(0, minutes)
     axes.set_xlabel("minutes")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     if legend:
-        _phase_legend(axes, scores.phases)
+        patches = [
+            Patch(color=_phase_colour(index), label=phase_title(phase)) for index, phase in enumerate(scores.phases)
+        ]
+        look: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2, "fontsize": 8}
+        axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, borderpad=0, **look)
 
 
 def curve_figure(results: Results) -> Figure | None:
@@ -164,7 +170,7 @@ def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str 
         axes.plot(list(curve), list(curve.values()), label=_short(result.row.title), **look)
     axes.set_title(title)
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.03)
     axes.grid(visible=True)
     axes.set_axisbelow(True)
@@ -177,17 +183,25 @@ def overview_figure(results: Results, predictions: Mapping[str, Mapping[str, Pre
 
     def paint(figure: Figure) -> None:
         figure.suptitle(results.study.title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.12), wspace=0.02)
-        paint_accuracies(left.subplots(), results)
-        upper, lower = right.subplots(2, 1, height_ratios=(1.5, 1))
+        grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.12), height_ratios=(1.5, 1))
+        paint_accuracies(figure.add_subplot(grid[:, 0]), results)
+        upper, lower = (figure.add_subplot(grid[row, 1]) for row in range(2))
         if ribbons:
-            paint_ribbons(upper, results, ribbons, f"test video {video}", legend=False)
+            paint_ribbons(upper, results, ribbons, f"test video {video}")
         paint_curves(lower, results, *next(iter(PROBE.items())))
         if lower.get_lines():
             lower.legend(fontsize=7.5, loc="lower right")
         figure.supxlabel(footnote, x=0.01, ha="left", fontsize=8, color=FAINT)
 
     return draw(paint, 1400, 800)
+
+
+def _settle(figure: Figure) -> None:
+    """Lays the figure out once, not again for every format."""
+    engine = figure.get_layout_engine()
+    assert engine is not None, "figures are drawn with a layout"
+    engine.execute(figure)
+    figure.set_layout_engine("none")
 
 
 def _paint_videos(axes: Axes, line: int, result: RowResult, colour: str) -> None:
@@ -199,6 +213,15 @@ def _paint_videos(axes: Axes, line: int, result: RowResult, colour: str) -> None
     spread = 0.16 * np.cos(np.pi * np.arange(len(values)))  # neighbours alternate, so that dots do not hide each other
     axes.plot(values, line + spread, "o", color=colour, alpha=0.4, markersize=4, markeredgewidth=0)
     axes.plot([score.mean] * 2, [line - 0.32, line + 0.32], color=colour, linewidth=3, solid_capstyle="butt", zorder=3)
+    _label(axes, f"{score.mean:.1f}", score.mean, line + 0.28, above=False)
+
+
+def _label(axes: Axes, text: str, x: float, y: float, *, above: bool) -> None:
+    """A small number over or under a mark, readable on top of dots."""
+    offset, side = ((0, 5), "bottom") if above else ((0, -2), "top")
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    look: dict[str, Any] = {"ha": "center", "va": side, "fontsize": 7, "path_effects": halo, "zorder": 5}
+    axes.annotate(text, (x, y), offset, textcoords="offset points", **look)
 
 
 def _paint_ribbon(axes: Axes, line: float, labels: npt.NDArray[np.int8], fps: float, *, height: float) -> None:
@@ -215,20 +238,6 @@ def _phase_colour(phase: int) -> str:
     return UNLABELLED if phase < 0 else PHASE_COLOURS[phase % len(PHASE_COLOURS)]
 
 
-def _phase_legend(axes: Axes, phases: Sequence[str]) -> None:
-    patches = [Patch(color=_phase_colour(index), label=_spaced(phase)) for index, phase in enumerate(phases)]
-    figure = axes.get_figure(root=True)
-    assert figure is not None, "axes are on a figure"
-    look: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2, "fontsize": 8}
-    figure.legend(handles=patches, loc="outside upper left", ncols=4, **look)
-
-
-def _spaced(name: str) -> str:
-    """CalotTriangleDissection as a reader would write it."""
-    words = "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
-    return words.replace("_", " ")
-
-
 def _with_curves(results: Results, metrics: Mapping[str, str], of: str) -> dict[str, str]:
     return {metric: title for metric, title in metrics.items() if any(r.curve(metric, of=of) for r in results.rows)}
 
@@ -236,11 +245,11 @@ def _with_curves(results: Results, metrics: Mapping[str, str], of: str) -> dict[
 def _curve_panels(results: Results, panels: Mapping[str, str], of: str, *, height_px: int) -> Figure:
     def paint(figure: Figure) -> None:
         handles: dict[str, Any] = {}
-        for axes, (metric, title) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-            paint_curves(axes, results, metric, title, of)
+        for axes, metric in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            paint_curves(axes, results, metric, panels[metric], of)
             lines, labels = axes.get_legend_handles_labels()
             handles |= dict(zip(labels, lines, strict=True))
-        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=min(4, len(handles)), fontsize=8)
+        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3, fontsize=8)
 
     return draw(paint, 890, height_px)
 

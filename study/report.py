@@ -75,7 +75,7 @@ def write_report(
     )
     _write_figures(folder / "figures", pictures(blocks))
     _write(report.html, _page(study, to_html(blocks)))
-    _write(report.markdown, f"# {study.title}\n\n{study.question}\n\n{to_markdown(blocks)}")
+    _write(report.markdown, to_markdown(study.title, study.question, blocks))
     data = _data(results, comparisons, context, findings)
     _write(report.results, json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     _write(report.csv, _csv(results))
@@ -90,7 +90,7 @@ def write_picture(
     `context` is printed below, so that nobody takes a demo for a result.
     """
     results = read_results(study, trials, store, NO_PROBLEMS)
-    footnote = " · ".join(f"{name} {text}" for name, text in context.items())
+    footnote = " · ".join(f"{name} {text}" for name, text in context.items()).replace("`", "")
     plots.png(plots.overview_figure(results, read_all_predictions(results, store), footnote), path, scale=1)
 
 
@@ -138,9 +138,7 @@ def _row_data(results: Results, result: RowResult) -> dict[str, Any]:
         "title": result.row.title,
         "baseline": result.row.baseline,
         "problems": list(result.problems),
-        "trials": [
-            {"number": r.trial.number, "seed": r.trial.seed, "key": key(r.trial.stage)} for r in result.trials
-        ],
+        "trials": [{"number": r.trial.number, "seed": r.trial.seed, "key": key(r.trial.stage)} for r in result.trials],
         "parameters": {name: str(value) for name, value in result.trials[0].trial.parameters.items()},
         "protocols": {protocol: _protocol_data(result, protocol) for protocol in (*PROTOCOLS, FRAMEWISE)},
         "per_video_accuracy": result.values("accuracy"),
@@ -175,7 +173,8 @@ def _csv_row(results: Results, result: RowResult) -> dict[str, object]:
     row["framewise_accuracy"] = _mean(result.score(FRAMEWISE, "accuracy"))
     for metric in METRIC_TITLES:
         score = result.score("strict", metric)
-        row |= {metric: _mean(score), f"{metric}_std": score and score.std, f"{metric}_seed_std": score and score.seed_std}
+        if score is not None:
+            row |= {metric: score.mean, f"{metric}_std": score.std, f"{metric}_seed_std": score.seed_std}
     printed = results.study.published.rows.get(result.row.name, {}) if results.study.published else {}
     for metric, (mean, std) in printed.items():
         row |= {f"published_{metric}": mean, f"published_{metric}_std": std}

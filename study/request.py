@@ -1,10 +1,13 @@
 """What was asked of a study, kept in the home folder so that `status` and `report` answer for the last run."""
 
 import json
+import re
+import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from trainers.stage import InputError
+from trainers.stage import InputError, MachineError
 
 REQUEST = "request.json"
 PROBLEMS = "problems.json"
@@ -22,19 +25,21 @@ class Request:
     settings: dict[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
 
-    def command(self, verb: str, *extra: str) -> str:
+    def command(self, verb: str, *extra: str, program: str = "freelunch") -> str:
         """The command line that asks for this."""
         options = [f"--scale {self.scale}"] if self.scale != Request.scale else []
         options += [f"--preset {self.preset}"] if self.preset != Request.preset else []
         options += [f"--dataset {self.dataset}"] if self.dataset else []
         options += [f"--seeds {self.seeds}"] if self.seeds != Request.seeds else []
-        options += [f"--set {name}={value}" for name, value in self.settings.items()]
-        options += [f"--row {name}" for name in self.rows]
-        return " ".join(["freelunch", verb, self.study, *extra, *options])
+        options += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in self.settings.items()]
+        options += [f"--row {shlex.quote(name)}" for name in self.rows]
+        return " ".join([program, verb, self.study, *extra, *options])
 
     def folder(self, home: Path) -> Path:
-        """Where this study's report and its notes lie."""
-        return home / "studies" / self.study / "-".join([self.preset, self.scale, self.dataset or "default"])
+        """Where this study's report and its notes lie; other settings are another report."""
+        settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
+        name = "-".join([self.preset, self.scale, self.dataset or "default", *settings])
+        return home / "studies" / self.study / re.sub(r"[^\w.=+-]", "_", name)
 
 
 def remember(request: Request, home: Path, problems: dict[str, str]) -> Path:
@@ -56,20 +61,36 @@ def latest(study: str, home: Path) -> Request:
     path = home / "studies" / study / REQUEST
     if not path.exists():
         raise InputError(f"study {study!r} has not been run in {home}: `freelunch run {study} --local` runs it.")
-    content = json.loads(path.read_text())
-    return Request(**{**content, "rows": tuple(content["rows"])})
+    content = _read(path)
+    try:
+        return Request(**{**content, "rows": tuple(content["rows"])})
+    except (TypeError, KeyError):
+        raise _damaged(path) from None
 
 
 def remembered_problems(request: Request, home: Path) -> dict[str, str]:
     """Why stages failed when the study was last run, by stage key."""
     path = request.folder(home) / PROBLEMS
-    problems: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    return problems
+    return _read(path) if path.exists() else {}
 
 
 def studies_run(home: Path) -> list[str]:
     """The studies that have been run in a home."""
     return sorted(path.parent.name for path in (home / "studies").glob(f"*/{REQUEST}"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError:
+        raise _damaged(path) from None
+    if not isinstance(content, dict):
+        raise _damaged(path)
+    return content
+
+
+def _damaged(path: Path) -> MachineError:
+    return MachineError(f"{path} is damaged: remove it and run the study again, which computes only what is missing.")
 
 
 def _write(path: Path, content: object) -> None:

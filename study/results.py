@@ -1,4 +1,4 @@
-"""What the trials of a study left behind, read from their artifacts: scores, curves, predictions, and what is missing."""
+"""What the trials of a study left behind, read from their artifacts: scores, curves, predictions, and gaps."""
 
 import json
 import statistics
@@ -76,7 +76,7 @@ class TrialResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RowScore:
-    """One metric of one row: the mean over seeds of its mean and of its standard deviation, and the spread over seeds."""
+    """One metric of one row: its mean and standard deviation, both averaged over seeds, and the spread over seeds."""
 
     mean: float
     std: float | None
@@ -196,7 +196,7 @@ def read_predictions(trial: Trial, store: Store) -> dict[str, Predictions]:
 
 
 def read_all_predictions(results: Results, store: Store) -> dict[str, dict[str, Predictions]]:
-    """row -> video -> predictions, of every row's first computed seed."""
+    """The predictions of every row's first computed seed: row -> video -> predictions."""
     first = {r.row.name: next((t.trial for t in r.trials if t.scores), None) for r in results.rows}
     return {row: read_predictions(trial, store) for row, trial in first.items() if trial is not None}
 
@@ -209,6 +209,11 @@ def median_video(results: Results) -> str | None:
     accuracies = next(iter(result.values("accuracy").values()))
     ordered = sorted((value, video) for video, value in accuracies.items() if value is not None)
     return ordered[(len(ordered) - 1) // 2][1]
+
+
+def phase_title(name: str) -> str:
+    """CalotTriangleDissection as a reader would write it."""
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).replace("_", " ").strip()
 
 
 def _read_trial(
@@ -268,7 +273,10 @@ def _read_per_phase(path: Path) -> dict[str, dict[str, float | None]]:
         defined = values.setdefault(row["metric"], {}).setdefault(row["phase"], [])
         if row["value"] is not None:
             defined.append(row["value"])
-    return {m: {phase: statistics.fmean(v) if v else None for phase, v in phases.items()} for m, phases in values.items()}
+    return {
+        metric: {phase: statistics.fmean(defined) if defined else None for phase, defined in phases.items()}
+        for metric, phases in values.items()
+    }
 
 
 def _read_curves(stage: Stage | None, store: Store) -> dict[str, dict[int, float]]:

@@ -1,25 +1,38 @@
 """What the commands print: tables for people, and the records behind them for scripts."""
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from study.graph import key, walk
 from study.plan import Plan
-from study.progress import duration
+from study.progress import duration, progress_note
 from study.spec import Study, Trial
 from study.store import PROGRESS, Store
 
 if TYPE_CHECKING:
     from study.report import Report
 
+FILE_WIDTH = 140
+"""Columns of a table that goes into a file or a pipe."""
 POWER_GAIN, POWER_SD = 1.0, 3.0
 """The plan's example: a gain of one point where paired differences between videos have this standard deviation."""
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """A console on standard output or error, wide enough for the tables where it is no terminal.
+
+    The stream is named, so that a stage's output, redirected to its log, does not take the display with it.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() or "COLUMNS" in os.environ else FILE_WIDTH)
 
 
 def studies_table(studies: Iterable[Study]) -> Table:
@@ -102,23 +115,23 @@ def status_record(plan: Plan, store: Store, problems: Mapping[str, str]) -> dict
         "expected_seconds": round(plan.expected_seconds, 1),
         "trials": trials,
         "unfinished": stages,
+        "resumable": bool(stages) and all(stage["state"] != "running" for stage in stages),
     }
 
 
-def status_tables(name: str, record: Mapping[str, Any], command: str) -> list[RenderableType]:
+def status_tables(name: str, record: Mapping[str, Any]) -> list[RenderableType]:
     """The same for people."""
     trials = _table("row", "seed", "state", "stages left")
     for trial in record["trials"]:
         trials.add_row(trial["row"], str(trial["seed"]), trial["state"], str(trial["stages_left"]))
-    lines: list[RenderableType] = [f"[bold]{name}[/]: {record['finished']} of {record['stages']} stages", trials]
+    left = f", about {duration(record['expected_seconds'])} left" if record["unfinished"] else ""
+    lines: list[RenderableType] = [f"[bold]{name}[/]: {record['finished']} of {record['stages']} stages{left}", trials]
     active = [stage for stage in record["unfinished"] if stage["state"] != "waiting"]
     if active:
         stages = _table("stage", "key", "state", "progress")
         for stage in active:
             stages.add_row(escape(stage["title"]), stage["key"][:8], stage["state"], escape(stage["note"]))
         lines.append(stages)
-    if record["unfinished"]:
-        lines.append(f"to go on: {command}")
     return lines
 
 
@@ -180,9 +193,9 @@ def logs_table(trial: Trial, store: Store) -> Table:
 
 def report_table(report: "Report") -> Table:
     """The report's table for the terminal."""
-    table = _table(*report.table.headers)
+    table = _table(*map(str, report.table.headers))
     for row in report.table.rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     return table
 
 
@@ -199,8 +212,8 @@ def _power_line(sides: Mapping[str, int]) -> str:
     power = wilcoxon_power(num_videos=sides["test"], sd=POWER_SD, gain=POWER_GAIN, alpha=0.05)
     videos = ", ".join(f"{count} {side}" for side, count in sides.items())
     return (
-        f"videos: {videos}. With {sides['test']} test videos whose paired differences vary by {POWER_SD:g} points, a gain "
-        f"of {POWER_GAIN:g} point is found significant with probability {power:.2f} (Wilcoxon, α = 0.05)."
+        f"videos: {videos}. With {sides['test']} test videos whose paired differences vary by {POWER_SD:g} points, a "
+        f"gain of {POWER_GAIN:g} point is found significant with probability {power:.2f} (Wilcoxon, α = 0.05)."
     )
 
 
@@ -228,11 +241,15 @@ def _stage_status(plan: Plan, store: Store, stage_key: str, problems: Mapping[st
 def _progress_note(store: Store, stage_key: str) -> str:
     folder = store.unfinished(stage_key)
     try:
-        progress = json.loads((folder / PROGRESS).read_text()) if folder else {}
+        progress = json.loads((folder / PROGRESS).read_text()) if folder else None
     except (OSError, ValueError):
         return ""
-    metrics = ", ".join(f"{name} {value:.4g}" for name, value in progress.get("metrics", {}).items())
-    return f"epoch {progress['epoch']}, {metrics} ({duration(time.time() - progress['time'])} ago)"
+    if progress is None:
+        return ""
+    metrics = progress["metrics"]
+    parts = [f"{100 * metrics['fraction']:.0f} %"] if "fraction" in metrics else []
+    parts += [note] if (note := progress_note(metrics, progress["epoch"])) else []
+    return f"{', '.join(parts)} ({duration(time.time() - progress['time'])} ago)"
 
 
 def _worst(states: Sequence[str]) -> str:

@@ -11,29 +11,29 @@ from study.statistics import Comparison
 from study.store import Store
 
 ABSENT = {
-    "undefined_if_empty": "A phase that a video's ground truth lacks is left out only where the metric has nothing to divide by.",
+    "undefined_if_empty": "A phase that a video's ground truth lacks is left out where the metric divides by nothing.",
     "undefined_if_absent": "A phase that a video's ground truth lacks is left out of that video, predicted or not.",
     "scored": "A phase that a video's ground truth lacks counts 100 if it was not predicted either, and 0 if it was.",
 }
 METRICS = {
     "Accuracy": "share of a test video's labelled frames whose phase is right; the mean over videos.",
     "Precision, recall, Jaccard, F1": (
-        "of one phase in one video: TP/|predicted|, TP/|true|, TP/|predicted or true|, and the harmonic mean of the "
-        "first two. First the mean over the videos that define it, then the mean over phases."
+        "of one phase in one video: TP/|predicted|, TP/|true|, TP/|predicted or true|, "
+        "2 TP/(|predicted| + |true|). First the mean over the videos that define it, then the mean over phases."
     ),
     "Edit": "how alike the sequences of segments are, whatever their lengths (100 is the same order of phases).",
     "F1@50": "F1 of segments; a segment is found if it overlaps a true one of its phase by half of their union.",
     "±": (
         "a standard deviation (n-1). Over test videos for accuracy, edit and F1@50; over phases for precision, recall, "
-        "Jaccard and F1, as the column says. It is the spread of easy and hard videos or phases, not an error of the mean."
+        "Jaccard and F1, as the column says. It is how far videos or phases lie apart, not an error of the mean."
     ),
     "Strict protocol": "every frame counts as it is.",
     "Relaxed, fixed": (
-        "the protocol with which numbers on these datasets are usually published: near a transition, within 10 s, a "
-        "confusion with the neighbouring phase is forgiven."
+        "the protocol with which numbers on these datasets are usually published: near a transition, within 10 s at "
+        "the frame rate of the preset, a confusion with the neighbouring phase is forgiven."
     ),
     "Relaxed, official": "the same as the authors' script computes it, with its indexing slip.",
-    "Frame-wise": "accuracy of the frame classifier alone, before the temporal model.",
+    "Frames": "accuracy of the frame classifier alone, before the temporal model.",
     "kNN": "accuracy of nearest neighbours in feature space on validation videos after the last epoch of pre-training.",
 }
 
@@ -73,12 +73,12 @@ def _missing(results: Results) -> list[Block]:
 
 
 def _table_section(results: Results, comparisons: Mapping[str, Comparison]) -> Section:
-    blocks: list[Block] = [Paragraph(sentence) for sentence in order_sentences(results, comparisons)]
-    blocks.append(tables.main_table(results))
+    order = order_sentences(results, comparisons)
+    blocks: list[Block] = [*([Paragraph(" ".join(order))] if order else []), tables.main_table(results)]
     seeds = f"Means over {results.num_seeds} seeds; “seeds ±” is the standard deviation over seeds. "
     notes = [
         "Percent. The ± below a mean is the standard deviation over what the column names, and belongs to test videos "
-        "or phases, not to repeated runs. Below the rule: baselines. Bold: best accuracy of the rows that are asked about.",
+        "or phases, not to repeated runs. Below the rule: baselines. Bold: the best accuracy that is not a baseline's.",
         *([seeds] if results.num_seeds > 1 else ["One seed: nothing is known of the spread over seeds."]),
     ]
     blocks.append(Paragraph(" ".join(notes)))
@@ -87,7 +87,7 @@ def _table_section(results: Results, comparisons: Mapping[str, Comparison]) -> S
         blocks.append(Paragraph(f"Published: {published.source}. {published.note}"))
     if results.any_scores:
         blocks.append(Picture("accuracy", plots.accuracy_figure(results), _accuracy_caption(results)))
-    return Section("Results beside the published numbers", blocks)
+    return Section("Results beside the published numbers" if published else "Results", blocks)
 
 
 def _accuracy_caption(results: Results) -> str:
@@ -124,8 +124,8 @@ def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Pre
     if video is None or not ribbons:
         return []
     caption = (
-        f"Test video {video}: the one whose accuracy is the median in the reference row, so neither the best nor the "
-        "worst. Truth on top, then one ribbon per row (its first seed), with that row's accuracy on this video at the right."
+        f"{video}: the test video whose accuracy is the median in the reference row, so neither the best nor the "
+        "worst. Truth on top, then one ribbon per row (its first seed), with its accuracy on this video."
     )
     figure = plots.ribbon_figure(results, ribbons, video)
     blocks: list[Block] = [Picture("ribbons", figure, caption)]
@@ -139,7 +139,7 @@ def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Pre
 def _compact_ribbon(results: Results, predictions: Mapping[str, Mapping[str, Predictions]], name: str) -> Picture:
     ribbons = {row: videos[name] for row, videos in predictions.items()}
     figure = plots.ribbon_figure(results, ribbons, name, compact=True)
-    return Picture(f"ribbons-{name}", figure, f"Test video {name}; colours as above.")
+    return Picture(f"ribbons-{name}", figure, f"{name}; colours as above.")
 
 
 def _curve_section(results: Results) -> list[Block]:
@@ -147,8 +147,8 @@ def _curve_section(results: Results) -> list[Block]:
     blocks: list[Block] = []
     if pretraining:
         caption = (
-            "Pre-training by epoch, the mean over seeds. Dashed: baselines. A row that trains nothing of its own before "
-            "fine-tuning has no curve."
+            "Pre-training by epoch, the mean over seeds. Dashed: baselines. A row that pre-trains nothing of its own "
+            "has no curve."
         )
         blocks.append(Picture("curves", pretraining, caption))
     if temporal:
@@ -174,7 +174,7 @@ def _computed_section(results: Results, trials: Sequence[Trial], store: Store) -
     scores = results.any_scores
     absent = {"Absent phases": ABSENT.get(scores.absent, scores.absent)} if scores else {}
     framewise = any(r.score(FRAMEWISE, "accuracy") for r in results.rows)
-    metrics = {name: text for name, text in METRICS.items() if framewise or name != "Frame-wise"}
+    metrics = {name: text for name, text in METRICS.items() if framewise or name != "Frames"}
     logs = (
         "Equal stages are computed once and shared by the rows that need them. What a stage printed is shown by "
         "`freelunch logs KEY`, with a key of the table."

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import itertools
+import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -139,8 +140,9 @@ class Study:
         return tuple(row for row in rows if not only or row.name in only)
 
     def _check_settings(self, settings: Mapping[str, object]) -> None:
+        varied = {*self.axes, *(name for row in self.rows for name in row.parameters)}
         for name in settings:
-            if name in self.axes:
+            if name in varied:
                 raise InputError(f"{name} is what study {self.name} varies: choose its rows with --row instead.")
             _annotation(self.recipe, name)
 
@@ -194,7 +196,7 @@ def coerced(name: str, value: object, annotation: Any) -> object:
             return _coerced_to(value, alternative)
         except ValueError:
             continue
-    wanted = " or ".join(_spelled(a) for a in _alternatives(annotation) if a is not type(None))
+    wanted = " or ".join(_spelled(alternative) for alternative in _alternatives(annotation))
     raise InputError(f"{name}={value} does not fit: {name} takes {wanted}.")
 
 
@@ -203,7 +205,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     valid = list(valid)
     close = difflib.get_close_matches(name, valid, n=1)
     suggestion = f"; did you mean {close[0]!r}?" if close else "."
-    return f"{suggestion} Valid: {', '.join(valid)}."
+    return f"{suggestion} Valid: {', '.join(valid) or 'none'}."
 
 
 def _annotation(recipe: Recipe, name: str) -> Any:
@@ -229,13 +231,22 @@ def _coerced_to(value: object, annotation: Any) -> object:
         raise ValueError
     if annotation is bool:
         return _read_bool(value)
+    if annotation is type(None) and str(value).lower() == "none":
+        return None
     if annotation is float and not isinstance(value, bool) and isinstance(value, int | float | str):
-        return float(value)
+        return _finite(float(value))
     if annotation is int and isinstance(value, str):
         return int(value)
-    if isinstance(value, annotation) and not (annotation is int and isinstance(value, bool)):
+    kind = typing.get_origin(annotation) or annotation
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
     raise ValueError
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError
+    return value
 
 
 def _read_bool(value: object) -> bool:
@@ -249,5 +260,5 @@ def _read_bool(value: object) -> bool:
 def _spelled(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(annotation)))
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
     return names.get(annotation, str(annotation))

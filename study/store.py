@@ -5,6 +5,7 @@ Layout below the home folder:
     artifacts/<key>/            a finished stage: its files and manifest.json
     unfinished/<key>/           a stage at work, or one that was interrupted and will go on from there
     locks/<key>                 held while a stage is being computed
+    removed/                    what is being thrown away
 """
 
 import errno
@@ -12,26 +13,30 @@ import fcntl
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from study.graph import configs, describe, inputs, key, source_hash
-from trainers.stage import MachineError, Stage
+from trainers.stage import InputError, MachineError, Stage
 
 MANIFEST = "manifest.json"
 LOG = "log.txt"
 PROGRESS = "progress.json"
+COMPUTED = "computed.json"
+"""Lies in a folder whose stage has run to its end, until it is published: how many seconds that took."""
 VERSIONED = ("freelunch", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "pyarrow")
 CONTENT_CHECK_BYTES = 64 * 2**20
 """Files up to this size are read and compared with their digest before a stage uses them; larger ones by `verify`."""
+FULL_DISK_BYTES = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,7 @@ class Store:
         self._artifacts = self.home / "artifacts"
         self._unfinished = self.home / "unfinished"
         self._locks = self.home / "locks"
+        self._removed = self.home / "removed"
         try:
             for folder in (self._artifacts, self._unfinished, self._locks):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -91,13 +97,16 @@ class Store:
         path = self._artifacts / key / MANIFEST
         try:
             return Manifest(**json.loads(path.read_text()))
+        except OSError as error:
+            raise MachineError(f"{path} cannot be read ({error.strerror}): {_mend(key)}.") from None
         except (ValueError, TypeError):
             raise MachineError(f"{path} is damaged: {_mend(key)}.") from None
 
     def manifests(self) -> Iterator[Manifest]:
-        """The manifests of all finished stages."""
+        """The manifests of all finished stages, but for damaged ones: who needs such a stage hears of it then."""
         for path in sorted(self._artifacts.glob(f"*/{MANIFEST}")):
-            yield self.manifest(path.parent.name)
+            with suppress(MachineError):
+                yield self.manifest(path.parent.name)
 
     def check(self, key: str, *, whole: bool = False) -> Path:
         """The folder of a finished stage, its files compared with the manifest.
@@ -112,21 +121,22 @@ class Store:
         folder = self._artifacts / key
         manifest = self.manifest(key)
         for name, (size, recorded) in manifest.files.items():
-            path = folder / name
-            if not path.exists():
-                raise MachineError(f"{path} of {manifest.title} is missing: {_mend(key)}.")
-            if path.stat().st_size != size:
-                found = path.stat().st_size
-                raise MachineError(
-                    f"{path} of {manifest.title} is damaged ({found} bytes instead of {size}): {_mend(key)}."
-                )
-            if (whole or size <= CONTENT_CHECK_BYTES) and _digest(path) != recorded:
-                raise MachineError(f"{path} of {manifest.title} is damaged (its content changed): {_mend(key)}.")
+            fault = _fault(folder / name, size, recorded if whole or size <= CONTENT_CHECK_BYTES else None)
+            if fault:
+                raise MachineError(f"{folder / name} of {manifest.title} {fault}: {_mend(key)}.")
         return folder
 
     def remove(self, key: str) -> None:
-        """Removes a finished stage, so that it is computed again when it is next needed."""
-        shutil.rmtree(self._artifacts / key)
+        """Removes a stage, finished or not, so that it is computed from its beginning when it is next needed.
+
+        Raises:
+            MachineError: a process is computing it.
+        """
+        if self.is_claimed(key):
+            raise MachineError(f"stage {key[:12]} is being computed: interrupt that run first.")
+        for folder in (self._artifacts / key, self._unfinished / key):
+            if folder.exists():
+                self._discard(folder)
 
     def unfinished(self, key: str) -> Path | None:
         """The folder of a stage that is at work or was interrupted, or None."""
@@ -140,16 +150,29 @@ class Store:
                 return folder / LOG
         return None
 
-    def keys(self) -> list[str]:
+    def stage_keys(self) -> list[str]:
         """The keys of all stages that have a folder here."""
-        return sorted(path.name for parent in (self._artifacts, self._unfinished) for path in parent.iterdir())
+        folders = (path for parent in (self._artifacts, self._unfinished) for path in parent.iterdir())
+        return sorted({path.name for path in folders if path.is_dir()})
+
+    def key_beginning(self, prefix: str) -> str:
+        """The whole key of the one stage whose key begins so.
+
+        Raises:
+            InputError: no stage's key does, or several do.
+        """
+        matching = [key for key in self.stage_keys() if key.startswith(prefix)]
+        if len(matching) != 1:
+            found = f"{len(matching)} stages have keys that begin" if matching else "no stage has a key that begins"
+            raise InputError(f"{found} with {prefix!r}: `freelunch status STUDY` shows the keys.")
+        return matching[0]
 
     def is_claimed(self, key: str) -> bool:
         """Whether some process is computing the stage now."""
         path = self._locks / key
         if not path.exists():
             return False
-        with path.open() as file:
+        with path.open("a" if os.access(path, os.W_OK) else "r") as file:
             return not _try_lock(file.fileno())
 
     @contextmanager
@@ -159,56 +182,98 @@ class Store:
         Args:
             key: the stage's key.
             waiting: called once if another process holds the claim for longer than a second.
+
+        Raises:
+            MachineError: the home folder cannot be written, or its file system has no locks.
         """
-        with (self._locks / key).open("w") as lock:
+        folder = self._unfinished / key
+        try:
+            lock = (self._locks / key).open("a")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with lock:
             _wait_for_lock(lock.fileno(), waiting)
-            folder = self._unfinished / key
             if self.find(key) is None:
-                folder.mkdir(exist_ok=True)
+                try:
+                    folder.mkdir(exist_ok=True)
+                except OSError as error:
+                    raise self._unwritable(error) from error
             yield folder
 
     def publish(self, stage: Stage, folder: Path, seconds: float) -> Path:
         """Makes a filled folder the stage's artifact: everything on disk first, then one rename.
 
+        Whatever interrupts it, the stage need not run again: `computed_seconds` tells that it has.
+
         Raises:
             MachineError: the disk is full; what was computed stays in the unfinished folder.
         """
-        (folder / PROGRESS).unlink(missing_ok=True)
-        manifest = _manifest_of(stage, folder, seconds)
         with disk_full_explained(folder):
-            temporary = folder / f"{MANIFEST}.part"
-            temporary.write_text(json.dumps(asdict(manifest), indent=1))
-            for path in sorted(folder.rglob("*")):
-                if path.is_file():
-                    _fsync(path)
-            temporary.rename(folder / MANIFEST)
-            _fsync(folder)
-        target = self._artifacts / manifest.key
-        folder.rename(target)
-        _fsync(self._artifacts)
+            _sync_all(folder)
+            _write_synced(folder / COMPUTED, {"seconds": seconds})
+            manifest = _manifest_of(stage, folder, seconds)
+            _write_synced(folder / MANIFEST, asdict(manifest))
+            (folder / COMPUTED).unlink()
+            (folder / PROGRESS).unlink(missing_ok=True)
+            target = self._artifacts / manifest.key
+            if target.exists():  # without a manifest, or the stage would not have been computed
+                self._discard(target)
+            folder.rename(target)
+            _fsync(self._artifacts)
         return target
+
+    def _discard(self, folder: Path) -> None:
+        """Renames a folder out of the way before emptying it, so that no half-emptied one is ever taken for whole."""
+        self._removed.mkdir(exist_ok=True)
+        folder.rename(self._removed / f"{folder.parent.name}-{folder.name}-{os.getpid()}-{time.time_ns()}")
+        shutil.rmtree(self._removed, ignore_errors=True)
+
+    def _unwritable(self, error: OSError) -> MachineError:
+        return MachineError(
+            f"the home folder {self.home} cannot be written ({error.strerror}): "
+            "free some space, or name another with --home or FREELUNCH_HOME."
+        )
+
+
+def computed_seconds(folder: Path) -> float | None:
+    """How long the stage in an unfinished folder took, if it ran to its end and only lacks being published."""
+    for name in (COMPUTED, MANIFEST):
+        try:
+            return float(json.loads((folder / name).read_text())["seconds"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return None
 
 
 @contextmanager
 def disk_full_explained(place: Path) -> Iterator[None]:
-    """Turns the system's 'no space left' into a sentence that says what to do."""
+    """Turns the system's 'no space left', however a library words it, into a sentence that says what to do."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        free = _free_bytes(place)
+        known = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        # torch's writers raise a RuntimeError without the system's error number.
+        if not known and not (isinstance(error, OSError | RuntimeError) and free < FULL_DISK_BYTES):
             raise
-        free = shutil.disk_usage(place).free / 2**20
         raise MachineError(
-            f"the disk of {place} is full ({free:.0f} MiB left): free some space and type the same command again; "
-            "finished stages are kept and this one goes on from its last checkpoint."
+            f"the disk of {place} is full ({free / 2**20:.0f} MiB left): free some space and type the same command "
+            "again; finished stages are kept and this one goes on from its last checkpoint."
         ) from error
+
+
+def _free_bytes(place: Path) -> float:
+    try:
+        return shutil.disk_usage(place).free
+    except OSError:
+        return math.inf
 
 
 def _manifest_of(stage: Stage, folder: Path, seconds: float) -> Manifest:
     files = {
         str(path.relative_to(folder)): (path.stat().st_size, _digest(path))
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(MANIFEST)
+        if path.is_file() and not str(path.relative_to(folder)).startswith((MANIFEST, COMPUTED, PROGRESS))
     }
     return Manifest(
         key=key(stage),
@@ -240,9 +305,39 @@ def _mend(key: str) -> str:
     return f"remove it with `freelunch remove {key[:12]}` and type the same command again to compute it anew"
 
 
+def _fault(path: Path, size: int, digest: str | None) -> str | None:
+    """What is wrong with a published file, or None; its content counts where a digest is given."""
+    try:
+        found = path.stat().st_size
+        if found != size:
+            return f"is damaged ({found} bytes instead of {size})"
+        if digest is not None and _digest(path) != digest:
+            return "is damaged (its content changed)"
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return None
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _sync_all(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        _fsync(path)
+    _fsync(folder)
+
+
+def _write_synced(path: Path, content: object) -> None:
+    """Writes a file that is on disk, whole, once this returns."""
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_text(json.dumps(content, indent=1))
+    _fsync(temporary)
+    temporary.rename(path)
+    _fsync(path.parent)
 
 
 def _fsync(path: Path) -> None:
@@ -258,6 +353,10 @@ def _try_lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise MachineError(
+            f"the file system of the home folder has no locks ({error.strerror}): name a home on another with --home."
+        ) from None
     return True
 
 

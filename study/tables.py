@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from study.findings import exchanged
 from study.graph import inputs, key, walk
-from study.results import FRAMEWISE, PROTOCOLS, Results, RowResult, RowScore
+from study.results import FRAMEWISE, PROTOCOLS, Results, RowResult, RowScore, phase_title
 from study.spec import Trial
 from study.statistics import Comparison
 from study.store import Store
@@ -21,7 +21,8 @@ METRIC_TITLES = {
     "edit": "Edit",
     "f1@50": "F1@50",
 }
-PRINTED = ("accuracy", "precision", "recall", "jaccard")
+SHORT_TITLES = {"accuracy": "Acc.", "precision": "Prec.", "recall": "Rec.", "jaccard": "Jacc."}
+PRINTED = tuple(SHORT_TITLES)
 PROTOCOL_TITLES = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
 
 
@@ -66,25 +67,27 @@ def main_table(results: Results) -> Table:
     rows = tuple(_main_row(results, result, strong=result.row.name == best) for result in results.rows)
     overs = {metric: _over(results, metric) for metric in METRIC_TITLES}
     measured = tuple(Cell(title, (overs[metric],)) for metric, title in METRIC_TITLES.items())
-    headers = (Cell("Row"), *measured, Cell("Frame-wise", ("accuracy",)), Cell("kNN", ("validation",)))
-    groups = [("", 1), ("measured here, strict protocol", len(METRIC_TITLES)), ("before the temporal model", 2)]
+    headers = (Cell("Row"), *measured, Cell("Frames", ("accuracy",)), Cell("kNN", ("val. acc.",)))
+    groups = [("", 1), ("measured here, strict protocol", len(METRIC_TITLES)), ("before temporal", 2)]
     if results.study.published:
-        headers += tuple(Cell(METRIC_TITLES[metric]) for metric in PRINTED)
+        headers += tuple(Cell(SHORT_TITLES[metric]) for metric in PRINTED)
         groups.append(("published, as printed", len(PRINTED)))
         swapped = results.study.published.swapped or ()
-        headers += tuple(Cell(METRIC_TITLES[metric]) for metric in swapped)
+        headers += tuple(Cell(SHORT_TITLES[metric]) for metric in swapped)
         groups += [("columns exchanged", len(swapped))] if swapped else []
     return Table(headers=headers, rows=rows, groups=tuple(groups), rule_before=_first_baseline(results))
 
 
 def terminal_table(results: Results) -> Table:
     """The few columns that a terminal has room for."""
-    best = _best(results)
-    headers = ("Row", "Accuracy", "Jaccard", "Frame-wise", "kNN val.", "Published accuracy", "Published Jaccard")
+    best, published = _best(results), results.study.published
+    headers = ["Row", "Accuracy", "Jaccard", "Frames", "kNN val."]
+    if published:
+        headers += ["Published accuracy", "Published Jaccard" + (", columns exchanged" if published.swapped else "")]
     rows = []
     for result in results.rows:
         strict = [score_cell(result.score("strict", metric)) for metric in ("accuracy", "jaccard")]
-        printed = published_cells(results, result.row.name, ("accuracy", "jaccard"), swap=True)
+        printed = published_cells(results, result.row.name, ("accuracy", "jaccard"), swap=True) if published else []
         title = Cell(result.row.title, strong=result.row.name == best)
         rows.append((title, *strict, framewise_cell(result), probe_cell(result), *printed))
     rule = _first_baseline(results)
@@ -117,7 +120,7 @@ def phase_table(results: Results, metric: str, phases: Sequence[str]) -> Table:
     rows = tuple(
         (Cell(r.row.title), *(Cell(number(r.phase_mean(metric, phase))) for phase in phases)) for r in results.rows
     )
-    headers = (Cell("Row"), *map(Cell, phases))
+    headers = (Cell("Row"), *(Cell(phase_title(phase)) for phase in phases))
     return Table(headers=headers, rows=rows, rule_before=_first_baseline(results))
 
 
@@ -199,7 +202,7 @@ def _best(results: Results) -> str | None:
 
 def _over(results: Results, metric: str) -> str:
     score = next((s for r in results.rows if (s := r.score("strict", metric))), None)
-    return f"± over {score.over}" if score else ""
+    return f"± {score.over}" if score else ""
 
 
 def _first_baseline(results: Results) -> int | None:
@@ -210,14 +213,18 @@ def _first_baseline(results: Results) -> int | None:
 def _comparison_cells(comparison: Comparison) -> tuple[Cell, ...]:
     interval = comparison.interval
     return (
-        Cell(f"{comparison.mean_difference:+.1f}"),
-        Cell(f"{interval[0]:+.1f} … {interval[1]:+.1f}" if interval else UNDEFINED),
+        Cell(_signed(comparison.mean_difference)),
+        Cell(f"{_signed(interval[0])} … {_signed(interval[1])}" if interval else UNDEFINED),
         Cell(_p_value(comparison.p_value)),
         Cell(_p_value(comparison.adjusted_p_value)),
         Cell(str(comparison.num_videos)),
         Cell(str(comparison.num_seeds)),
         Cell(comparison.verdict, strong=comparison.verdict != "inconclusive"),
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def _p_value(value: float | None) -> str:
@@ -236,6 +243,6 @@ def _stage_row(
     time = duration(sum(known)) if known else "not computed"
     if 0 < len(known) < len(times):
         time += f" ({len(known)} of {len(times)})"
-    served = users[keys[0]]
+    served = list(dict.fromkeys(label for stage_key in keys for label in users[stage_key]))
     serves = "all rows" if len(served) == num_trials > 1 else "; ".join(served)
     return Cell(title), Cell(f"`{keys[0][:8]}`" if len(keys) == 1 else "…"), Cell(time), Cell(serves)

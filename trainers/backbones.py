@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from trainers import randomness
-from trainers.stage import Config
+from trainers.stage import Config, InputError
 
 Architecture = Literal["resnet50", "resnet18", "resnet10"]
 RunningStatistics = Literal["mean", "first"]
@@ -35,6 +35,12 @@ class Backbone(Config):
     batch_norm_splits: int = 1
     running_statistics: RunningStatistics = "mean"
 
+    def __post_init__(self) -> None:
+        if self.architecture != "resnet10" and self.width != 64:
+            raise InputError(f"width is {self.width}: {self.architecture} has 64; only resnet10 takes another.")
+        if self.batch_norm_splits < 1:
+            raise InputError(f"batch_norm_splits is {self.batch_norm_splits}: it must be at least 1.")
+
     @property
     def num_features(self) -> int:
         """Length of the pooled feature vector."""
@@ -43,7 +49,7 @@ class Backbone(Config):
     @property
     def gflops_at_224(self) -> float:
         """Multiply-adds of one forward pass of a 224-px image, in units of 10⁹."""
-        return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 3.5 * (self.width / 64) ** 2}[self.architecture]
+        return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 0.8 * (self.width / 64) ** 2}[self.architecture]
 
     def build(self, seed: int, purpose: str = "backbone") -> nn.Module:
         """A freshly initialised backbone: images N×3×H×W to features N×C."""

@@ -2,7 +2,9 @@
 
 import cv2
 import torch
+from torch import Tensor
 
+from trainers.data.views import normalise
 from trainers.stage import MachineError, Resources
 
 
@@ -18,4 +20,13 @@ def prepare(resources: Resources) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise MachineError("a GPU was granted, but torch sees none here: check the driver, or run with --gpus 0.")
+    torch.backends.cudnn.deterministic = True  # a resumed run gives the bits of one that was not interrupted
     return torch.device("cuda")
+
+
+def network_input(images: Tensor, device: torch.device) -> Tensor:
+    """Images (N×3×S×S, uint8 RGB) as a backbone takes them: on the device, normalised, channels last.
+
+    From page-locked memory the copy goes on beside the GPU's work.
+    """
+    return normalise(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)

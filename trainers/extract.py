@@ -14,7 +14,7 @@ from trainers.data.frames import Frames
 from trainers.data.ingest import Ingest
 from trainers.finetune import FineTune, load_classifier
 from trainers.probe import features_of
-from trainers.stage import Stage, Work
+from trainers.stage import InputError, Stage, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,8 @@ class ExtractFeatures(Stage):
         backbone.to(device).to(memory_format=torch.channels_last)
         for done, (video, folder) in enumerate(zip(self.videos, work.inputs_of("videos"), strict=True)):
             with Frames([folder], sample_every=self.sample_every, labelled_only=True) as frames:
+                if not len(frames):
+                    raise InputError(f"{video.name} has no labelled frame at this rate: ingest it with annotations.")
                 features = features_of(backbone, frames, self.model.size_px, device, work.resources.threads)
                 with torch.inference_mode():
                     framewise = classifier(features).argmax(1).numpy()

@@ -17,7 +17,6 @@ from trainers.backbones import Backbone
 from trainers.costs import inference_seconds, training_seconds
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import plain_batches
-from trainers.data.views import normalise
 from trainers.history import write_history
 from trainers.probe import features_of
 from trainers.ssl.encoders import EncoderStage, load_backbone
@@ -176,7 +175,8 @@ class _Features(_Examples):
         self, stage: FineTune, frames: Frames, backbone: nn.Module, device: torch.device, threads: int
     ) -> None:
         super().__init__(stage, frames, backbone, device, threads)
-        self._features = features_of(backbone, frames, stage.size_px, device, threads).to(device)
+        if len(frames):
+            self._features = features_of(backbone, frames, stage.size_px, device, threads).to(device)
 
     def _inputs(self, order: np.ndarray) -> Iterator[Tensor]:
         yield from torch.split(self._features[torch.from_numpy(order).to(self._device)], self._stage.batch_size)
@@ -187,10 +187,11 @@ class _Images(_Examples):
 
     def _inputs(self, order: np.ndarray) -> Iterator[Tensor]:
         stage = self._stage
+        pinned = self._device.type == "cuda"
         for images in plain_batches(
-            self._frames, size_px=stage.size_px, batch_size=stage.batch_size, threads=self._threads, order=order
+            self._frames, stage.size_px, stage.batch_size, self._threads, order=order, pin_memory=pinned
         ):
-            yield normalise(images.to(self._device)).contiguous(memory_format=torch.channels_last)
+            yield devices.network_input(images, self._device)
 
 
 @torch.inference_mode()

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,15 +11,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from trainers import checkpoint
+from trainers import checkpoint, devices
 from trainers.data.loading import ViewBatch, ViewLoader
-from trainers.data.views import normalise
+from trainers.history import Record
 from trainers.ssl.method import Method, Views
 from trainers.stage import Config, InputError
 
 Precision = Literal["fp32", "bf16"]
-History = list[dict[str, float]]
-"""One record per epoch: `epoch` and every metric by name."""
 REPORT_PERIOD_SECONDS = 1.0
 
 
@@ -32,7 +31,8 @@ class Optimisation(Config):
         learning_rate: at the start.
         momentum: of the optimiser.
         weight_decay: on all parameters.
-        precision: of the forward pass; parameters and optimiser are in single precision.
+        precision: of the forward pass; parameters and optimiser are in single precision. On an NVIDIA GPU, torch
+            computes the convolutions of `fp32` as TF32.
     """
 
     epochs: int = 200
@@ -60,7 +60,7 @@ class Training:
     report: Callable[[Mapping[str, float], int], None]
 
 
-def train(training: Training) -> History:
+def train(training: Training) -> list[Record]:
     """Trains to the last epoch, from the folder's checkpoint if there is one.
 
     Returns:
@@ -82,7 +82,7 @@ def train(training: Training) -> History:
     for epoch in range(first_epoch, optimisation.epochs):
         for group in optimiser.param_groups:
             group["lr"] = optimisation.learning_rate_at(epoch)
-        record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
+        record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
         record |= training.probe(method.encoders.query.backbone, epoch + 1)
         history.append(record)
         checkpoint.save(
@@ -98,7 +98,7 @@ def train(training: Training) -> History:
     return history
 
 
-def _resume(folder: Path, method: Method, optimiser: torch.optim.Optimizer) -> tuple[int, History]:
+def _resume(folder: Path, method: Method, optimiser: torch.optim.Optimizer) -> tuple[int, list[Record]]:
     state = checkpoint.load(folder)
     if state is None:
         return 0, []
@@ -113,11 +113,12 @@ def _train_epoch(training: Training, method: Method, optimiser: torch.optim.Opti
     method.train()
     totals: dict[str, Tensor] = {}
     meter = _Meter(training, epoch, steps)
-    for index, batch in enumerate(meter.timed(training.loader.epoch(epoch))):
-        terms = _step(training, method, optimiser, _on_device(batch, training.device, epoch * steps + index))
-        for name, value in terms.items():
-            totals[name] = totals[name] + value.detach() if name in totals else value.detach()
-        meter.tick(index + 1, totals)
+    with closing(training.loader.epoch(epoch)) as batches:
+        for index, batch in enumerate(meter.timed(batches)):
+            terms = _step(training, method, optimiser, _on_device(batch, training.device, epoch * steps + index))
+            for name, value in terms.items():
+                totals[name] = totals[name] + value.detach() if name in totals else value.detach()
+            meter.tick(index + 1, totals)
     means = {name: float(total) / steps for name, total in totals.items()}
     return {"loss": _finite(sum(means.values()), epoch), **{f"loss_{name}": value for name, value in means.items()}}
 
@@ -134,11 +135,8 @@ def _step(training: Training, method: Method, optimiser: torch.optim.Optimizer, 
 
 
 def _on_device(batch: ViewBatch, device: torch.device, step: int) -> Views:
-    query, key = (
-        normalise(view.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
-        for view in batch.views
-    )
-    return Views(query=query, key=key, frame_ids=batch.frame_ids.to(device), step=step)
+    query, key = (devices.network_input(view, device) for view in batch.views)
+    return Views(query=query, key=key, frame_ids=batch.frame_ids.to(device, non_blocking=True), step=step)
 
 
 def _finite(loss: float, epoch: int) -> float:

@@ -48,7 +48,7 @@ class Pretrain(EncoderStage):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.method.check(self.optimisation.batch_size)
+        self.method.check(self.backbone, self.optimisation.batch_size)
         splits = self.backbone.batch_norm_splits
         if self.optimisation.batch_size % splits:
             raise InputError(
@@ -80,6 +80,7 @@ class Pretrain(EncoderStage):
                 augmentation=self.augmentation,
                 seed=self.seed,
                 threads=work.resources.threads,
+                pin_memory=device.type == "cuda",
             )
             history = train(
                 Training(

@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainers import devices
 from trainers.data.frames import Frames
 from trainers.data.loading import plain_batches
-from trainers.data.views import normalise
-from trainers.stage import Config, Stage
+from trainers.stage import Config, InputError, Stage
 
 FEATURE_BATCH = 256
+QUERY_BATCH = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +40,13 @@ class KnnProbe(Config):
 
 
 def features_of(backbone: nn.Module, frames: Frames, size_px: int, device: torch.device, threads: int) -> Tensor:
-    """Pooled features of every frame, in row order: float32 on the CPU, N×C."""
+    """Pooled features of every frame, in row order: float32 on the CPU, N×C. There must be a frame."""
     backbone.eval()
+    pinned = device.type == "cuda"
     with torch.inference_mode():
         batches = [
-            backbone(normalise(batch.to(device)).contiguous(memory_format=torch.channels_last)).float().cpu()
-            for batch in plain_batches(frames, size_px=size_px, batch_size=FEATURE_BATCH, threads=threads)
+            backbone(devices.network_input(batch, device)).float().cpu()
+            for batch in plain_batches(frames, size_px, FEATURE_BATCH, threads, pin_memory=pinned)
         ]
     return torch.cat(batches)
 
@@ -65,14 +67,21 @@ def knn_predict(
     Returns:
         Classes, N.
     """
-    similarities = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
-    nearest, indices = similarities.topk(min(neighbours, len(bank)), dim=1)
-    votes = F.one_hot(labels[indices], num_classes) * (nearest / temperature).exp()[..., None]
-    return votes.sum(1).argmax(1)
+    columns = F.normalize(bank, dim=1).T
+    classes = []
+    for part in torch.split(F.normalize(queries, dim=1), QUERY_BATCH):  # N×M similarities at once may not fit
+        nearest, indices = (part @ columns).topk(min(neighbours, len(bank)), dim=1)
+        votes = F.one_hot(labels[indices], num_classes) * (nearest / temperature).exp()[..., None]
+        classes.append(votes.sum(1).argmax(1))
+    return torch.cat(classes)
 
 
 class Prober:
-    """A probe at work on opened videos: per-video accuracy in percent, averaged over the validation videos."""
+    """A probe at work on opened videos: per-video accuracy in percent, averaged over the validation videos.
+
+    Raises:
+        InputError: the training or the validation videos have no labelled frame.
+    """
 
     def __init__(
         self,
@@ -87,6 +96,9 @@ class Prober:
         self._probe = probe
         self._bank = Frames(training, sample_every=probe.sample_every, labelled_only=True)
         self._queries = Frames(validation, sample_every=probe.sample_every, labelled_only=True)
+        if not len(self._bank) or not len(self._queries):
+            self.close()
+            raise InputError("the probe needs labelled frames in training and validation videos: ingest annotations.")
         self._size_px = size_px
         self._device = device
         self._threads = threads
@@ -100,14 +112,14 @@ class Prober:
         labels = torch.from_numpy(self._bank.labels).long()
         truth = torch.from_numpy(self._queries.labels).long()
         predicted = knn_predict(
-            bank,
-            labels,
-            queries,
+            bank.to(self._device),
+            labels.to(self._device),
+            queries.to(self._device),
             neighbours=self._probe.neighbours,
             temperature=self._probe.temperature,
             num_classes=int(max(labels.max(), truth.max())) + 1,
         )
-        correct = (predicted == truth).numpy()
+        correct = (predicted.cpu() == truth).numpy()
         videos = self._queries.video
         return float(100 * np.mean([correct[videos == video].mean() for video in np.unique(videos)]))
 
@@ -115,5 +127,8 @@ class Prober:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._bank.close()
         self._queries.close()

@@ -35,7 +35,8 @@ def torch_generator(seed: int, purpose: str, *counters: Counter) -> torch.Genera
 @contextmanager
 def torch_seeded(seed: int, purpose: str, *counters: Counter) -> Iterator[None]:
     """Seeds torch's global generators inside the block (initialisation, dropout) and restores them after it."""
-    devices = list(range(torch.cuda.device_count()))
+    unused = not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = [] if unused else list(range(torch.cuda.device_count()))  # asking an unused GPU would start CUDA there
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derived_seed(seed, purpose, *counters))
         yield

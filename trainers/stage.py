@@ -58,7 +58,8 @@ class Work:
 
     def inputs_of(self, name: str) -> list[Path]:
         """The inputs found in a field that is a tuple of stages, in the tuple's order."""
-        return list(self.inputs_under(name).values())
+        folders = self.inputs_under(name)
+        return [folders[str(index)] for index in range(len(folders))]
 
 
 class Stage(Config, ABC):

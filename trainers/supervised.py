@@ -92,8 +92,8 @@ def _resumed(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer) -> d
 
 def _train_epoch(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> float:
     total, count = torch.zeros((), device=task.device), 0
+    model.train()
     for step, (inputs, targets) in enumerate(task.batches(epoch)):
-        model.train()
         with randomness.torch_seeded(task.seed, "dropout", epoch, step):
             loss: Any = task.loss(model(inputs), targets)
         optimiser.zero_grad(set_to_none=True)

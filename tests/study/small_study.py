@@ -26,6 +26,8 @@ PHASES = (
     "GallbladderRetraction",
 )
 FPS = 0.5
+
+Labels = npt.NDArray[np.int8]
 CONTEXT = {
     "preset": "corrected",
     "scale": "demo",
@@ -79,9 +81,8 @@ class TrainTemporal(Quick):
     seed: int = 0
 
     def run(self, work: Work) -> None:
-        write_history(
-            work.output, [{"epoch": e + 1, "loss": 2 * 0.9**e, "validation_accuracy": 90 - 50 * 0.8**e} for e in range(12)]
-        )
+        records = [{"epoch": e + 1, "loss": 2 * 0.9**e, "validation_accuracy": 90 - 50 * 0.8**e} for e in range(12)]
+        write_history(work.output, records)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,17 +116,15 @@ class Predict(Quick):
         )
 
 
-def _confused(truth: npt.NDArray[np.int8], error: float, run_length: int, random: np.random.Generator) -> npt.NDArray[np.int8]:
+def _confused(truth: Labels, error: float, run_length: int, random: np.random.Generator) -> Labels:
     starts = np.flatnonzero(random.random(len(truth)) < error / run_length)
     prediction = truth.copy()
     for start in starts:
         prediction[start : start + run_length] = np.clip(truth[start] + random.choice((-1, 1, 2)), 0, 6)
-    return np.asarray(prediction, np.int8)
+    return prediction
 
 
-def student(
-    conditions: int, *, seed: int, teacher: str = "head", error: float = 0.25, fails: bool = False
-) -> Evaluate:
+def student(conditions: int, *, seed: int, teacher: str = "head", error: float = 0.25, fails: bool = False) -> Evaluate:
     """`conditions` is the number of test videos."""
     videos = tuple(Video(name=f"video{i:02}") for i in range(1, 5))
     free = Pretrain(videos=(Video(name="generic"),), probes=False)

@@ -1,16 +1,19 @@
 """Registered datasets: a name for a set of recordings whose content was digested once, at ingest."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from trainers.data import cholec80, m2cai16
 from trainers.data.ingest import Video
 from trainers.data.recording import Recording, Subset, digest
 from trainers.data.video_file import read_timeline
-from trainers.stage import InputError
+from trainers.stage import InputError, MachineError
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,9 @@ class RegisteredVideo:
     video_digest: str
     annotation_digest: str | None
     num_frames: int
-    size_bytes: int
-    modified_ns: int
+    video_stamp: tuple[int, int]
+    """Size in bytes and time of modification in nanoseconds: where they stay, the content has stayed."""
+    annotation_stamp: tuple[int, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,7 @@ class Dataset:
 def register(folder: Path, name: str, layout: str, root: Path, report: Callable[[str], None]) -> Dataset:
     """Digests every recording below `root` and remembers them under a name.
 
-    A recording whose file has the size and time of modification it had when it was last digested is not read again.
+    A video that has the size and time of modification it had when it was last digested is not read again.
 
     Args:
         folder: where registered datasets are kept.
@@ -96,8 +100,10 @@ def register(folder: Path, name: str, layout: str, root: Path, report: Callable[
         report: hears the name of every recording that has been digested.
 
     Raises:
-        InputError: the folder is not laid out as said, or a video cannot be read.
+        InputError: the name is no plain word, the folder is not laid out as said, or a video cannot be read.
     """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise InputError(f"{name!r} cannot name a dataset: use letters, digits, '-', '_' and '.'.")
     known = {video.video: video for video in _known(folder, name)}
     found = LAYOUTS[layout].discover(root.resolve())
 
@@ -122,24 +128,27 @@ def load(folder: Path, name: str) -> Dataset:
     """A registered dataset.
 
     Raises:
-        InputError: it is not registered, or a video changed since it was.
+        InputError: it is not registered, or a video or annotation changed since it was.
+        MachineError: what was remembered of it cannot be read.
     """
-    path = folder / f"{name}.json"
-    if not path.exists():
+    if name not in names(folder):
         known = ", ".join(names(folder)) or "none"
+        layout = name if name in LAYOUTS else "cholec80"
         raise InputError(
-            f"no dataset named {name!r} (registered: {known}): `freelunch ingest cholec80 FOLDER --name {name}` adds it."
+            f"no dataset named {name!r} (registered: {known}): "
+            f"`freelunch ingest {layout} FOLDER --name {name}` adds it."
         )
-    content = json.loads(path.read_text())
-    recordings = tuple(RegisteredVideo(**recording) for recording in content.pop("recordings"))
-    dataset = Dataset(**{**content, "phases": tuple(content["phases"])}, recordings=recordings)
-    for recording in recordings:
-        video = Path(recording.video)
-        if video.exists() and not _is_unchanged(video, recording):
-            raise InputError(
-                f"{video} changed since dataset {name!r} was ingested: "
-                f"`freelunch ingest {dataset.layout} {dataset.root} --name {name}` reads it again."
-            )
+    dataset = _read(folder / f"{name}.json")
+    for recording in dataset.recordings:
+        for file, stamp in (
+            (recording.video, recording.video_stamp),
+            (recording.annotation, recording.annotation_stamp),
+        ):
+            if file and Path(file).exists() and _stamp(Path(file)) != stamp:
+                raise InputError(
+                    f"{file} changed since dataset {name!r} was ingested: "
+                    f"`freelunch ingest {dataset.layout} {shlex.quote(dataset.root)} --name {name}` reads it again."
+                )
     return dataset
 
 
@@ -149,28 +158,45 @@ def names(folder: Path) -> list[str]:
 
 
 def _known(folder: Path, name: str) -> tuple[RegisteredVideo, ...]:
-    path = folder / f"{name}.json"
-    if not path.exists():
+    """What is remembered of a dataset's videos; nothing where that cannot be read, so that they are digested anew."""
+    try:
+        return _read(folder / f"{name}.json").recordings if name in names(folder) else ()
+    except MachineError:
         return ()
-    return tuple(RegisteredVideo(**recording) for recording in json.loads(path.read_text())["recordings"])
+
+
+def _read(path: Path) -> Dataset:
+    try:
+        content = json.loads(path.read_text())
+        recordings = tuple(_video(recording) for recording in content.pop("recordings"))
+        return Dataset(**{**content, "phases": tuple(content["phases"])}, recordings=recordings)
+    except (OSError, ValueError, TypeError, KeyError):
+        raise MachineError(
+            f"{path} cannot be read: `freelunch ingest LAYOUT FOLDER --name {path.stem}` registers the dataset again."
+        ) from None
+
+
+def _video(record: dict[str, Any]) -> RegisteredVideo:
+    stamps = {name: record[name] and tuple(record[name]) for name in ("video_stamp", "annotation_stamp")}
+    return RegisteredVideo(**{**record, **stamps})
 
 
 def _registered(recording: Recording, known: RegisteredVideo | None) -> RegisteredVideo:
-    unchanged = known is not None and _is_unchanged(recording.video, known)
-    stat = recording.video.stat()
+    stamp = _stamp(recording.video)
+    unchanged = known if known is not None and known.video_stamp == stamp else None
     return RegisteredVideo(
         name=recording.name,
         video=str(recording.video),
         annotation=str(recording.annotation) if recording.annotation else None,
         subset=recording.subset,
-        video_digest=known.video_digest if known and unchanged else digest(recording.video),
+        video_digest=unchanged.video_digest if unchanged else digest(recording.video),
         annotation_digest=digest(recording.annotation) if recording.annotation else None,
-        num_frames=known.num_frames if known and unchanged else read_timeline(recording.video).num_frames,
-        size_bytes=stat.st_size,
-        modified_ns=stat.st_mtime_ns,
+        num_frames=unchanged.num_frames if unchanged else read_timeline(recording.video).num_frames,
+        video_stamp=stamp,
+        annotation_stamp=_stamp(recording.annotation) if recording.annotation else None,
     )
 
 
-def _is_unchanged(path: Path, recording: RegisteredVideo) -> bool:
+def _stamp(path: Path) -> tuple[int, int]:
     stat = path.stat()
-    return (stat.st_size, stat.st_mtime_ns) == (recording.size_bytes, recording.modified_ns)
+    return stat.st_size, stat.st_mtime_ns

@@ -10,7 +10,7 @@ from torch import Tensor
 from trainers.backbones import Backbone
 from trainers.ssl.encoders import EncoderPair, EncoderStage, frozen_pair, random_pair, shuffle, started_pair
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 
@@ -45,11 +45,13 @@ class DistilledMoCo(MethodConfig):
         if self.start is None:
             student = random_pair(backbone, self.embedding_size, momentum=self.momentum, seed=seed)
         else:
-            student = started_pair(self.start, inputs["start"], momentum=self.momentum, trains="all")
+            student = started_pair(backbone, self.start, inputs["start"], momentum=self.momentum, trains="all")
         return DistilledMoCoMethod(self, student, frozen_pair(self.teacher, inputs["teacher"]), seed)
 
-    def check(self, batch_size: int) -> None:
+    def check(self, backbone: Backbone, batch_size: int) -> None:
         check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        if self.start is not None:
+            check_start(self.start, backbone, self.embedding_size)
         if self.distillation_weight < 0:
             raise InputError(f"distillation_weight is {self.distillation_weight}: λ must not be negative.")
         if self.teacher_temperature is not None and self.teacher_temperature <= 0:
@@ -84,7 +86,7 @@ class DistilledMoCoMethod(Method):
 
     def forward(self, views: Views) -> Mapping[str, Tensor]:
         config = self.config
-        permutation = shuffle(self.seed, views.step, len(views.key))
+        permutation = shuffle(self.seed, views.step, views.key)
         q_s, k_s = self.encoders(views.query, views.key, permutation)  # N×C
         with torch.no_grad():
             q_t, k_t = self.teacher(views.query, views.key, permutation)  # N×C

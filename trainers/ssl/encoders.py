@@ -3,6 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,8 +47,9 @@ class Encoder(nn.Module):
 
 
 def embed(head: nn.Module, features: Tensor) -> Tensor:
-    """Projects features and normalises the result to unit length in single precision."""
-    return F.normalize(head(features).float(), dim=1)
+    """Projects features and normalises the result to unit length, at least in single precision."""
+    projected: Tensor = head(features)
+    return F.normalize(projected.to(torch.promote_types(projected.dtype, torch.float32)), dim=1)
 
 
 class EncoderPair(nn.Module, ABC):
@@ -147,18 +149,21 @@ def random_pair(backbone: Backbone, embedding_size: int, *, momentum: float, see
     return MomentumPair(query, copy.deepcopy(query), momentum=momentum, trains="all")
 
 
-def started_pair(start: EncoderStage, folder: Path, *, momentum: float, trains: Trains) -> EncoderPair:
-    """A pair whose two encoders both start from another stage's query encoder."""
-    weights = read_weights(folder)
-    query = _loaded(start, weights["query"])
-    key = _loaded(start, weights["query"])
-    return _pair(query, key, momentum=momentum, trains=trains)
+def started_pair(
+    backbone: Backbone, start: EncoderStage, folder: Path, *, momentum: float, trains: Trains
+) -> EncoderPair:
+    """A pair whose two encoders both start from another stage's query encoder, in a backbone of its own splits."""
+    query = _loaded(backbone, start.output_size, read_weights(folder)["query"])
+    key = copy.deepcopy(query)
+    if trains in ("none", "head"):
+        return SharedBackbonePair(query, key, momentum=momentum, trains=trains)
+    return MomentumPair(query, key, momentum=momentum, trains=trains)
 
 
 def frozen_pair(stage: EncoderStage, folder: Path) -> EncoderPair:
     """Another stage's query and key encoder as they are; nothing of them learns or moves."""
     weights = read_weights(folder)
-    query, key = _loaded(stage, weights["query"]), _loaded(stage, weights["key"])
+    query, key = (_loaded(stage.backbone, stage.output_size, weights[name]) for name in ("query", "key"))
     if weights["shared_backbone"]:
         return SharedBackbonePair(query, key, momentum=1.0, trains="none").eval()
     return MomentumPair(query, key, momentum=1.0, trains="none").eval()
@@ -185,22 +190,22 @@ def read_weights(folder: Path) -> dict[str, Any]:
 
 
 def load_backbone(stage: EncoderStage, folder: Path) -> nn.Module:
-    """The query backbone of an encoder stage's artifact, in eval mode."""
-    return _loaded(stage, read_weights(folder)["query"]).backbone.eval()
+    """The query backbone of an encoder stage's artifact, in eval mode.
+
+    Should it be trained on, its normalisation no longer splits the batch: that belongs to contrastive learning, and
+    the last batch of labelled frames need not divide.
+    """
+    backbone = replace(stage.backbone, batch_norm_splits=1)
+    return _loaded(backbone, stage.output_size, read_weights(folder)["query"]).backbone.eval()
 
 
-def _pair(query: Encoder, key: Encoder, *, momentum: float, trains: Trains) -> EncoderPair:
-    if trains in ("none", "head"):
-        return SharedBackbonePair(query, key, momentum=momentum, trains=trains)
-    return MomentumPair(query, key, momentum=momentum, trains=trains)
-
-
-def _loaded(stage: EncoderStage, state: dict[str, Tensor]) -> Encoder:
-    encoder = random_encoder(stage.backbone, stage.output_size, seed=0)
+def _loaded(backbone: Backbone, embedding_size: int, state: dict[str, Tensor]) -> Encoder:
+    encoder = random_encoder(backbone, embedding_size, seed=0)
     encoder.load_state_dict(state)
     return encoder
 
 
-def shuffle(seed: int, step: int, size: int) -> Tensor:
-    """The permutation of a step's key images."""
-    return torch.randperm(size, generator=randomness.torch_generator(seed, "shuffle", step))
+def shuffle(seed: int, step: int, images: Tensor) -> Tensor:
+    """The permutation of a step's key images, on their device."""
+    permutation = torch.randperm(len(images), generator=randomness.torch_generator(seed, "shuffle", step))
+    return permutation.to(images.device, non_blocking=True)

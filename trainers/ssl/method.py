@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from trainers.backbones import Backbone
-from trainers.ssl.encoders import EncoderPair
+from trainers.ssl.encoders import EncoderPair, EncoderStage
 from trainers.stage import Config, InputError
 
 
@@ -53,11 +53,15 @@ class MethodConfig(Config, ABC):
         """
 
     @abstractmethod
-    def check(self, batch_size: int) -> None:
+    def check(self, backbone: Backbone, batch_size: int) -> None:
         """Refuses what cannot work before anything is computed.
 
+        Args:
+            backbone: the architecture to train.
+            batch_size: frames per step, over all workers.
+
         Raises:
-            InputError: a value is out of range or does not fit the batch size.
+            InputError: a value is out of range, or does not fit the batch size or the backbone.
         """
 
     @property
@@ -81,3 +85,18 @@ def check_contrastive(temperature: float, queue_size: int, momentum: float, batc
         raise InputError(
             f"queue_size is {queue_size}: K must be a multiple of the batch size {batch_size}, such as {nearest}."
         )
+
+
+def check_start(start: EncoderStage, backbone: Backbone, embedding_size: int) -> None:
+    """Refuses encoders that a method cannot start from.
+
+    Raises:
+        InputError: the backbone or the length of the embeddings is another.
+    """
+    theirs, ours = ((each.architecture, each.width) for each in (start.backbone, backbone))
+    if theirs != ours:
+        raise InputError(
+            f"the start's backbone is {theirs[0]} of width {theirs[1]}: it cannot become {ours[0]} of width {ours[1]}."
+        )
+    if start.output_size != embedding_size:
+        raise InputError(f"embedding_size is {embedding_size}: the encoders to start from have {start.output_size}.")

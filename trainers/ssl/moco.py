@@ -9,8 +9,9 @@ from torch import Tensor
 from trainers.backbones import Backbone
 from trainers.ssl.encoders import EncoderPair, EncoderStage, Trains, random_pair, shuffle, started_pair
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start
 from trainers.ssl.queue import Queue
+from trainers.stage import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +41,21 @@ class MoCo(MethodConfig):
         if self.start is None:
             pair = random_pair(backbone, self.embedding_size, momentum=self.momentum, seed=seed)
         else:
-            pair = started_pair(self.start, inputs["start"], momentum=self.momentum, trains=self.trains)
+            pair = started_pair(backbone, self.start, inputs["start"], momentum=self.momentum, trains=self.trains)
         return MoCoMethod(self, pair, seed)
 
-    def check(self, batch_size: int) -> None:
+    def check(self, backbone: Backbone, batch_size: int) -> None:
         check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        if self.start is not None:
+            check_start(self.start, backbone, self.embedding_size)
+        elif self.trains != "all":
+            raise InputError(f"trains is {self.trains}: without a start, everything must learn.")
+        if self.trains == "none":
+            raise InputError("trains is none: nothing would learn; use the start itself.")
 
     @property
     def passes(self) -> float:
-        return 2 if self.trains in ("none", "head") else 4
+        return 2 if self.trains == "head" else 4
 
 
 class MoCoMethod(Method):
@@ -62,7 +69,7 @@ class MoCoMethod(Method):
         self.seed = seed
 
     def forward(self, views: Views) -> Mapping[str, Tensor]:
-        permutation = shuffle(self.seed, views.step, len(views.key))
+        permutation = shuffle(self.seed, views.step, views.key)
         q, k = self.encoders(views.query, views.key, permutation)  # N×C
         logits = dictionary_logits(q, k, self.queue.bank("student"))  # N×(1+K)
         self.queue.enqueue({"student": k}, views.frame_ids)

@@ -1,0 +1,43 @@
+# Every target makes or updates .venv itself; all it needs is make and CPython 3.11 to 3.13.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(foreach version,3.12 3.13 3.11,$(shell command -v python$(version) >/dev/null 2>&1 && python$(version) -c 'import venv, ensurepip' >/dev/null 2>&1 && echo python$(version))) python3)
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo check check-external bench format install clean
+.DELETE_ON_ERROR:
+
+demo: install ## Table 3 on synthetic videos: set-up, videos, study, report
+	$(BIN)/freelunch run table3 --local --scale demo
+
+check: install ## format, lint, types, import contracts, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+check-external: install ## the losses against lightly's, the augmentation against torchvision's on PIL images
+	$(BIN)/pytest -m external
+
+bench: install ## how fast is what matters; ratios, side by side in one run
+	$(BIN)/python benchmarks/augmentation.py
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "freelunch needs CPython 3.11, 3.12 or 3.13: name one with make PYTHON=python3.12"; exit 3; }
+	@echo "setting up $(VENV) (a few GB, some minutes) …"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,84 @@
+import threading
+
+import pytest
+import torch
+
+from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, copied, write_recording
+from trainers import loop
+from trainers.data.frames import Frames
+from trainers.data.loading import THREAD_NAMES, ViewLoader
+from trainers.data.views import MoCoAugmentation
+from trainers.loop import Optimisation, Training, train
+from trainers.ssl.moco import MoCo
+
+
+@pytest.fixture
+def training(tmp_path):
+    """Everything of a training but its report."""
+    _, folder = write_recording(tmp_path / "video", [0, 1, 2] * 11)
+    config = MoCo(temperature=0.2, queue_size=BATCH, momentum=0.9, embedding_size=EMBEDDING)
+    with Frames([folder]) as frames:
+        loader = ViewLoader(frames, MoCoAugmentation(size_px=SIZE_PX), batch_size=BATCH, seed=0, threads=1)
+        yield lambda **fields: Training(
+            **{
+                "method": config.build(BACKBONE, {}, seed=0),
+                "loader": loader,
+                "optimisation": Optimisation(epochs=2, batch_size=BATCH),
+                "folder": tmp_path,
+                "device": torch.device("cpu"),
+                "probe": lambda backbone, epoch: {},
+                "report": lambda metrics, epoch: None,
+            }
+            | fields
+        )
+
+
+def test_an_exception_amid_an_epoch_leaves_no_loader_thread(training, monkeypatch):
+    monkeypatch.setattr(loop, "REPORT_PERIOD_SECONDS", 0)
+
+    def fail(metrics, epoch):
+        assert any(thread.name.startswith(THREAD_NAMES) for thread in threading.enumerate())
+        raise ConnectionError("nobody listens")
+
+    with pytest.raises(ConnectionError) as caught:
+        train(training(report=fail))
+    assert caught.traceback
+    assert not any(thread.name.startswith(THREAD_NAMES) for thread in threading.enumerate())
+
+
+def test_steps_are_counted_over_all_epochs(training):
+    method = training().method
+    steps = []
+    method.register_forward_pre_hook(lambda _, arguments: steps.append(arguments[0].step))
+    train(training(method=method))
+    assert steps == list(range(8))
+
+
+def test_views_reach_the_method_normalised_and_channels_last(training):
+    method = training().method
+    seen = []
+    method.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    train(training(method=method))
+    for view in (seen[0].query, seen[0].key):
+        assert view.shape == (BATCH, 3, SIZE_PX, SIZE_PX)
+        assert view.dtype == torch.float32
+        assert view.is_contiguous(memory_format=torch.channels_last)
+        assert -3 < view.min() < 0 < view.max() < 3
+    assert not torch.equal(seen[0].query, seen[0].key)
+
+
+def test_the_probe_may_leave_the_backbone_in_eval_mode(training):
+    def probe(backbone, epoch):
+        backbone.eval()
+        return {}
+
+    undisturbed, disturbed = training(), training(probe=probe)
+    train(undisturbed)
+    (undisturbed.folder / "checkpoint.pt").unlink()
+    train(disturbed)
+    expected = copied(undisturbed.method.state_dict())
+    assert all(
+        torch.equal(value, expected[name])
+        for name, value in disturbed.method.state_dict().items()
+        if isinstance(value, torch.Tensor)
+    )
