@@ -143,8 +143,8 @@ class TrainTemporal(Stage):
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
             order = randomness.numpy_generator(self.seed, "permutation", epoch).permutation(len(training))
-            for index in order:
-                yield _features(training[index], device), torch.from_numpy(training[index].labels.astype(np.int64)).to(device)
+            for sequence in (training[index] for index in order):
+                yield _features(sequence, device), torch.from_numpy(sequence.labels.astype(np.int64)).to(device)
 
         history = fit(
             Fit(

@@ -26,7 +26,7 @@ from trainers.data.video_file import NOMINAL_FPS
 from trainers.stage import InputError, Resources
 
 DEMO = "demo"
-DEMO_VIDEOS, DEMO_MINUTES = 16, 1.0
+DEMO_VIDEOS, DEMO_MINUTES = 32, 0.5
 FULL_SCALE_DATASET = "cholec80"
 
 

@@ -101,7 +101,7 @@ def test_the_source_of_a_users_own_file_is_in_the_key(tmp_path: Path):
 
 def test_the_order_in_which_fields_are_defined_or_given_does_not_matter():
     def defined(*names: str) -> type[Stage]:
-        annotations = {name: int for name in names}
+        annotations = dict.fromkeys(names, int)
         body = {"__annotations__": annotations, "__module__": "search_spaces.example", **dict.fromkeys(names, 0)}
         return dataclass(frozen=True, kw_only=True)(type("Example", (Made,), body))
 

@@ -217,9 +217,8 @@ def test_removing_works_on_finished_and_unfinished_stages_but_not_on_one_at_work
     fill(store)
     store.remove(KEY)
     assert store.find(KEY) is None
-    with store.claim(KEY):
-        with pytest.raises(MachineError, match="is being computed"):
-            store.remove(KEY)
+    with store.claim(KEY), pytest.raises(MachineError, match="is being computed"):
+        store.remove(KEY)
     store.remove(KEY)
     assert store.stage_keys() == []
     assert not any(path.is_file() for path in (store.home / "removed").rglob("*"))

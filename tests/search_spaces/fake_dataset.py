@@ -1,0 +1,32 @@
+"""A dataset that exists in name alone: digests without files, for tests of what recipes ask."""
+
+from search_spaces.presets import PRESETS, SCALES, Conditions
+from trainers.data.cholec80 import PHASES
+from trainers.data.datasets import Dataset, RegisteredVideo
+
+
+def fake_dataset(num_videos: int = 10) -> Dataset:
+    return Dataset(
+        name="fake",
+        layout="cholec80",
+        root="/nowhere",
+        phases=PHASES,
+        recordings=tuple(
+            RegisteredVideo(
+                name=f"video{number:02}",
+                video=f"/nowhere/videos/video{number:02}.mp4",
+                annotation=f"/nowhere/phase_annotations/video{number:02}-phase.txt",
+                subset=None,
+                video_digest=f"{number:032x}",
+                annotation_digest=f"{1000 + number:032x}",
+                num_frames=1500,
+                video_stamp=(1, number),
+                annotation_stamp=(2, number),
+            )
+            for number in range(1, num_videos + 1)
+        ),
+    )
+
+
+def conditions(scale: str = "demo", preset: str = "corrected", num_videos: int = 10) -> Conditions:
+    return Conditions(preset=PRESETS[preset], scale=SCALES[scale], dataset=fake_dataset(num_videos))
