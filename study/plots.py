@@ -128,7 +128,7 @@ def paint_ribbons(
         _paint_ribbon(axes, line + 0.25, video.prediction, scores.fps, height=0.74)
         axes.text(minutes, line + 0.25, f" {video.accuracy:.1f}", va="center", fontsize=8, color=INK)
     lines = [0.0, *(line + 1.25 for line in range(len(videos)))]
-    axes.set_title(name, pad=38 if legend else 6)
+    axes.set_title(name, pad=52 if legend else 6)
     axes.set_yticks(lines, ["truth", *(_short(titles[row]) for row in videos)])
     axes.set_ylim(lines[-1] + 0.55, -0.6)
     axes.set_xlim(0, minutes)
@@ -140,7 +140,7 @@ def paint_ribbons(
             Patch(color=_phase_colour(index), label=phase_title(phase)) for index, phase in enumerate(scores.phases)
         ]
         look: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2, "fontsize": 8}
-        axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, borderpad=0, **look)
+        axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, borderpad=0, **look)
 
 
 def curve_figure(results: Results) -> Figure | None:

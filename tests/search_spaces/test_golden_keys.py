@@ -125,7 +125,7 @@ def others_than(value: Any, annotation: Any, path: str) -> Iterator[tuple[str, A
     elif value is None:
         candidates = [0.125]
     else:
-        candidates = [value * 2, value / 2, value / 5, value + 1]
+        candidates = [value + 1]
     yield from ((path, other) for other in candidates if other != value)
 
 
