@@ -159,12 +159,13 @@ def test_an_unknown_phase_fails_its_video_by_file_and_line_and_the_others_are_st
     assert last.startswith("next: mend the videos that failed, then type again: freelunch --home ")
 
 
-@pytest.mark.parametrize("command", [("status",), ("verify",), ("plan", "table3", "--scale", "tiny")])
+@pytest.mark.parametrize(
+    "command", [("verify",), ("plan", "table3", "--scale", "tiny"), ("ingest", "cholec80", "/tmp")]
+)
 def test_a_home_that_cannot_be_written_is_one_sentence_and_exit_code_3(tmp_path: Path, command: tuple[str, ...]):
     (tmp_path / "file").touch()
-    if command != ("status",):
-        refused(called(tmp_path / "file", *command), 3, "cannot be written", "--home or FREELUNCH_HOME")
-    refused(called(Path("/proc/freelunch"), "verify"), 3, "cannot be written")
+    for home in (tmp_path / "file", Path("/proc/freelunch")):
+        refused(called(home, *command), 3, "cannot be written", "--home or FREELUNCH_HOME")
 
 
 def test_damage_is_found_named_and_mended(finished: Path, tmp_path: Path):
@@ -357,10 +358,8 @@ def test_an_interrupted_students_run_goes_on_to_bit_identical_results(
     process.send_signal(number)
     _, errors = process.communicate()
     assert Store(home).find(student_key(undisturbed)) is None, "it was interrupted too late"
-    command = " ".join(
-        ("freelunch --home", str(home), "run table3 --local --threads 1 --scale tiny --dataset tiny")
-        + ("--set student_epochs=25 --row head",)
-    )
+    options = "--threads 1 --scale tiny --dataset tiny --set student_epochs=25 --row head"
+    command = f"freelunch --home {home} run table3 --local {options}"
     if number == signal.SIGKILL:
         assert process.returncode == -signal.SIGKILL
     else:

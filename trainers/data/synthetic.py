@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -146,11 +147,21 @@ def _make_all(root: Path, numbers: Sequence[int], parameters: Parameters, num_pr
             synthesize_video(root, number, parameters)
             yield number
         return
-    with ProcessPoolExecutor(min(num_processes, len(numbers)), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        min(num_processes, len(numbers)),
+        get_context("spawn"),
+        # On Ctrl-C, which reaches the whole group of processes, the workers die without a word.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    ) as pool:
         pending = {pool.submit(synthesize_video, root, number, parameters): number for number in numbers}
-        for finished in as_completed(pending):
-            finished.result()
-            yield pending[finished]
+        try:
+            for finished in as_completed(pending):
+                finished.result()
+                yield pending[finished]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _files(root: Path, number: int) -> tuple[Path, Path, Path, Path]:

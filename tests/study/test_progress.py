@@ -1,0 +1,162 @@
+import io
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from study import progress
+from study.graph import key
+from study.local import Failure
+from study.plan import make_plan
+from study.progress import Forecast, LiveDisplay, Narrator, duration, observer_for
+from study.spec import Row, Study, Trial, standalone
+from study.store import Store
+from trainers.stage import Stage, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip(Stage):
+    name: str
+
+    @property
+    def title(self) -> str:
+        return f"Clip {self.name}"
+
+    def run(self, work: Work) -> None: ...
+
+    def expected_seconds(self) -> float:
+        return 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Clip):
+    clips: tuple[Clip, ...]
+
+
+CLIPS = (Clip(name="01"), Clip(name="[02]"))
+
+
+def recipe(conditions: None, *, seed: int, name: str = "x") -> Train:
+    return Train(name=name, clips=CLIPS)
+
+
+ROWS = tuple(Row(name=name, title=name, parameters={"name": name}) for name in ("slow", "fast"))
+STUDY = Study(name="s", title="S", question="?", recipe=recipe, rows=ROWS)
+
+
+def narrator(home: Path, trials: tuple[Trial, ...]) -> tuple[Narrator, io.StringIO]:
+    heard = io.StringIO()
+    return Narrator(make_plan(trials, Store(home)), Console(file=heard, width=80)), heard
+
+
+def lines(heard: io.StringIO) -> list[str]:
+    """What was said, without the clock."""
+    return [line[10:] if line[2:3] == ":" else line for line in heard.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.04, "0.0 s"),
+        (4.25, "4.2 s"),
+        (9.96, "10 s"),
+        (40, "40 s"),
+        (180, "3 min"),
+        (9000, "2.5 h"),
+        (6 * 86400, "6 days"),
+    ],
+)
+def test_durations_are_said_as_people_say_them(seconds: float, words: str):
+    assert duration(seconds) == words
+
+
+def test_a_short_stage_gets_one_line_and_its_own_row_is_not_repeated(tmp_path: Path):
+    observer, heard = narrator(tmp_path, standalone(CLIPS))
+    with observer:
+        for clip in CLIPS:
+            observer.started(clip, resumed=False)
+            observer.finished(clip, 0.5)
+    assert lines(heard) == [
+        f"Clip 01 {key(CLIPS[0])[:8]} done in 0.5 s; 1/2 stages, about 0.5 s left",
+        f"Clip [02] {key(CLIPS[1])[:8]} done in 0.5 s; 2/2 stages",
+    ]
+
+
+def test_a_longer_stage_is_said_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(progress, "SHORT_SECONDS", 0.01)
+    observer, heard = narrator(tmp_path, STUDY.trials(None))
+    with observer:
+        observer.started(CLIPS[0], resumed=False)
+        deadline = time.monotonic() + 10
+        while not heard.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert lines(heard) == [f"Clip 01 {key(CLIPS[0])[:8]} (all rows) starts"]
+
+
+def test_resuming_waiting_and_another_process_are_said(tmp_path: Path):
+    trials = STUDY.trials(None)
+    observer, heard = narrator(tmp_path, trials)
+    stage = trials[0].stage
+    observer.started(stage, resumed=True)
+    observer.waiting(stage)
+    observer.found(stage)
+    name = f"Clip slow {key(stage)[:8]} (slow)"
+    assert lines(heard) == [
+        f"{name} goes on where it was interrupted",
+        f"{name} waiting for another process that is computing it",
+        f"{name} done by another process; 1/4 stages, about 30 s left",
+    ]
+
+
+def test_a_failure_is_said_once_with_how_many_stages_it_takes_along(tmp_path: Path):
+    observer, heard = narrator(tmp_path, STUDY.trials(None))
+    observer.failed(CLIPS[0], Failure("bad [thing]: mend it.", expected=False))
+    for trial in STUDY.trials(None):
+        observer.blocked(trial.stage, CLIPS[0])
+    assert lines(heard) == [
+        f"Clip 01 {key(CLIPS[0])[:8]} (all rows) failed: bad [thing]: mend it.",
+        "          2 stages that need it are left out",
+        f"          more: freelunch logs {key(CLIPS[0])[:12]}",
+    ]
+    assert observer.num_done == 3
+
+
+def test_the_forecast_follows_what_stages_of_a_kind_took(tmp_path: Path):
+    trials = STUDY.trials(None)
+    forecast = Forecast(make_plan(trials, Store(tmp_path)))
+    assert forecast.seconds() == 40
+    forecast.measure(CLIPS[0], 1.0)
+    forecast.settle(CLIPS[0])
+    assert forecast.seconds() == 1 + 20
+    forecast.advance(trials[0].stage, 0.75)
+    assert forecast.seconds() == 1 + 2.5 + 10
+
+
+def test_a_terminal_gets_bars_and_a_file_gets_lines(tmp_path: Path):
+    plan = make_plan(STUDY.trials(None), Store(tmp_path))
+    assert type(observer_for(plan, Console(file=io.StringIO()))) is Narrator
+    heard = io.StringIO()
+    display = observer_for(plan, Console(file=heard, force_terminal=True, width=120, color_system=None))
+    assert isinstance(display, LiveDisplay)
+    with display:
+        display.started(CLIPS[0], resumed=False)
+        display.progress(CLIPS[0], {"fraction": 0.5, "loss_contrastive": 5.0, "frames_per_second": 99.6}, 2)
+        display.finished(CLIPS[0], 2.0)
+    assert "Clip 01" in heard.getvalue()
+    assert "starts" not in heard.getvalue()
+    assert "1/4 stages" in heard.getvalue()
+
+
+def test_what_was_reported_is_noted_in_a_few_words():
+    metrics = {"loss_contrastive": 5.0, "frames_per_second": 99.6, "knn_accuracy": 61.25, "fraction": 0.5}
+    assert progress.progress_note(metrics, 2) == "epoch 3, contrastive 5.000, 100 frames/s, kNN 61.2 %"
+    assert progress.progress_note({"fraction": 0.5}, 0) == ""
+
+
+def test_seeds_are_named_where_there_are_several(tmp_path: Path):
+    trials = STUDY.trials(None, seeds=(0,))
+    observer, heard = narrator(tmp_path, (*trials, replace(trials[0], number=2, seed=1)))
+    observer.waiting(trials[1].stage)
+    assert "(fast, seed 0)" in heard.getvalue()

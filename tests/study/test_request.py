@@ -1,0 +1,67 @@
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from study.cli import main
+from study.request import Request, latest, remember, remembered_problems, studies_run
+from trainers.stage import InputError, MachineError
+
+REQUEST = Request(
+    study="table3", scale="demo", dataset="mine", seeds=3, settings={"temperature": "0.1"}, rows=("head", "a b")
+)
+
+
+def test_what_was_asked_is_remembered_as_the_latest(tmp_path: Path):
+    folder = remember(REQUEST, tmp_path, {"abc": "failed."})
+    assert latest("table3", tmp_path) == REQUEST
+    assert remembered_problems(REQUEST, tmp_path) == {"abc": "failed."}
+    assert studies_run(tmp_path) == ["table3"]
+    assert folder.is_dir()
+    assert remembered_problems(Request(study="other"), tmp_path) == {}
+
+
+def test_the_command_asks_for_the_same_again():
+    command = REQUEST.command("plan", program="freelunch --home '/a b'")
+    assert command == (
+        "freelunch --home '/a b' plan table3 --scale demo --dataset mine --seeds 3 "
+        "--set temperature=0.1 --row head --row 'a b'"
+    )
+    assert Request(study="table3").command("run", "--local") == "freelunch run table3 --local"
+
+
+def test_the_command_is_one_the_command_line_understands(tmp_path: Path):
+    result = CliRunner().invoke(main, ["--home", str(tmp_path), *shlex.split(REQUEST.command("plan"))[1:]])
+    assert "no dataset named 'mine'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Request(study="table3", scale="demo", dataset="mine"),
+        Request(study="table3", scale="demo", dataset="mine", settings={"temperature": "0.2"}),
+        Request(study="table3", scale="full", dataset="mine", settings={"temperature": "0.1"}),
+        Request(study="table3", scale="demo", settings={"temperature": "0.1"}),
+    ],
+)
+def test_other_conditions_and_settings_are_another_report(other: Request, tmp_path: Path):
+    assert other.folder(tmp_path) != REQUEST.folder(tmp_path)
+
+
+def test_no_setting_leads_out_of_the_home(tmp_path: Path):
+    request = Request(study="table3", settings={"split": "../../../x"})
+    assert request.folder(tmp_path).parent == tmp_path / "studies" / "table3"
+
+
+def test_a_study_that_was_not_run_is_one_sentence(tmp_path: Path):
+    with pytest.raises(InputError, match="study 'table3' has not been run in"):
+        latest("table3", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"study": "table3", "rows": [], "other": 1}'])
+def test_a_damaged_note_is_one_sentence(tmp_path: Path, content: str):
+    remember(REQUEST, tmp_path, {})
+    (tmp_path / "studies" / "table3" / "request.json").write_text(content)
+    with pytest.raises(MachineError, match=r"request\.json is damaged: remove it"):
+        latest("table3", tmp_path)
