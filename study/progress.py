@@ -203,7 +203,7 @@ def duration(seconds: float) -> str:
 
 def progress_note(metrics: Mapping[str, float], epoch: int) -> str:
     """What a stage last reported, in a few words."""
-    parts = [f"epoch {epoch + 1}"] if "loss_contrastive" in metrics else []
+    parts = [f"epoch {epoch}"] if "loss_contrastive" in metrics else []
     parts += [f"{name.removeprefix('loss_')} {metrics[name]:.3f}" for name in metrics if name.startswith("loss_")]
     if "frames_per_second" in metrics:
         parts.append(f"{metrics['frames_per_second']:.0f} frames/s")

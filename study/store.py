@@ -245,6 +245,17 @@ def computed_seconds(folder: Path) -> float | None:
     return None
 
 
+def versions() -> dict[str, str]:
+    """The installed versions of what numbers depend on."""
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
 @contextmanager
 def disk_full_explained(place: Path) -> Iterator[None]:
     """Turns the system's 'no space left', however a library words it, into a sentence that says what to do."""
@@ -282,23 +293,13 @@ def _manifest_of(stage: Stage, folder: Path, seconds: float) -> Manifest:
         config=describe(stage),
         inputs={path: key(needed) for path, needed in inputs(stage).items()},
         sources={f"{cls.__module__}.{cls.__qualname__}": source_hash(cls) for cls in configs(stage)},
-        versions={"python": platform.python_version(), **_versions()},
+        versions={"python": platform.python_version(), **versions()},
         files=files,
         seconds=seconds,
         expected_seconds=stage.expected_seconds(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         host=platform.node(),
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
 
 
 def _mend(key: str) -> str:

@@ -176,4 +176,4 @@ class _Meter:
             "data_wait": self._waited / elapsed,
             "fraction": (self._epoch + done / self._steps) / self._training.optimisation.epochs,
         }
-        self._training.report(metrics, self._epoch)
+        self._training.report(metrics, self._epoch + 1)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from study.progress import observer_for
 from study.request import Request, remembered_problems
 from study.screens import audits_table, new_console, plan_line, problems_of, report_table
 from study.spec import Study, Trial, nearest, standalone
-from study.store import Store
+from study.store import Store, versions
 from trainers.data import datasets
 from trainers.data.synthetic import synthesize
 from trainers.data.video_file import NOMINAL_FPS
@@ -72,13 +73,16 @@ class Session:
 
     def show_report(self) -> None:
         """Writes the report, and prints its table and where it lies."""
-        from study.report import write_report  # Matplotlib, SciPy and statsmodels take seconds to import
+        from study.report import write_picture, write_report  # Matplotlib, SciPy and statsmodels take seconds to import
 
         console, home = new_console(), self.store.home
         problems = problems_of(self.plan, self.store, remembered_problems(self.request, home))
         folder = self.request.folder(home)
         folder.mkdir(parents=True, exist_ok=True)
-        written = write_report(self.study, self.trials, self.store, folder, context=self._context(), problems=problems)
+        context = self._context()
+        written = write_report(self.study, self.trials, self.store, folder, context=context, problems=problems)
+        summary = {name: context[name] for name in ("scale", "dataset", "seeds")}
+        write_picture(self.study, self.trials, self.store, folder / "overview.png", context=summary)
         console.print(report_table(written), highlight=False)
         for number, sentence in problems.items():
             console.print(
@@ -95,6 +99,8 @@ class Session:
             "scale": f"{request.scale}: {conditions.scale.description}",
             "dataset": f"{conditions.dataset.name}, {sides} videos",
             "seeds": str(request.seeds),
+            "date": datetime.now(UTC).date().isoformat(),
+            "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": request.command("run", "--local"),
         }
 

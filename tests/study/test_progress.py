@@ -151,7 +151,7 @@ def test_a_terminal_gets_bars_and_a_file_gets_lines(tmp_path: Path):
 
 def test_what_was_reported_is_noted_in_a_few_words():
     metrics = {"loss_contrastive": 5.0, "frames_per_second": 99.6, "knn_accuracy": 61.25, "fraction": 0.5}
-    assert progress.progress_note(metrics, 2) == "epoch 3, contrastive 5.000, 100 frames/s, kNN 61.2 %"
+    assert progress.progress_note(metrics, 2) == "epoch 2, contrastive 5.000, 100 frames/s, kNN 61.2 %"
     assert progress.progress_note({"fraction": 0.5}, 0) == ""
 
 
