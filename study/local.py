@@ -12,7 +12,7 @@ from pathlib import Path
 
 from study.graph import inputs, key
 from study.plan import Plan
-from study.store import LOG, PROGRESS, Store, computed_seconds, disk_full_explained
+from study.store import LOG, PROGRESS, DiskFullError, Store, computed_seconds, disk_full_explained
 from trainers.stage import InputError, Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
@@ -70,7 +70,10 @@ class Outcome:
 def run(plan: Plan, store: Store, resources: Resources, observer: Observer) -> Outcome:
     """Computes every missing stage of a plan, in order.
 
-    A stage that raises fails alone: what needs it is blocked, everything else goes on.
+    A stage that raises fails alone: what needs it is blocked, everything else goes on. Only a full disk ends the run.
+
+    Raises:
+        DiskFullError: there is no space for what is computed; finished stages are kept.
     """
     outcome = Outcome()
     for stage_key in plan.missing:
@@ -102,6 +105,8 @@ def _compute(stage: Stage, folder: Path, store: Store, resources: Resources, obs
             if computed_seconds(folder) is None:
                 stage.run(_work(stage, folder, store, resources, observer, stopwatch))
         store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
+    except DiskFullError:
+        raise
     except InputError as error:
         return Failure(str(error), expected=True)
     except Exception as error:

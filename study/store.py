@@ -58,6 +58,10 @@ class Manifest:
     host: str
 
 
+class DiskFullError(MachineError):
+    """Nothing more can be written; whatever else is computed would meet the same end."""
+
+
 class Store:
     """Artifacts by key.
 
@@ -206,7 +210,7 @@ class Store:
         Whatever interrupts it, the stage need not run again: `computed_seconds` tells that it has.
 
         Raises:
-            MachineError: the disk is full; what was computed stays in the unfinished folder.
+            DiskFullError: the disk is full; what was computed stays in the unfinished folder.
         """
         with disk_full_explained(folder):
             _sync_all(folder)
@@ -267,7 +271,7 @@ def disk_full_explained(place: Path) -> Iterator[None]:
         # torch's writers raise a RuntimeError without the system's error number.
         if not known and not (isinstance(error, OSError | RuntimeError) and free < FULL_DISK_BYTES):
             raise
-        raise MachineError(
+        raise DiskFullError(
             f"the disk of {place} is full ({free / 2**20:.0f} MiB left): free some space and type the same command "
             "again; finished stages are kept and this one goes on from its last checkpoint."
         ) from error

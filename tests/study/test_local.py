@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from study.graph import key
 from study.local import Failure, Observer, Outcome, run
 from study.plan import make_plan
 from study.spec import standalone
-from study.store import LOG, Store
+from study.store import LOG, DiskFullError, Store
 from trainers.stage import InputError, Resources, Stage, Work
 
 NOWHERE = Path("/nowhere")
@@ -45,6 +46,8 @@ class Step(Stage):
             work.report({"fraction": (number + 1) / self.steps}, number)
         if self.raises == "InputError":
             raise InputError("the moon is full: wait.")
+        if self.raises == "ENOSPC":
+            raise OSError(errno.ENOSPC, "No space left on device")
         if self.raises == "KeyboardInterrupt":
             raise KeyboardInterrupt
         if self.raises:
@@ -132,6 +135,16 @@ def test_what_is_finished_is_not_computed_again(tmp_path: Path):
     listener = Listener()
     assert compute(tmp_path, chain(), observer=listener).computed == []
     assert listener.heard == []
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(tmp_path: Path):
+    listener = Listener()
+    full = Step(name="full", raises="ENOSPC")
+    with pytest.raises(DiskFullError, match="free some space and type the same command again"):
+        compute(tmp_path, Step(name="first"), full, Step(name="later"), observer=listener)
+    assert listener.heard == ["first started", "first finished", "full started"]
+    assert Store(tmp_path).find(key(Step(name="first")))
+    assert Store(tmp_path).unfinished(key(full))
 
 
 @pytest.mark.parametrize(

@@ -105,10 +105,10 @@ def _phase_index(line: str, frame: int, indices: dict[str, int], *, place: str) 
             f"{place} is frame {fields[0]} where frame {frame} is due: put the missing or moved rows right."
         )
     if fields[1] not in indices:
-        raise InputError(f"{place} names the unknown phase {fields[1]!r}: {_suggestion(fields[1], list(indices))}.")
+        raise InputError(f"{place} names the unknown phase {fields[1]!r}: {_suggestion(fields[1], list(indices))}")
     return indices[fields[1]]
 
 
 def _suggestion(name: str, valid: list[str]) -> str:
     nearest = difflib.get_close_matches(name, valid, n=1)
-    return f"did you mean {nearest[0]!r}?" if nearest else f"it has to be one of {', '.join(valid)}"
+    return f"did you mean {nearest[0]!r}?" if nearest else f"it has to be one of {', '.join(valid)}."
