@@ -2,7 +2,7 @@
 
 from trainers.backbones import Backbone
 
-REFERENCE_GFLOPS = 20.0
+REFERENCE_GFLOPS = 45.0
 """Multiply-adds (10⁹) per second that narrow ResNets reach there in single precision."""
 SECONDS_PER_VIEW = 1.5e-4
 """Decoding and augmenting one small view."""

@@ -89,7 +89,7 @@ class Evaluate(Stage):
         _write_table(work.output / PER_PHASE_NAME, PER_PHASE_SCHEMA, _per_phase_rows(protocols, self.phases))
 
     def expected_seconds(self) -> float:
-        return 2.0
+        return 0.1
 
     def _labelled(self, video: VideoPredictions, folder: Path) -> VideoPredictions:
         """The rows of a video whose truth is known, once all labels are found to name a phase."""

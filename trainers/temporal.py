@@ -17,6 +17,8 @@ from trainers.supervised import Fit, Selection, fit
 
 WEIGHTS = "temporal.pt"
 SMOOTHING_CLAMP = 16.0
+REFERENCE_SECONDS_PER_LAYER = 5e-4
+"""Overhead of a layer's forward and backward pass, on the reference machine."""
 REFERENCE_SECONDS_PER_LAYER_STEP = 1.3e-6
 """Forward and backward pass of one dilated layer of 64 maps over one time step, on the reference machine."""
 
@@ -133,7 +135,9 @@ class TrainTemporal(Stage):
         num_steps = sum(video.num_source_frames for video in self.training.videos) / self.training.sample_every
         num_layers = self.network.num_stages * self.network.num_layers
         width = (self.network.num_maps / 64) ** 2
-        return self.epochs * num_steps * num_layers * width * REFERENCE_SECONDS_PER_LAYER_STEP
+        per_layer = len(self.training.videos) * REFERENCE_SECONDS_PER_LAYER
+        per_layer += num_steps * width * REFERENCE_SECONDS_PER_LAYER_STEP
+        return self.epochs * num_layers * per_layer
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
@@ -180,7 +184,7 @@ class PredictPhases(Stage):
     features: ExtractFeatures
 
     def expected_seconds(self) -> float:
-        return 0.05 * len(self.features.videos)
+        return 0.01 * len(self.features.videos)
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)

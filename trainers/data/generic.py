@@ -39,7 +39,7 @@ class GenericImages(FrameSource):
         write_frames(work.output, self._frames(), source=source, label_names=CLASSES)
 
     def expected_seconds(self) -> float:
-        return 3 + self.num_images * SECONDS_PER_IMAGE_AT_80_PX * (self.size_px / 80) ** 2
+        return 0.5 + self.num_images * SECONDS_PER_IMAGE_AT_80_PX * (self.size_px / 80) ** 2
 
     def _frames(self) -> Iterator[Frame]:
         for index in range(self.num_images):
