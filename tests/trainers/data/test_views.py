@@ -37,6 +37,7 @@ def difference(ours, theirs):
     return np.abs(np.stack([a.astype(int) - b.astype(int) for a, b in pairs]))
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("factor", [0.6, 0.85, 1.0, 1.13, 1.4])
 @pytest.mark.parametrize(
     ("ours", "theirs"),
@@ -53,6 +54,7 @@ def test_blends_differ_from_pil_in_few_pixels_and_by_one_level(ours, theirs, fac
     assert found.mean() < 0.05
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("turn", [-0.1, -0.03, 0.0, 0.05, 0.1])
 def test_hue_differs_from_pil_by_less_than_a_level(turn):
     # Both quantise hue and saturation to 8 bits, PIL truncating, OpenCV rounding; one step of hue is up to six levels.
@@ -61,6 +63,7 @@ def test_hue_differs_from_pil_by_less_than_a_level(turn):
     assert found.max() <= 12
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("sigma", [0.1, 0.3, 0.5, 0.8, 1.2, 1.6, 2.0])
 def test_blur_differs_from_pil_by_less_than_a_level(sigma):
     # PIL's Gaussian is three box filters, each rounded to 8 bits; MoCo v2 calls sigma its radius.
@@ -76,6 +79,7 @@ def test_blur_of_a_gray_image_is_the_blur_of_its_channels():
     assert np.array_equal(views.blur(gray, 1.3), views.blur(np.stack([gray] * 3, -1), 1.3)[..., 1])
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("crop", [(0, 0, 250, 250), (10, 5, 112, 130), (3, 20, 200, 160)])
 @pytest.mark.parametrize(("size_px", "bound"), [(224, 0.7), (64, 2.5)])
 def test_resized_crop_is_close_to_pils(crop, size_px, bound):
@@ -107,6 +111,7 @@ def pil_view(image: np.ndarray, draw: ViewDraw, size_px: int) -> np.ndarray:
     return np.asarray(pil.hflip(view) if draw.flip else view)
 
 
+@pytest.mark.external
 def test_whole_views_are_close_to_pils():
     augmentation = MoCoAugmentation()
     found = []
@@ -173,6 +178,7 @@ def test_blur_sigma_is_uniform(draws):
     assert np.allclose(np.quantile(sigmas, [0, 0.25, 0.5, 0.75, 1]), np.linspace(0.1, 2, 5), atol=0.08)
 
 
+@pytest.mark.external
 @pytest.mark.parametrize(("height", "width"), [(250, 250), (100, 180)])
 def test_crops_are_distributed_as_torchvisions(height, width):
     torch.manual_seed(0)
@@ -221,6 +227,7 @@ def test_plain_view_shows_the_whole_image(size_px):
     assert np.abs(shown[..., 1] - expected[None, :]).max() <= 1
 
 
+@pytest.mark.external
 def test_normalise_is_imagenets():
     images = torch.from_numpy(np.stack(IMAGES)).permute(0, 3, 1, 2)
     expected = torch.stack([pil.normalize(image / 255, IMAGENET_MEAN, IMAGENET_STD) for image in images])

@@ -42,6 +42,7 @@ def test_info_nce_is_equation_2(dictionary, temperature):
     assert info_nce(logits, temperature).item() == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.external
 def test_info_nce_is_lightlys_ntxent_with_a_memory_bank(dictionary):
     q, k, queue = dictionary
     theirs = NTXentLoss(temperature=0.2, memory_bank_size=(K, C))
