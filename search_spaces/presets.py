@@ -7,11 +7,11 @@ from trainers.backbones import Architecture, RunningStatistics
 from trainers.data.datasets import Dataset
 from trainers.data.ingest import Video
 from trainers.data.splits import Split, official, selection
+from trainers.data.video_file import NOMINAL_FPS
 from trainers.loop import Precision
 from trainers.supervised import Selection
 
 SplitName = Literal["selection", "official"]
-SOURCE_FPS = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ SCALES = {
     for scale in (
         Scale(
             name="full",
-            description="the paper's sizes: ResNet-50 at 224 px, 200 epochs",
+            description="the paper's sizes: ResNet-50 at 224 px, 200 epochs; free weights not from ImageNet yet",
             architecture="resnet50",
             store_px=250,
             size_px=224,
@@ -186,4 +186,4 @@ class Conditions:
 
     def sample_every(self, fps: float) -> int:
         """How many source frames lie between rows at a rate."""
-        return round(SOURCE_FPS / fps)
+        return round(NOMINAL_FPS / fps)

@@ -16,6 +16,8 @@ from trainers.finetune import FineTune
 from trainers.loop import Optimisation
 from trainers.pretrain import Pretrain, Untrained
 from trainers.probe import KnnProbe
+from trainers.randomness import derived_seed
+from trainers.release import Release
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.method import MethodConfig
@@ -144,17 +146,23 @@ def majority_class(conditions: Conditions, *, seed: int, split: SplitName | None
 def free_weights(conditions: Conditions) -> EncoderStage:
     """What the teacher starts from: MoCo v2 on generic images, a stand-in for weights that anyone can download.
 
-    It depends on no hyperparameter and on no seed of a trial.
+    It depends on no hyperparameter and on no seed of a trial, and shares no random draw with any.
     """
     scale = conditions.scale
     images = GenericImages(num_images=scale.generic_images, size_px=scale.store_px)
-    return _pretrain(conditions, (images,), 1, _moco(conditions), scale.generic_epochs, None, seed=0)
+    seed = derived_seed(0, "free weights")
+    trained = _pretrain(conditions, (images,), 1, _moco(conditions), scale.generic_epochs, None, seed)
+    return Release(encoder=trained)
 
 
 def adapted_teacher(conditions: Conditions, free: EncoderStage, trains: Trains, seed: int) -> EncoderStage:
-    """Free weights of which some part is trained on surgical frames with the contrastive loss."""
+    """Free weights of which some part is trained on surgical frames with the contrastive loss.
+
+    Its order of frames and its views are its own, not those that the student of the same seed sees.
+    """
     method = _moco(conditions, start=free, trains=trains)
-    return _on_surgical_frames(conditions, method, conditions.scale.teacher_epochs, None, seed)
+    epochs = conditions.scale.teacher_epochs
+    return _on_surgical_frames(conditions, method, epochs, None, derived_seed(seed, "teacher"))
 
 
 def recognition(conditions: Conditions, encoder: EncoderStage, seed: int) -> Evaluate:

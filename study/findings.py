@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from study.results import PROTOCOLS, Results, RowResult
-from study.spec import Published
+from study.spec import Published, Study
 from study.statistics import Comparison, compare, correct_family
 
 METRIC = "accuracy"
@@ -11,19 +11,25 @@ METRIC = "accuracy"
 
 
 def compare_rows(results: Results) -> dict[str, Comparison]:
-    """Every computed row against the reference, by row name; p-values after Holm over all rows of the table.
+    """Every computed row against the reference, by row name; p-values after Holm over the study's whole table.
 
-    A row that is missing still belongs to the family that was declared, so that p-values do not change as rows arrive.
+    A row that is missing, or was not asked for, still belongs to the family that was declared: p-values change neither
+    as rows arrive nor with the choice of rows.
     """
     reference = results.reference
     if reference is None:
         return {}
     untested = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=None, p_value=None)
-    family = {r.row.name: untested for r in results.rows if r.row.name != results.study.reference}
+    family = dict.fromkeys(declared_family(results.study), untested)
     for result in results.rows:
         if result.row.name in family and result.scored.keys() & reference.scored.keys():
             family[result.row.name] = compare(result.values(METRIC), reference.values(METRIC))
     return {name: comparison for name, comparison in correct_family(family).items() if comparison.num_videos}
+
+
+def declared_family(study: Study) -> list[str]:
+    """The rows that a study compares with its reference."""
+    return [row.name for row in study.all_rows() if row.name != study.reference]
 
 
 def order_sentences(results: Results, comparisons: Mapping[str, Comparison]) -> list[str]:

@@ -11,6 +11,9 @@ from study.spec import Trial
 from study.store import Manifest, Store
 from trainers.stage import Stage
 
+LIKE_FACTOR = 10.0
+"""Up to how many times the expected cost of finished stages they still tell of others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -23,7 +26,7 @@ class Plan:
         missing: keys of the stages that must be computed, in order; a stage that only cached ones read is not needed.
         users: the numbers of the trials that need a stage.
         seconds: expected cost of every stage, by key.
-        measured: names of the stage types whose cost was corrected by what they took in this home.
+        measured: keys of the stages whose cost was corrected by what stages of their type and size took in this home.
     """
 
     trials: tuple[Trial, ...]
@@ -90,8 +93,8 @@ def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
         cached=cached,
         missing=tuple(stage_key for stage_key in stages if stage_key in needed),
         users={stage_key: tuple(numbers) for stage_key, numbers in users.items()},
-        seconds={k: s.expected_seconds() * corrections.get(type(s).__name__, 1.0) for k, s in stages.items()},
-        measured=frozenset(corrections),
+        seconds={k: s.expected_seconds() * _correction(s, corrections) for k, s in stages.items()},
+        measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
         warnings=tuple(_changed_sources(stages, {stage_key: store.manifest(stage_key) for stage_key in cached})),
     )
 
@@ -108,12 +111,35 @@ def _needed(stages: Mapping[str, Stage], cached: frozenset[str], trials: Sequenc
     return needed
 
 
-def _corrections(manifests: Sequence[Manifest]) -> dict[str, float]:
-    """Median of measured over expected seconds, by type of stage."""
-    ratios: dict[str, list[float]] = {}
+@dataclass(frozen=True)
+class _Correction:
+    """What finished stages of one type tell of others: measured over expected seconds, and the longest expected one."""
+
+    ratio: float
+    longest_seconds: float
+
+
+def _corrections(manifests: Sequence[Manifest]) -> dict[str, _Correction]:
+    by_type: dict[str, list[Manifest]] = defaultdict(list)
     for manifest in manifests:
-        ratios.setdefault(manifest.stage, []).append(manifest.seconds / max(manifest.expected_seconds, 1e-3))
-    return {stage: statistics.median(values) for stage, values in ratios.items()}
+        by_type[manifest.stage].append(manifest)
+    return {
+        stage: _Correction(
+            statistics.median(m.seconds / max(m.expected_seconds, 1e-3) for m in finished),
+            max(m.expected_seconds for m in finished),
+        )
+        for stage, finished in by_type.items()
+    }
+
+
+def _is_like_measured(stage: Stage, corrections: Mapping[str, _Correction]) -> bool:
+    """Whether stages of its size were measured: minutes of a small network say nothing of days of a large one."""
+    correction = corrections.get(type(stage).__name__)
+    return correction is not None and stage.expected_seconds() <= LIKE_FACTOR * correction.longest_seconds
+
+
+def _correction(stage: Stage, corrections: Mapping[str, _Correction]) -> float:
+    return corrections[type(stage).__name__].ratio if _is_like_measured(stage, corrections) else 1.0
 
 
 def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> list[str]:

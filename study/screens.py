@@ -67,9 +67,11 @@ def plan_tables(study: Study, plan: Plan, sides: Mapping[str, int]) -> list[Rend
         cells = (record["type"], record["stages"], record["shared"], record["cached"], record["missing"])
         table.add_row(*map(str, cells), duration(record["seconds"]) if record["missing"] else "")
     saved = plan.unshared_seconds - sum(plan.seconds.values())
-    unmeasured = sorted({type(s).__name__ for k, s in plan.stages.items() if k in plan.missing} - plan.measured)
+    unmeasured = sorted({plan.stages[k].kind for k in plan.missing if k not in plan.measured})
     basis = (
-        f"no {', '.join(unmeasured)} was measured here yet: a guess for two CPU cores" if unmeasured else "as measured"
+        f"no {', '.join(unmeasured)} of this size was measured here yet: a guess for two CPU cores"
+        if unmeasured
+        else "as measured"
     )
     lines = [
         f"[bold]{study.name}[/]: {escape(study.title)}",

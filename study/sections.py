@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from study import plots, tables
-from study.findings import order_sentences, protocol_sentences, remarks
+from study.findings import declared_family, order_sentences, protocol_sentences, remarks
 from study.markup import Block, Details, Facts, Notice, Paragraph, Picture, Section
 from study.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
 from study.spec import Trial
@@ -29,10 +29,11 @@ METRICS = {
     ),
     "Strict protocol": "every frame counts as it is.",
     "Relaxed, fixed": (
-        "the protocol with which numbers on these datasets are usually published: near a transition, within 10 s at "
-        "the frame rate of the preset, a confusion with the neighbouring phase is forgiven."
+        "what the script evidently intends with which numbers on these datasets are usually published: near a "
+        "transition, within 10 s (counted at the rows' frame rate unless the preset names another), a confusion with "
+        "the neighbouring phase is forgiven."
     ),
-    "Relaxed, official": "the same as the authors' script computes it, with its indexing slip.",
+    "Relaxed, official": "what that script really computes, with its indexing slip.",
     "Frames": "accuracy of the frame classifier alone, before the temporal model.",
     "kNN": "accuracy of nearest neighbours in feature space on validation videos after the last epoch of pre-training.",
 }
@@ -102,7 +103,7 @@ def _comparison_section(results: Results, comparisons: Mapping[str, Comparison])
     if not comparisons:
         return Section(title, [Paragraph("Nothing to compare yet: the reference row or all others are missing.")])
     reference = next(r.row.title for r in results.rows if r.row.name == results.study.reference)
-    family = sum(r.row.name != results.study.reference for r in results.rows)
+    family = len(declared_family(results.study))
     intro = (
         f"Strict accuracy of each row minus that of “{reference}”, in points, paired by test video (a video's "
         "difference is its mean over the seeds that both rows have). The verdict needs both a p-value below 0.05 after "

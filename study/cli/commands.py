@@ -84,9 +84,9 @@ def asks_for_a_study(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options that decide a study's trials; the command gets them as one request."""
     options = [
         click.argument("study"),
-        click.option("--preset", default="corrected", show_default=True, help="The protocol."),
+        click.option("--preset", default="corrected", show_default=True, help="The protocol; so far the only one."),
         click.option("--scale", default="full", show_default=True, help="The sizes: full, or demo."),
-        click.option("--dataset", help="A registered dataset; demo makes its own where none is named."),
+        click.option("--dataset", help="A registered dataset; where not given, cholec80, or the demo's own."),
         click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Number of seeds per row."),
         click.option(
             "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."

@@ -118,9 +118,18 @@ def test_estimates_follow_what_was_measured_by_the_median(store: Store):
     for name, seconds in (("x", 5.0), ("y", 20.0), ("z", 1000.0)):
         publish(store, Clip(name=name), seconds)
     plan = planned(store)
-    assert plan.measured == {"Clip"}
+    assert {type(plan.stages[k]).__name__ for k in plan.measured} == {"Clip"}
     assert plan.seconds[key(Clip(name="0"))] == 20.0
     assert plan.seconds[key(STUDY.trials(3)[0].stage)] == 10.0
+
+
+def test_small_stages_say_nothing_of_ones_ten_times_as_long(store: Store, monkeypatch: pytest.MonkeyPatch):
+    publish(store, Clip(name="x"), 20.0)
+    long = Clip.expected_seconds(Clip(name="x")) * 11
+    monkeypatch.setattr(Clip, "expected_seconds", lambda clip: long)
+    plan = planned(store)
+    assert not plan.measured
+    assert plan.seconds[key(Clip(name="0"))] == long
 
 
 def change_recorded_source(folder: Path) -> None:

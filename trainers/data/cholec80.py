@@ -2,12 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from trainers.data.recording import Recording, match, visible_entries
+from trainers.data.recording import Recording, Subset, match, visible_entries
 from trainers.stage import InputError
 
 PHASES = (
@@ -20,6 +21,9 @@ PHASES = (
     "GallbladderRetraction",
 )
 """In index order, as Cholec80's annotation files write them."""
+
+LAST_TRAINING_VIDEO = 40
+"""Of the published split; also where some of the 80 videos are missing."""
 
 LAYOUT = "Cholec80 is laid out as videos/video01.mp4 … and phase_annotations/video01-phase.txt …"
 
@@ -41,7 +45,18 @@ def discover(root: Path, *, labelled: bool = True) -> tuple[Recording, ...]:
     videos = _videos(root / "videos")
     if not videos:
         raise InputError(f"{root / 'videos'} holds no mp4: {LAYOUT}.")
-    return match(videos, phase_annotations(root), labelled=labelled)
+    recordings = match(videos, phase_annotations(root), labelled=labelled)
+    return tuple(
+        replace(recording, subset=subset) for recording, subset in zip(recordings, _subsets(videos), strict=True)
+    )
+
+
+def _subsets(names: Iterable[str]) -> list[Subset | None]:
+    """The published sides by number, videos 1 to 40 against 41 to 80; none where no number is that high."""
+    numbers = [int(name.removeprefix("video")) for name in names]
+    if max(numbers) <= LAST_TRAINING_VIDEO:
+        return [None] * len(numbers)
+    return ["train" if number <= LAST_TRAINING_VIDEO else "test" for number in numbers]
 
 
 def phase_annotations(root: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Generic, non-surgical images drawn from a seed: what the demo pre-trains its stand-in for public weights on."""
+"""Generic, non-surgical images drawn from a seed: what the stand-in for public weights is trained on."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -82,9 +82,9 @@ class ViewLoader:
         permutation = numpy_generator(self.seed, "permutation", epoch).permutation(len(self.frames))
         return permutation[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Generator[ViewBatch, None, None]:
-        """The batches of an epoch from a step on; closing the iterator ends its threads."""
-        batches = (self._begin(rows[self.share], epoch) for rows in self.order(epoch)[start_step:])
+    def epoch(self, epoch: int) -> Generator[ViewBatch, None, None]:
+        """The batches of an epoch; closing the iterator ends its threads."""
+        batches = (self._begin(rows[self.share], epoch) for rows in self.order(epoch))
         return _ahead(batches, self.threads)
 
     def _begin(self, rows: np.ndarray, epoch: int) -> tuple[ViewBatch, list[Task]]:

@@ -132,3 +132,16 @@ def test_the_digest_is_of_the_content_alone(tmp_path: Path):
     assert len(first) == 32
     (tmp_path / "empty").touch()
     assert digest(tmp_path / "empty") == "cae66941d9efbd404e4d88758ea67670"
+
+
+def test_an_incomplete_dataset_keeps_the_published_sides(tmp_path: Path):
+    numbers = [n for n in range(1, 81) if n not in (5, 17, 60)]
+    root = lay_out(tmp_path, [f"video{n:02}.mp4" for n in numbers], [f"video{n:02}-phase.txt" for n in numbers])
+    sides = {recording.name: recording.subset for recording in discover(root)}
+    assert all(sides[f"video{n:02}"] == ("train" if n <= 40 else "test") for n in numbers)
+
+
+def test_a_folder_without_the_test_videos_numbers_fixes_no_sides(tmp_path: Path):
+    names = [f"video{n:02}" for n in (1, 2, 40)]
+    root = lay_out(tmp_path, [f"{name}.mp4" for name in names], [f"{name}-phase.txt" for name in names])
+    assert [recording.subset for recording in discover(root)] == [None, None, None]

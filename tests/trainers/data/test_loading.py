@@ -106,10 +106,6 @@ def test_views_depend_neither_on_the_batch_size_nor_on_the_other_frames(folders,
     assert all(torch.equal(views, everything[frame]) for frame, views in subset.items())
 
 
-def test_a_restart_gives_the_remaining_batches(frames):
-    assert_same_batches(loader(frames).epoch(1, start_step=3), list(loader(frames).epoch(1))[3:])
-
-
 def test_the_shares_of_all_workers_make_up_the_batch(frames):
     shares = [loader(frames, share=part).epoch(0) for part in (slice(0, 4), slice(4, 10))]
     for whole, first, second in zip(loader(frames).epoch(0), *shares, strict=True):
