@@ -130,7 +130,12 @@ def test_an_argument_left_out_takes_the_presets_or_scales_value():
 def test_recipes_share_the_videos_and_the_way_to_metrics():
     assert kinds(moco(conditions(), seed=0)) == ["Pretrain MoCo", *AFTER_THE_STUDENT]
     assert kinds(untrained(conditions(), seed=0)) == ["Untrained", *AFTER_THE_STUDENT]
-    assert kinds(public_features(conditions(), seed=0)) == ["GenericImages", "Pretrain MoCo", "Release", *AFTER_THE_STUDENT]
+    assert kinds(public_features(conditions(), seed=0)) == [
+        "GenericImages",
+        "Pretrain MoCo",
+        "Release",
+        *AFTER_THE_STUDENT,
+    ]
     assert kinds(majority_class(conditions(), seed=0)) == ["MajorityClass", "Evaluate"]
 
 
