@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from trainers import randomness
+from trainers import distributed, randomness
 from trainers.stage import Config, InputError
 
 Architecture = Literal["resnet50", "resnet18", "resnet10"]
@@ -70,6 +70,8 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
 
     One process with four splits computes what four GPUs with a quarter of the batch each compute without
     synchronisation; with shuffled batches this is MoCo's ShuffleBN (He et al., arXiv 1911.05722, Sec. 3.3).
+    Several workers hold whole splits each, so that how many they are changes nothing; their running statistics part
+    until `settle_running_statistics` is called.
     """
 
     running_mean: Tensor
@@ -83,13 +85,14 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         self.running_statistics = running_statistics
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.num_splits == 1:
+        num_splits = self.num_splits // distributed.workers()
+        if not self.training or num_splits == 1:
             return super().forward(x)
-        means = self.running_mean.repeat(self.num_splits, 1)
-        variances = self.running_var.repeat(self.num_splits, 1)
+        means = self.running_mean.repeat(num_splits, 1)
+        variances = self.running_var.repeat(num_splits, 1)
         parts = [
             F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum, self.eps)
-            for part, mean, variance in zip(x.chunk(self.num_splits), means, variances, strict=True)
+            for part, mean, variance in zip(x.chunk(num_splits), means, variances, strict=True)
         ]
         with torch.no_grad():
             first = self.running_statistics == "first"
@@ -97,6 +100,17 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             self.running_var.copy_(variances[0] if first else variances.mean(0))
             self.num_batches_tracked += 1
         return torch.cat(parts)
+
+
+def settle_running_statistics(module: nn.Module) -> None:
+    """Makes the running statistics of all workers what one process would have.
+
+    They are linear in the batches' statistics, so that once is enough before they are read.
+    """
+    norms = [each for each in module.modules() if isinstance(each, SplitBatchNorm2d) and each.training]
+    for settle, running_statistics in ((distributed.average_, "mean"), (distributed.take_from_first_, "first")):
+        alike = [each for each in norms if each.running_statistics == running_statistics]
+        settle(statistic for each in alike for statistic in (each.running_mean, each.running_var))
 
 
 class SmallResNet(nn.Module):

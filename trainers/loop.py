@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from trainers import checkpoint, devices
+from trainers import checkpoint, devices, distributed
+from trainers.backbones import settle_running_statistics
 from trainers.data.loading import ViewBatch, ViewLoader
 from trainers.history import Record
 from trainers.ssl.method import Method, Views
@@ -58,10 +59,13 @@ class Training:
     probe: Callable[[nn.Module, int], Mapping[str, float]]
     """Called with the backbone after every epoch (1-based); returns metrics to record, none where it does not look."""
     report: Callable[[Mapping[str, float], int], None]
+    """Hears of the epochs and, of the first worker's share, of the progress within them."""
 
 
 def train(training: Training) -> list[Record]:
     """Trains to the last epoch, from the folder's checkpoint if there is one.
+
+    Every worker calls it with its share of the data; the first one probes and writes.
 
     Returns:
         One record per epoch. The same records and weights come out whether or not the run was interrupted.
@@ -83,19 +87,20 @@ def train(training: Training) -> list[Record]:
         for group in optimiser.param_groups:
             group["lr"] = optimisation.learning_rate_at(epoch)
         record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
+        settle_running_statistics(method)
         record |= training.probe(method.encoders.query.backbone, epoch + 1)
+        if distributed.is_first():
+            _save(training.folder, epoch + 1, method, optimiser, [*history, record])
         history.append(record)
-        checkpoint.save(
-            training.folder,
-            {
-                "epoch": epoch + 1,
-                "method": method.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "history": history,
-            },
-        )
         training.report(record, epoch + 1)
     return history
+
+
+def _save(
+    folder: Path, epoch: int, method: Method, optimiser: torch.optim.Optimizer, history: Sequence[Record]
+) -> None:
+    states = {"method": method.state_dict(), "optimiser": optimiser.state_dict()}
+    checkpoint.save(folder, {"epoch": epoch, "history": list(history), **states})
 
 
 def _resume(folder: Path, method: Method, optimiser: torch.optim.Optimizer) -> tuple[int, list[Record]]:
@@ -115,21 +120,30 @@ def _train_epoch(training: Training, method: Method, optimiser: torch.optim.Opti
     meter = _Meter(training, epoch, steps)
     with closing(training.loader.epoch(epoch)) as batches:
         for index, batch in enumerate(meter.timed(batches)):
-            terms = _step(training, method, optimiser, _on_device(batch, training.device, epoch * steps + index))
+            views = _on_device(batch, training.device, epoch * steps + index)
+            terms = take_step(method, optimiser, views, training.optimisation.precision)
             for name, value in terms.items():
                 totals[name] = totals[name] + value.detach() if name in totals else value.detach()
             meter.tick(index + 1, totals)
+    distributed.average_(totals.values())
     means = {name: float(total) / steps for name, total in totals.items()}
     return {"loss": _finite(sum(means.values()), epoch), **{f"loss_{name}": value for name, value in means.items()}}
 
 
-def _step(training: Training, method: Method, optimiser: torch.optim.Optimizer, views: Views) -> Mapping[str, Tensor]:
-    bf16 = training.optimisation.precision == "bf16"
-    with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=bf16):
+def take_step(
+    method: Method, optimiser: torch.optim.Optimizer, views: Views, precision: Precision = "fp32"
+) -> Mapping[str, Tensor]:
+    """One step on this worker's views; the gradients are the mean over all workers'.
+
+    Returns:
+        The loss terms of this worker's views.
+    """
+    with torch.autocast(views.query.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
         terms: Mapping[str, Tensor] = method(views)
     optimiser.zero_grad(set_to_none=True)
     loss: Any = sum(terms.values())
     loss.backward()
+    distributed.average_(parameter.grad for parameter in method.parameters() if parameter.grad is not None)
     optimiser.step()
     return terms
 

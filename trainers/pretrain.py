@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainers import checkpoint, devices
+from trainers import checkpoint, devices, distributed
 from trainers.backbones import Backbone
 from trainers.costs import training_seconds
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
 from trainers.data.views import MoCoAugmentation
 from trainers.history import write_history
+from trainers.launch import launch
 from trainers.loop import Optimisation, Training, train
 from trainers.probe import KnnProbe, Prober
 from trainers.ssl.encoders import EncoderStage, random_pair, write_weights
@@ -70,6 +71,18 @@ class Pretrain(EncoderStage):
         )
 
     def run(self, work: Work) -> None:
+        self._check_workers(work.resources.workers)
+        launch(self._train, work)
+
+    def _check_workers(self, workers: int) -> None:
+        """Every worker holds whole splits, so that their number never changes the result."""
+        splits = self.backbone.batch_norm_splits
+        if splits % workers:
+            fitting = ", ".join(str(count) for count in range(1, splits + 1) if splits % count == 0)
+            raise InputError(f"workers is {workers}: it must divide batch_norm_splits = {splits}; {fitting} would do.")
+
+    def _train(self, work: Work) -> None:
+        """What every worker runs."""
         device = devices.prepare(work.resources)
         method = self.method.build(self.backbone, work.inputs_under("method"), self.seed)
         with ExitStack() as stack:
@@ -80,6 +93,7 @@ class Pretrain(EncoderStage):
                 augmentation=self.augmentation,
                 seed=self.seed,
                 threads=work.resources.threads,
+                share=distributed.share(self.optimisation.batch_size),
                 pin_memory=device.type == "cuda",
             )
             history = train(
@@ -93,15 +107,16 @@ class Pretrain(EncoderStage):
                     report=work.report,
                 )
             )
-        write_weights(work.output, method.encoders)
-        write_history(work.output, history)
-        checkpoint.discard(work.output)
+        if distributed.is_first():
+            write_weights(work.output, method.encoders)
+            write_history(work.output, history)
+            checkpoint.discard(work.output)
 
     def _probe(
         self, work: Work, device: torch.device, stack: ExitStack
     ) -> Callable[[nn.Module, int], dict[str, float]]:
         probe = self.probe
-        if probe is None:
+        if probe is None or not distributed.is_first():
             return lambda backbone, epoch: {}
         prober = stack.enter_context(
             Prober(

@@ -28,7 +28,13 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What the cluster profile grants a type of stage. Never part of a key."""
+    """What the cluster profile grants a type of stage. Never part of a key.
+
+    Attributes:
+        workers: processes that train together.
+        gpus: of every worker.
+        threads: of every worker.
+    """
 
     workers: int = 1
     gpus: float = 0

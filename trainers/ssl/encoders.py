@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers import randomness
+from trainers import distributed, randomness
 from trainers.backbones import Backbone
 from trainers.ssl.heads import projection_mlp
 from trainers.stage import Stage
@@ -87,7 +87,7 @@ class EncoderPair(nn.Module, ABC):
         Args:
             query_images: N×3×H×W.
             key_images: N×3×H×W, the other view of the same frames.
-            permutation: of the N key images, so that their normalisation splits differ from the queries'.
+            permutation: of all workers' key images, so that their normalisation splits differ from the queries'.
 
         Returns:
             Queries and keys, both N×C and L2-normalised; no gradient goes through the keys.
@@ -116,10 +116,11 @@ class MomentumPair(EncoderPair):
         queries = self.query(query_images)
         with torch.no_grad():
             self._follow()
-            shuffled = self.key(key_images[permutation])
+            images = distributed.gather(key_images)[distributed.own_share(permutation)]
+            shuffled = distributed.gather(self.key(images))
             keys = torch.empty_like(shuffled)
             keys[permutation] = shuffled
-        return queries, keys
+        return queries, distributed.own_share(keys)
 
 
 class SharedBackbonePair(EncoderPair):
@@ -206,6 +207,7 @@ def _loaded(backbone: Backbone, embedding_size: int, state: dict[str, Tensor]) -
 
 
 def shuffle(seed: int, step: int, images: Tensor) -> Tensor:
-    """The permutation of a step's key images, on their device."""
-    permutation = torch.randperm(len(images), generator=randomness.torch_generator(seed, "shuffle", step))
+    """The permutation of a step's key images, over all workers, on their device."""
+    generator = randomness.torch_generator(seed, "shuffle", step)
+    permutation = torch.randperm(distributed.total(len(images)), generator=generator)
     return permutation.to(images.device, non_blocking=True)

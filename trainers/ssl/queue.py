@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers import randomness
+from trainers import distributed, randomness
 
 NO_FRAME = -1
 
@@ -15,7 +15,7 @@ class Queue(nn.Module):
     """Keys of the last K frame views, in one bank of columns per encoder.
 
     All banks share one pointer and are filled by one call, so that column i of every bank always holds the key of the
-    same frame view. Columns start as random directions, as MoCo's do.
+    same frame view. Columns start as random directions, as MoCo's do. Every worker holds the keys of all.
 
     Args:
         size: K, the number of columns.
@@ -52,17 +52,18 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys: Mapping[str, Tensor], frame_ids: Tensor) -> None:
-        """Replaces the oldest N columns of every bank.
+        """Replaces the oldest columns of every bank by all workers' keys.
 
         Args:
             keys: L2-normalised keys, N×C, for every bank.
             frame_ids: which frame each key was made from, N.
         """
-        start, stop = self.pointer, self.pointer + len(frame_ids)
+        all_ids = distributed.gather(frame_ids)
+        start, stop = self.pointer, self.pointer + len(all_ids)
         for name in self._names:
-            self.bank(name)[:, start:stop] = keys[name].T
-        self.frame_ids[start:stop] = frame_ids
-        self.num_seen += len(frame_ids)
+            self.bank(name)[:, start:stop] = distributed.gather(keys[name]).T
+        self.frame_ids[start:stop] = all_ids
+        self.num_seen += len(all_ids)
 
     def get_extra_state(self) -> int:
         return self.num_seen

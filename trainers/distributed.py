@@ -1,0 +1,107 @@
+"""Collectives between the workers of one training run; a process that trains alone gets back what it gave.
+
+The rows of a batch lie with the workers in rank order, the same number with each.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+from torch import distributed as group
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class WorkerLostError(Exception):
+    """A collective failed, as it does when another worker has died."""
+
+
+def _collective(function: Callable[P, R]) -> Callable[P, R]:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except RuntimeError as error:  # what gloo and NCCL raise alike
+            raise WorkerLostError(f"the workers of this run lost each other: {error}") from error
+
+    return guarded
+
+
+_all_gather = _collective(group.all_gather_into_tensor)
+_all_reduce = _collective(group.all_reduce)
+_broadcast = _collective(group.broadcast)
+
+
+def workers() -> int:
+    """How many processes train together."""
+    return group.get_world_size() if group.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this one is."""
+    return group.get_rank() if group.is_initialized() else 0
+
+
+def is_first() -> bool:
+    """Whether this is the worker that writes, reports and probes for all."""
+    return rank() == 0
+
+
+def total(num_rows: int) -> int:
+    """How many rows all workers hold."""
+    return num_rows * workers()
+
+
+def share(num_rows: int) -> slice:
+    """Which of all workers' rows are this worker's."""
+    size = num_rows // workers()
+    return slice(rank() * size, (rank() + 1) * size)
+
+
+def own_share(x: Tensor) -> Tensor:
+    """This worker's rows of all workers' N rows."""
+    return x[share(len(x))] if workers() > 1 else x
+
+
+@torch.no_grad()
+def gather(x: Tensor) -> Tensor:
+    """All workers' rows, in rank order; no gradient goes through."""
+    if workers() == 1:
+        return x
+    rows = x.new_empty((total(len(x)), *x.shape[1:]))
+    _all_gather(rows, x.contiguous())
+    return rows
+
+
+def average_(tensors: Iterable[Tensor]) -> None:
+    """Replaces each tensor by its mean over the workers, whose bits are the same on all of them."""
+    if workers() > 1:
+        _in_buckets(tensors, lambda bucket: (_all_reduce(bucket), bucket.div_(workers())))
+
+
+def take_from_first_(tensors: Iterable[Tensor]) -> None:
+    """Replaces each tensor by the first worker's."""
+    if workers() > 1:
+        _in_buckets(tensors, lambda bucket: _broadcast(bucket, src=0))
+
+
+@torch.no_grad()
+def _in_buckets(tensors: Iterable[Tensor], communicate: Callable[[Tensor], object]) -> None:
+    """Sends all tensors of one type at once.
+
+    The bucket is laid out alike in every step. DistributedDataParallel's are not (it lays them out anew after its first
+    step), and the order in which four workers' gradients are added up follows from the layout: a resumed run would
+    differ from one that was not interrupted in the last bits.
+    """
+    for _, alike in groupby(sorted(tensors, key=_kind), key=_kind):
+        parts = list(alike)
+        bucket = torch.cat([part.reshape(-1) for part in parts])
+        communicate(bucket)
+        for part, values in zip(parts, torch.split(bucket, [part.numel() for part in parts]), strict=True):
+            part.copy_(values.view(part.shape))
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {tensor.device}"
