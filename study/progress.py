@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from study.events import Failure, Observer
 from study.graph import key, walk
-from study.local import Failure, Observer
 from study.plan import Plan
 from trainers.stage import Stage
 
@@ -39,7 +39,7 @@ class Narrator(Observer):
     def __exit__(self, *_: object) -> None:
         self._forget_start()
 
-    def started(self, stage: Stage, resumed: bool) -> None:
+    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
         if resumed:
             self._say(stage, "goes on where it was interrupted")
             return
@@ -60,8 +60,12 @@ class Narrator(Observer):
         self._settle(stage)
         self._say(stage, f"[green]done[/] by another process; {self.outlook()}")
 
-    def waiting(self, stage: Stage) -> None:
-        self._say(stage, "waiting for another process that is computing it")
+    def waiting(self, stage: Stage, reason: str) -> None:
+        self._say(stage, f"waits: {escape(reason)}")
+
+    def interrupted(self, stage: Stage, reason: str) -> None:
+        self._forget_start()
+        self._say(stage, f"[yellow]interrupted[/], will go on: {escape(reason)}")
 
     def failed(self, stage: Stage, failure: Failure) -> None:
         self._settle(stage)
@@ -135,9 +139,9 @@ class LiveDisplay(Narrator):
         super().__exit__(*details)
         self._bars.stop()
 
-    def started(self, stage: Stage, resumed: bool) -> None:
+    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
         if resumed:
-            super().started(stage, resumed)
+            super().started(stage, resumed, where)
         self._current = self._bars.add_task(escape(stage.title), total=1.0, note=escape(self._rows(stage)))
 
     def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:

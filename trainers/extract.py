@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,8 @@ class ExtractFeatures(Stage):
         videos: whose frames are read, all of them labelled.
         sample_every: keep every n-th source frame.
     """
+
+    uses_gpu: ClassVar[bool] = True
 
     model: FineTune
     videos: tuple[Ingest, ...]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -50,6 +50,8 @@ class FineTune(Stage):
         classifier_start: N(0, 0.01) as on self-supervised features, or torch's default as for supervised ones.
         seed: of the order of frames and the classifier's start.
     """
+
+    uses_gpu: ClassVar[bool] = True
 
     encoder: EncoderStage
     videos: tuple[FrameSource, ...]

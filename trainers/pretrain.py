@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ from trainers.loop import Optimisation, Training, train
 from trainers.probe import KnnProbe, Prober
 from trainers.ssl.encoders import EncoderStage, random_pair, write_weights
 from trainers.ssl.method import MethodConfig
-from trainers.stage import InputError, Work
+from trainers.stage import InputError, Resources, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,9 @@ class Pretrain(EncoderStage):
         probe: looks at the backbone after every epoch; none without labelled validation videos.
         seed: of everything drawn.
     """
+
+    uses_gpu: ClassVar[bool] = True
+    trains_on_workers: ClassVar[bool] = True
 
     frames: tuple[FrameSource, ...]
     method: MethodConfig
@@ -71,12 +75,12 @@ class Pretrain(EncoderStage):
         )
 
     def run(self, work: Work) -> None:
-        self._check_workers(work.resources.workers)
+        self.check(work.resources)
         launch(self._train, work)
 
-    def _check_workers(self, workers: int) -> None:
+    def check(self, resources: Resources) -> None:
         """Every worker holds whole splits, so that their number never changes the result."""
-        splits = self.backbone.batch_norm_splits
+        workers, splits = resources.workers, self.backbone.batch_norm_splits
         if splits % workers:
             fitting = ", ".join(str(count) for count in range(1, splits + 1) if splits % count == 0)
             raise InputError(f"workers is {workers}: it must divide batch_norm_splits = {splits}; {fitting} would do.")

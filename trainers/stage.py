@@ -71,6 +71,11 @@ class Work:
 class Stage(Config, ABC):
     """One step of an experiment: a frozen dataclass that is computed once, into a folder named by its key."""
 
+    uses_gpu: ClassVar[bool] = False
+    """Whether a GPU makes it faster; others are granted none."""
+    trains_on_workers: ClassVar[bool] = False
+    """Whether several workers can compute it together; others are granted one."""
+
     @property
     def kind(self) -> str:
         """What a plan calls stages like this one."""
@@ -87,6 +92,13 @@ class Stage(Config, ABC):
 
         Raises:
             InputError: what the stage was asked to read or do cannot be; the message says how to mend it.
+        """
+
+    def check(self, resources: Resources) -> None:  # most stages can do with anything
+        """Says before anything runs whether the stage can be computed with these resources.
+
+        Raises:
+            InputError: it cannot; the message says what would do.
         """
 
     @abstractmethod

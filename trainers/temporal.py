@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -116,6 +117,8 @@ class TrainTemporal(Stage):
         seed: of the start, the order of videos, and dropout.
     """
 
+    uses_gpu: ClassVar[bool] = True
+
     training: ExtractFeatures
     validation: ExtractFeatures | None = None
     network: TemporalNetwork = TemporalNetwork()
@@ -179,6 +182,8 @@ class PredictPhases(Stage):
         model: the trained temporal model.
         features: of the videos to predict.
     """
+
+    uses_gpu: ClassVar[bool] = True
 
     model: TrainTemporal
     features: ExtractFeatures

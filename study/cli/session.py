@@ -13,9 +13,10 @@ from rich.progress import Progress
 
 from search_spaces.catalogue import STUDIES
 from search_spaces.presets import PRESETS, SCALES, Conditions, Scale
-from study.local import Outcome
+from study.events import Outcome
 from study.local import run as run_locally
 from study.plan import Plan, make_plan
+from study.profile import Profile
 from study.progress import observer_for
 from study.request import Request, remembered_problems
 from study.screens import audits_table, new_console, plan_line, problems_of, report_table
@@ -68,7 +69,7 @@ class Session:
         console.print(plan_line(self.plan), highlight=False)
         for warning in self.plan.warnings:
             console.print(f"[yellow]note[/] {escape(warning)}", highlight=False)
-        outcome = _computed(self.plan, self.store, _resources(threads, gpus))
+        outcome = _computed(self.plan, self.store, _profile(threads, gpus))
         return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
 
     def show_report(self) -> None:
@@ -122,7 +123,7 @@ def ingest_videos(home: Path, name: str, layout: str, root: Path, scale: str, th
     store = Store(home)
     dataset = _register(store, name, layout, root)
     videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))
-    outcome = _computed(make_plan(videos, store), store, _resources(threads, gpus=0))
+    outcome = _computed(make_plan(videos, store), store, _profile(threads, gpus=0))
     new_console().print(audits_table(videos, store), highlight=False)
     return not outcome.failures
 
@@ -186,16 +187,17 @@ def _register(store: Store, name: str, layout: str, root: Path) -> datasets.Data
         )
 
 
-def _computed(plan: Plan, store: Store, resources: Resources) -> Outcome:
+def _computed(plan: Plan, store: Store, profile: Profile) -> Outcome:
     with observer_for(plan, new_console()) as observer:
-        return run_locally(plan, store, resources, observer)
+        return run_locally(plan, store, profile.grant, observer)
 
 
-def _resources(threads: int | None, gpus: int | None) -> Resources:
+def _profile(threads: int | None, gpus: int | None) -> Profile:
     import torch  # a second; needed here alone
 
     has_gpu = torch.cuda.is_available()
-    return Resources(threads=threads or os.cpu_count() or 1, gpus=(1 if has_gpu else 0) if gpus is None else gpus)
+    whole_machine = Resources(threads=os.cpu_count() or 1, gpus=1 if has_gpu else 0)
+    return Profile(default=whole_machine).having(threads=threads, gpus=gpus)
 
 
 @contextmanager

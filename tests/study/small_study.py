@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from study.events import Observer, Outcome
 from study.graph import walk
-from study.local import Observer, Outcome, run
+from study.local import run
 from study.plan import make_plan
 from study.spec import Choice, Published, Row, Study, Trial
 from study.store import Store
@@ -178,7 +179,7 @@ STUDY = Study(
 def compute(trials: tuple[Trial, ...], home: Path) -> tuple[Store, Outcome]:
     """The trials' stages, computed into a store."""
     store = Store(home)
-    return store, run(make_plan(trials, store), store, Resources(), Observer())
+    return store, run(make_plan(trials, store), store, lambda stage: Resources(), Observer())
 
 
 def stages_named(trial: Trial, name: str) -> list[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from study.events import Failure, Observer, Outcome
 from study.graph import key
-from study.local import Failure, Observer, Outcome, run
+from study.local import run
 from study.plan import make_plan
 from study.spec import standalone
 from study.store import LOG, DiskFullError, Store
@@ -71,7 +72,7 @@ class Listener(Observer):
         self.heard: list[str] = []
         self.failures: list[Failure] = []
 
-    def started(self, stage: Stage, resumed: bool) -> None:
+    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
         self.heard.append(f"{stage.title} {'resumed' if resumed else 'started'}")
 
     def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
@@ -94,7 +95,7 @@ class Listener(Observer):
 
 def compute(home: Path, *stages: Stage, observer: Observer | None = None) -> Outcome:
     store = Store(home)
-    return run(make_plan(standalone(stages), store), store, Resources(), observer or Observer())
+    return run(make_plan(standalone(stages), store), store, lambda stage: Resources(), observer or Observer())
 
 
 def chain(diary: Path = NOWHERE, pause_seconds: float = 0.0) -> Step:

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from study import progress
+from study.events import Failure
 from study.graph import key
-from study.local import Failure
 from study.plan import make_plan
 from study.progress import Forecast, LiveDisplay, Narrator, duration, observer_for
 from study.spec import Row, Study, Trial, standalone
@@ -100,12 +100,12 @@ def test_resuming_waiting_and_another_process_are_said(tmp_path: Path):
     observer, heard = narrator(tmp_path, trials)
     stage = trials[0].stage
     observer.started(stage, resumed=True)
-    observer.waiting(stage)
+    observer.waiting(stage, "another process is computing it")
     observer.found(stage)
     name = f"Clip slow {key(stage)[:8]} (slow)"
     assert lines(heard) == [
         f"{name} goes on where it was interrupted",
-        f"{name} waiting for another process that is computing it",
+        f"{name} waits: another process is computing it",
         f"{name} done by another process; 1/4 stages, about 30 s left",
     ]
 
@@ -158,5 +158,5 @@ def test_what_was_reported_is_noted_in_a_few_words():
 def test_seeds_are_named_where_there_are_several(tmp_path: Path):
     trials = STUDY.trials(None, seeds=(0,))
     observer, heard = narrator(tmp_path, (*trials, replace(trials[0], number=2, seed=1)))
-    observer.waiting(trials[1].stage)
+    observer.waiting(trials[1].stage, "another process is computing it")
     assert "(fast, seed 0)" in heard.getvalue()
