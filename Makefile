@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach version,3.12 3.13 3.11,$(shell command -v python$(version) >/dev/null 2>&1 && python$(version) -c 'import venv, ensurepip' >/dev/null 2>&1 && echo python$(version))) python3)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo check check-cluster check-external bench format install clean
+.PHONY: demo check check-external bench format install clean
 .DELETE_ON_ERROR:
 
 demo: install ## Table 3 on synthetic videos: set-up, videos, study, report
@@ -19,14 +19,12 @@ check: install ## format, lint, types, import contracts, tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
-check-cluster: install ## what starts Ray: training over several workers
-	$(BIN)/pytest -m cluster
-
 check-external: install ## the losses against lightly's, the augmentation against torchvision's on PIL images
 	$(BIN)/pytest -m external
 
 bench: install ## how fast is what matters; ratios, side by side in one run
 	$(BIN)/python benchmarks/augmentation.py
+	$(BIN)/python benchmarks/planning.py
 
 format: install
 	$(BIN)/ruff format .

@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 from torchvision import transforms
 
 from trainers.data.frames import Frame, Frames, decode_jpeg, encode_jpeg, write_frames
-from trainers.data.loading import ViewLoader, two_views
+from trainers.data.loading import ViewLoader, random_views
 from trainers.data.views import MoCoAugmentation
 
 NUM_FRAMES = 64
@@ -96,7 +96,7 @@ def main() -> None:
                 {
                     "ours: decode": lambda row: decode_jpeg(jpegs[row]),
                     "ours: one view": lambda row: augmentation.view(images[row], generator),
-                    "ours: read, decode, two views": lambda row: two_views(frames, row, augmentation, 0, 0, out=out),
+                    "ours: read, decode, two views": lambda row: random_views(frames, row, augmentation, 0, 0, out=out),
                     "PIL: decode, two views": with_pil,
                 }
             )

@@ -6,7 +6,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from enum import Enum
 from functools import cache
@@ -17,7 +17,10 @@ from trainers.stage import Config, InputError, Stage
 
 OUR_PACKAGES = ("study", "trainers", "search_spaces")
 KEY_DIGITS = 32
-_MEMO = "_freelunch_key"
+_KEY_MEMO, _INPUTS_MEMO = "_freelunch_key", "_freelunch_inputs"
+"""What is worked out of a stage once stays on the object: a thousand trials share their stages."""
+_SOURCE_MEMO = "_freelunch_source"
+"""Stays on the class: another node that is sent a class of a user's file has no such file."""
 
 
 def key(stage: Stage) -> str:
@@ -30,11 +33,11 @@ def key(stage: Stage) -> str:
     Raises:
         InputError: a value is NaN or infinite, or of a type that has no canonical form.
     """
-    memo = vars(stage).get(_MEMO)
+    memo = vars(stage).get(_KEY_MEMO)
     if memo is None:
         text = json.dumps(describe(stage), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         memo = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
-        vars(stage)[_MEMO] = memo
+        vars(stage)[_KEY_MEMO] = memo
     return str(memo)
 
 
@@ -54,9 +57,13 @@ def describe(config: Config) -> dict[str, Any]:
     return described
 
 
-def inputs(stage: Stage) -> dict[str, Stage]:
+def inputs(stage: Stage) -> Mapping[str, Stage]:
     """The stages that a stage reads, by dotted path: `method.teacher`, `videos.3`."""
-    return {path: value for path, value in _leaves(stage, "") if isinstance(value, Stage)}
+    memo: dict[str, Stage] | None = vars(stage).get(_INPUTS_MEMO)
+    if memo is None:
+        memo = {path: value for path, value in _leaves(stage, "") if isinstance(value, Stage)}
+        vars(stage)[_INPUTS_MEMO] = memo
+    return memo
 
 
 def walk(*stages: Stage) -> dict[str, Stage]:
@@ -65,12 +72,13 @@ def walk(*stages: Stage) -> dict[str, Stage]:
     entered: set[str] = set()
 
     def visit(stage: Stage) -> None:
-        if key(stage) in entered:
+        stage_key = key(stage)
+        if stage_key in entered:
             return
-        entered.add(key(stage))
+        entered.add(stage_key)
         for needed in inputs(stage).values():
             visit(needed)
-        ordered[key(stage)] = stage
+        ordered[stage_key] = stage
 
     for stage in stages:
         visit(stage)
@@ -88,11 +96,15 @@ def configs(stage: Stage) -> set[type[Config]]:
 
 def source_hash(cls: type) -> str:
     """A short hash of the file that defines a class; empty where Python has no file for it."""
-    try:
-        path = inspect.getsourcefile(cls)
-    except (TypeError, OSError):
-        return ""
-    return _file_hash(path) if path else ""
+    memo = vars(cls).get(_SOURCE_MEMO)
+    if memo is None:
+        try:
+            path = inspect.getsourcefile(cls)
+        except (TypeError, OSError):
+            path = None
+        memo = _file_hash(path) if path else ""
+        setattr(cls, _SOURCE_MEMO, memo)
+    return str(memo)
 
 
 def _leaves(value: object, path: str, *, inner: bool = False) -> Iterator[tuple[str, object]]:

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,22 +81,31 @@ def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
     """
     stages = walk(*(trial.stage for trial in trials))
     cached = frozenset(stage_key for stage_key in stages if store.find(stage_key))
-    users: dict[str, list[int]] = {stage_key: [] for stage_key in stages}
-    for trial in trials:
-        for stage_key in walk(trial.stage):
-            users[stage_key].append(trial.number)
     needed = _needed(stages, cached, trials)
-    corrections = _corrections(list(store.manifests()))
+    manifests = {manifest.key: manifest for manifest in store.manifests()}
+    manifests |= {stage_key: store.manifest(stage_key) for stage_key in cached - manifests.keys()}  # the damaged ones
+    corrections = _corrections(manifests.values())
     return Plan(
         trials=tuple(trials),
         stages=stages,
         cached=cached,
         missing=tuple(stage_key for stage_key in stages if stage_key in needed),
-        users={stage_key: tuple(numbers) for stage_key, numbers in users.items()},
+        users=_users(stages, trials),
         seconds={k: s.expected_seconds() * _correction(s, corrections) for k, s in stages.items()},
         measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
-        warnings=tuple(_changed_sources(stages, {stage_key: store.manifest(stage_key) for stage_key in cached})),
+        warnings=tuple(_changed_sources(stages, {stage_key: manifests[stage_key] for stage_key in cached})),
     )
+
+
+def _users(stages: Mapping[str, Stage], trials: Sequence[Trial]) -> dict[str, tuple[int, ...]]:
+    """The numbers of the trials that need each stage; every stage hands its own down to its inputs, the last first."""
+    users: dict[str, set[int]] = {stage_key: set() for stage_key in stages}
+    for trial in trials:
+        users[key(trial.stage)].add(trial.number)
+    for stage_key in reversed(users):
+        for needed in inputs(stages[stage_key]).values():
+            users[key(needed)] |= users[stage_key]
+    return {stage_key: tuple(sorted(numbers)) for stage_key, numbers in users.items()}
 
 
 def _needed(stages: Mapping[str, Stage], cached: frozenset[str], trials: Sequence[Trial]) -> set[str]:
@@ -119,7 +128,7 @@ class _Correction:
     longest_seconds: float
 
 
-def _corrections(manifests: Sequence[Manifest]) -> dict[str, _Correction]:
+def _corrections(manifests: Iterable[Manifest]) -> dict[str, _Correction]:
     by_type: dict[str, list[Manifest]] = defaultdict(list)
     for manifest in manifests:
         by_type[manifest.stage].append(manifest)

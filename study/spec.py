@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Union
 
 from trainers.stage import InputError, Stage
@@ -179,7 +180,8 @@ def standalone(stages: Iterable[Stage]) -> tuple[Trial, ...]:
     )
 
 
-def vocabulary(recipe: Recipe) -> dict[str, Any]:
+@cache
+def vocabulary(recipe: Recipe) -> Mapping[str, Any]:
     """The hyperparameters of a recipe and their annotations."""
     hints = typing.get_type_hints(recipe)
     return {name: hints.get(name, Any) for name in inspect.signature(recipe).parameters if name not in RESERVED}

@@ -3,31 +3,38 @@
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trainers.data import cholec80, m2cai16
-from trainers.data.ingest import Video
-from trainers.data.recording import Recording, Subset, digest
+from trainers.data import cholec80, frame_folders, m2cai16
+from trainers.data.frame_folders import FrameFolder
+from trainers.data.ingest import Ingest, Video
+from trainers.data.recording import Recording, Subset, digest, loose_videos
 from trainers.data.video_file import read_timeline
 from trainers.stage import InputError, MachineError
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a dataset lies on disk, and what its phases are called."""
+    """How a dataset lies on disk, what its phases are called, and how its videos are read."""
 
     discover: Callable[[Path], tuple[Recording, ...]]
     phases: tuple[str, ...]
+    frames: bool = False
+    """Whether videos are folders of frames instead of mp4 files; unlabelled ones are then, too."""
 
 
 LAYOUTS = {
     "cholec80": Layout(cholec80.discover, cholec80.PHASES),
     "m2cai16": Layout(m2cai16.discover, m2cai16.PHASES),
+    "frames": Layout(frame_folders.discover, cholec80.PHASES, frames=True),
 }
+
+
+_VIDEOS = "_freelunch_videos"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +62,8 @@ class Dataset:
         layout: how it lies on disk.
         root: the folder it was registered from.
         phases: names of the phases, in index order.
-        recordings: its videos, in the layout's order.
+        recordings: its videos, in the layout's order; those without annotation, the last, serve pre-training alone.
+        unlabelled: the folder that these were registered from, where there are any.
     """
 
     name: str
@@ -63,31 +71,41 @@ class Dataset:
     root: str
     phases: tuple[str, ...]
     recordings: tuple[RegisteredVideo, ...]
+    unlabelled: str | None = None
 
     @property
     def subsets(self) -> tuple[Subset | None, ...]:
-        """The side of the split that the layout puts each video on, where it does."""
-        return tuple(recording.subset for recording in self.recordings)
+        """The side of the split that the layout puts each annotated video on, where it does."""
+        return tuple(recording.subset for recording in self.recordings if recording.annotation)
 
-    def videos(self, *, fps: float, size_px: int) -> tuple[Video, ...]:
-        """The stages that ingest every video at a rate and size."""
-        return tuple(
-            Video(
-                name=recording.name,
-                video_digest=recording.video_digest,
-                annotation_digest=recording.annotation_digest,
-                phases=self.phases,
-                fps=fps,
-                size_px=size_px,
-                video_path=Path(recording.video),
-                annotation_path=Path(recording.annotation) if recording.annotation else None,
-                num_source_frames=recording.num_frames,
-            )
-            for recording in self.recordings
+    def videos(self, *, fps: float, size_px: int) -> tuple[Ingest, ...]:
+        """The stages that ingest every video at a rate and size; the same objects whenever asked again.
+
+        A thousand trials then share them, and each has its key computed once.
+        """
+        made: dict[tuple[float, int], tuple[Ingest, ...]] = vars(self).setdefault(_VIDEOS, {})
+        if (fps, size_px) not in made:
+            made[fps, size_px] = tuple(self._video(recording, fps, size_px) for recording in self.recordings)
+        return made[fps, size_px]
+
+    def _video(self, recording: RegisteredVideo, fps: float, size_px: int) -> Ingest:
+        stage = FrameFolder if LAYOUTS[self.layout].frames else Video
+        return stage(
+            name=recording.name,
+            video_digest=recording.video_digest,
+            annotation_digest=recording.annotation_digest,
+            phases=self.phases,
+            fps=fps,
+            size_px=size_px,
+            video_path=Path(recording.video),
+            annotation_path=Path(recording.annotation) if recording.annotation else None,
+            num_source_frames=recording.num_frames,
         )
 
 
-def register(folder: Path, name: str, layout: str, root: Path, report: Callable[[str], None]) -> Dataset:
+def register(
+    folder: Path, name: str, layout: str, root: Path, report: Callable[[str], None], unlabelled: Path | None = None
+) -> Dataset:
     """Digests every recording below `root` and remembers them under a name.
 
     A video that has the size and time of modification it had when it was last digested is not read again.
@@ -98,24 +116,34 @@ def register(folder: Path, name: str, layout: str, root: Path, report: Callable[
         layout: a key of `LAYOUTS`.
         root: the dataset's folder.
         report: hears the name of every recording that has been digested.
+        unlabelled: a folder of further videos without annotations, for pre-training alone.
 
     Raises:
-        InputError: the name is no plain word, the folder is not laid out as said, or a video cannot be read.
+        InputError: the name is no plain word, a folder is not laid out as said, a video cannot be read, or an
+            unlabelled video is an annotated one.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise InputError(f"{name!r} cannot name a dataset: use letters, digits, '-', '_' and '.'.")
     known = {video.video: video for video in _known(folder, name)}
     found = LAYOUTS[layout].discover(root.resolve())
+    if unlabelled:
+        found += _unlabelled(LAYOUTS[layout], unlabelled.resolve())
 
     def registered(recording: Recording) -> RegisteredVideo:
-        video = _registered(recording, known.get(str(recording.video)))
+        video = _registered(recording, known.get(str(recording.video)), frames=LAYOUTS[layout].frames)
         report(recording.name)
         return video
 
     with ThreadPoolExecutor(2) as pool:
         recordings = tuple(pool.map(registered, found))
+    _check_distinct(recordings)
     dataset = Dataset(
-        name=name, layout=layout, root=str(root.resolve()), phases=LAYOUTS[layout].phases, recordings=recordings
+        name=name,
+        layout=layout,
+        root=str(root.resolve()),
+        phases=LAYOUTS[layout].phases,
+        recordings=recordings,
+        unlabelled=str(unlabelled.resolve()) if unlabelled else None,
     )
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{name}.json.part"
@@ -147,7 +175,7 @@ def load(folder: Path, name: str) -> Dataset:
             if file and Path(file).exists() and _stamp(Path(file)) != stamp:
                 raise InputError(
                     f"{file} changed since dataset {name!r} was ingested: "
-                    f"`freelunch ingest {dataset.layout} {shlex.quote(dataset.root)} --name {name}` reads it again."
+                    f"`freelunch {shlex.join(_ingest_command(dataset))}` reads it again."
                 )
     return dataset
 
@@ -155,6 +183,27 @@ def load(folder: Path, name: str) -> Dataset:
 def names(folder: Path) -> list[str]:
     """The names of all registered datasets."""
     return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def _ingest_command(dataset: Dataset) -> list[str]:
+    unlabelled = ["--unlabelled", dataset.unlabelled] if dataset.unlabelled else []
+    return ["ingest", dataset.layout, dataset.root, *unlabelled, "--name", dataset.name]
+
+
+def _unlabelled(layout: Layout, folder: Path) -> tuple[Recording, ...]:
+    found = frame_folders.discover(folder, labelled=False) if layout.frames else loose_videos(folder)
+    return tuple(replace(recording, annotation=None, subset=None) for recording in found)
+
+
+def _check_distinct(recordings: Iterable[RegisteredVideo]) -> None:
+    """Refuses unlabelled videos that are annotated ones: a test video among them would be trained on."""
+    annotated = {recording.video_digest: recording for recording in recordings if recording.annotation}
+    for recording in recordings:
+        if recording.annotation is None and recording.video_digest in annotated:
+            raise InputError(
+                f"{recording.video} is the same video as {annotated[recording.video_digest].video}, which is "
+                "annotated: move it away from the unlabelled ones."
+            )
 
 
 def _known(folder: Path, name: str) -> tuple[RegisteredVideo, ...]:
@@ -181,17 +230,25 @@ def _video(record: dict[str, Any]) -> RegisteredVideo:
     return RegisteredVideo(**{**record, **stamps})
 
 
-def _registered(recording: Recording, known: RegisteredVideo | None) -> RegisteredVideo:
+def _registered(recording: Recording, known: RegisteredVideo | None, *, frames: bool) -> RegisteredVideo:
     stamp = _stamp(recording.video)
-    unchanged = known if known is not None and known.video_stamp == stamp else None
+    # The stamp of a folder does not tell whether an image in it has changed.
+    unchanged = known if known is not None and known.video_stamp == stamp and not frames else None
+    if unchanged:
+        video_digest, num_frames = unchanged.video_digest, unchanged.num_frames
+    elif frames:
+        video_digest = frame_folders.digest_frames(recording.video)
+        num_frames = frame_folders.num_source_frames(recording.video)
+    else:
+        video_digest, num_frames = digest(recording.video), read_timeline(recording.video).num_frames
     return RegisteredVideo(
         name=recording.name,
         video=str(recording.video),
         annotation=str(recording.annotation) if recording.annotation else None,
         subset=recording.subset,
-        video_digest=unchanged.video_digest if unchanged else digest(recording.video),
+        video_digest=video_digest,
         annotation_digest=digest(recording.annotation) if recording.annotation else None,
-        num_frames=unchanged.num_frames if unchanged else read_timeline(recording.video).num_frames,
+        num_frames=num_frames,
         video_stamp=stamp,
         annotation_stamp=_stamp(recording.annotation) if recording.annotation else None,
     )

@@ -70,6 +70,11 @@ def images_by_index(folder: Path) -> dict[int, Path]:
     return dict(sorted(images.items()))
 
 
+def num_source_frames(folder: Path) -> int:
+    """The length of the video that a folder's frames were cut from, as far as its last frame tells."""
+    return max(images_by_index(folder)) + 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class FrameFolder(Ingest):
     """The frame store of one folder of frames; `video_path` is the folder, `video_digest` its `digest_frames`."""

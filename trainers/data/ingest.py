@@ -134,8 +134,11 @@ class Ingest(FrameSource):
         length = source.length_beside(labels)
         num_frames = _shared_length(self.name, length, labels)
         found = find_margins(source.samples(NUM_SAMPLES)) if self.cut_margins else Margins()
-        rows = self._rows(source, found or Margins(), labels, num_frames)
-        num_rows = write_frames(work.output, _reported(rows, work), source=self.video_digest, label_names=self.phases)
+        wanted = range(0, num_frames, self.step)
+        rows = self._rows(source, found or Margins(), labels, wanted)
+        num_rows = write_frames(
+            work.output, _reported(rows, work, len(wanted)), source=self.video_digest, label_names=self.phases
+        )
         Audit(
             video=self.name,
             source_fps=round(source.fps, 6),
@@ -150,8 +153,8 @@ class Ingest(FrameSource):
             warnings=(*source.warnings, *_length_warnings(length, labels), *_margin_warnings(found)),
         ).write(work.output)
 
-    def _rows(self, source: Source, margins: Margins, labels: Labels | None, num_frames: int) -> Iterator[Frame]:
-        for index, image in source.images(range(0, num_frames, self.step)):
+    def _rows(self, source: Source, margins: Margins, labels: Labels | None, wanted: range) -> Iterator[Frame]:
+        for index, image in source.images(wanted):
             label = UNLABELLED if labels is None else int(labels[index])
             yield Frame(index, label, resize(margins.cut(image), self.size_px))
 
@@ -216,8 +219,8 @@ def _phase_counts(labels: Labels | None, num_frames: int, phases: tuple[str, ...
     return {phase: count for phase, count in zip(phases, counts, strict=True) if count}
 
 
-def _reported(rows: Iterable[Frame], work: Work) -> Iterator[Frame]:
+def _reported(rows: Iterable[Frame], work: Work, num_wanted: int) -> Iterator[Frame]:
     for count, row in enumerate(rows, start=1):
         yield row
         if count % REPORTED_EVERY == 0:
-            work.report({"frames": count}, 0)
+            work.report({"frames": count, "fraction": count / num_wanted}, 0)

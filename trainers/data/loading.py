@@ -26,16 +26,18 @@ Task = Callable[[], None]
 
 @dataclass(frozen=True)
 class ViewBatch:
-    """Two random views of every frame of a batch."""
+    """Random views of every frame of a batch."""
 
     views: Tensor
     """2×N×3×S×S, uint8 RGB."""
+    small: tuple[Tensor, ...]
+    """Further views, as many as the augmentation makes: N×3×s×s each, uint8 RGB."""
     frame_ids: Tensor
     """N, int64: which frames they are, the same in every run and subset."""
 
 
 class ViewLoader:
-    """Two random views of every frame, in a new order each epoch.
+    """Random views of every frame, in a new order each epoch: two, and the further ones of the augmentation.
 
     A view depends on (seed, epoch, source, frame, view) alone: not on threads, batch size or the other frames.
 
@@ -88,26 +90,31 @@ class ViewLoader:
         return _ahead(batches, self.threads)
 
     def _begin(self, rows: np.ndarray, epoch: int) -> tuple[ViewBatch, list[Task]]:
-        size = self.augmentation.size_px
-        views = torch.empty((2, len(rows), 3, size, size), dtype=torch.uint8, pin_memory=self.pin_memory)
+        first, _, *further = self.augmentation.sizes_px
+        views = self._empty(2, len(rows), 3, first, first)
+        small = tuple(self._empty(len(rows), 3, size, size) for size in further)
         ids = torch.tensor([self.frames.frame_id(row) for row in rows.tolist()])
-        array = views.numpy()
+        arrays = [view.numpy() for view in (*views, *small)]
 
         def fill(positions: range) -> None:
             for position in positions:
-                two_views(self.frames, int(rows[position]), self.augmentation, self.seed, epoch, out=array[:, position])
+                out = [array[position] for array in arrays]
+                random_views(self.frames, int(rows[position]), self.augmentation, self.seed, epoch, out=out)
 
-        return ViewBatch(views, ids), _tasks(fill, len(rows))
+        return ViewBatch(views, small, ids), _tasks(fill, len(rows))
+
+    def _empty(self, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self.pin_memory)
 
 
-def two_views(
-    frames: Frames, row: int, augmentation: MoCoAugmentation, seed: int, epoch: int, *, out: np.ndarray
+def random_views(
+    frames: Frames, row: int, augmentation: MoCoAugmentation, seed: int, epoch: int, *, out: Iterable[np.ndarray]
 ) -> None:
-    """Decodes one frame and writes its two views of an epoch into `out` (2×3×S×S, uint8)."""
+    """Decodes one frame and writes its views of an epoch into `out` (3×S×S each, uint8)."""
     image = frames.image(row)
     for index, planes in enumerate(out):
         generator = numpy_generator(seed, "view", epoch, frames.source(row), frames.frame(row), index)
-        _write_planes(augmentation.view(image, generator), planes)
+        _write_planes(augmentation.view(image, generator, index), planes)
 
 
 def plain_batches(

@@ -35,6 +35,20 @@ def digest(path: Path) -> str:
     return content.hexdigest()
 
 
+def loose_videos(folder: Path) -> tuple[Recording, ...]:
+    """The mp4 files of a folder, however they are named, ordered by name; none has an annotation.
+
+    Raises:
+        InputError: the folder is missing or holds none.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: name the folder that holds the unlabelled mp4 files.")
+    videos = [path for path in visible_entries(folder) if path.suffix.lower() == ".mp4"]
+    if not videos:
+        raise InputError(f"{folder} holds no mp4: name the folder that holds the unlabelled mp4 files.")
+    return tuple(Recording(path.stem, path, None) for path in videos)
+
+
 def match(
     videos: Mapping[str, Path], annotations: Mapping[str, Path], *, labelled: bool, subset: Subset | None = None
 ) -> tuple[Recording, ...]:

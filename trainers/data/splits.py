@@ -20,6 +20,8 @@ class Split(Generic[Item]):
     train: tuple[Item, ...]
     validation: tuple[Item, ...] = ()
     test: tuple[Item, ...]
+    unlabelled: tuple[Item, ...] = ()
+    """Those without annotations, which pre-training sees beside `train`, and nothing else does."""
 
 
 def official(items: Sequence[Item], *, subsets: Sequence[str | None] = ()) -> Split[Item]:

@@ -81,13 +81,19 @@ class MoCoAugmentation(Config):
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     flip_probability: float = 0.5
 
-    def view(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """A random view (size_px×size_px×3, uint8) of an RGB image (H×W×3, uint8)."""
-        return self.apply(image, self.draw(generator, *image.shape[:2]))
+    @property
+    def sizes_px(self) -> tuple[int, ...]:
+        """Side of every view of a frame: the two that methods compare, and further ones of a subclass."""
+        return self.size_px, self.size_px
 
-    def draw(self, generator: np.random.Generator, height: int, width: int) -> ViewDraw:
+    def view(self, image: np.ndarray, generator: np.random.Generator, index: int = 0) -> np.ndarray:
+        """A random view (S×S×3, uint8) of an RGB image (H×W×3, uint8), where S = sizes_px[index]."""
+        height, width = image.shape[:2]
+        return apply(image, self.draw(generator, height, width, index), self.sizes_px[index])
+
+    def draw(self, generator: np.random.Generator, height: int, width: int, index: int = 0) -> ViewDraw:
         """Draws one view of an image of that size; every view takes equally many numbers from the generator."""
-        crop = draw_crop(generator, height, width, self.min_scale)
+        crop = draw_crop(generator, height, width, *self._scales(index))
         jittered, gray, blurred, flipped, position = generator.random(5).tolist()
         jitter = self._draw_jitter(generator)
         smallest, largest = self.blur_sigma
@@ -99,19 +105,9 @@ class MoCoAugmentation(Config):
             flip=flipped < self.flip_probability,
         )
 
-    def apply(self, image: np.ndarray, draw: ViewDraw) -> np.ndarray:
-        """The view (size_px×size_px×3, uint8) of an RGB image (H×W×3, uint8) that was drawn."""
-        crop = draw.crop
-        view = resize(image[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width], self.size_px)
-        for adjust, factor in draw.jitter:
-            view = adjust(view, factor)
-        if draw.grayscale:
-            view = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)  # one channel until the end: the blur costs a third
-        if draw.blur_sigma is not None:
-            view = blur(view, draw.blur_sigma)
-        if draw.flip:
-            view = cv2.flip(view, 1)
-        return cv2.cvtColor(view, cv2.COLOR_GRAY2RGB) if draw.grayscale else view
+    def _scales(self, index: int) -> tuple[float, float]:
+        """Smallest and largest area of a view's crop, as fractions of the image."""
+        return self.min_scale, 1.0
 
     def _draw_jitter(self, generator: np.random.Generator) -> tuple[tuple[Adjustment, float], ...]:
         strengths = (self.brightness, self.contrast, self.saturation)
@@ -122,7 +118,53 @@ class MoCoAugmentation(Config):
         return tuple((ADJUSTMENTS[i], factors[i]) for i in order if ranges[i][0] < ranges[i][1])
 
 
-def draw_crop(generator: np.random.Generator, height: int, width: int, min_scale: float) -> Crop:
+@dataclass(frozen=True, kw_only=True)
+class MultiCropAugmentation(MoCoAugmentation):
+    """The augmentation of SwAV (Caron et al. 2020, arXiv 2006.09882, Sec. 3.2; strengths as in its code).
+
+    The two views of `size_px` are followed by small ones of small parts of the frame.
+
+    Attributes:
+        num_small: how many small views.
+        small_size_px: side of a small view.
+        small_scale: smallest and largest area of a small view's crop, as fractions of the image.
+    """
+
+    min_scale: float = 0.14
+    brightness: float = 0.8
+    contrast: float = 0.8
+    saturation: float = 0.8
+    hue: float = 0.2
+    num_small: int = 6
+    small_size_px: int = 96
+    small_scale: tuple[float, float] = (0.05, 0.14)
+
+    @property
+    def sizes_px(self) -> tuple[int, ...]:
+        return (*super().sizes_px, *(self.small_size_px,) * self.num_small)
+
+    def _scales(self, index: int) -> tuple[float, float]:
+        return super()._scales(index) if index < 2 else self.small_scale
+
+
+def apply(image: np.ndarray, draw: ViewDraw, size_px: int) -> np.ndarray:
+    """The view (size_px×size_px×3, uint8) of an RGB image (H×W×3, uint8) that was drawn."""
+    crop = draw.crop
+    view = resize(image[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width], size_px)
+    for adjust, factor in draw.jitter:
+        view = adjust(view, factor)
+    if draw.grayscale:
+        view = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)  # one channel until the end: the blur costs a third
+    if draw.blur_sigma is not None:
+        view = blur(view, draw.blur_sigma)
+    if draw.flip:
+        view = cv2.flip(view, 1)
+    return cv2.cvtColor(view, cv2.COLOR_GRAY2RGB) if draw.grayscale else view
+
+
+def draw_crop(
+    generator: np.random.Generator, height: int, width: int, min_scale: float, max_scale: float = 1.0
+) -> Crop:
     """A crop of uniform area and log-uniform aspect ratio that fits, as torchvision's RandomResizedCrop draws it.
 
     After ten attempts that do not fit, the largest central crop of an allowed aspect ratio.
@@ -132,12 +174,13 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, min_scale
         height: of the image, in pixels.
         width: of the image, in pixels.
         min_scale: smallest area of the crop, as a fraction of the image.
+        max_scale: largest area of the crop, as a fraction of the image.
     """
     attempts = generator.random((CROP_ATTEMPTS, 2)).tolist()
     vertical, horizontal = generator.random(2).tolist()
     narrowest, widest = map(math.log, ASPECT_RATIOS)
     for scale, aspect in attempts:
-        area = height * width * (min_scale + scale * (1 - min_scale))
+        area = height * width * (min_scale + scale * (max_scale - min_scale))
         ratio = math.exp(narrowest + aspect * (widest - narrowest))
         crop_width, crop_height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < crop_width <= width and 0 < crop_height <= height:

@@ -2,11 +2,15 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from study.graph import key
 from trainers.data import datasets
 from trainers.data.datasets import Dataset, load, names, register
+from trainers.data.frame_folders import FrameFolder
+from trainers.data.ingest import Video
 from trainers.data.recording import digest
 from trainers.stage import InputError, MachineError
 
@@ -74,6 +78,14 @@ def test_videos_are_known_by_content_wherever_they_lie(tmp_path: Path, root: Pat
     moved = root.rename(tmp_path / "moved")
     assert keys(registered(tmp_path, moved, "other")) == before
     assert len(set(before)) == 3
+
+
+def test_whoever_asks_for_videos_of_one_rate_and_size_shares_them(tmp_path: Path, root: Path):
+    dataset = registered(tmp_path, root)
+    first, second, larger = (dataset.videos(fps=5, size_px=size_px) for size_px in (64, 64, 96))
+    assert second is first
+    assert {video.size_px for video in larger} == {96}
+    assert dataset == registered(tmp_path, root), "a dataset is no other for having been asked"
 
 
 def test_unchanged_videos_are_not_read_again(tmp_path: Path, root: Path, digested: list[str]):
@@ -145,3 +157,63 @@ def test_a_damaged_record_is_one_sentence_and_registering_mends_it(tmp_path: Pat
         load(tmp_path / "datasets", "mine")
     registered(tmp_path, root)
     load(tmp_path / "datasets", "mine")
+
+
+def test_unlabelled_videos_of_any_name_come_last_and_are_on_no_side_of_the_split(
+    tmp_path: Path, root: Path, encode_video: Encode
+):
+    more = tmp_path / "more"
+    more.mkdir()
+    encode_video(more / "an operation.mp4", 31)
+    dataset = register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+    assert load(tmp_path / "datasets", "mine") == dataset
+    assert [recording.name for recording in dataset.recordings] == ["video01", "video02", "video03", "an operation"]
+    assert dataset.subsets == (None, None, None)
+    last = dataset.videos(fps=5, size_px=64)[-1]
+    assert isinstance(last, Video)
+    assert (last.annotation_digest, last.annotation_path, last.num_source_frames) == (None, None, 31)
+    encode_video(more / "an operation.mp4", 32)
+    with pytest.raises(InputError, match=rf"ingest cholec80 {root} --unlabelled {more} --name mine` reads it again"):
+        load(tmp_path / "datasets", "mine")
+
+
+def test_an_annotated_video_among_the_unlabelled_ones_is_refused(tmp_path: Path, root: Path):
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "copy.mp4").write_bytes((root / "videos" / "video03.mp4").read_bytes())
+    with pytest.raises(InputError, match=r"copy\.mp4 is the same video as .*video03\.mp4, which is annotated"):
+        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+    assert names(tmp_path / "datasets") == []
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_folder_without_unlabelled_videos_is_refused(tmp_path: Path, root: Path, missing: bool):
+    more = tmp_path / "more"
+    if not missing:
+        more.mkdir()
+    with pytest.raises(InputError, match="more is not a folder" if missing else "more holds no mp4"):
+        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+
+
+def test_folders_of_frames_are_videos_known_by_their_images(tmp_path: Path):
+    root = tmp_path / "frames"
+    for number in (1, 2):
+        (root / f"video0{number}").mkdir(parents=True)
+        for index in (0, 5, 10):
+            write_image(root / f"video0{number}" / f"{index:06}.png", number + index)
+    (root / "phase_annotations").mkdir()
+    annotate(root, 1, 11)
+    annotate(root, 2, 11)
+    dataset = register(tmp_path / "datasets", "mine", "frames", root, lambda video: None)
+    assert load(tmp_path / "datasets", "mine") == dataset
+    first, second = dataset.videos(fps=5, size_px=64)
+    assert isinstance(first, FrameFolder)
+    assert (first.video_path, first.num_source_frames) == (root / "video01", 11)
+    write_image(root / "video02" / "000005.png", 200)
+    again = register(tmp_path / "datasets", "mine", "frames", root, lambda video: None)
+    assert keys(again)[0] == key(first)
+    assert keys(again)[1] != key(second)
+
+
+def write_image(path: Path, value: int) -> None:
+    cv2.imwrite(str(path), np.full((8, 8, 3), value, np.uint8))

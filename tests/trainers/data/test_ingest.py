@@ -261,7 +261,11 @@ def test_progress_is_reported(tmp_path: Path, encode_video: Encode):
     num_frames = 2 * REPORTED_EVERY + 3
     path = encode_video(tmp_path / "video01.mp4", num_frames, options={"preset": "ultrafast"})
     run(video(path, fps=25), tmp_path / "out", report=lambda *report: reports.append(report))
-    assert reports == [({"frames": REPORTED_EVERY}, 0), ({"frames": 2 * REPORTED_EVERY}, 0)]
+    half, whole = (
+        {"frames": count, "fraction": pytest.approx(count / num_frames)}
+        for count in (REPORTED_EVERY, 2 * REPORTED_EVERY)
+    )
+    assert reports == [(half, 0), (whole, 0)]
 
 
 def test_where_a_recording_lies_is_no_part_of_what_it_is(tmp_path: Path):

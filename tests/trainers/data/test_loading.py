@@ -7,7 +7,7 @@ import torch
 
 from trainers.data.frames import Frame, Frames, write_frames
 from trainers.data.loading import THREAD_NAMES, ViewLoader, plain_batches
-from trainers.data.views import MoCoAugmentation, plain
+from trainers.data.views import MoCoAugmentation, MultiCropAugmentation, plain
 from trainers.randomness import numpy_generator
 from trainers.stage import InputError
 
@@ -157,3 +157,41 @@ def test_plain_batches_hold_all_frames_in_order(frames):
     assert [batch.shape for batch in batches] == [(20, 3, 32, 32), (20, 3, 32, 32), (13, 3, 32, 32)]
     for row, shown in enumerate(torch.cat(batches)):
         assert np.array_equal(shown.permute(1, 2, 0).numpy(), plain(frames.image(row), 32))
+
+
+def multi_crop_loader(frames, **kwargs):
+    augmentation = MultiCropAugmentation(size_px=32, small_size_px=16, num_small=3)
+    return ViewLoader(frames, augmentation, **{"batch_size": 10, "seed": 7, "threads": 2} | kwargs)
+
+
+def small_by_frame(batches):
+    """The small views of every frame visited, by the frame's id."""
+    return {
+        int(frame): torch.stack([view[position] for view in batch.small])
+        for batch in batches
+        for position, frame in enumerate(batch.frame_ids)
+    }
+
+
+def test_without_multi_crop_there_are_no_small_views(frames):
+    assert next(loader(frames).epoch(0)).small == ()
+
+
+def test_small_views_are_further_augmentations_of_the_frames_named_beside_them(frames):
+    made = multi_crop_loader(frames)
+    visited = small_by_frame(made.epoch(3))
+    assert len(visited) == 50
+    for row in range(len(frames)):
+        for index, view in enumerate(visited.get(frames.frame_id(row), ()), start=2):
+            generator = numpy_generator(7, "view", 3, frames.source(row), frames.frame(row), index)
+            expected = made.augmentation.view(frames.image(row), generator, index)
+            assert expected.shape == (16, 16, 3)
+            assert np.array_equal(view.permute(1, 2, 0).numpy(), expected)
+
+
+def test_small_views_depend_neither_on_threads_nor_shares_nor_the_batch_size(frames):
+    everything = small_by_frame(multi_crop_loader(frames, batch_size=53, threads=1).epoch(0))
+    for part in (slice(0, 4), slice(4, 10)):
+        share = small_by_frame(multi_crop_loader(frames, share=part).epoch(0))
+        assert share
+        assert all(torch.equal(views, everything[frame]) for frame, views in share.items())

@@ -12,7 +12,15 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as pil
 
 from trainers.data import views
-from trainers.data.views import IMAGENET_MEAN, IMAGENET_STD, MoCoAugmentation, ViewDraw, normalise, plain
+from trainers.data.views import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    MoCoAugmentation,
+    MultiCropAugmentation,
+    ViewDraw,
+    normalise,
+    plain,
+)
 from trainers.randomness import numpy_generator
 
 NUM_DRAWS = 4000
@@ -118,7 +126,7 @@ def test_whole_views_are_close_to_pils():
     for seed in range(40):
         image = natural_image(seed % 5)
         draw = augmentation.draw(numpy_generator(seed, "view"), 250, 250)
-        found.append(np.abs(augmentation.apply(image, draw).astype(int) - pil_view(image, draw, 224)).mean())
+        found.append(np.abs(views.apply(image, draw, 224).astype(int) - pil_view(image, draw, 224)).mean())
     assert np.mean(found) < 0.8
     assert np.max(found) < 1.7
 
@@ -234,3 +242,37 @@ def test_normalise_is_imagenets():
     assert normalise(images).dtype == torch.float32
     torch.testing.assert_close(normalise(images), expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(normalise(images[None]), expected[None], rtol=0, atol=1e-5)
+
+
+def test_multi_crop_makes_two_full_views_and_then_small_ones_of_small_parts():
+    augmentation = MultiCropAugmentation(num_small=3)
+    assert augmentation.sizes_px == (224, 224, 96, 96, 96)
+    shapes = [augmentation.view(IMAGES[0], numpy_generator(0, "view"), index).shape for index in range(5)]
+    assert shapes == [(224, 224, 3)] * 2 + [(96, 96, 3)] * 3
+    for index, (low, high) in enumerate([(0.14, 1.0), (0.14, 1.0), (0.05, 0.14)]):
+        generator = np.random.default_rng(0)
+        crops = [augmentation.draw(generator, 250, 250, index).crop for _ in range(400)]
+        areas = np.array([crop.height * crop.width / 250**2 for crop in crops])
+        assert np.allclose(np.quantile(areas, [0, 1]), [low, high], rtol=0.05)
+
+
+def test_multi_crop_jitters_colours_as_swav_does():
+    generator = np.random.default_rng(0)
+    draws = [MultiCropAugmentation().draw(generator, 250, 250, index) for index in (0, 2) for _ in range(1000)]
+    factors = {adjust: [] for adjust in views.ADJUSTMENTS}
+    for adjust, factor in (each for draw in draws for each in draw.jitter):
+        factors[adjust].append(factor)
+    for adjust, (low, high) in zip(views.ADJUSTMENTS, [(0.2, 1.8)] * 3 + [(-0.2, 0.2)], strict=True):
+        assert np.allclose([min(factors[adjust]), max(factors[adjust])], [low, high], atol=0.01)
+
+
+@pytest.mark.external
+def test_small_crops_are_distributed_as_torchvisions():
+    torch.manual_seed(0)
+    blank = Image.new("L", (250, 250))
+    theirs = np.array([RandomResizedCrop.get_params(blank, [0.05, 0.14], [3 / 4, 4 / 3]) for _ in range(NUM_DRAWS)])
+    generator = np.random.default_rng(0)
+    crops = [views.draw_crop(generator, 250, 250, 0.05, 0.14) for _ in range(NUM_DRAWS)]
+    ours = np.array([(crop.top, crop.left, crop.height, crop.width) for crop in crops])
+    for measure in (lambda c: c[:, 2] * c[:, 3], lambda c: c[:, 3] / c[:, 2], lambda c: c[:, 0], lambda c: c[:, 1]):
+        assert kolmogorov_distance(measure(ours), measure(theirs)) < 1.95 * np.sqrt(2 / NUM_DRAWS)  # p = 0.001
