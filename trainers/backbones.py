@@ -1,8 +1,9 @@
 """Backbones: ResNets whose batch normalisation sees the batch in splits, as MoCo's GPUs do."""
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -10,14 +11,40 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from trainers import distributed, randomness
+from trainers.batch_norm import normalise_together
 from trainers.stage import Config, InputError
 
 Architecture = Literal["resnet50", "resnet18", "resnet10"]
 RunningStatistics = Literal["mean", "first"]
 
+STRIDE_PX = 32
+"""Pixels of an image, along each side, per cell of the last feature maps of every architecture here."""
+
+
+class FeatureExtractor(Config, ABC):
+    """What turns images into the pooled features that heads and classifiers are given."""
+
+    @property
+    @abstractmethod
+    def num_features(self) -> int:
+        """Length of the pooled feature vector."""
+
+    @property
+    @abstractmethod
+    def gflops_at_224(self) -> float:
+        """Multiply-adds of one forward pass of a 224-px image, in units of 10⁹."""
+
+    @abstractmethod
+    def build(self, seed: int) -> nn.Module:
+        """A freshly initialised network: images N×3×H×W to features N×C."""
+
+    @abstractmethod
+    def without_splits(self) -> Self:
+        """The same network for batches that need not divide: it normalises a batch in one part."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Backbone(Config):
+class Backbone(FeatureExtractor):
     """A residual network up to its global average pooling.
 
     Attributes:
@@ -43,16 +70,16 @@ class Backbone(Config):
 
     @property
     def num_features(self) -> int:
-        """Length of the pooled feature vector."""
         return {"resnet50": 2048, "resnet18": 512, "resnet10": 8 * self.width}[self.architecture]
 
     @property
     def gflops_at_224(self) -> float:
-        """Multiply-adds of one forward pass of a 224-px image, in units of 10⁹."""
         return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 0.8 * (self.width / 64) ** 2}[self.architecture]
 
+    def without_splits(self) -> Self:
+        return replace(self, batch_norm_splits=1)
+
     def build(self, seed: int, purpose: str = "backbone") -> nn.Module:
-        """A freshly initialised backbone: images N×3×H×W to features N×C."""
         norm = partial(SplitBatchNorm2d, num_splits=self.batch_norm_splits, running_statistics=self.running_statistics)
         with randomness.torch_seeded(seed, purpose):
             if self.architecture == "resnet10":
@@ -60,7 +87,7 @@ class Backbone(Config):
             block, layers = (
                 (Bottleneck, (3, 4, 6, 3)) if self.architecture == "resnet50" else (BasicBlock, (2, 2, 2, 2))
             )
-            network = ResNet(block, list(layers), norm_layer=norm)
+            network = LargeResNet(block, list(layers), norm_layer=norm)
         network.fc = nn.Identity()
         return cast(nn.Module, network)
 
@@ -71,7 +98,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
     One process with four splits computes what four GPUs with a quarter of the batch each compute without
     synchronisation; with shuffled batches this is MoCo's ShuffleBN (He et al., arXiv 1911.05722, Sec. 3.3).
     Several workers hold whole splits each, so that how many they are changes nothing; their running statistics part
-    until `settle_running_statistics` is called.
+    until `settle_running_statistics` is called. A single split is synchronised: any number of workers share it.
     """
 
     running_mean: Tensor
@@ -85,8 +112,12 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         self.running_statistics = running_statistics
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        if self.num_splits == 1 and distributed.workers() > 1:
+            return normalise_together(self, x)
         num_splits = self.num_splits // distributed.workers()
-        if not self.training or num_splits == 1:
+        if num_splits == 1:
             return super().forward(x)
         means = self.running_mean.repeat(num_splits, 1)
         variances = self.running_var.repeat(num_splits, 1)
@@ -102,6 +133,18 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         return torch.cat(parts)
 
 
+def zero_last_norms(backbone: nn.Module) -> None:
+    """Makes every residual block start as the identity: its last normalisation's scale becomes zero.
+
+    Source: Goyal et al., arXiv 1706.02677, Sec. 5.1.
+    """
+    for module in backbone.modules():
+        if isinstance(module, Bottleneck):
+            nn.init.zeros_(module.bn3.weight)
+        elif isinstance(module, BasicBlock):
+            nn.init.zeros_(module.bn2.weight)
+
+
 def settle_running_statistics(module: nn.Module) -> None:
     """Makes the running statistics of all workers what one process would have.
 
@@ -113,7 +156,23 @@ def settle_running_statistics(module: nn.Module) -> None:
         settle(statistic for each in alike for statistic in (each.running_mean, each.running_var))
 
 
-class SmallResNet(nn.Module):
+class FeatureMaps(ABC):
+    """A network whose features are the mean of its last feature maps."""
+
+    @abstractmethod
+    def feature_maps(self, images: Tensor) -> Tensor:
+        """The maps before they are pooled: images N×3×H×W to N×C×⌈H/32⌉×⌈W/32⌉."""
+
+
+class LargeResNet(ResNet, FeatureMaps):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's ResNet, which also shows its last feature maps."""
+
+    def feature_maps(self, images: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        return cast(Tensor, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+
+
+class SmallResNet(nn.Module, FeatureMaps):
     """One basic block in each of four stages behind a strided 3×3 stem; parameters are named as torchvision's are."""
 
     def __init__(self, width: int, norm: partial[SplitBatchNorm2d]) -> None:
@@ -129,9 +188,12 @@ class SmallResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.feature_maps(images).mean((2, 3))
+
+    def feature_maps(self, images: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, stride=2, padding=1)
         maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return maps.mean((2, 3))
+        return maps
 
 
 def _block(inputs: int, outputs: int, stride: int, norm: partial[SplitBatchNorm2d]) -> nn.Module:

@@ -21,7 +21,8 @@ def prepare(resources: Resources) -> torch.device:
     if not torch.cuda.is_available():
         raise MachineError("a GPU was granted, but torch sees none here: check the driver, or run with --gpus 0.")
     torch.backends.cudnn.deterministic = True  # a resumed run gives the bits of one that was not interrupted
-    return torch.device("cuda")
+    # By number: Ray Train shows a worker all GPUs of its node, and makes the worker's own one current in this thread.
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def network_input(images: Tensor, device: torch.device) -> Tensor:

@@ -13,17 +13,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainers import checkpoint, devices, randomness
-from trainers.backbones import Backbone
+from trainers.backbones import FeatureExtractor
 from trainers.costs import inference_seconds, training_seconds
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import plain_batches
 from trainers.history import write_history
+from trainers.metrics import right_share
 from trainers.probe import features_of
 from trainers.ssl.encoders import EncoderStage, load_backbone
 from trainers.stage import InputError, Stage, Work
 from trainers.supervised import Fit, Selection, fit
 
 WEIGHTS = "classifier.pt"
+LEARNING_RATES = {"linear": 1e-2, "full": 1e-4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class FineTune(Stage):
         sample_every: keep every n-th source frame.
         epochs: passes over the frames.
         batch_size: frames per step.
-        learning_rate: of Adam, at the start.
+        learning_rate: of Adam, at the start; where not given, 1e-2 for the classifier alone and 1e-4 for every layer.
         weight_decay: of Adam.
         selection: which epoch's weights are kept.
         classifier_start: N(0, 0.01) as on self-supervised features, or torch's default as for supervised ones.
@@ -62,24 +64,37 @@ class FineTune(Stage):
     sample_every: int = 25
     epochs: int = 10
     batch_size: int = 64
-    learning_rate: float = 1e-2
+    learning_rate: float | None = None
     weight_decay: float = 1e-5
     selection: Selection = "validation"
     classifier_start: Literal["normal", "default"] = "normal"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.mode])
 
     @property
     def kind(self) -> str:
         return f"FineTune {self.mode}"
 
     @property
-    def backbone(self) -> Backbone:
+    def backbone(self) -> FeatureExtractor:
         """The architecture of the fine-tuned backbone."""
-        return self.encoder.backbone
+        return self.encoder.extractor
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of an epoch (0-based)."""
+        assert self.learning_rate is not None, "set at the start"
         return self.learning_rate * 0.5 ** ((epoch + 1) // 2)
+
+    def started(self, folder: Path) -> nn.Module:
+        """The network to fine-tune, from the encoder's artifact."""
+        return load_backbone(self.encoder, folder)
+
+    def task(self, task: Fit) -> Fit:
+        """What the loop is given; a variant changes something of it."""
+        return task
 
     def expected_seconds(self) -> float:
         num_frames = sum(video.num_source_frames for video in self.videos + self.validation) / self.sample_every
@@ -89,7 +104,7 @@ class FineTune(Stage):
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
-        backbone = load_backbone(self.encoder, work.inputs["encoder"]).to(device).to(memory_format=torch.channels_last)
+        backbone = self.started(work.inputs["encoder"]).to(device).to(memory_format=torch.channels_last)
         classifier = self._new_classifier()
         with ExitStack() as stack:
             training, validation = (
@@ -98,25 +113,30 @@ class FineTune(Stage):
             )
             if not len(training):
                 raise InputError("fine-tuning has no labelled frame: ingest the training videos with annotations.")
-            wrap = _Features if self.mode == "linear" else _Images
+            threads = work.resources.threads
             examples = [
-                wrap(self, frames, backbone, device, work.resources.threads) for frames in (training, validation)
+                _Features(self, frames, backbone, device, threads)
+                if self.mode == "linear"
+                else _Images(self, frames, device, threads)
+                for frames in (training, validation)
             ]
             model = classifier if self.mode == "linear" else nn.Sequential(backbone, classifier)
             history = fit(
-                Fit(
-                    model=model,
-                    batches=lambda epoch: examples[0].batches(self._order(len(training), epoch)),
-                    loss=F.cross_entropy,
-                    validate=lambda: _accuracy(model, examples[1]),
-                    learning_rate=self.learning_rate_at,
-                    weight_decay=self.weight_decay,
-                    epochs=self.epochs,
-                    selection=self.selection,
-                    seed=self.seed,
-                    folder=work.output,
-                    device=device,
-                    report=work.report,
+                self.task(
+                    Fit(
+                        model=model,
+                        batches=lambda epoch: examples[0].batches(self._order(len(training), epoch)),
+                        loss=F.cross_entropy,
+                        validate=lambda: _accuracy(model, examples[1]),
+                        learning_rate=self.learning_rate_at,
+                        weight_decay=self.weight_decay,
+                        epochs=self.epochs,
+                        selection=self.selection,
+                        seed=self.seed,
+                        folder=work.output,
+                        device=device,
+                        report=work.report,
+                    )
                 )
             )
         weights = {"backbone": backbone.cpu().state_dict(), "classifier": classifier.cpu().state_dict()}
@@ -149,21 +169,19 @@ def load_classifier(stage: FineTune, folder: Path) -> tuple[nn.Module, nn.Linear
 class _Examples(ABC):
     """Labelled frames as a model's inputs."""
 
-    def __init__(
-        self, stage: FineTune, frames: Frames, backbone: nn.Module, device: torch.device, threads: int
-    ) -> None:
+    def __init__(self, stage: FineTune, frames: Frames, device: torch.device, threads: int) -> None:
         self._stage = stage
         self._frames = frames
         self._device = device
         self._threads = threads
-        self._labels = torch.from_numpy(frames.labels).long().to(device)
+        self.labels = torch.from_numpy(frames.labels).long()
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def batches(self, order: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         """(inputs, labels) of the frames, batch by batch, in the order given."""
-        labels = torch.split(self._labels[torch.from_numpy(order).to(self._device)], self._stage.batch_size)
+        labels = torch.split(self.labels[torch.from_numpy(order)].to(self._device), self._stage.batch_size)
         return zip(self._inputs(order), labels, strict=True)
 
     @abstractmethod
@@ -176,7 +194,7 @@ class _Features(_Examples):
     def __init__(
         self, stage: FineTune, frames: Frames, backbone: nn.Module, device: torch.device, threads: int
     ) -> None:
-        super().__init__(stage, frames, backbone, device, threads)
+        super().__init__(stage, frames, device, threads)
         if len(frames):
             self._features = features_of(backbone, frames, stage.size_px, device, threads).to(device)
 
@@ -202,7 +220,6 @@ def _accuracy(model: nn.Module, examples: _Examples) -> float | None:
     if not len(examples):
         return None
     model.eval()
-    correct = [
-        (model(inputs).argmax(1) == labels).float() for inputs, labels in examples.batches(np.arange(len(examples)))
-    ]
-    return float(100 * torch.cat(correct).mean())
+    predicted = [model(inputs).argmax(1) for inputs, _ in examples.batches(np.arange(len(examples)))]
+    share = right_share(examples.labels, torch.cat(predicted).cpu())
+    return float(100 * np.float32(share))  # in the single precision that histories have always had

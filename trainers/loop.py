@@ -20,6 +20,8 @@ from trainers.stage import Config, InputError
 
 Precision = Literal["fp32", "bf16"]
 REPORT_PERIOD_SECONDS = 1.0
+CONSTANT_RATE = "constant_rate"
+"""What marks a parameter group whose learning rate does not follow the schedule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,14 @@ class Optimisation(Config):
     weight_decay: float = 1e-4
     precision: Precision = "fp32"
 
+    def optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The optimiser at its start, for groups of parameters."""
+        return torch.optim.SGD(
+            groups, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
+        )
+
     def learning_rate_at(self, epoch: int) -> float:
+        """The learning rate of an epoch (0-based)."""
         return 0.5 * self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs))
 
 
@@ -75,17 +84,10 @@ def train(training: Training) -> list[Record]:
     """
     optimisation = training.optimisation
     method = training.method.to(training.device).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(
-        [parameter for parameter in method.parameters() if parameter.requires_grad],
-        lr=optimisation.learning_rate,
-        momentum=optimisation.momentum,
-        weight_decay=optimisation.weight_decay,
-        foreach=True,
-    )
+    optimiser = optimisation.optimiser(parameter_groups(method))
     first_epoch, history = _resume(training.folder, method, optimiser)
     for epoch in range(first_epoch, optimisation.epochs):
-        for group in optimiser.param_groups:
-            group["lr"] = optimisation.learning_rate_at(epoch)
+        set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
         record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
         settle_running_statistics(method)
         record |= training.probe(method.encoders.query.backbone, epoch + 1)
@@ -94,6 +96,23 @@ def train(training: Training) -> list[Record]:
         history.append(record)
         training.report(record, epoch + 1)
     return history
+
+
+def parameter_groups(method: Method) -> list[dict[str, Any]]:
+    """What of a method learns: what follows the schedule and, where the method names any, what does not."""
+    constant = {id(parameter) for parameter in method.at_constant_rate()}
+    learning = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": [each for each in learning if id(each) not in constant]}]
+    if constant:
+        groups.append({"params": [each for each in learning if id(each) in constant], CONSTANT_RATE: True})
+    return groups
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Sets the learning rate of all groups that follow the schedule."""
+    for group in optimiser.param_groups:
+        if CONSTANT_RATE not in group:
+            group["lr"] = learning_rate
 
 
 def _save(
@@ -120,14 +139,15 @@ def _train_epoch(training: Training, method: Method, optimiser: torch.optim.Opti
     meter = _Meter(training, epoch, steps)
     with closing(training.loader.epoch(epoch)) as batches:
         for index, batch in enumerate(meter.timed(batches)):
-            views = _on_device(batch, training.device, epoch * steps + index)
+            views = _on_device(batch, training.device, epoch, epoch * steps + index)
             terms = take_step(method, optimiser, views, training.optimisation.precision)
-            for name, value in terms.items():
+            losses = {f"loss_{name}": value for name, value in terms.items()}
+            for name, value in {**losses, **method.metrics()}.items():
                 totals[name] = totals[name] + value.detach() if name in totals else value.detach()
             meter.tick(index + 1, totals)
     distributed.average_(totals.values())
     means = {name: float(total) / steps for name, total in totals.items()}
-    return {"loss": _finite(sum(means.values()), epoch), **{f"loss_{name}": value for name, value in means.items()}}
+    return {"loss": _finite(sum(means[name] for name in losses), epoch), **means}
 
 
 def take_step(
@@ -148,9 +168,10 @@ def take_step(
     return terms
 
 
-def _on_device(batch: ViewBatch, device: torch.device, step: int) -> Views:
-    query, key = (devices.network_input(view, device) for view in batch.views)
-    return Views(query=query, key=key, frame_ids=batch.frame_ids.to(device, non_blocking=True), step=step)
+def _on_device(batch: ViewBatch, device: torch.device, epoch: int, step: int) -> Views:
+    query, key, *small = (devices.network_input(view, device) for view in (*batch.views, *batch.small))
+    ids = batch.frame_ids.to(device, non_blocking=True)
+    return Views(query=query, key=key, frame_ids=ids, step=step, epoch=epoch, small=tuple(small))
 
 
 def _finite(loss: float, epoch: int) -> float:
@@ -184,7 +205,7 @@ class _Meter:
             return
         self._last = now
         elapsed = max(now - self._start, 1e-9)
-        metrics = {f"loss_{name}": float(total) / done for name, total in totals.items()}
+        metrics = {name: float(total) / done for name, total in totals.items()}
         metrics |= {
             "frames_per_second": done * self._training.optimisation.batch_size / elapsed,
             "data_wait": self._waited / elapsed,

@@ -1,6 +1,6 @@
 """Every metric of phase recognition, as pure functions of label sequences; values are in percent, NaN is undefined."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,10 +68,20 @@ def strict(
         "jaccard": _percent(hits, num_true + num_predicted - hits),
         "f1": _percent(2 * hits, num_true + num_predicted),
     }
-    whole = {"accuracy": 100 * float(np.mean(truth == prediction)), "edit": edit_score(truth, prediction)}
+    whole = {"accuracy": 100 * right_share(truth, prediction), "edit": edit_score(truth, prediction)}
     whole |= {f"f1@{percent}": overlap_f1(truth, prediction, percent) for percent in OVERLAPS_PERCENT}
     replace = _absent_rule(absent, is_absent=num_true == 0, is_predicted=num_predicted > 0)
     return VideoScores(whole=whole, per_phase={name: replace(scores) for name, scores in per_phase.items()})
+
+
+def right_share(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
+    """The share of frames, 0…1, whose phase is predicted right; there is at least one frame."""
+    return float(np.mean(np.asarray(truth) == np.asarray(prediction)))
+
+
+def mean_accuracy(videos: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]) -> float:
+    """The accuracy of each video's (truth, prediction), in percent, averaged over the videos."""
+    return float(100 * np.mean([right_share(truth, prediction) for truth, prediction in videos]))
 
 
 def edit_score(truth: Labels, prediction: Labels) -> float:

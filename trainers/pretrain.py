@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from trainers import checkpoint, devices, distributed
-from trainers.backbones import Backbone
+from trainers.backbones import Backbone, FeatureExtractor
 from trainers.costs import training_seconds
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
@@ -27,13 +27,14 @@ from trainers.stage import InputError, Resources, Work
 class Pretrain(EncoderStage):
     """Trains a method's encoders on unlabelled frames.
 
-    Leaves `encoders.pt` (query and key encoder) and `history.parquet` (losses, and the probe's accuracy).
+    Leaves `encoders.pt` (query encoder, and key encoder where there is one) and `history.parquet` (losses, the method's
+    own metrics, and the probe's accuracy).
 
     Attributes:
         frames: videos, or sets of images.
         method: the self-supervised method.
         backbone: the architecture of the query and key backbones.
-        augmentation: what makes two views of a frame.
+        augmentation: what makes the views of a frame.
         optimisation: epochs, batch size, learning rate.
         sample_every: keep every n-th source frame.
         probe: looks at the backbone after every epoch; none without labelled validation videos.
@@ -54,6 +55,7 @@ class Pretrain(EncoderStage):
 
     def __post_init__(self) -> None:
         self.method.check(self.backbone, self.optimisation.batch_size)
+        self.method.check_size(self.augmentation.size_px)
         splits = self.backbone.batch_norm_splits
         if self.optimisation.batch_size % splits:
             raise InputError(
@@ -61,8 +63,16 @@ class Pretrain(EncoderStage):
             )
 
     @property
+    def extractor(self) -> FeatureExtractor:
+        return self.method.extractor(self.backbone)
+
+    @property
     def output_size(self) -> int:
         return self.method.embedding_size
+
+    @property
+    def leaves_pair(self) -> bool:
+        return self.method.leaves_pair
 
     @property
     def kind(self) -> str:
@@ -70,8 +80,10 @@ class Pretrain(EncoderStage):
 
     def expected_seconds(self) -> float:
         num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every
+        size_px, _, *further = self.augmentation.sizes_px
+        passes = self.method.passes + sum(3 * (each / size_px) ** 2 for each in further)
         return training_seconds(
-            self.backbone, self.augmentation.size_px, num_frames * self.optimisation.epochs, self.method.passes
+            self.backbone, size_px, num_frames * self.optimisation.epochs, passes, num_views=2 + len(further)
         )
 
     def run(self, work: Work) -> None:
@@ -79,11 +91,18 @@ class Pretrain(EncoderStage):
         launch(self._train, work)
 
     def check(self, resources: Resources) -> None:
-        """Every worker holds whole splits, so that their number never changes the result."""
+        """Every worker holds whole splits, or all share the only one, so that their number never changes the result."""
         workers, splits = resources.workers, self.backbone.batch_norm_splits
-        if splits % workers:
+        if splits == 1 and self.optimisation.batch_size % workers:
+            raise InputError(f"workers is {workers}: it must divide batch_size = {self.optimisation.batch_size}.")
+        if splits > 1 and splits % workers:
             fitting = ", ".join(str(count) for count in range(1, splits + 1) if splits % count == 0)
             raise InputError(f"workers is {workers}: it must divide batch_norm_splits = {splits}; {fitting} would do.")
+        if workers > 1 and resources.gpus % 1:
+            raise InputError(
+                f"gpus is {resources.gpus:g} for each of {workers} workers: those that train together cannot share a "
+                "GPU (NCCL refuses to), so give each a whole one, or train with one worker."
+            )
 
     def _train(self, work: Work) -> None:
         """What every worker runs."""

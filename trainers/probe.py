@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trainers import devices
 from trainers.data.frames import Frames
 from trainers.data.loading import plain_batches
+from trainers.metrics import mean_accuracy
 from trainers.stage import Config, InputError, Stage
 
 FEATURE_BATCH = 256
@@ -110,7 +111,7 @@ class Prober:
             for frames in (self._bank, self._queries)
         )
         labels = torch.from_numpy(self._bank.labels).long()
-        truth = torch.from_numpy(self._queries.labels).long()
+        truth = self._queries.labels
         predicted = knn_predict(
             bank.to(self._device),
             labels.to(self._device),
@@ -119,9 +120,8 @@ class Prober:
             temperature=self._probe.temperature,
             num_classes=int(max(labels.max(), truth.max())) + 1,
         )
-        correct = (predicted.cpu() == truth).numpy()
-        videos = self._queries.video
-        return float(100 * np.mean([correct[videos == video].mean() for video in np.unique(videos)]))
+        found, videos = predicted.cpu().numpy(), self._queries.video
+        return mean_accuracy((truth[videos == video], found[videos == video]) for video in np.unique(videos))
 
     def __enter__(self) -> Self:
         return self

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from trainers.backbones import Backbone
+from trainers.backbones import Backbone, FeatureExtractor
 from trainers.ssl.encoders import EncoderStage, started_pair, write_weights
+from trainers.ssl.method import check_pair
 from trainers.stage import Work
 
 
@@ -17,10 +18,17 @@ class Release(EncoderStage):
 
     encoder: EncoderStage
 
+    def __post_init__(self) -> None:
+        check_pair(self.encoder, "encoder to release")
+
     @property
     def backbone(self) -> Backbone:  # type: ignore[override]
         """The released backbone's architecture."""
         return self.encoder.backbone
+
+    @property
+    def extractor(self) -> FeatureExtractor:
+        return self.encoder.extractor
 
     @property
     def output_size(self) -> int:
@@ -31,4 +39,4 @@ class Release(EncoderStage):
 
     def run(self, work: Work) -> None:
         start = work.inputs["encoder"]
-        write_weights(work.output, started_pair(self.backbone, self.encoder, start, momentum=1.0, trains="none"))
+        write_weights(work.output, started_pair(self.extractor, self.encoder, start, momentum=1.0, trains="none"))

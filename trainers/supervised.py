@@ -35,6 +35,8 @@ class Fit:
         folder: where checkpoints go.
         device: to compute on.
         report: hears every epoch's metrics.
+        new_optimiser_every_epoch: whether Adam forgets its moments between epochs, as in the paper's code.
+        dropout_in_first_epoch_only: whether the model stays in eval mode after the first epoch, as in the paper's code.
     """
 
     model: nn.Module
@@ -49,6 +51,8 @@ class Fit:
     folder: Path
     device: torch.device
     report: Callable[[Mapping[str, float], int], None]
+    new_optimiser_every_epoch: bool = False
+    dropout_in_first_epoch_only: bool = False
 
 
 def fit(task: Fit) -> list[Record]:
@@ -61,9 +65,11 @@ def fit(task: Fit) -> list[Record]:
         InputError: the loss is no longer finite.
     """
     model = task.model.to(task.device)
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], weight_decay=task.weight_decay)
+    optimiser = _new_optimiser(task)
     state = _resumed(task, model, optimiser)
     for epoch in range(state["epoch"], task.epochs):
+        if task.new_optimiser_every_epoch:
+            optimiser = _new_optimiser(task)
         for group in optimiser.param_groups:
             group["lr"] = task.learning_rate(epoch)
         record: Record = {"epoch": epoch + 1.0, "loss": _train_epoch(task, model, optimiser, epoch)}
@@ -80,6 +86,11 @@ def fit(task: Fit) -> list[Record]:
     return history
 
 
+def _new_optimiser(task: Fit) -> torch.optim.Optimizer:
+    learning = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(learning, weight_decay=task.weight_decay)
+
+
 def _resumed(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
     state = checkpoint.load(task.folder)
     if state is None:
@@ -92,7 +103,7 @@ def _resumed(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer) -> d
 
 def _train_epoch(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> float:
     total, count = torch.zeros((), device=task.device), 0
-    model.train()
+    model.train(epoch == 0 or not task.dropout_in_first_epoch_only)
     for step, (inputs, targets) in enumerate(task.batches(epoch)):
         with randomness.torch_seeded(task.seed, "dropout", epoch, step):
             loss: Any = task.loss(model(inputs), targets)

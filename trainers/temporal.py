@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trainers import checkpoint, devices, randomness
 from trainers.extract import ExtractFeatures, Sequence, read_sequences
 from trainers.history import write_history
+from trainers.metrics import mean_accuracy
 from trainers.predictions import VideoPredictions, write_predictions
 from trainers.stage import Config, Stage, Work
 from trainers.supervised import Fit, Selection, fit
@@ -134,6 +135,10 @@ class TrainTemporal(Stage):
         """The learning rate of an epoch (0-based)."""
         return self.learning_rate * 0.5 ** sum(epoch >= bound for bound in self.halve_after)
 
+    def task(self, task: Fit) -> Fit:
+        """What the loop is given; a variant changes something of it."""
+        return task
+
     def expected_seconds(self) -> float:
         num_steps = sum(video.num_source_frames for video in self.training.videos) / self.training.sample_every
         num_layers = self.network.num_stages * self.network.num_layers
@@ -154,19 +159,21 @@ class TrainTemporal(Stage):
                 yield _features(sequence, device), torch.from_numpy(sequence.labels.astype(np.int64)).to(device)
 
         history = fit(
-            Fit(
-                model=model,
-                batches=batches,
-                loss=temporal_loss,
-                validate=lambda: _accuracy(model, validation, device),
-                learning_rate=self.learning_rate_at,
-                weight_decay=self.weight_decay,
-                epochs=self.epochs,
-                selection=self.selection,
-                seed=self.seed,
-                folder=work.output,
-                device=device,
-                report=work.report,
+            self.task(
+                Fit(
+                    model=model,
+                    batches=batches,
+                    loss=temporal_loss,
+                    validate=lambda: _accuracy(model, validation, device),
+                    learning_rate=self.learning_rate_at,
+                    weight_decay=self.weight_decay,
+                    epochs=self.epochs,
+                    selection=self.selection,
+                    seed=self.seed,
+                    folder=work.output,
+                    device=device,
+                    report=work.report,
+                )
             )
         )
         torch.save(model.cpu().state_dict(), work.output / WEIGHTS)
@@ -220,8 +227,7 @@ def _accuracy(model: nn.Module, sequences: list[Sequence], device: torch.device)
     """Mean over videos of the percentage of steps predicted right; None without videos."""
     if not sequences:
         return None
-    right = [(_predict(model, sequence, device) == sequence.labels).mean() for sequence in sequences]
-    return float(100 * np.mean(right))
+    return mean_accuracy((sequence.labels, _predict(model, sequence, device)) for sequence in sequences)
 
 
 def _predictions(model: nn.Module, sequence: Sequence, device: torch.device) -> VideoPredictions:

@@ -11,11 +11,12 @@ from torch import multiprocessing
 from tests.trainers.tiny import (
     BACKBONE,
     EMBEDDING,
+    ONE_SPLIT,
     SIZE_PX,
     Recording,
     assert_same_state,
     new_optimiser,
-    views,
+    views_for,
     write_pair,
     write_recording,
 )
@@ -25,10 +26,14 @@ from trainers.data.frames import Frames
 from trainers.data.loading import ViewLoader
 from trainers.data.views import MoCoAugmentation
 from trainers.pretrain import Pretrain, Untrained
+from trainers.ssl.authors_code import AuthorsStudent, AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import shuffle, started_pair
-from trainers.ssl.method import Views
 from trainers.ssl.moco import MoCo
+from trainers.ssl.regioncl import RegionCL
+from trainers.ssl.simsiam import SimSiam
+from trainers.ssl.swav import SwAV
+from trainers.ssl.transfer import CombinedMoCo
 from trainers.stage import InputError, Resources, Work, discard_report
 
 BATCH = 16
@@ -45,6 +50,21 @@ TRAININGS = {
     "a teacher that trains its backbone": (QUARTERS, MoCo(**SIZES, start=START, trains="backbone")),
     "a student of a teacher with one backbone": (QUARTERS, DistilledMoCo(**SIZES, teacher=START)),
     "a student of a teacher with two backbones": (FIRST, DistilledMoCo(**SIZES, teacher=START)),
+    "a student whose features are added to its teacher's": (
+        QUARTERS,
+        CombinedMoCo(**SIZES, teacher=START, combination="sum"),
+    ),
+    "a student whose features stand beside its teacher's": (
+        FIRST,
+        CombinedMoCo(**SIZES, teacher=START, combination="concatenation"),
+    ),
+    "RegionCL": (QUARTERS, RegionCL(**SIZES, smallest_region=1, largest_region=2)),
+    "RegionCL in one split": (ONE_SPLIT, RegionCL(**SIZES, smallest_region=1, largest_region=2)),
+    "MoCo in one split": (ONE_SPLIT, MoCo(**SIZES)),
+    "SimSiam": (ONE_SPLIT, SimSiam(embedding_size=EMBEDDING, predictor_size=3)),
+    "the authors' teacher": (FIRST, AuthorsTeacher(**SIZES, start=START)),
+    "the authors' student": (FIRST, AuthorsStudent(**SIZES, teacher=START)),
+    "SwAV": (ONE_SPLIT, SwAV(num_prototypes=12, queue_size=2 * BATCH, queue_from_epoch=0, embedding_size=EMBEDDING)),
 }
 
 
@@ -63,10 +83,12 @@ def take_steps(method, optimiser, steps):
     method.train()
     losses = []
     for step in steps:
-        whole = views(step, batch_size=BATCH, dtype=torch.float64)
+        whole = views_for(method, step, batch_size=BATCH, dtype=torch.float64)
         query, key, ids = (distributed.own_share(each) for each in (whole.query, whole.key, whole.frame_ids))
-        terms = loop.take_step(method, optimiser, Views(query=query, key=key, frame_ids=ids, step=step))
-        losses.append({name: value.detach() for name, value in terms.items()})
+        small = tuple(distributed.own_share(each) for each in whole.small)
+        views = replace(whole, query=query, key=key, frame_ids=ids, small=small)
+        terms = loop.take_step(method, optimiser, views)
+        losses.append({name: value.detach().clone() for name, value in {**terms, **method.metrics()}.items()})
         distributed.average_(losses[-1].values())
     settle_running_statistics(method)
     return losses

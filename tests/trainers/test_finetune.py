@@ -120,3 +120,11 @@ def test_the_classifier_starts_as_self_supervised_or_supervised_features_want_it
     assert 0.005 < normal.weight.std() < 0.015
     assert default.bias.any()
     assert default.weight.std() > 0.05
+
+
+def test_every_layer_is_trained_at_a_lower_rate_than_the_classifier_alone_unless_told_otherwise(stage):
+    names = ("encoder", "videos", "validation")
+    given = {name: getattr(stage, name) for name in names}
+    assert FineTune(**given).learning_rate_at(0) == 1e-2
+    assert FineTune(**given, mode="full").learning_rate_at(0) == 1e-4
+    assert FineTune(**given, mode="full", learning_rate=1e-3).learning_rate_at(0) == 1e-3

@@ -3,13 +3,14 @@ import threading
 import pytest
 import torch
 
-from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, copied, write_recording
-from trainers import loop
+from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, ONE_SPLIT, SIZE_PX, SMALL_PX, copied, write_recording
+from trainers import checkpoint, loop
 from trainers.data.frames import Frames
 from trainers.data.loading import THREAD_NAMES, ViewLoader
-from trainers.data.views import MoCoAugmentation
-from trainers.loop import Optimisation, Training, train
+from trainers.data.views import MoCoAugmentation, MultiCropAugmentation
+from trainers.loop import Optimisation, Training, parameter_groups, set_learning_rate, train
 from trainers.ssl.moco import MoCo
+from trainers.ssl.simsiam import SimSiam
 
 
 @pytest.fixture
@@ -82,3 +83,49 @@ def test_the_probe_may_leave_the_backbone_in_eval_mode(training):
         for name, value in disturbed.method.state_dict().items()
         if isinstance(value, torch.Tensor)
     )
+
+
+def test_small_views_reach_the_method_like_the_full_ones_with_their_epoch(training):
+    given = training()
+    augmentation = MultiCropAugmentation(size_px=SIZE_PX, small_size_px=SMALL_PX, num_small=3)
+    loader = ViewLoader(given.loader.frames, augmentation, batch_size=BATCH, seed=0, threads=1)
+    seen = []
+    given.method.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    train(training(method=given.method, loader=loader))
+    assert [views.epoch for views in seen] == [0] * 4 + [1] * 4
+    assert len(seen[0].small) == 3
+    for view in seen[0].small:
+        assert view.shape == (BATCH, 3, SMALL_PX, SMALL_PX)
+        assert view.dtype == torch.float32
+        assert view.is_contiguous(memory_format=torch.channels_last)
+
+
+def simsiam():
+    return SimSiam(embedding_size=EMBEDDING, predictor_size=3).build(ONE_SPLIT, {}, seed=0)
+
+
+def test_the_schedule_leaves_parameters_at_a_constant_rate_alone():
+    method = simsiam()
+    optimisation = Optimisation(epochs=4, learning_rate=0.1)
+    optimiser = optimisation.optimiser(parameter_groups(method))
+    set_learning_rate(optimiser, optimisation.learning_rate_at(3))
+    rates = {id(each): group["lr"] for group in optimiser.param_groups for each in group["params"]}
+    assert all(rates[id(each)] == 0.1 for each in method.predictor.parameters())
+    assert all(rates[id(each)] == optimisation.learning_rate_at(3) < 0.1 for each in method.encoders.parameters())
+    assert len(rates) == len(list(method.parameters()))
+
+
+def test_a_constant_rate_outlives_a_resumed_training(training):
+    for epochs in (1, 2):  # the second goes on from the checkpoint of the first
+        optimisation = Optimisation(epochs=epochs, batch_size=BATCH, learning_rate=0.05)
+        train(training(method=simsiam(), optimisation=optimisation))
+    state = checkpoint.load(training().folder)["optimiser"]["param_groups"]
+    assert [group["lr"] for group in state] == [pytest.approx(0.025), 0.05]
+
+
+def test_a_methods_metrics_are_recorded_beside_its_losses_and_count_in_no_loss(training):
+    heard = []
+    history = train(training(method=simsiam(), report=lambda metrics, epoch: heard.append(metrics)))
+    assert all(record["loss"] == record["loss_similarity"] for record in history)
+    assert all(0 < record["output_std"] < 2 for record in history)
+    assert all("output_std" in metrics for metrics in heard)

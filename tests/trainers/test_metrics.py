@@ -67,6 +67,12 @@ def test_relaxed_metrics_of_the_worked_case_are_those_of_the_published_script(
     assert means == {"precision": precision, "recall": recall, "jaccard": jaccard}
 
 
+def test_mean_accuracy_counts_every_video_alike_however_long_it_is() -> None:
+    videos = [([0, 1, 1, 2], [0, 1, 2, 1]), ([1], [1])]
+    assert [metrics.right_share(truth, prediction) for truth, prediction in videos] == [0.5, 1.0]
+    assert metrics.mean_accuracy(videos) == 75.0
+
+
 def test_strict_accuracy_of_the_worked_case_is_65() -> None:
     assert Case(WORKED_TRUTH, WORKED_PREDICTION, 7).strict().whole["accuracy"] == 65.0
 

@@ -14,7 +14,7 @@ from trainers.probe import KnnProbe
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import read_weights
 from trainers.ssl.moco import MoCo
-from trainers.stage import InputError
+from trainers.stage import InputError, Resources
 
 SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
 EPOCHS = 3
@@ -132,6 +132,13 @@ def test_too_few_frames_for_a_batch_are_refused(stage, inputs, tmp_path):
 def test_a_batch_that_does_not_divide_into_its_splits_is_refused(stage):
     with pytest.raises(InputError, match="batch_size is 8: it must be a multiple of batch_norm_splits = 3"):
         replace(stage, backbone=replace(BACKBONE, batch_norm_splits=3))
+
+
+def test_workers_that_would_share_a_gpu_are_refused(stage):
+    stage.check(Resources(workers=1, gpus=0.5))
+    stage.check(Resources(workers=2, gpus=1))
+    with pytest.raises(InputError, match=r"gpus is 0\.5 for each of 2 workers: .* cannot share a GPU"):
+        stage.check(Resources(workers=2, gpus=0.5))
 
 
 def test_the_method_is_checked_before_anything_is_computed(stage):

@@ -135,3 +135,36 @@ def test_parts_without_a_gradient_stay(task):
 def test_a_loss_that_is_no_longer_finite_ends_the_run_with_a_sentence(task):
     with pytest.raises(InputError, match="the loss became nan in epoch 1: lower the learning rate"):
         fit(task(loss=lambda outputs, targets: outputs.sum() * float("nan")))
+
+
+def test_an_optimiser_made_anew_forgets_its_moments_and_still_resumes_exactly(task):
+    kept, anew = (
+        fitted(task, name, new_optimiser_every_epoch=habit) for name, habit in (("kept", False), ("anew", True))
+    )
+    assert not torch.equal(anew["0.weight"], kept["0.weight"])
+
+    def kill(metrics, epoch):
+        if epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fitted(task, "killed", new_optimiser_every_epoch=True, report=kill)
+    assert_same_state(fitted(task, "killed", new_optimiser_every_epoch=True), anew)
+
+
+def test_dropout_may_end_with_the_first_epoch(task):
+    modes = []
+
+    def loss(outputs, targets):
+        modes.append(model.training)
+        return F.cross_entropy(outputs, targets)
+
+    model = new_model()
+    fit(task(model=model, loss=loss, dropout_in_first_epoch_only=True))
+    assert modes == [True] * 3 + [False] * 3 * (EPOCHS - 1)
+
+
+def fitted(task, name, **fields):
+    model = new_model()
+    fit(task(name, model=model, **fields))
+    return model.state_dict()

@@ -16,12 +16,20 @@ from trainers.pretrain import Untrained
 from trainers.randomness import torch_generator
 from trainers.ssl.encoders import EncoderPair, write_weights
 from trainers.ssl.method import Method, Views
+from trainers.ssl.regioncl import RegionCLMethod
 from trainers.stage import Resources, Work, discard_report
 
 SIZE_PX = 32
+SMALL_PX = 16
+"""Side of the small views, of which every batch has two."""
+STEPS_PER_EPOCH = 2
+REGIONS_PX = 96
+"""Side of the views of a method that swaps regions: its feature maps are of 3×3 cells."""
 BATCH = 8
 EMBEDDING = 6
 BACKBONE = Backbone(architecture="resnet10", width=4, batch_norm_splits=2)
+ONE_SPLIT = BACKBONE.without_splits()
+"""For methods that normalise over the whole batch."""
 PHASES = ("first", "second", "third")
 
 
@@ -83,12 +91,24 @@ def work(
     return Work(output=output, inputs=inputs or {}, report=report, resources=Resources(threads=threads))
 
 
-def views(step: int, *, batch_size: int = BATCH, dtype: torch.dtype = torch.float32) -> Views:
+def views(step: int, *, batch_size: int = BATCH, dtype: torch.dtype = torch.float32, size_px: int = SIZE_PX) -> Views:
     """A batch that depends on the step alone."""
-    query, key = torch.randn(2, batch_size, 3, SIZE_PX, SIZE_PX, generator=torch_generator(0, "test", step))
+    query, key = torch.randn(2, batch_size, 3, size_px, size_px, generator=torch_generator(0, "test", step))
+    small = torch.randn(2, batch_size, 3, SMALL_PX, SMALL_PX, generator=torch_generator(0, "small", step))
     return Views(
-        query=query.to(dtype), key=key.to(dtype), frame_ids=torch.arange(batch_size) + step * batch_size, step=step
+        query=query.to(dtype),
+        key=key.to(dtype),
+        frame_ids=torch.arange(batch_size) + step * batch_size,
+        step=step,
+        epoch=step // STEPS_PER_EPOCH,
+        small=tuple(small.to(dtype)),
     )
+
+
+def views_for(method: Method, step: int, *, batch_size: int = BATCH, dtype: torch.dtype = torch.float32) -> Views:
+    """A batch of views that the method takes."""
+    size_px = REGIONS_PX if isinstance(method, RegionCLMethod) else SIZE_PX
+    return views(step, batch_size=batch_size, dtype=dtype, size_px=size_px)
 
 
 def new_optimiser(method: nn.Module) -> torch.optim.SGD:
@@ -104,7 +124,7 @@ def take_steps(
     method.train()
     losses = []
     for step in steps:
-        terms = method(views(step, dtype=dtype))
+        terms = method(views_for(method, step, dtype=dtype))
         optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         optimiser.step()

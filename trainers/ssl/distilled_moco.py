@@ -10,7 +10,7 @@ from torch import Tensor
 from trainers.backbones import Backbone
 from trainers.ssl.encoders import EncoderPair, EncoderStage, frozen_pair, random_pair, shuffle, started_pair
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start
+from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_pair, check_start
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 
@@ -50,6 +50,7 @@ class DistilledMoCo(MethodConfig):
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
         check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        check_pair(self.teacher, "teacher")
         if self.start is not None:
             check_start(self.start, backbone, self.embedding_size)
         if self.distillation_weight < 0:

@@ -3,7 +3,6 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainers import distributed, randomness
-from trainers.backbones import Backbone
+from trainers.backbones import Backbone, FeatureExtractor
 from trainers.ssl.heads import projection_mlp
 from trainers.stage import Stage
 
@@ -23,10 +22,20 @@ WEIGHTS = "encoders.pt"
 
 
 class EncoderStage(Stage):
-    """A stage whose artifact is a pair of encoders, in `encoders.pt`."""
+    """A stage whose artifact is an encoder, and mostly the key encoder that followed it, in `encoders.pt`."""
 
     backbone: Backbone
     """The architecture of both backbones."""
+
+    @property
+    def leaves_pair(self) -> bool:
+        """Whether the artifact is MoCo's pair, with MoCo's heads: what others can start from or be taught by."""
+        return True
+
+    @property
+    def extractor(self) -> FeatureExtractor:
+        """What gives later stages their features: the backbone, or what a method has composed it with."""
+        return self.backbone
 
     @property
     @abstractmethod
@@ -52,14 +61,31 @@ def embed(head: nn.Module, features: Tensor) -> Tensor:
     return F.normalize(projected.to(torch.promote_types(projected.dtype, torch.float32)), dim=1)
 
 
-class EncoderPair(nn.Module, ABC):
+class Encoders(nn.Module):
+    """What a method trains for later stages: one encoder at least, whose backbone is the features'."""
+
+    query: Encoder
+
+    def artifact(self) -> dict[str, Any]:
+        """What later stages find in `encoders.pt`."""
+        return {"query": self.query.state_dict()}
+
+
+class SingleEncoder(Encoders):
+    """An encoder that has no key encoder beside it, with a head of its method's own."""
+
+    def __init__(self, query: Encoder) -> None:
+        super().__init__()
+        self.query = query
+
+
+class EncoderPair(Encoders, ABC):
     """A query encoder and a key encoder that follows it.
 
     `trains` says which of the query encoder's parts learn; the other parts get no gradient and stay in eval mode, so
     that neither their parameters nor their buffers move.
     """
 
-    query: Encoder
     key: Encoder
 
     def __init__(self, query: Encoder, key: Encoder, *, momentum: float, trains: Trains) -> None:
@@ -79,6 +105,10 @@ class EncoderPair(nn.Module, ABC):
             encoder.backbone.train(mode and self.learns_backbone)
             encoder.head.train(mode and self.learns_head)
         return self
+
+    def artifact(self) -> dict[str, Any]:
+        shared = isinstance(self, SharedBackbonePair)
+        return {**super().artifact(), "key": self.key.state_dict(), "shared_backbone": shared}
 
     @abstractmethod
     def forward(self, query_images: Tensor, key_images: Tensor, permutation: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,10 +133,9 @@ class EncoderPair(nn.Module, ABC):
             torch._foreach_add_(targets, sources, alpha=1 - self.momentum)
 
     def _learning(self, encoder: Encoder) -> Iterable[nn.Parameter]:
-        if self.learns_backbone:
-            yield from encoder.backbone.parameters()
-        if self.learns_head:
-            yield from encoder.head.parameters()
+        """The parameters of an encoder whose counterparts in the query encoder learn."""
+        counterparts = zip(encoder.parameters(), self.query.parameters(), strict=True)
+        return (parameter for parameter, counterpart in counterparts if counterpart.requires_grad)
 
 
 class MomentumPair(EncoderPair):
@@ -144,14 +173,14 @@ class SharedBackbonePair(EncoderPair):
         return queries, keys
 
 
-def random_pair(backbone: Backbone, embedding_size: int, *, momentum: float, seed: int) -> EncoderPair:
+def random_pair(backbone: FeatureExtractor, embedding_size: int, *, momentum: float, seed: int) -> EncoderPair:
     """A pair at a random start; the key encoder is a copy of the query encoder."""
     query = random_encoder(backbone, embedding_size, seed)
     return MomentumPair(query, copy.deepcopy(query), momentum=momentum, trains="all")
 
 
 def started_pair(
-    backbone: Backbone, start: EncoderStage, folder: Path, *, momentum: float, trains: Trains
+    backbone: FeatureExtractor, start: EncoderStage, folder: Path, *, momentum: float, trains: Trains
 ) -> EncoderPair:
     """A pair whose two encoders both start from another stage's query encoder, in a backbone of its own splits."""
     query = _loaded(backbone, start.output_size, read_weights(folder)["query"])
@@ -164,24 +193,28 @@ def started_pair(
 def frozen_pair(stage: EncoderStage, folder: Path) -> EncoderPair:
     """Another stage's query and key encoder as they are; nothing of them learns or moves."""
     weights = read_weights(folder)
-    query, key = (_loaded(stage.backbone, stage.output_size, weights[name]) for name in ("query", "key"))
+    query, key = (_loaded(stage.extractor, stage.output_size, weights[role]) for role in ("query", "key"))
     if weights["shared_backbone"]:
         return SharedBackbonePair(query, key, momentum=1.0, trains="none").eval()
     return MomentumPair(query, key, momentum=1.0, trains="none").eval()
 
 
-def random_encoder(backbone: Backbone, embedding_size: int, seed: int) -> Encoder:
+def separate_encoders(backbone: FeatureExtractor, stage: EncoderStage, folder: Path) -> tuple[Encoder, Encoder]:
+    """Another stage's query and key encoder, each in its own role, in backbones of their own with the given splits."""
+    weights = read_weights(folder)
+    query, key = (_loaded(backbone, stage.output_size, weights[role]) for role in ("query", "key"))
+    return query, key
+
+
+def random_encoder(backbone: FeatureExtractor, embedding_size: int, seed: int) -> Encoder:
     """An encoder at a random start."""
     head = projection_mlp(backbone.num_features, embedding_size, seed, "head")
     return Encoder(backbone.build(seed), head)
 
 
-def write_weights(folder: Path, pair: EncoderPair) -> None:
-    """Writes a pair's weights as an encoder stage's artifact."""
-    shared = isinstance(pair, SharedBackbonePair)
-    torch.save(
-        {"query": pair.query.state_dict(), "key": pair.key.state_dict(), "shared_backbone": shared}, folder / WEIGHTS
-    )
+def write_weights(folder: Path, encoders: Encoders) -> None:
+    """Writes encoders as an encoder stage's artifact."""
+    torch.save(encoders.artifact(), folder / WEIGHTS)
 
 
 def read_weights(folder: Path) -> dict[str, Any]:
@@ -191,16 +224,19 @@ def read_weights(folder: Path) -> dict[str, Any]:
 
 
 def load_backbone(stage: EncoderStage, folder: Path) -> nn.Module:
-    """The query backbone of an encoder stage's artifact, in eval mode.
+    """The query backbone of an encoder stage's artifact, whole and in eval mode.
 
     Should it be trained on, its normalisation no longer splits the batch: that belongs to contrastive learning, and
     the last batch of labelled frames need not divide.
     """
-    backbone = replace(stage.backbone, batch_norm_splits=1)
-    return _loaded(backbone, stage.output_size, read_weights(folder)["query"]).backbone.eval()
+    backbone = stage.extractor.without_splits().build(seed=0)
+    weights = read_weights(folder)["query"]
+    prefix = "backbone."  # the head may be of any kind
+    backbone.load_state_dict({name[len(prefix) :]: weights[name] for name in weights if name.startswith(prefix)})
+    return backbone.eval()
 
 
-def _loaded(backbone: Backbone, embedding_size: int, state: dict[str, Tensor]) -> Encoder:
+def _loaded(backbone: FeatureExtractor, embedding_size: int, state: dict[str, Tensor]) -> Encoder:
     encoder = random_encoder(backbone, embedding_size, seed=0)
     encoder.load_state_dict(state)
     return encoder

@@ -1,14 +1,15 @@
 """What a self-supervised method is: a module that turns the views of a batch into named loss terms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from trainers.backbones import Backbone
-from trainers.ssl.encoders import EncoderPair, EncoderStage
+from trainers.backbones import Backbone, FeatureExtractor
+from trainers.ssl.encoders import Encoders, EncoderStage
 from trainers.stage import Config, InputError
 
 
@@ -24,21 +25,36 @@ class Views:
     """N, which frame each row shows."""
     step: int
     """Optimisation steps before this one, over all epochs."""
+    epoch: int = 0
+    """Epochs before this one."""
+    small: tuple[Tensor, ...] = ()
+    """N×3×h×w each, normalised: further, smaller views of the same frames, where the augmentation makes them."""
 
 
 class Method(nn.Module, ABC):
     """A method at work. What it trains are the parameters that require a gradient."""
 
-    encoders: EncoderPair
+    encoders: Encoders
     """What later stages keep."""
 
     @abstractmethod
     def forward(self, views: Views) -> Mapping[str, Tensor]:
         """One step's loss terms by name, already weighted: their sum is what is minimised."""
 
+    def metrics(self) -> Mapping[str, Tensor]:
+        """What is recorded of the last step beside its losses, by name."""
+        return {}
+
+    def at_constant_rate(self) -> Iterable[nn.Parameter]:
+        """The parameters whose learning rate stays as it is at the start, whatever the schedule."""
+        return ()
+
 
 class MethodConfig(Config, ABC):
     """A method's hyperparameters: a frozen dataclass that builds the method."""
+
+    leaves_pair: ClassVar[bool] = True
+    """Whether its encoders are MoCo's pair, which other methods can start from or be taught by."""
 
     embedding_size: int
 
@@ -64,6 +80,20 @@ class MethodConfig(Config, ABC):
             InputError: a value is out of range, or does not fit the batch size or the backbone.
         """
 
+    def check_size(self, size_px: int) -> None:  # most methods take views of any size
+        """Refuses views of a size that the method cannot work with.
+
+        Args:
+            size_px: side of a view.
+
+        Raises:
+            InputError: the views do not fit.
+        """
+
+    def extractor(self, backbone: Backbone) -> FeatureExtractor:
+        """What gives later stages their features: the backbone that is trained, alone or within something larger."""
+        return backbone
+
     @property
     @abstractmethod
     def passes(self) -> float:
@@ -80,6 +110,15 @@ def check_contrastive(temperature: float, queue_size: int, momentum: float, batc
         raise InputError(f"temperature is {temperature}: τ must be positive.")
     if not 0 <= momentum <= 1:
         raise InputError(f"momentum is {momentum}: m must lie between 0 and 1.")
+    check_queue(queue_size, batch_size)
+
+
+def check_queue(queue_size: int, batch_size: int) -> None:
+    """Refuses a queue that whole batches do not fill.
+
+    Raises:
+        InputError: its size is not a positive multiple of the batch size.
+    """
     if queue_size <= 0 or queue_size % batch_size:
         nearest = max(1, round(queue_size / batch_size)) * batch_size
         raise InputError(
@@ -87,12 +126,37 @@ def check_contrastive(temperature: float, queue_size: int, momentum: float, batc
         )
 
 
+def check_pair(stage: EncoderStage, role: str) -> None:
+    """Refuses encoders that are not MoCo's pair where a method needs one.
+
+    Raises:
+        InputError: the stage leaves one encoder, with a head of its own.
+    """
+    if not stage.leaves_pair:
+        raise InputError(f"the {role} is {stage.kind}, which leaves no key encoder: take one that MoCo has trained.")
+
+
+def check_synchronised(backbone: Backbone) -> None:
+    """Refuses normalisation in splits where a method's statistics are those of the whole batch.
+
+    Raises:
+        InputError: there is more than one split.
+    """
+    if backbone.batch_norm_splits != 1:
+        raise InputError(
+            f"batch_norm_splits is {backbone.batch_norm_splits}: this method normalises over the whole batch; take 1."
+        )
+
+
 def check_start(start: EncoderStage, backbone: Backbone, embedding_size: int) -> None:
     """Refuses encoders that a method cannot start from.
 
     Raises:
-        InputError: the backbone or the length of the embeddings is another.
+        InputError: they are no pair, or the backbone or the length of the embeddings is another.
     """
+    check_pair(start, "start")
+    if not isinstance(start.extractor, Backbone):
+        raise InputError("the start is a student beside its teacher: start from encoders of one backbone.")
     theirs, ours = ((each.architecture, each.width) for each in (start.backbone, backbone))
     if theirs != ours:
         raise InputError(

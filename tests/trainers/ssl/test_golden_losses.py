@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainers.ssl.test_method_contract import METHODS
-from tests.trainers.tiny import BACKBONE, take_steps
+from tests.trainers.ssl.test_method_contract import METHODS, backbone_for
+from tests.trainers.tiny import take_steps
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "losses.json"
 
@@ -18,7 +18,7 @@ def losses_now(folder):
     losses = {}
     for name, prepared in METHODS.items():
         config, inputs = prepared(folder / name)
-        losses[name] = take_steps(config.build(BACKBONE, inputs, seed=7), range(3))
+        losses[name] = take_steps(config.build(backbone_for(config), inputs, seed=7), range(3))
     return losses
 
 

@@ -1,0 +1,132 @@
+"""How workers and whoever started them hear each other: by files in a folder that all nodes see."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+WANTED = "wanted"
+PROGRESS = "progress.jsonl"
+CHECK_SECONDS = 0.5
+UNWANTED = 75
+"""Exit code of such a worker."""
+
+
+def want(folder: Path) -> None:
+    """Says that the workers of this folder are to go on, until `unwant` is called or the folder is gone."""
+    (folder / WANTED).touch()
+
+
+def unwant(folder: Path) -> None:
+    """Ends every worker of this folder, whatever it does."""
+    (folder / WANTED).unlink(missing_ok=True)
+
+
+@contextmanager
+def while_wanted(folder: Path) -> Iterator[None]:
+    """Within it, this process ends at once when nobody wants its work any more.
+
+    Opening a file asks the server of a network file system, which looking whether there is a new one may not.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(CHECK_SECONDS):
+            if not _is_there(folder / WANTED):
+                os._exit(UNWANTED)
+
+    threading.Thread(target=watch, name="freelunch-wanted", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def reporter(folder: Path) -> Callable[[Mapping[str, float], int], None]:
+    """A report that `Relay` reads."""
+
+    def report(metrics: Mapping[str, float], epoch: int) -> None:
+        with (folder / PROGRESS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps([dict(metrics), epoch]) + "\n")
+
+    return report
+
+
+@contextmanager
+def output_to(folder: Path, rank: int) -> Iterator[None]:
+    """Sends what this process writes, its libraries in C included, line by line where `Relay` reads it."""
+    with _output(folder, rank).open("a", buffering=1) as file:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        before = [(stream, os.dup(stream)) for stream in (1, 2)]
+        try:
+            for stream, _ in before:
+                os.dup2(file.fileno(), stream)
+            with redirect_stdout(file), redirect_stderr(file):
+                yield
+        finally:
+            for stream, copy in before:
+                os.dup2(copy, stream)
+                os.close(copy)
+
+
+class Relay:
+    """Hands on what the workers of a folder report and write.
+
+    Args:
+        folder: where they leave it.
+        workers: how many there are.
+        report: gets every report of the first.
+    """
+
+    def __init__(self, folder: Path, workers: int, report: Callable[[Mapping[str, float], int], None]) -> None:
+        self._reports = _Lines(folder / PROGRESS)
+        self._outputs = [_Lines(_output(folder, rank)) for rank in range(workers)]
+        self._report = report
+
+    def catch_up(self) -> None:
+        """Hands on what is new: reports to `report`, output, by the number of its worker, to standard output."""
+        self.print_output()
+        for line in self._reports.new():
+            metrics, epoch = json.loads(line)
+            self._report(metrics, epoch)
+
+    def print_output(self, *, to_its_end: bool = False) -> None:
+        """Prints the new lines of all workers; with `to_its_end`, a last one that was broken off too."""
+        for rank, output in enumerate(self._outputs):
+            for line in output.new(to_its_end=to_its_end):
+                print(f"[worker {rank}] {line}")
+
+
+class _Lines:
+    """The lines that a file has grown by."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+
+    def new(self, *, to_its_end: bool = False) -> list[str]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._position)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        whole = data if to_its_end else data[: data.rfind(b"\n") + 1]
+        self._position += len(whole)
+        return whole.decode(errors="replace").splitlines()
+
+
+def _output(folder: Path, rank: int) -> Path:
+    return folder / f"output-{rank}.txt"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.open("rb").close()
+    except OSError:
+        return False
+    return True

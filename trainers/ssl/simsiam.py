@@ -1,0 +1,130 @@
+"""SimSiam: two views that predict each other, without negatives and without a momentum encoder."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainers import distributed, randomness
+from trainers.backbones import Backbone, zero_last_norms
+from trainers.batch_norm import SyncBatchNorm1d
+from trainers.ssl.encoders import Encoder, SingleEncoder
+from trainers.ssl.losses import negative_cosine
+from trainers.ssl.method import Method, MethodConfig, Views, check_synchronised
+from trainers.stage import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimSiam(MethodConfig):
+    """SimSiam (Chen and He, arXiv 2011.10566).
+
+    Its recipe: SGD with learning rate 0.05 · batch/256, momentum 0.9, weight decay 1e-4, 100 epochs of batch 512.
+
+    Attributes:
+        embedding_size: length of the projector's output; the projector's hidden layers are as wide as the features.
+        predictor_size: width of the predictor's hidden layer, its bottleneck.
+    """
+
+    leaves_pair: ClassVar[bool] = False
+
+    embedding_size: int = 2048
+    predictor_size: int = 512
+
+    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+        network = backbone.build(seed)
+        zero_last_norms(network)
+        encoder = Encoder(network, projection_mlp(backbone.num_features, self.embedding_size, seed))
+        return SimSiamMethod(SingleEncoder(encoder), prediction_mlp(self.embedding_size, self.predictor_size, seed))
+
+    def check(self, backbone: Backbone, batch_size: int) -> None:
+        check_synchronised(backbone)
+        for name, size in (("embedding_size", self.embedding_size), ("predictor_size", self.predictor_size)):
+            if size < 1:
+                raise InputError(f"{name} is {size}: it must be at least 1.")
+        if batch_size < 2:
+            raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
+
+    @property
+    def passes(self) -> float:
+        return 6
+
+
+class SimSiamMethod(Method):
+    """SimSiam's step, in the order of Chen and He, arXiv 2011.10566, Alg. 1.
+
+    All normalisation, in the backbone too, is over the whole batch of one view. The predictor's learning rate is not
+    decayed (Sec. 4.2): it should stay the best one for the latest representations.
+    """
+
+    def __init__(self, encoders: SingleEncoder, predictor: nn.Module) -> None:
+        super().__init__()
+        self.encoders = encoders
+        self.predictor = predictor
+        self._output_std = torch.zeros(())
+
+    def at_constant_rate(self) -> Iterable[nn.Parameter]:
+        return self.predictor.parameters()
+
+    def metrics(self) -> Mapping[str, Tensor]:
+        return {"output_std": self._output_std}
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        f, h = self._project, self.predictor
+        z_1, z_2 = f(views.query), f(views.key)  # N×C
+        p_1, p_2 = h(z_1), h(z_2)  # N×C
+        self._output_std = output_std(distributed.gather(z_1.detach()))
+        return {"similarity": negative_cosine(p_1, z_2) / 2 + negative_cosine(p_2, z_1) / 2}
+
+    def _project(self, images: Tensor) -> Tensor:
+        """The encoder f: backbone and projector; its output is not normalised."""
+        encoder = self.encoders.query
+        projected: Tensor = encoder.head(encoder.backbone(images))
+        return projected
+
+
+def output_std(z: Tensor) -> Tensor:
+    """Standard deviation of z/‖z‖ over the batch, mean over channels, times √C: near 1 when healthy, 0 when collapsed.
+
+    Source: Chen and He, arXiv 2011.10566, Sec. 4.1.
+
+    Args:
+        z: the projector's outputs for the whole batch, N×C.
+    """
+    unit = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1)
+    return unit.std(0).mean() * math.sqrt(z.shape[1])
+
+
+def projection_mlp(num_features: int, embedding_size: int, seed: int) -> nn.Module:
+    """Three layers, normalised each; the last has no ReLU, and no scale and shift either (as in the authors' code)."""
+    with randomness.torch_seeded(seed, "head"):
+        return nn.Sequential(
+            OrderedDict(
+                hidden_1=nn.Linear(num_features, num_features, bias=False),
+                norm_1=SyncBatchNorm1d(num_features),
+                relu_1=nn.ReLU(),
+                hidden_2=nn.Linear(num_features, num_features, bias=False),
+                norm_2=SyncBatchNorm1d(num_features),
+                relu_2=nn.ReLU(),
+                output=nn.Linear(num_features, embedding_size, bias=False),
+                norm_3=SyncBatchNorm1d(embedding_size, affine=False),
+            )
+        )
+
+
+def prediction_mlp(embedding_size: int, hidden_size: int, seed: int) -> nn.Module:
+    """Two layers with a bottleneck between them; the output is not normalised."""
+    with randomness.torch_seeded(seed, "predictor"):
+        return nn.Sequential(
+            OrderedDict(
+                hidden=nn.Linear(embedding_size, hidden_size, bias=False),
+                norm=SyncBatchNorm1d(hidden_size),
+                relu=nn.ReLU(),
+                output=nn.Linear(hidden_size, embedding_size),
+            )
+        )

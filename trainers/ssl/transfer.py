@@ -1,0 +1,160 @@
+"""A student that learns beside a frozen teacher, their feature maps summed or concatenated: rivals of distillation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from trainers.backbones import Backbone, FeatureExtractor
+from trainers.ssl.encoders import Encoder, EncoderPair, EncoderStage, MomentumPair, load_backbone, shuffle
+from trainers.ssl.heads import projection_mlp
+from trainers.ssl.losses import dictionary_logits, info_nce
+from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.queue import Queue
+from trainers.stage import InputError
+
+Combination = Literal["sum", "concatenation"]
+"""What becomes of the teacher's and the student's features: `F_t + F_s`, N×C, or both side by side, N×2C."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combined(FeatureExtractor):
+    """A teacher and a student that see the same image, their pooled features combined.
+
+    Pooling is a mean over positions: pooled features combined are the combined feature maps pooled.
+
+    Attributes:
+        teacher: what computes F_t.
+        student: what computes F_s.
+        combination: sum or concatenation.
+    """
+
+    teacher: FeatureExtractor
+    student: FeatureExtractor
+    combination: Combination
+
+    @property
+    def num_features(self) -> int:
+        if self.combination == "sum":
+            return self.student.num_features
+        return self.teacher.num_features + self.student.num_features
+
+    @property
+    def gflops_at_224(self) -> float:
+        return self.teacher.gflops_at_224 + self.student.gflops_at_224
+
+    def build(self, seed: int) -> nn.Module:
+        return self.join(self.teacher.build(seed), self.student.build(seed))
+
+    def join(self, teacher: nn.Module, student: nn.Module) -> nn.Module:
+        """The network made of these two."""
+        return CombinedNetwork(teacher, student, COMBINE[self.combination])
+
+    def without_splits(self) -> Self:
+        return replace(self, teacher=self.teacher.without_splits(), student=self.student.without_splits())
+
+
+def concatenate(teacher_features: Tensor, student_features: Tensor) -> Tensor:
+    """The teacher's features N×C, then the student's N×C': N×(C+C')."""
+    return torch.cat([teacher_features, student_features], dim=1)
+
+
+COMBINE: Mapping[Combination, Callable[[Tensor, Tensor], Tensor]] = {"sum": torch.add, "concatenation": concatenate}
+
+
+class CombinedNetwork(nn.Module):
+    """Teacher and student at work: images N×3×H×W to their combined features.
+
+    A teacher whose parameters do not learn stays in eval mode, so that its buffers do not move either.
+    """
+
+    def __init__(self, teacher: nn.Module, student: nn.Module, combine: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.student = student
+        self.combine = combine
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.teacher.train(mode and any(parameter.requires_grad for parameter in self.teacher.parameters()))
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.combine(self.teacher(images), self.student(images))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CombinedMoCo(MethodConfig):
+    """MoCo v2 on a student's and a frozen teacher's features together: Ding et al., MICCAI 2022, Table 2.
+
+    `sum` is the table's Addition, `concatenation` its Concatenation. Both encoders of the pair embed combined features,
+    q = h_q(F_t(v_q) + F_s(v_q)) and alike for k; the key encoder follows in the student and in the head. What later
+    stages get is the combined network, teacher included: its weights lie in the artifact, and features are C long after
+    a sum, 2C after a concatenation. The table's Initialization is `MoCo` with the teacher for its `start`.
+
+    Attributes:
+        teacher: the encoders whose query backbone computes F_t; it stays as it is.
+        combination: sum or concatenation of the feature maps.
+        temperature: τ of the InfoNCE loss.
+        queue_size: K, the number of keys in the dictionary besides the positive.
+        momentum: m of the key encoder.
+        embedding_size: length of the embeddings.
+    """
+
+    teacher: EncoderStage
+    combination: Combination
+    temperature: float = 0.07
+    queue_size: int = 65536
+    momentum: float = 0.999
+    embedding_size: int = 128
+
+    def extractor(self, backbone: Backbone) -> Combined:
+        return Combined(teacher=self.teacher.extractor, student=backbone, combination=self.combination)
+
+    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+        teacher = load_backbone(self.teacher, inputs["teacher"])
+        query, key = (self._encoder(teacher, backbone, seed) for _ in range(2))
+        pair = MomentumPair(query, key, momentum=self.momentum, trains="all")
+        teacher.requires_grad_(False)
+        return CombinedMoCoMethod(self, pair, seed)
+
+    def check(self, backbone: Backbone, batch_size: int) -> None:
+        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        theirs, ours = self.teacher.extractor.num_features, backbone.num_features
+        if self.combination == "sum" and theirs != ours:
+            raise InputError(
+                f"combination is sum, but the teacher has {theirs} features and the student {ours}: "
+                "give both one architecture and width, or concatenate them."
+            )
+
+    @property
+    def passes(self) -> float:
+        return 6
+
+    def _encoder(self, teacher: nn.Module, backbone: Backbone, seed: int) -> Encoder:
+        combined = self.extractor(backbone)
+        head = projection_mlp(combined.num_features, self.embedding_size, seed, "head")
+        return Encoder(combined.join(teacher, backbone.build(seed)), head)
+
+
+class CombinedMoCoMethod(Method):
+    """MoCo's step on combined features; query and key encoder share the teacher."""
+
+    encoders: EncoderPair
+
+    def __init__(self, config: CombinedMoCo, encoders: EncoderPair, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = encoders
+        self.queue = Queue(config.queue_size, {"student": config.embedding_size}, seed)
+        self.seed = seed
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        permutation = shuffle(self.seed, views.step, views.key)
+        q, k = self.encoders(views.query, views.key, permutation)  # N×C
+        logits = dictionary_logits(q, k, self.queue.bank("student"))  # N×(1+K)
+        self.queue.enqueue({"student": k}, views.frame_ids)
+        return {"contrastive": info_nce(logits, self.config.temperature)}
