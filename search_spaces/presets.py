@@ -5,13 +5,21 @@ from typing import Literal
 
 from trainers.backbones import Architecture, RunningStatistics
 from trainers.data.datasets import Dataset
-from trainers.data.ingest import Video
+from trainers.data.ingest import Ingest
 from trainers.data.splits import Split, official, selection
 from trainers.data.video_file import NOMINAL_FPS
 from trainers.loop import Precision
-from trainers.supervised import Selection
+from trainers.public_weights import Layout
+from trainers.stage import InputError
+from trainers.weights_registry import RegisteredWeights
 
 SplitName = Literal["selection", "official"]
+Choosing = Literal["validation", "last", "test"]
+"""Which epoch is kept: the best on the validation videos, the last, or the best on the test videos."""
+
+BRIEF_BATCHES = 4
+
+PUBLIC_KINDS: dict[Layout, str] = {"moco": "self-supervised", "torchvision": "supervised"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +32,21 @@ class Preset:
         contrastive_weight: factor of L_con in the total loss.
         batch_norm_splits: parts of a batch with normalisation statistics of their own.
         running_statistics: from all parts, or from the first.
+        teacher_start: which public weights the teacher starts from.
+        start_running_statistics: whether the teacher starts with their running statistics too, or with 0 and 1.
+        heads_apart: whether the teacher's query and key head start drawn apart, not as the public one.
+        teacher_batch_statistics: whether the teacher's frozen backbone is in train mode while its head is trained.
+        moving_teacher: whether the teacher is in train mode, and its key encoder follows, while the student is trained.
+        queues_apart: whether teacher and student have queues and pointers of their own.
+        training_fps: rate of the frames that pre-training, probe and fine-tuning see; the scale's where None.
+        finetune_mode: what is fine-tuned on labelled frames.
+        finetune_learning_rate: of Adam there, at the start.
+        normalised_input: whether fine-tuning and features see frames normalised as pre-training does.
+        new_optimiser_every_epoch: whether Adam starts anew every epoch, in fine-tuning and in the temporal model.
         split: which videos train, validate and test.
         selection: which epoch of the fine-tuned and of the temporal model is kept.
         temporal_stages: stages of the temporal model.
+        dropout_in_first_epoch_only: whether the temporal model's dropout is off after its first epoch.
         relaxed_fps: rate that the relaxed metrics' window of 10 s is counted at; that of the rows where None.
     """
 
@@ -37,10 +57,27 @@ class Preset:
     contrastive_weight: float = 1.0
     batch_norm_splits: int = 4
     running_statistics: RunningStatistics = "mean"
+    teacher_start: Literal["self-supervised", "supervised"] = "self-supervised"
+    start_running_statistics: bool = True
+    heads_apart: bool = False
+    teacher_batch_statistics: bool = False
+    moving_teacher: bool = False
+    queues_apart: bool = False
+    training_fps: float | None = None
+    finetune_mode: Literal["linear", "full"] = "linear"
+    finetune_learning_rate: float = 1e-2
+    normalised_input: bool = True
+    new_optimiser_every_epoch: bool = False
     split: SplitName = "selection"
-    selection: Selection = "validation"
+    selection: Choosing = "validation"
     temporal_stages: int = 2
+    dropout_in_first_epoch_only: bool = False
     relaxed_fps: float | None = None
+
+    @property
+    def stamp(self) -> str | None:
+        """What must stand beside every result of this protocol."""
+        return "selected on test" if self.selection == "test" else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +142,35 @@ PRESETS = {
             name="corrected",
             description="what the paper evidently means, without the faults of its code; models chosen on validation",
         ),
+        Preset(
+            name="paper",
+            description="the paper's equations to the letter, at 5 fps throughout; all training videos, last epochs",
+            training_fps=5,
+            split="official",
+            selection="last",
+        ),
+        Preset(
+            name="official_code",
+            description="what the authors' published code really does; models SELECTED ON TEST videos, as there",
+            temperature=0.2,
+            contrastive_weight=2.0,
+            running_statistics="first",
+            teacher_start="supervised",
+            start_running_statistics=False,
+            heads_apart=True,
+            teacher_batch_statistics=True,
+            moving_teacher=True,
+            queues_apart=True,
+            finetune_mode="full",
+            finetune_learning_rate=1e-4,
+            normalised_input=False,
+            new_optimiser_every_epoch=True,
+            split="official",
+            selection="test",
+            temporal_stages=1,
+            dropout_in_first_epoch_only=True,
+            relaxed_fps=25,
+        ),
     )
 }
 
@@ -113,7 +179,7 @@ SCALES = {
     for scale in (
         Scale(
             name="full",
-            description="the paper's sizes: ResNet-50 at 224 px, 200 epochs; free weights not from ImageNet yet",
+            description="the paper's sizes: ResNet-50 at 224 px, 200 epochs",
             architecture="resnet50",
             store_px=250,
             size_px=224,
@@ -165,11 +231,30 @@ SCALES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What every trial of a study has in common: the protocol, the sizes and the data."""
+    """What every trial of a study has in common: the protocol, the sizes and the data.
+
+    Attributes:
+        preset: the protocol.
+        scale: the sizes.
+        dataset: the videos.
+        weights: public weights by their names in this home; self-supervised, supervised, or one of each.
+        brief: whether one pass over the shortest video of each side is enough, to see that every stage runs.
+
+    Raises:
+        InputError: public weights are of another architecture than the scale's, or play one role twice.
+    """
 
     preset: Preset
     scale: Scale
     dataset: Dataset
+    weights: tuple[RegisteredWeights, ...] = ()
+    brief: bool = False
+
+    def __post_init__(self) -> None:
+        for each in self.weights:
+            self._check_weights(each)
+        if self.brief:
+            object.__setattr__(self, "scale", _one_pass(self.scale))
 
     def having(self, **values: object) -> "Conditions":
         """The same conditions with other values for fields of the preset or the scale; None leaves a field as it is."""
@@ -178,12 +263,70 @@ class Conditions:
         scale = {name: value for name, value in changed.items() if name not in preset}
         return replace(self, preset=replace(self.preset, **preset), scale=replace(self.scale, **scale))  # type: ignore[arg-type]
 
-    def videos(self) -> Split[Video]:
+    def videos(self) -> Split[Ingest]:
         """The dataset's videos, ingested at this scale, on their sides of the preset's split."""
         videos = self.dataset.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
         divide = official if self.preset.split == "official" else selection
-        return divide(videos, subsets=self.dataset.subsets)
+        labelled = tuple(video for video in videos if video.annotation_digest is not None)
+        unlabelled = tuple(video for video in videos if video.annotation_digest is None)
+        split = replace(divide(labelled, subsets=self.dataset.subsets), unlabelled=unlabelled)
+        return _shortest(split) if self.brief else split
+
+    @property
+    def training_fps(self) -> float:
+        """Rate of the frames that pre-training, probe and fine-tuning see."""
+        return self.preset.training_fps or self.scale.ssl_fps
+
+    def public(self, layout: Layout) -> RegisteredWeights | None:
+        """The public weights of a layout, if they were asked for: MoCo's are self-supervised, torchvision's not."""
+        return next((each for each in self.weights if each.layout == layout), None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a plan and a report of these conditions must show."""
+        notes = [f"{each.name} is {each.title} (SHA-256 {each.digest[:8]}…)." for each in self.weights]
+        missing = [kind for layout, kind in PUBLIC_KINDS.items() if self.public(layout) is None]
+        if missing:
+            notes.append(self._stand_in_note(" and ".join(missing)))
+        if self.preset.stamp:
+            notes.append(f"Results of preset {self.preset.name} are {self.preset.stamp}: they flatter every method.")
+        return tuple(notes)
+
+    def _stand_in_note(self, kinds: str) -> str:
+        note = f"Whatever starts from {kinds} public weights starts from a stand-in, trained on drawn images"
+        if self.scale.architecture == "resnet10":
+            return f"{note}: nobody publishes weights of the network of scale {self.scale.name}."
+        return f"{note}, not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."
+
+    def _check_weights(self, weights: RegisteredWeights) -> None:
+        if weights.architecture != self.scale.architecture:
+            raise InputError(
+                f"weights {weights.name!r} are a {weights.architecture}, but scale {self.scale.name} trains "
+                f"{self.scale.architecture}: leave them out, or take a scale of their architecture."
+            )
+        first = self.public(weights.layout)
+        if first is not None and first.name != weights.name:
+            raise InputError(
+                f"weights {first.name!r} and {weights.name!r} are both {PUBLIC_KINDS[weights.layout]}: "
+                "name one of them."
+            )
 
     def sample_every(self, fps: float) -> int:
         """How many source frames lie between rows at a rate."""
         return round(NOMINAL_FPS / fps)
+
+
+def _one_pass(scale: Scale) -> Scale:
+    """The same networks, batches and queue, over a few batches of generic images and once over everything else."""
+    once = dict.fromkeys((name for name in Scale.__dataclass_fields__ if name.endswith("_epochs")), 1)
+    few = min(scale.generic_images, BRIEF_BATCHES * scale.batch_size)
+    return replace(scale, generic_images=few, **once)  # type: ignore[arg-type]
+
+
+def _shortest(split: Split[Ingest]) -> Split[Ingest]:
+    """The shortest video of each side."""
+    train, validation, test, unlabelled = (
+        tuple(sorted(side, key=lambda video: video.num_source_frames)[:1])
+        for side in (split.train, split.validation, split.test, split.unlabelled)
+    )
+    return Split(train=train, validation=validation, test=test, unlabelled=unlabelled)

@@ -4,9 +4,14 @@ An argument left `None` takes the value of the preset (the protocol) or the scal
 equal are one stage, so that trials share whatever their hyperparameters do not touch.
 """
 
-from search_spaces.presets import Conditions, SplitName
+from dataclasses import fields, replace
+from typing import Any, Literal
+
+from search_spaces.presets import PRESETS, Conditions, SplitName
+from trainers.authors_code import AuthorsFineTune, AuthorsStart, AuthorsTrainTemporal
 from trainers.backbones import Backbone
 from trainers.baselines import MajorityClass
+from trainers.classify import CROP_AND_FLIP, TrainClassifier
 from trainers.data.frames import FrameSource
 from trainers.data.generic import GenericImages
 from trainers.data.views import MoCoAugmentation
@@ -18,11 +23,13 @@ from trainers.pretrain import Pretrain, Untrained
 from trainers.probe import KnnProbe
 from trainers.randomness import derived_seed
 from trainers.release import Release
+from trainers.ssl.authors_code import AuthorsStudent, AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.method import MethodConfig
 from trainers.ssl.moco import MoCo
 from trainers.stage import Stage
+from trainers.supervised import Selection
 from trainers.temporal import PredictPhases, TemporalNetwork, TrainTemporal
 
 
@@ -63,7 +70,7 @@ def distilled(
         batch_norm_splits: parts of a batch with normalisation statistics of their own.
         split: which videos train, validate and test.
     """
-    free = free_weights(conditions)
+    free = teacher_start(conditions)
     conditions = conditions.having(
         distillation_weight=distillation_weight,
         contrastive_weight=contrastive_weight,
@@ -77,18 +84,10 @@ def distilled(
         batch_norm_splits=batch_norm_splits,
         split=split,
     )
-    preset, scale = conditions.preset, conditions.scale
     teacher = free if teacher_trains == "none" else adapted_teacher(conditions, free, teacher_trains, seed)
-    method = DistilledMoCo(
-        teacher=teacher,
-        distillation_weight=preset.distillation_weight,
-        contrastive_weight=preset.contrastive_weight,
-        temperature=preset.temperature,
-        teacher_temperature=teacher_temperature,
-        queue_size=scale.queue_size,
-        momentum=scale.momentum,
-    )
-    student = _on_surgical_frames(conditions, method, scale.student_epochs, _probe(conditions), seed)
+    method = _distillation(conditions, teacher, teacher_temperature)
+    epochs = conditions.scale.student_epochs
+    student = _on_surgical_frames(conditions, method, epochs, _probe(conditions), seed)
     return recognition(conditions, student, seed)
 
 
@@ -127,6 +126,12 @@ def public_features(conditions: Conditions, *, seed: int, split: SplitName | Non
     return recognition(conditions, free_weights(conditions), seed)
 
 
+def supervised_features(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
+    """Supervised public weights as they are, never trained on surgical frames."""
+    conditions = conditions.having(split=split)
+    return recognition(conditions, supervised_weights(conditions), seed, classifier_start="default")
+
+
 def untrained(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
     """A backbone at its random start: what any training is worth shows against it."""
     conditions = conditions.having(split=split)
@@ -144,15 +149,51 @@ def majority_class(conditions: Conditions, *, seed: int, split: SplitName | None
 
 
 def free_weights(conditions: Conditions) -> EncoderStage:
-    """What the teacher starts from: MoCo v2 on generic images, a stand-in for weights that anyone can download.
+    """Self-supervised weights that anyone can have: MoCo v2's own, or MoCo v2 on generic images to stand in for them.
 
-    It depends on no hyperparameter and on no seed of a trial, and shares no random draw with any.
+    They depend on no preset, no hyperparameter and no seed of a trial, and share no random draw with any.
     """
-    scale = conditions.scale
-    images = GenericImages(num_images=scale.generic_images, size_px=scale.store_px)
+    public = conditions.public("moco")
+    if public is not None:
+        return public.encoder()
+    conditions = replace(conditions, preset=PRESETS["corrected"])
     seed = derived_seed(0, "free weights")
-    trained = _pretrain(conditions, (images,), 1, _moco(conditions), scale.generic_epochs, None, seed)
+    epochs = conditions.scale.generic_epochs
+    trained = _pretrain(conditions, (_generic_images(conditions),), 1, _moco(conditions), epochs, None, seed)
     return Release(encoder=trained)
+
+
+def supervised_weights(conditions: Conditions) -> EncoderStage:
+    """Supervised weights that anyone can have: torchvision's, or a classifier of generic images to stand in for them.
+
+    As `free_weights`, they depend on nothing of a trial.
+    """
+    public = conditions.public("torchvision")
+    if public is not None:
+        return public.encoder()
+    scale = conditions.scale
+    return TrainClassifier(
+        frames=(_generic_images(conditions),),
+        backbone=Backbone(architecture=scale.architecture, width=scale.width),
+        augmentation=replace(CROP_AND_FLIP, size_px=scale.size_px),
+        epochs=scale.generic_epochs,
+        batch_size=scale.batch_size,
+        seed=derived_seed(0, "supervised weights"),
+    )
+
+
+def teacher_start(conditions: Conditions) -> EncoderStage:
+    """The public weights that the preset's teachers start from, whole or in part."""
+    preset = conditions.preset
+    public = free_weights(conditions) if preset.teacher_start == "self-supervised" else supervised_weights(conditions)
+    if preset.start_running_statistics and not preset.heads_apart:
+        return public
+    return AuthorsStart(
+        encoder=public,
+        running_statistics=preset.start_running_statistics,
+        heads_apart=preset.heads_apart,
+        seed=derived_seed(0, "teacher's start"),
+    )
 
 
 def adapted_teacher(conditions: Conditions, free: EncoderStage, trains: Trains, seed: int) -> EncoderStage:
@@ -160,32 +201,59 @@ def adapted_teacher(conditions: Conditions, free: EncoderStage, trains: Trains, 
 
     Its order of frames and its views are its own, not those that the student of the same seed sees.
     """
-    method = _moco(conditions, start=free, trains=trains)
-    epochs = conditions.scale.teacher_epochs
+    preset, scale = conditions.preset, conditions.scale
+    method: MethodConfig = _moco(conditions, start=free, trains=trains)
+    if preset.heads_apart or preset.teacher_batch_statistics or preset.queues_apart:
+        method = AuthorsTeacher(
+            start=free,
+            trains=trains,
+            batch_statistics=preset.teacher_batch_statistics,
+            temperature=preset.temperature,
+            queue_size=scale.queue_size,
+            momentum=scale.momentum,
+        )
+    epochs = scale.teacher_epochs
     return _on_surgical_frames(conditions, method, epochs, None, derived_seed(seed, "teacher"))
 
 
-def recognition(conditions: Conditions, encoder: EncoderStage, seed: int) -> Evaluate:
-    """Phase recognition on an encoder: linear fine-tuning, features, temporal model, test predictions, metrics."""
+def recognition(
+    conditions: Conditions,
+    encoder: EncoderStage,
+    seed: int,
+    *,
+    classifier_start: Literal["normal", "default"] = "normal",
+) -> Evaluate:
+    """Phase recognition on an encoder: fine-tuning, features, temporal model, test predictions, metrics."""
     preset, scale = conditions.preset, conditions.scale
     videos = conditions.videos()
+    chosen_on = videos.test if preset.selection == "test" else videos.validation
+    selection: Selection = "last" if preset.selection == "last" else "validation"
     num_phases = len(conditions.dataset.phases)
     classifier = FineTune(
         encoder=encoder,
         videos=videos.train,
-        validation=videos.validation,
+        validation=chosen_on,
+        mode=preset.finetune_mode,
         num_phases=num_phases,
         size_px=scale.size_px,
-        sample_every=conditions.sample_every(scale.ssl_fps),
+        sample_every=conditions.sample_every(conditions.training_fps),
         epochs=scale.finetune_epochs,
-        selection=preset.selection,
+        learning_rate=preset.finetune_learning_rate,
+        selection=selection,
+        classifier_start=classifier_start,
         seed=seed,
     )
+    if preset.new_optimiser_every_epoch or not preset.normalised_input:
+        classifier = AuthorsFineTune(
+            **_values(classifier),
+            normalised_input=preset.normalised_input,
+            new_optimiser_every_epoch=preset.new_optimiser_every_epoch,
+        )
     training, validation, test = (
         ExtractFeatures(model=classifier, videos=side, sample_every=conditions.sample_every(scale.feature_fps))
         if side
         else None
-        for side in (videos.train, videos.validation, videos.test)
+        for side in (videos.train, chosen_on, videos.test)
     )
     assert training is not None, "a split always trains"
     assert test is not None, "a split always tests"
@@ -199,10 +267,21 @@ def recognition(conditions: Conditions, encoder: EncoderStage, seed: int) -> Eva
         epochs=scale.temporal_epochs,
         learning_rate=scale.temporal_learning_rate,
         halve_after=scale.temporal_halve_after,
-        selection=preset.selection,
+        selection=selection,
         seed=seed,
     )
+    if preset.new_optimiser_every_epoch or preset.dropout_in_first_epoch_only:
+        temporal = AuthorsTrainTemporal(
+            **_values(temporal),
+            new_optimiser_every_epoch=preset.new_optimiser_every_epoch,
+            dropout_in_first_epoch_only=preset.dropout_in_first_epoch_only,
+        )
     return _evaluated(conditions, PredictPhases(model=temporal, features=test))
+
+
+def _values(stage: Stage) -> dict[str, Any]:
+    """The fields of a stage, to make a variant of it from."""
+    return {field.name: getattr(stage, field.name) for field in fields(stage)}  # type: ignore[arg-type]
 
 
 def _evaluated(conditions: Conditions, predictions: Stage) -> Evaluate:
@@ -217,8 +296,10 @@ def _evaluated(conditions: Conditions, predictions: Stage) -> Evaluate:
 def _on_surgical_frames(
     conditions: Conditions, method: MethodConfig, epochs: int, probe: KnnProbe | None, seed: int
 ) -> Pretrain:
-    sample_every = conditions.sample_every(conditions.scale.ssl_fps)
-    return _pretrain(conditions, conditions.videos().train, sample_every, method, epochs, probe, seed)
+    sample_every = conditions.sample_every(conditions.training_fps)
+    videos = conditions.videos()
+    frames = (*videos.train, *videos.unlabelled)
+    return _pretrain(conditions, frames, sample_every, method, epochs, probe, seed)
 
 
 def _pretrain(
@@ -242,6 +323,37 @@ def _pretrain(
         ),
         probe=probe,
         seed=seed,
+    )
+
+
+def _generic_images(conditions: Conditions) -> GenericImages:
+    return GenericImages(num_images=conditions.scale.generic_images, size_px=conditions.scale.store_px)
+
+
+def _distillation(
+    conditions: Conditions, teacher: EncoderStage, teacher_temperature: float | None
+) -> DistilledMoCo | AuthorsStudent:
+    preset, scale = conditions.preset, conditions.scale
+    if preset.moving_teacher or preset.queues_apart:
+        return AuthorsStudent(
+            teacher=teacher,
+            moving_teacher=preset.moving_teacher,
+            queues_apart=preset.queues_apart,
+            distillation_weight=preset.distillation_weight,
+            contrastive_weight=preset.contrastive_weight,
+            temperature=preset.temperature,
+            teacher_temperature=teacher_temperature,
+            queue_size=scale.queue_size,
+            momentum=scale.momentum,
+        )
+    return DistilledMoCo(
+        teacher=teacher,
+        distillation_weight=preset.distillation_weight,
+        contrastive_weight=preset.contrastive_weight,
+        temperature=preset.temperature,
+        teacher_temperature=teacher_temperature,
+        queue_size=scale.queue_size,
+        momentum=scale.momentum,
     )
 
 
@@ -272,6 +384,6 @@ def _probe(conditions: Conditions) -> KnnProbe | None:
     return KnnProbe(
         training=videos.train,
         validation=videos.validation,
-        sample_every=conditions.sample_every(conditions.scale.ssl_fps),
+        sample_every=conditions.sample_every(conditions.training_fps),
         every_epochs=conditions.scale.probe_every_epochs,
     )

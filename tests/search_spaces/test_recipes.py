@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -66,6 +67,18 @@ def test_a_teacher_that_trains_nothing_is_the_free_weights():
 def test_free_weights_teacher_and_student_share_no_draw():
     seeds = [stage.seed for stage in of_type(distilled(conditions(), seed=0), Pretrain)]
     assert len(set(seeds)) == len(seeds) == 3
+
+
+def test_unlabelled_videos_are_seen_by_teacher_and_student_and_by_nothing_else():
+    labelled = conditions()
+    recordings = labelled.dataset.recordings
+    without = replace(recordings[0], name="more", video_digest="f" * 32, annotation=None, annotation_digest=None)
+    given = replace(labelled, dataset=replace(labelled.dataset, recordings=(*recordings, without)))
+    trial = distilled(given, seed=0)
+    more = next(video for video in of_type(trial, Video) if video.name == "more")
+    readers = [stage for stage in walk(trial).values() if key(more) in map(key, inputs(stage).values())]
+    assert [stage.kind for stage in readers] == ["Pretrain MoCo", "Pretrain DistilledMoCo"]
+    assert all(path.startswith("frames.") for s in readers for path, each in inputs(s).items() if each == more)
 
 
 @pytest.mark.parametrize("trains", ["head", "backbone", "all"])

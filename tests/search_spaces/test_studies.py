@@ -1,11 +1,12 @@
 import pytest
 
-from search_spaces.catalogue import STUDIES
+from search_spaces.catalogue import STUDIES, by_name
 from study.graph import key, walk
 from study.plan import make_plan
 from study.spec import Study
 from study.store import Store
 from tests.search_spaces.fake_dataset import conditions
+from trainers.stage import InputError
 
 PAPERS_TABLE_3 = """
 | frozen | frozen | 84.7 ± 11.0 | 67.5 ± 11.4 | 84.2 ± 8.2 | 79.6 ± 8.8 |
@@ -18,6 +19,11 @@ PAPERS_TABLE_3 = """
 
 def every_study() -> list[Study]:
     return list(STUDIES.values())
+
+
+def test_two_studies_of_one_name_are_refused():
+    with pytest.raises(InputError, match="two studies are named 'table3'"):
+        by_name([STUDIES["table3"], STUDIES["table3"]])
 
 
 @pytest.mark.parametrize("study", every_study(), ids=lambda study: study.name)
