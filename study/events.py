@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from trainers.stage import Stage
 
+ANOTHER_PROCESS = "another process is computing it"
+"""Why a stage waits whose claim is held."""
+
 
 @dataclass(frozen=True)
 class Failure:

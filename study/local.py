@@ -3,12 +3,10 @@
 from functools import partial
 
 from study.compute import Grant, compute, is_begun
-from study.events import Failure, Observer, Outcome
+from study.events import ANOTHER_PROCESS, Failure, Observer, Outcome
 from study.graph import inputs, key
 from study.plan import Plan
 from study.store import Store
-
-ANOTHER_PROCESS = "another process is computing it"
 
 
 def run(plan: Plan, store: Store, grant: Grant, observer: Observer) -> Outcome:

@@ -11,6 +11,7 @@ from trainers.stage import InputError, MachineError
 
 REQUEST = "request.json"
 PROBLEMS = "problems.json"
+COMMAND = "command.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,15 @@ class Request:
         return home / "studies" / self.study / re.sub(r"[^\w.=+-]", "_", name)
 
 
-def remember(request: Request, home: Path, problems: dict[str, str]) -> Path:
-    """Keeps a request and why stages failed (a sentence by stage key), as the study's latest."""
+def remember(request: Request, home: Path, problems: dict[str, str], command: str) -> Path:
+    """Keeps a request, why stages failed (a sentence by stage key), and what was typed, as the study's latest."""
     folder = request.folder(home)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / REQUEST, asdict(request))
+    most = max(request.seeds, most_seeds(request, home))
+    _write(folder / REQUEST, {**asdict(request), "most_seeds": most})
     _write(folder / PROBLEMS, problems)
     _write(home / "studies" / request.study / REQUEST, asdict(request))
+    (home / "studies" / request.study / COMMAND).write_text(command)
     return folder
 
 
@@ -60,7 +63,7 @@ def latest(study: str, home: Path) -> Request:
     """
     path = home / "studies" / study / REQUEST
     if not path.exists():
-        raise InputError(f"study {study!r} has not been run in {home}: `freelunch run {study} --local` runs it.")
+        raise InputError(f"study {study!r} has not been run in {home}: `freelunch run {study}` runs it.")
     content = _read(path)
     try:
         return Request(**{**content, "rows": tuple(content["rows"])})
@@ -72,6 +75,17 @@ def remembered_problems(request: Request, home: Path) -> dict[str, str]:
     """Why stages failed when the study was last run, by stage key."""
     path = request.folder(home) / PROBLEMS
     return _read(path) if path.exists() else {}
+
+
+def latest_command(study: str, home: Path) -> str:
+    """What was last typed to run a study that has been run."""
+    return (home / "studies" / study / COMMAND).read_text()
+
+
+def most_seeds(request: Request, home: Path) -> int:
+    """The largest number of seeds that this study, with these settings, was ever asked for."""
+    path = request.folder(home) / REQUEST
+    return int(_read(path).get("most_seeds", 1)) if path.exists() else 1
 
 
 def studies_run(home: Path) -> list[str]:

@@ -178,10 +178,10 @@ class Results:
 
 def read_results(study: Study, trials: Sequence[Trial], store: Store, problems: Mapping[int, str]) -> Results:
     """Reads what is there; a trial without its artifact keeps its line, with the sentence that says why."""
-    starting_points = _starting_points(trials)
+    starting_points = starting_points_of(trials)
     by_row: dict[str, list[TrialResult]] = {}
     for trial in trials:
-        by_row.setdefault(trial.row.name, []).append(_read_trial(trial, store, problems, starting_points))
+        by_row.setdefault(trial.row.name, []).append(read_trial(trial, store, problems, starting_points))
     rows = [RowResult(results[0].trial.row, tuple(results)) for results in by_row.values()]
     return Results(study=study, rows=tuple(sorted(rows, key=lambda result: result.row.baseline)))
 
@@ -216,23 +216,22 @@ def phase_title(name: str) -> str:
     return "".join(f" {c.lower()}" if c.isupper() else c for c in name).replace("_", " ").strip()
 
 
-def _read_trial(
-    trial: Trial, store: Store, problems: Mapping[int, str], starting_points: frozenset[str]
-) -> TrialResult:
+def read_trial(trial: Trial, store: Store, problems: Mapping[int, str], starting_points: frozenset[str]) -> TrialResult:
+    """Reads what a trial left behind; its pre-training's curves unless other trials start from that one."""
     stage_key = key(trial.stage)
     found = store.find(stage_key) is not None
-    pretraining = _last(trial, PRETRAINING)
+    pretraining = last_of(trial, PRETRAINING)
     own = pretraining is not None and key(pretraining) not in starting_points
     return TrialResult(
         trial=trial,
         scores=_read_scores(stage_key, store) if found else None,
         problem="" if found else problems.get(trial.number, NOT_COMPUTED),
         pretraining=_read_curves(pretraining, store) if own else {},
-        temporal=_read_curves(_last(trial, TEMPORAL), store),
+        temporal=_read_curves(last_of(trial, TEMPORAL), store),
     )
 
 
-def _starting_points(trials: Sequence[Trial]) -> frozenset[str]:
+def starting_points_of(trials: Sequence[Trial]) -> frozenset[str]:
     """Keys of the pre-trainings that some trial goes on from: free weights and teachers."""
     keys: set[str] = set()
     for trial in trials:
@@ -240,7 +239,8 @@ def _starting_points(trials: Sequence[Trial]) -> frozenset[str]:
     return frozenset(keys)
 
 
-def _last(trial: Trial, class_name: str) -> Stage | None:
+def last_of(trial: Trial, class_name: str) -> Stage | None:
+    """The last stage of a class on the way to a trial's final one."""
     stages = [stage for stage in walk(trial.stage).values() if type(stage).__name__ == class_name]
     return stages[-1] if stages else None
 

@@ -5,17 +5,20 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from study.drivers import Driver
 from study.graph import key, walk
 from study.plan import Plan
-from study.progress import duration, progress_note
+from study.progress import progress_note
 from study.spec import Study, Trial
 from study.store import PROGRESS, Store
+from study.words import duration
 
 if TYPE_CHECKING:
     from study.report import Report
@@ -102,8 +105,10 @@ def plan_record(plan: Plan) -> dict[str, Any]:
     }
 
 
-def status_record(plan: Plan, store: Store, problems: Mapping[str, str]) -> dict[str, Any]:
-    """How far every trial is, and what every unfinished stage is doing."""
+def status_record(
+    plan: Plan, store: Store, problems: Mapping[str, str], running: Sequence[Driver] = ()
+) -> dict[str, Any]:
+    """How far every trial is, what every unfinished stage is doing, and who runs the study now."""
     stages = [_stage_status(plan, store, stage_key, problems) for stage_key in plan.missing]
     by_key = {stage["key"]: stage for stage in stages}
     trials = []
@@ -117,7 +122,8 @@ def status_record(plan: Plan, store: Store, problems: Mapping[str, str]) -> dict
         "expected_seconds": round(plan.expected_seconds, 1),
         "trials": trials,
         "unfinished": stages,
-        "resumable": bool(stages) and all(stage["state"] != "running" for stage in stages),
+        "drivers": [asdict(driver) for driver in running],
+        "resumable": bool(stages) and not running and all(stage["state"] != "running" for stage in stages),
     }
 
 
@@ -128,6 +134,10 @@ def status_tables(name: str, record: Mapping[str, Any]) -> list[RenderableType]:
         trials.add_row(trial["row"], str(trial["seed"]), trial["state"], str(trial["stages_left"]))
     left = f", about {duration(record['expected_seconds'])} left" if record["unfinished"] else ""
     lines: list[RenderableType] = [f"[bold]{name}[/]: {record['finished']} of {record['stages']} stages{left}", trials]
+    lines += [
+        f"running since {driver['started']} as process {driver['pid']} on {driver['host']}: freelunch stop {name}"
+        for driver in record["drivers"]
+    ]
     active = [stage for stage in record["unfinished"] if stage["state"] != "waiting"]
     if active:
         stages = _table("stage", "key", "state", "progress")

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from study.graph import configs, describe, inputs, key, source_hash
 from trainers.stage import InputError, MachineError, Stage
@@ -190,19 +190,19 @@ class Store:
         Raises:
             MachineError: the home folder cannot be written, or its file system has no locks.
         """
-        folder = self._unfinished / key
-        try:
-            lock = (self._locks / key).open("a")
-        except OSError as error:
-            raise self._unwritable(error) from error
-        with lock:
+        with self._open_lock(key) as lock:
             _wait_for_lock(lock.fileno(), waiting)
-            if self.find(key) is None:
-                try:
-                    folder.mkdir(exist_ok=True)
-                except OSError as error:
-                    raise self._unwritable(error) from error
-            yield folder
+            yield self._folder_to_fill(key)
+
+    @contextmanager
+    def try_claim(self, key: str) -> Iterator[Path | None]:
+        """As `claim`, but it never waits: it gives None where another process holds the claim.
+
+        Raises:
+            MachineError: the home folder cannot be written, or its file system has no locks.
+        """
+        with self._open_lock(key) as lock:
+            yield self._folder_to_fill(key) if _try_lock(lock.fileno()) else None
 
     def publish(self, stage: Stage, folder: Path, seconds: float) -> Path:
         """Makes a filled folder the stage's artifact: everything on disk first, then one rename.
@@ -229,8 +229,24 @@ class Store:
     def _discard(self, folder: Path) -> None:
         """Renames a folder out of the way before emptying it, so that no half-emptied one is ever taken for whole."""
         self._removed.mkdir(exist_ok=True)
-        folder.rename(self._removed / f"{folder.parent.name}-{folder.name}-{os.getpid()}-{time.time_ns()}")
-        shutil.rmtree(self._removed, ignore_errors=True)
+        own = self._removed / f"{folder.parent.name}-{folder.name}-{platform.node()}-{os.getpid()}-{time.time_ns()}"
+        folder.rename(own)
+        shutil.rmtree(own, ignore_errors=True)
+
+    def _open_lock(self, key: str) -> TextIO:
+        try:
+            return (self._locks / key).open("a")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _folder_to_fill(self, key: str) -> Path:
+        folder = self._unfinished / key
+        if self.find(key) is None:
+            try:
+                folder.mkdir(exist_ok=True)
+            except OSError as error:
+                raise self._unwritable(error) from error
+        return folder
 
     def _unwritable(self, error: OSError) -> MachineError:
         return MachineError(

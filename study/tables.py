@@ -9,6 +9,7 @@ from study.results import FRAMEWISE, PROTOCOLS, Results, RowResult, RowScore, ph
 from study.spec import Trial
 from study.statistics import Comparison
 from study.store import Store
+from study.words import duration
 from trainers.stage import Stage
 
 UNDEFINED = "–"
@@ -174,14 +175,6 @@ def published_cells(results: Results, row: str, metrics: Sequence[str], *, swap:
 def number(value: float | None) -> str:
     """A percentage as it is printed: one decimal, a dash where undefined."""
     return UNDEFINED if value is None else f"{value:.1f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _main_row(results: Results, result: RowResult, *, strong: bool) -> tuple[Cell, ...]:

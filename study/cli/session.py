@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,24 @@ from rich.progress import Progress
 
 from search_spaces.catalogue import STUDIES
 from search_spaces.presets import PRESETS, SCALES, Conditions, Scale
-from study.events import Outcome
+from study.cli.machine import Machine
+from study.events import Observer, Observers, Outcome
+from study.graph import key
+from study.live import observer_for
 from study.local import run as run_locally
 from study.plan import Plan, make_plan
 from study.profile import Profile
-from study.progress import observer_for
-from study.request import Request, remembered_problems
+from study.request import Request, most_seeds, remembered_problems
+from study.runner import run_on_ray
 from study.screens import audits_table, new_console, plan_line, problems_of, report_table
 from study.spec import Study, Trial, nearest, standalone
 from study.store import Store, versions
+from study.tracking import Tracker
 from trainers.data import datasets
 from trainers.data.synthetic import synthesize
 from trainers.data.video_file import NOMINAL_FPS
-from trainers.stage import InputError, Resources
+from trainers.machine import available_cpus
+from trainers.stage import InputError
 
 DEMO = "demo"
 DEMO_VIDEOS, DEMO_MINUTES = 32, 0.5
@@ -48,50 +54,91 @@ class Session:
         MachineError: the home folder cannot be used.
     """
 
-    def __init__(self, home: Path, request: Request) -> None:
+    def __init__(self, home: Path, request: Request, *, brief: bool = False) -> None:
         self.request = request
         self.study: Study = named_study(request.study)
         self.store = Store(home)
-        self.conditions: Conditions = _conditions(self.store, request)
+        self.conditions: Conditions = replace(_conditions(self.store, request), brief=brief)
         self.trials: tuple[Trial, ...] = self.study.trials(
             self.conditions, seeds=range(request.seeds), settings=request.settings, only=request.rows
         )
         self.plan: Plan = make_plan(self.trials, self.store)
 
     def sides(self) -> dict[str, int]:
-        """How many videos train, validate and test."""
+        """How many videos train, validate and test, and how many have no annotations, where any have none."""
         split = self.conditions.videos()
-        return {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
+        sides = {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
+        return sides | ({"unlabelled": len(split.unlabelled)} if split.unlabelled else {})
 
-    def compute(self, threads: int | None, gpus: int | None) -> dict[str, str]:
+    def compute(self, machine: Machine, *observers: Observer) -> dict[str, str]:
         """Computes what is missing, and returns why stages failed, a sentence by key."""
         console = new_console()
         console.print(plan_line(self.plan), highlight=False)
         for warning in self.plan.warnings:
             console.print(f"[yellow]note[/] {escape(warning)}", highlight=False)
-        outcome = _computed(self.plan, self.store, _profile(threads, gpus))
+        outcome = _computed(self.plan, self.store, machine, *observers)
         return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
 
-    def show_report(self) -> None:
-        """Writes the report, and prints its table and where it lies."""
+    def check(self, machine: Machine) -> dict[str, str]:
+        """Computes what is missing of a brief session, and removes what is of no use to a whole one."""
+        whole = Session(self.store.home, self.request)
+        try:
+            return self.compute(machine)
+        finally:
+            for stage_key in self.plan.stages.keys() - whole.plan.stages.keys() - self.plan.cached:
+                if self.store.find(stage_key):  # the log of one that failed stays
+                    self.store.remove(stage_key)
+
+    @contextmanager
+    def tracked(self, mlflow: bool) -> Iterator[tuple[Tracker, ...]]:
+        """Who keeps the trials in MLflow while they are computed: nobody where that is not wanted."""
+        if not mlflow:
+            yield ()
+            return
+        with Tracker(
+            home=self.store.home,
+            study=self.study,
+            request=self.request,
+            trials=self.trials,
+            plan=self.plan,
+            store=self.store,
+            context=self.context(),
+            uri=os.environ.get("MLFLOW_TRACKING_URI"),
+        ) as tracker:
+            yield (tracker,)
+
+    def show_report(self) -> tuple[Path, dict[int, str]]:
+        """Writes the report, prints its table and where it lies.
+
+        Returns:
+            The report's folder, and why trials have no result, a sentence by the number of the trial in this session.
+        """
         from study.report import write_picture, write_report  # Matplotlib, SciPy and statsmodels take seconds to import
 
         console, home = new_console(), self.store.home
-        problems = problems_of(self.plan, self.store, remembered_problems(self.request, home))
+        shown = make_plan(self._shown_trials(), self.store)
+        problems = problems_of(shown, self.store, remembered_problems(self.request, home))
         folder = self.request.folder(home)
         folder.mkdir(parents=True, exist_ok=True)
-        context = self._context()
-        written = write_report(self.study, self.trials, self.store, folder, context=context, problems=problems)
+        context = {**self.context(), "seeds": str(len({trial.seed for trial in shown.trials}))}
+        written = write_report(self.study, shown.trials, self.store, folder, context=context, problems=problems)
         summary = {name: context[name] for name in ("scale", "dataset", "seeds")}
-        write_picture(self.study, self.trials, self.store, folder / "overview.png", context=summary)
+        write_picture(self.study, shown.trials, self.store, folder / "overview.png", context=summary)
         console.print(report_table(written), highlight=False)
+        labels = {trial.number: trial.label for trial in shown.trials}
         for number, sentence in problems.items():
-            console.print(
-                f"[yellow]{self.trials[number].label}[/]: {escape(sentence)}", highlight=False, soft_wrap=True
-            )
+            console.print(f"[yellow]{labels[number]}[/]: {escape(sentence)}", highlight=False, soft_wrap=True)
         console.print(f"report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+        return folder, problems_of(self.plan, self.store, remembered_problems(self.request, home))
 
-    def _context(self) -> dict[str, str]:
+    def _shown_trials(self) -> tuple[Trial, ...]:
+        """The trials that were asked for, and those of other rows and seeds that earlier runs have finished."""
+        asked = {(trial.row.name, trial.seed) for trial in self.trials}
+        seeds = range(max(self.request.seeds, most_seeds(self.request, self.store.home)))
+        trials = self.study.trials(self.conditions, seeds=seeds, settings=self.request.settings)
+        return tuple(t for t in trials if (t.row.name, t.seed) in asked or self.store.find(key(t.stage)))
+
+    def context(self) -> dict[str, str]:
         """What the report says above its table."""
         request, conditions = self.request, self.conditions
         sides = ", ".join(f"{count} {side}" for side, count in self.sides().items())
@@ -102,7 +149,7 @@ class Session:
             "seeds": str(request.seeds),
             "date": datetime.now(UTC).date().isoformat(),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-            "command": request.command("run", "--local"),
+            "command": request.command("run"),
         }
 
 
@@ -117,13 +164,16 @@ def named_study(name: str) -> Study:
     return STUDIES[name]
 
 
-def ingest_videos(home: Path, name: str, layout: str, root: Path, scale: str, threads: int | None) -> bool:
+def ingest_videos(
+    home: Path, name: str, layout: str, root: Path, unlabelled: Path | None, scale: str, threads: int | None
+) -> bool:
     """Registers a dataset and computes its video stages; whether all of them are stored."""
     sizes = _scale(scale)
     store = Store(home)
-    dataset = _register(store, name, layout, root)
+    dataset = _register(store, name, layout, root, unlabelled)
     videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))
-    outcome = _computed(make_plan(videos, store), store, _profile(threads, gpus=0))
+    machine = Machine(local=True, threads=threads, gpus_per_worker=0)
+    outcome = _computed(make_plan(videos, store), store, machine)
     new_console().print(audits_table(videos, store), highlight=False)
     return not outcome.failures
 
@@ -136,7 +186,7 @@ def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> Non
             num_videos=num_videos,
             minutes=minutes,
             seed=seed,
-            num_processes=os.cpu_count() or 1,
+            num_processes=available_cpus(),
             report=lambda done: progress.update(task, completed=done),
         )
 
@@ -180,24 +230,32 @@ def _make_demo_dataset(store: Store) -> None:
     _register(store, DEMO, "cholec80", folder)
 
 
-def _register(store: Store, name: str, layout: str, root: Path) -> datasets.Dataset:
+def _register(store: Store, name: str, layout: str, root: Path, unlabelled: Path | None = None) -> datasets.Dataset:
     with _bar("digesting videos", None) as (progress, task):
         return datasets.register(
-            store.home / "datasets", name, layout, root, report=lambda video: progress.advance(task)
+            store.home / "datasets", name, layout, root, lambda video: progress.advance(task), unlabelled
         )
 
 
-def _computed(plan: Plan, store: Store, profile: Profile) -> Outcome:
-    with observer_for(plan, new_console()) as observer:
-        return run_locally(plan, store, profile.grant, observer)
+def _computed(plan: Plan, store: Store, machine: Machine, *observers: Observer) -> Outcome:
+    with observer_for(plan, new_console()) as display:
+        observer = Observers(display, *observers)
+        if machine.local:
+            profile = machine.profile_of(available_cpus(), _num_gpus())
+            _check(plan, profile)
+            return run_locally(plan, store, profile.grant, observer)
+        return run_on_ray(plan, store, machine.profile_of, observer, address=machine.address)
 
 
-def _profile(threads: int | None, gpus: int | None) -> Profile:
+def _check(plan: Plan, profile: Profile) -> None:
+    for stage_key in plan.missing:
+        plan.stages[stage_key].check(profile.grant(plan.stages[stage_key]))
+
+
+def _num_gpus() -> int:
     import torch  # a second; needed here alone
 
-    has_gpu = torch.cuda.is_available()
-    whole_machine = Resources(threads=os.cpu_count() or 1, gpus=1 if has_gpu else 0)
-    return Profile(default=whole_machine).having(threads=threads, gpus=gpus)
+    return torch.cuda.device_count()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from study.cli import main
 from study.store import MANIFEST, Store
 from tests.study.tiny_cli import TINY, make_tiny_videos
 
-TINY_RUN = ("run", "table3", "--local", "--scale", "tiny", "--threads", "1")
+TINY_RUN = ("run", "table3", "--local", "--threads", "1", "--no-mlflow", "--scale", "tiny")
 Call = Callable[..., Result]
 
 
@@ -98,14 +98,19 @@ def refused(result: Result, exit_code: int, *parts: str) -> None:
         (("plan", "table3", "--set", "temperature"), ("--set temperature is not NAME=VALUE",)),
         (("plan", "table3", "--set", "=3"), ("--set =3 is not NAME=VALUE",)),
         (("plan", "table3", "--seeds", "0"), ("--seeds",)),
-        (("run", "table3"), ("add --local",)),
+        (("run", "table3"), ("no dataset named 'cholec80'",)),
+        (("run", "table3", "--local", "--workers", "2"), ("--workers 2 needs Ray", "leave --local out")),
+        (("run", "table3", "--local", "--address", "10.0.0.1:6379"), ("give one of them",)),
+        (("stop", "table3"), ("no run of table3 is going on",)),
+        (("stop", "tabel3"), ("did you mean 'table3'?",)),
         (("status",), ("no study has been run",)),
         (("status", "tabel3"), ("did you mean 'table3'?",)),
-        (("status", "table3"), ("study 'table3' has not been run", "freelunch run table3 --local")),
+        (("status", "table3"), ("study 'table3' has not been run", "freelunch run table3")),
         (("report", "table3"), ("has not been run",)),
-        (("logs", "3f2a"), ("no stage has a key that begins with '3f2a'",)),
+        (("logs", "3f2a"), ("there is no home folder", "--home")),
         (("logs", "table3/head"), ("has not been run",)),
-        (("remove", "3f2a"), ("no stage has a key that begins with '3f2a'",)),
+        (("remove", "3f2a"), ("there is no home folder",)),
+        (("verify",), ("there is no home folder",)),
         (("ingest", "cholec80", "/nowhere"), ("/nowhere is not a folder",)),
         (("ingest", "cholec81", "/nowhere"), ("'cholec81' is not one of 'cholec80', 'm2cai16'",)),
         (("ingest", "cholec80", "/nowhere", "--scale", "dmeo"), ("no scale named 'dmeo'",)),
@@ -140,6 +145,19 @@ def test_a_video_without_annotation_is_named(call: Call, own_videos: Path):
     refused(call("ingest", "cholec80", str(own_videos)), 2, "video02.mp4 has no annotation")
 
 
+def test_unlabelled_videos_are_ingested_beside_the_annotated_ones(call: Call, own_videos: Path, tmp_path: Path):
+    more = tmp_path / "more"
+    more.mkdir()
+    (own_videos / "videos" / "video04.mp4").rename(more / "of ours.mp4")
+    (own_videos / "phase_annotations" / "video04-phase.txt").unlink()
+    arguments = ("ingest", "cholec80", str(own_videos), "--unlabelled", str(more), "--name", "ours", "--scale", "tiny")
+    result = call(*arguments, "--threads", "1")
+    assert result.exit_code == 0
+    assert "of ours" in result.output
+    planned = call("plan", "table3", "--dataset", "ours", "--scale", "tiny")
+    assert "1 unlabelled" in planned.output
+
+
 def test_a_truncated_video_is_named(call: Call, own_videos: Path):
     video = own_videos / "videos" / "video03.mp4"
     video.write_bytes(video.read_bytes()[:-1000])
@@ -159,9 +177,7 @@ def test_an_unknown_phase_fails_its_video_by_file_and_line_and_the_others_are_st
     assert last.startswith("next: mend the videos that failed, then type again: freelunch --home ")
 
 
-@pytest.mark.parametrize(
-    "command", [("verify",), ("plan", "table3", "--scale", "tiny"), ("ingest", "cholec80", "/tmp")]
-)
+@pytest.mark.parametrize("command", [("plan", "table3", "--scale", "tiny"), ("ingest", "cholec80", "/tmp")])
 def test_a_home_that_cannot_be_written_is_one_sentence_and_exit_code_3(tmp_path: Path, command: tuple[str, ...]):
     (tmp_path / "file").touch()
     for home in (tmp_path / "file", Path("/proc/freelunch")):
@@ -208,7 +224,7 @@ def test_help_needs_neither_torch_nor_numpy_nor_rich():
         "print(sorted({'torch', 'numpy', 'rich', 'scipy', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "freelunch run table3 --local --scale demo" in done.stdout
+    assert "freelunch run table3 --scale demo" in done.stdout
     assert done.stderr.strip() == "[]"
 
 
@@ -252,7 +268,7 @@ def test_a_plan_says_what_is_shared_cached_and_next(finished: Path):
     assert "16 trials need" in output
     assert "majority, seed 0 and majority, seed 1 are one trial" in output
     assert output.strip().splitlines()[-1] == (
-        f"next: freelunch --home {finished} run table3 --local --scale tiny --dataset tiny --seeds 2"
+        f"next: freelunch --home {finished} run table3 --scale tiny --dataset tiny --seeds 2"
     )
 
 
@@ -283,6 +299,7 @@ def test_logs_are_found_by_row_and_by_key(finished: Path):
     key = next(line.split()[-3] for line in listed.splitlines() if "DistilledMoCo" in line)
     assert "python" in called(finished, "logs", key).output
     refused(called(finished, "logs", "table3/haed"), 2, "no row 'haed'; did you mean 'head'?")
+    refused(called(finished, "logs", "nokey"), 2, "no stage has a key that begins with 'nokey'")
 
 
 def test_another_setting_is_another_report_and_shares_what_it_can(finished: Path, tmp_path: Path):
@@ -358,7 +375,7 @@ def test_an_interrupted_students_run_goes_on_to_bit_identical_results(
     process.send_signal(number)
     _, errors = process.communicate()
     assert Store(home).find(student_key(undisturbed)) is None, "it was interrupted too late"
-    options = "--threads 1 --scale tiny --dataset tiny --set student_epochs=25 --row head"
+    options = "--threads 1 --no-mlflow --scale tiny --dataset tiny --set student_epochs=25 --row head"
     command = f"freelunch --home {home} run table3 --local {options}"
     if number == signal.SIGKILL:
         assert process.returncode == -signal.SIGKILL
@@ -367,7 +384,7 @@ def test_an_interrupted_students_run_goes_on_to_bit_identical_results(
         assert errors.strip() == f"interrupted; nothing is lost. To go on, type: {command}"
     status = json.loads(called(home, "status", "--json").output)["table3"]
     assert status["trials"][0]["state"] == "interrupted"
-    assert f"next: {command.replace(' --threads 1', '')}" in called(home, "status").output
+    assert f"next: {command}" in called(home, "status").output
     result = called(home, *command.split()[3:])
     assert result.exit_code == 0, result.output
     assert "Pretrain DistilledMoCo" in result.output

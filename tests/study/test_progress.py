@@ -8,11 +8,14 @@ from rich.console import Console
 
 from study import progress
 from study.events import Failure
+from study.forecast import Forecast
 from study.graph import key
+from study.live import LiveDisplay, observer_for
 from study.plan import make_plan
-from study.progress import Forecast, LiveDisplay, Narrator, duration, observer_for
+from study.progress import Narrator
 from study.spec import Row, Study, Trial, standalone
 from study.store import Store
+from study.words import duration
 from trainers.stage import Stage, Work
 
 
@@ -101,11 +104,15 @@ def test_resuming_waiting_and_another_process_are_said(tmp_path: Path):
     stage = trials[0].stage
     observer.started(stage, resumed=True)
     observer.waiting(stage, "another process is computing it")
+    observer.started(stage, resumed=True, where="node-b")
+    observer.interrupted(stage, "node-b died")
     observer.found(stage)
     name = f"Clip slow {key(stage)[:8]} (slow)"
     assert lines(heard) == [
         f"{name} goes on where it was interrupted",
         f"{name} waits: another process is computing it",
+        f"{name} goes on where it was interrupted, on node-b",
+        f"{name} interrupted, will go on: node-b died",
         f"{name} done by another process; 1/4 stages, about 30 s left",
     ]
 
@@ -134,19 +141,84 @@ def test_the_forecast_follows_what_stages_of_a_kind_took(tmp_path: Path):
     assert forecast.seconds() == 1 + 2.5 + 10
 
 
-def test_a_terminal_gets_bars_and_a_file_gets_lines(tmp_path: Path):
+def test_the_forecast_counts_stages_that_run_side_by_side_and_never_less_than_the_longest_chain(tmp_path: Path):
+    forecast = Forecast(make_plan(STUDY.trials(None), Store(tmp_path)))
+    for clip in CLIPS:
+        forecast.start(clip)
+    assert forecast.seconds() == 40 / 2
+    forecast.pause(CLIPS[0])
+    forecast.start(CLIPS[0])
+    assert forecast.seconds() == 40 / 2
+    for clip in (*CLIPS, STUDY.trials(None)[0].stage):
+        forecast.start(clip)
+    assert forecast.seconds() == 10 + 10
+
+
+def display(home: Path) -> tuple[LiveDisplay, io.StringIO]:
+    plan = make_plan(STUDY.trials(None), Store(home))
+    heard = io.StringIO()
+    shown = observer_for(plan, Console(file=heard, force_terminal=True, width=120, height=40, color_system=None))
+    assert isinstance(shown, LiveDisplay)
+    return shown, heard
+
+
+def screen(shown: LiveDisplay) -> list[str]:
+    """The tables as they stand now, columns parted by single spaces."""
+    console = Console(file=io.StringIO(), width=160)
+    with console.capture() as captured:
+        console.print(shown._render())
+    return [" ".join(line.split()) for line in captured.get().splitlines() if line.strip()]
+
+
+def test_a_terminal_gets_tables_and_a_file_gets_lines(tmp_path: Path):
     plan = make_plan(STUDY.trials(None), Store(tmp_path))
     assert type(observer_for(plan, Console(file=io.StringIO()))) is Narrator
-    heard = io.StringIO()
-    display = observer_for(plan, Console(file=heard, force_terminal=True, width=120, color_system=None))
-    assert isinstance(display, LiveDisplay)
-    with display:
-        display.started(CLIPS[0], resumed=False)
-        display.progress(CLIPS[0], {"fraction": 0.5, "loss_contrastive": 5.0, "frames_per_second": 99.6}, 2)
-        display.finished(CLIPS[0], 2.0)
+    shown, heard = display(tmp_path)
+    with shown:
+        shown.started(CLIPS[0], resumed=False)
+        shown.finished(CLIPS[0], 2.0)
     assert "Clip 01" in heard.getvalue()
     assert "starts" not in heard.getvalue()
     assert "1/4 stages" in heard.getvalue()
+
+
+def test_the_screen_shows_trials_and_every_stage_at_work(tmp_path: Path):
+    shown, _ = display(tmp_path)
+    shown.started(CLIPS[0], resumed=False, where="node-a")
+    shown.started(CLIPS[1], resumed=False, where="node-b")
+    shown.progress(CLIPS[0], {"fraction": 0.5, "loss_contrastive": 5.0, "frames_per_second": 99.6}, 2)
+    said = screen(shown)
+    assert said[0].startswith("trial stages: cached done left state")
+    assert said[1:3] == ["slow 0 0 3 Clip 01, Clip [02]", "fast 0 0 3 Clip 01, Clip [02]"]
+    assert said[4].startswith(f"Clip 01 {key(CLIPS[0])[:8]} all rows node-a")
+    assert said[4].endswith("50 % 5.0 s epoch 2, contrastive 5.000, 100 frames/s")
+    assert said[5].startswith(f"Clip [02] {key(CLIPS[1])[:8]} all rows node-b")
+    assert said[6] == "0/4 stages, about 20 s left"
+
+
+def test_the_screen_drops_what_is_done_and_keeps_what_failed(tmp_path: Path):
+    shown, _ = display(tmp_path)
+    slow, fast = (trial.stage for trial in STUDY.trials(None))
+    for clip in CLIPS:
+        shown.found(clip)
+    shown.started(fast, resumed=True)
+    shown.finished(fast, 3.0)
+    shown.started(slow, resumed=False)
+    shown.interrupted(slow, "its node died")
+    assert screen(shown)[1:] == ["slow 0 2 1 waiting", "1 more 1 done, 0 not shown", "3/4 stages, about 3.0 s left"]
+    shown.started(slow, resumed=False)
+    shown.failed(slow, Failure("no.", expected=True))
+    assert screen(shown)[1] == "slow 0 3 0 failed"
+
+
+def test_the_screen_shows_a_dozen_trials_and_counts_the_others(tmp_path: Path):
+    rows = tuple(Row(name=f"row{n}", title="", parameters={"name": f"{n}"}) for n in range(20))
+    study = replace(STUDY, rows=rows)
+    plan = make_plan(study.trials(None), Store(tmp_path))
+    shown = LiveDisplay(plan, Console(file=io.StringIO(), width=120))
+    said = screen(shown)
+    assert [line.split()[0] for line in said[1:13]] == [f"row{n}" for n in range(12)]
+    assert said[13] == "8 more 0 done, 8 not shown"
 
 
 def test_what_was_reported_is_noted_in_a_few_words():

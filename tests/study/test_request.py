@@ -14,7 +14,7 @@ REQUEST = Request(
 
 
 def test_what_was_asked_is_remembered_as_the_latest(tmp_path: Path):
-    folder = remember(REQUEST, tmp_path, {"abc": "failed."})
+    folder = remember(REQUEST, tmp_path, {"abc": "failed."}, "freelunch run table3 --local")
     assert latest("table3", tmp_path) == REQUEST
     assert remembered_problems(REQUEST, tmp_path) == {"abc": "failed."}
     assert studies_run(tmp_path) == ["table3"]
@@ -61,7 +61,7 @@ def test_a_study_that_was_not_run_is_one_sentence(tmp_path: Path):
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"study": "table3", "rows": [], "other": 1}'])
 def test_a_damaged_note_is_one_sentence(tmp_path: Path, content: str):
-    remember(REQUEST, tmp_path, {})
+    remember(REQUEST, tmp_path, {}, "freelunch run table3")
     (tmp_path / "studies" / "table3" / "request.json").write_text(content)
     with pytest.raises(MachineError, match=r"request\.json is damaged: remove it"):
         latest("table3", tmp_path)

@@ -206,6 +206,20 @@ def test_an_unclaimed_stage_is_given_at_once_and_nobody_waits(store: Store):
     assert not store.is_claimed(KEY)
 
 
+def test_trying_to_claim_gives_the_folder_or_nothing_at_once(store: Store):
+    with store.try_claim(KEY) as folder:
+        assert folder is not None
+        assert folder == store.unfinished(KEY)
+        (folder / "half").touch()
+        with store.try_claim(KEY) as second:
+            assert second is None
+        assert store.is_claimed(KEY)
+    assert not store.is_claimed(KEY)
+    with store.try_claim(KEY) as folder:
+        assert folder is not None
+        assert (folder / "half").exists()
+
+
 def test_what_an_interrupted_run_left_is_in_the_folder_of_the_next(store: Store):
     with store.claim(KEY) as folder:
         (folder / "half").touch()
@@ -222,6 +236,14 @@ def test_removing_works_on_finished_and_unfinished_stages_but_not_on_one_at_work
     store.remove(KEY)
     assert store.stage_keys() == []
     assert not any(path.is_file() for path in (store.home / "removed").rglob("*"))
+
+
+def test_what_another_process_is_removing_is_left_to_it(store: Store):
+    other = store.home / "removed" / "of another process"
+    other.mkdir(parents=True)
+    fill(store)
+    store.remove(KEY)
+    assert [path.name for path in (store.home / "removed").iterdir()] == [other.name]
 
 
 def test_a_key_is_found_by_its_beginning(store: Store):

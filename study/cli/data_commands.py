@@ -1,0 +1,149 @@
+"""The commands for videos and for what is stored: synthesize, ingest, datasets, remove, verify."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from study.cli.group import main
+from study.cli.options import (
+    EXIT_ENVIRONMENT,
+    EXIT_TRIAL_FAILED,
+    Place,
+    as_json,
+    existing_store,
+    interruptible,
+    say_next,
+    threads_option,
+)
+from trainers.stage import MachineError
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--videos", type=click.IntRange(1), default=16, show_default=True, help="Number of videos.")
+@click.option("--minutes", type=float, default=1.0, show_default=True, help="Mean length of a video.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other videos.")
+@click.pass_obj
+def synthesize(place: Place, folder: Path, videos: int, minutes: float, seed: int) -> None:
+    """Make surgical-like videos: real mp4 files and annotations, laid out like Cholec80.
+
+    \b
+    Example:
+        freelunch synthesize /tmp/videos --videos 16 --minutes 1
+    """
+    from study.cli.session import make_videos
+
+    with interruptible(
+        f"freelunch synthesize {shlex.quote(str(folder))} --videos {videos} --minutes {minutes:g} --seed {seed}"
+    ):
+        make_videos(folder, videos, minutes, seed)
+    say_next(f"{place.program} ingest cholec80 {shlex.quote(str(folder))} --name NAME")
+
+
+@main.command()
+@click.argument("layout", type=click.Choice(["cholec80", "m2cai16", "frames"]))
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--name", help="What to call the dataset; the layout's name where not given.")
+@click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Further videos without annotations, for pre-training alone.",
+)
+@click.option("--scale", default="full", show_default=True, help="The sizes to store frames at: full, or demo.")
+@threads_option
+@click.pass_obj
+def ingest(
+    place: Place,
+    layout: str,
+    root: Path,
+    name: str | None,
+    unlabelled: Path | None,
+    scale: str,
+    threads: int | None,
+) -> None:
+    """Register a dataset and cut its frames: one stage per video, audited and stored once.
+
+    \b
+    Examples:
+        freelunch ingest cholec80 /data/cholec80
+        freelunch ingest m2cai16 /data/m2cai16-workflow --name m2cai16
+        freelunch ingest cholec80 /data/annotated --unlabelled /data/more-videos --name ours
+        freelunch ingest frames /data/cut-out --name ours
+    """
+    from study.cli.session import ingest_videos
+
+    name = name or layout
+    more = f" --unlabelled {shlex.quote(str(unlabelled))}" if unlabelled else ""
+    command = f"{place.program} ingest {layout} {shlex.quote(str(root))}{more} --name {name} --scale {scale}"
+    with interruptible(command):
+        all_stored = ingest_videos(place.home, name, layout, root, unlabelled, scale, threads)
+    if not all_stored:
+        say_next(f"mend the videos that failed, then type again: {command}")
+        sys.exit(EXIT_TRIAL_FAILED)
+    say_next(f"{place.program} plan table3 --dataset {name} --scale {scale}")
+
+
+@main.command()
+@as_json
+@click.pass_obj
+def datasets(place: Place, as_json: bool) -> None:
+    """The registered datasets.
+
+    \b
+    Example:
+        freelunch datasets
+    """
+    from study.cli.session import dataset_records
+    from study.screens import datasets_table, new_console
+
+    records = dataset_records(place.home)
+    if as_json:
+        click.echo(json.dumps(records, indent=1))
+    elif records:
+        new_console().print(datasets_table(records), highlight=False)
+    else:
+        click.echo(f"no dataset is registered in {place.home}; `--scale demo` makes its own.")
+        say_next(f"{place.program} ingest cholec80 FOLDER")
+
+
+@main.command()
+@click.argument("key")
+@click.pass_obj
+def remove(place: Place, key: str) -> None:
+    """Remove a stage, so that it is computed from its beginning when it is next needed.
+
+    \b
+    Example:
+        freelunch remove 3f2a91bc
+    """
+    store = existing_store(place)
+    whole = store.key_beginning(key)
+    store.remove(whole)
+    click.echo(f"removed {whole}")
+
+
+@main.command()
+@click.pass_obj
+def verify(place: Place) -> None:
+    """Compare every file of every finished stage with the digest it was published with.
+
+    \b
+    Example:
+        freelunch verify
+    """
+    store = existing_store(place)
+    finished = [key for key in store.stage_keys() if store.find(key)]
+    damaged = 0
+    for key in finished:
+        try:
+            store.check(key, whole=True)
+        except MachineError as error:
+            damaged += 1
+            click.echo(f"error: {error}", err=True)
+    if damaged:
+        sys.exit(EXIT_ENVIRONMENT)
+    click.echo(f"{len(finished)} finished stages, all whole")

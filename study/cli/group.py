@@ -1,0 +1,62 @@
+"""The group of all commands: where the home folder is named, and how errors end."""
+
+import errno
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from study.cli.options import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE, Place
+from trainers.stage import InputError, MachineError
+
+THE_MACHINES_FAULT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
+
+
+class Commands(click.Group):
+    """A group whose commands end with one clear sentence, not a traceback, when their user can mend what is wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(EXIT_ENVIRONMENT if isinstance(error, MachineError) else EXIT_USAGE)
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+        except OSError as error:
+            if error.errno not in THE_MACHINES_FAULT:
+                raise
+            click.echo(f"error: {error.filename or 'a file'} cannot be used: {error.strerror}.", err=True)
+            sys.exit(EXIT_ENVIRONMENT)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="freelunch")
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    envvar="FREELUNCH_HOME",
+    default=".freelunch",
+    show_default=True,
+    help="Folder of datasets, artifacts and reports (also FREELUNCH_HOME).",
+)
+@click.pass_context
+def main(context: click.Context, home: Path) -> None:
+    """Studies of distilled self-supervision on surgical video.
+
+    \b
+    A first study on synthetic videos, in minutes and without a GPU:
+        freelunch run table3 --scale demo
+        freelunch ui
+    The same on Cholec80:
+        freelunch ingest cholec80 /data/cholec80
+        freelunch plan table3 --dataset cholec80
+        freelunch run table3 --dataset cholec80 --check
+        freelunch run table3 --dataset cholec80
+    """
+    named = context.get_parameter_source("home") is ParameterSource.COMMANDLINE
+    context.obj = Place(home=home, program=f"freelunch --home {shlex.quote(str(home))}" if named else "freelunch")

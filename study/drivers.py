@@ -1,0 +1,109 @@
+"""Who runs what in a home: a file per driver, locked while it lives, so that `status` sees it and `stop` reaches it.
+
+Layout below the home folder:
+
+    drivers/<id>.json           study, command, host, process; locked by its driver
+    drivers/<id>.stop           asks that driver to stop, on whatever node it runs
+"""
+
+import fcntl
+import json
+import os
+import platform
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """A process that runs a study."""
+
+    id: str
+    study: str
+    command: str
+    host: str
+    pid: int
+    started: str
+
+
+@contextmanager
+def registered(home: Path, study: str, command: str) -> Iterator[Driver]:
+    """Makes this process known as a study's driver; `stop` interrupts it as Ctrl-C does."""
+    folder = home / "drivers"
+    folder.mkdir(parents=True, exist_ok=True)
+    driver = Driver(
+        id=uuid.uuid4().hex[:12],
+        study=study,
+        command=command,
+        host=platform.node(),
+        pid=os.getpid(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    path, request = folder / f"{driver.id}.json", folder / f"{driver.id}.stop"
+    part = path.with_suffix(".part")
+    gone = threading.Event()
+    with part.open("w", encoding="utf-8") as file:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        json.dump(asdict(driver), file)
+        file.flush()
+        part.rename(path)  # locked already when it is first seen
+        threading.Thread(target=_interrupt_when_asked, args=(request, gone), name="freelunch-stop", daemon=True).start()
+        try:
+            yield driver
+        finally:
+            gone.set()
+            path.unlink(missing_ok=True)
+            request.unlink(missing_ok=True)
+
+
+def living(home: Path, study: str | None = None) -> list[Driver]:
+    """The drivers that run now, of one study or of all, the oldest first; the files of dead ones are removed."""
+    found = []
+    for path in (home / "drivers").glob("*.json"):
+        driver = _read(path)
+        if driver is not None and study in (None, driver.study):
+            found.append(driver)
+    return sorted(found, key=lambda driver: driver.started)
+
+
+def stop(home: Path, driver: Driver, seconds: float) -> bool:
+    """Asks a driver to stop, and waits for it; whether it ended in time."""
+    (home / "drivers" / f"{driver.id}.stop").touch()
+    deadline = time.monotonic() + seconds
+    while any(other.id == driver.id for other in living(home)):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS / 2)
+    return True
+
+
+def _interrupt_when_asked(request: Path, gone: threading.Event) -> None:
+    while not gone.wait(POLL_SECONDS):
+        if request.exists():
+            request.unlink(missing_ok=True)
+            os.kill(os.getpid(), signal.SIGINT)
+            return
+
+
+def _read(path: Path) -> Driver | None:
+    """A driver that lives, or None; a dead one's files are removed."""
+    try:
+        with path.open("r+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return Driver(**json.load(file))
+            path.unlink(missing_ok=True)
+            path.with_suffix(".stop").unlink(missing_ok=True)
+    except (OSError, ValueError, TypeError):  # it has just ended, or is just beginning
+        pass
+    return None

@@ -1,0 +1,123 @@
+"""Ray Tune's part: one Tune trial per trial of a study, which waits for its last stage and relays the probe's curve."""
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+WAIT_SECONDS = 2.0
+"""How long a trial waits for its last stage before it looks at the probe again."""
+RETRY_SECONDS = 0.5
+MAX_FAILURES = 3
+"""How often a trial's process may die."""
+END_SECONDS = 20.0
+SLOT = {"node:__internal_head__": 0.01}
+"""What a trial holds: no processor, nor anything else that a stage could want. Ray declares it on every head node."""
+QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # nobody restores Tune's own state: the same command finds what is finished
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
+STOP = "stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """What a Tune trial follows: the key `final` of its last stage, and `probed` of the one whose curve it tells."""
+
+    final: str
+    probed: str | None
+
+
+@contextmanager
+def following(trials: Sequence[Followed], broker: Any, home: Path, max_concurrent: int) -> Iterator[None]:
+    """Runs Tune in a thread beside the block, and ends it with the block.
+
+    Args:
+        trials: what to follow.
+        broker: the actor that computes the stages.
+        home: the home folder; Tune's own files lie below it until the end.
+        max_concurrent: how many trials run at a time.
+    """
+    os.environ.update(QUIET)
+    parent = home / "ray"
+    parent.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    tuner = _tuner(trials, broker, folder, max_concurrent)
+    thread = threading.Thread(target=tuner.fit, name="freelunch-tune", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        (folder / STOP).touch()
+        thread.join(END_SECONDS)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def follow(config: dict[str, Any], broker: Any) -> dict[str, Any]:
+    """Follows one trial until the broker knows what became of its last stage; it never raises because one failed.
+
+    Returns:
+        What became of it, which Tune takes for the trial's last report.
+    """
+    followed = Followed(**config["followed"])
+    epoch = 0
+    while True:
+        verdict = ray.get(broker.wait.remote(followed.final, WAIT_SECONDS))
+        if followed.probed:
+            epoch = _relay(broker, followed.probed, epoch)
+        if verdict is not None and verdict.status != "unknown":
+            return {"status": verdict.status}
+        if verdict is not None:
+            time.sleep(RETRY_SECONDS)  # the broker was restarted, and the driver has not told it of the stage yet
+
+
+def _relay(broker: Any, probed: str, epoch: int) -> int:
+    """Reports to Tune from an epoch on, with `epoch` for its time; returns the next one."""
+    for number, metrics in sorted(ray.get(broker.curve.remote(probed, epoch)).items()):
+        tune.report({**metrics, "epoch": number})
+        epoch = number + 1
+    return epoch
+
+
+class _StopFile(tune.Stopper):
+    """Ends the experiment when a file is there: Tune copies and pickles its stoppers, so they share no memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._path.exists()
+
+
+def _tuner(trials: Sequence[Followed], broker: Any, folder: Path, max_concurrent: int) -> tune.Tuner:
+    trainable = tune.with_resources(tune.with_parameters(follow, broker=broker), SLOT)
+    return tune.Tuner(
+        trainable,
+        param_space={"followed": tune.grid_search([asdict(followed) for followed in trials])},
+        tune_config=tune.TuneConfig(
+            max_concurrent_trials=max_concurrent,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(folder),
+            stop=_StopFile(folder / STOP),
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            verbose=0,
+        ),
+    )

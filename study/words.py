@@ -1,0 +1,10 @@
+"""Quantities as people say them."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds in one number: 4.2 s, 40 s, 3 min, 2.5 h, 6 days."""
+    scales = ((9.95, 1, "s", 1), (90, 1, "s", 0), (5400, 60, "min", 0), (2 * 86400, 3600, "h", 1))
+    for limit, divisor, unit, digits in scales:
+        if seconds < limit:
+            return f"{seconds / divisor:.{digits}f} {unit}"
+    return f"{seconds / 86400:.0f} days"
