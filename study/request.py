@@ -25,12 +25,14 @@ class Request:
     seeds: int = 1
     settings: dict[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
     def command(self, verb: str, *extra: str, program: str = "freelunch") -> str:
         """The command line that asks for this."""
         options = [f"--scale {self.scale}"] if self.scale != Request.scale else []
         options += [f"--preset {self.preset}"] if self.preset != Request.preset else []
         options += [f"--dataset {self.dataset}"] if self.dataset else []
+        options += [f"--weights {shlex.quote(name)}" for name in self.weights]
         options += [f"--seeds {self.seeds}"] if self.seeds != Request.seeds else []
         options += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in self.settings.items()]
         options += [f"--row {shlex.quote(name)}" for name in self.rows]
@@ -39,7 +41,7 @@ class Request:
     def folder(self, home: Path) -> Path:
         """Where this study's report and its notes lie; other settings are another report."""
         settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
-        name = "-".join([self.preset, self.scale, self.dataset or "default", *settings])
+        name = "-".join([self.preset, self.scale, self.dataset or "default", *sorted(self.weights), *settings])
         return home / "studies" / self.study / re.sub(r"[^\w.=+-]", "_", name)
 
 
@@ -66,7 +68,7 @@ def latest(study: str, home: Path) -> Request:
         raise InputError(f"study {study!r} has not been run in {home}: `freelunch run {study}` runs it.")
     content = _read(path)
     try:
-        return Request(**{**content, "rows": tuple(content["rows"])})
+        return Request(**{**content, **{name: tuple(content[name]) for name in ("rows", "weights")}})
     except (TypeError, KeyError):
         raise _damaged(path) from None
 

@@ -63,7 +63,7 @@ def plan_line(plan: Plan) -> str:
     )
 
 
-def plan_tables(study: Study, plan: Plan, sides: Mapping[str, int]) -> list[RenderableType]:
+def plan_tables(study: Study, plan: Plan, sides: Mapping[str, int], notes: Sequence[str] = ()) -> list[RenderableType]:
     """A plan, type by type, and what it can and cannot tell."""
     table = _table("stage", "number", "shared", "cached", "to compute", "expected")
     for record in plan.by_type():
@@ -82,6 +82,7 @@ def plan_tables(study: Study, plan: Plan, sides: Mapping[str, int]) -> list[Rend
         f"sharing saves about {duration(saved)} of {duration(plan.unshared_seconds)}",
         _power_line(sides),
         *_equal_trials(plan),
+        *(f"[yellow]note[/] {escape(note)}" for note in notes),
         *(f"[yellow]note[/] {escape(warning)}" for warning in plan.warnings),
     ]
     return [table, *lines]
@@ -191,6 +192,15 @@ def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
     for record in records:
         cells = (record["name"], record["layout"], str(record["videos"]), f"{record['hours']:.2f}", record["root"])
         table.add_row(*map(escape, cells))
+    return table
+
+
+def weights_table(records: Iterable[Mapping[str, Any]]) -> Table:
+    """The public weights that have been added."""
+    table = _table("weights", "network", "what they are", "SHA-256", "file")
+    for record in records:
+        digest = record["digest"][:8]
+        table.add_row(*map(escape, (record["name"], record["architecture"], record["title"], digest, record["file"])))
     return table
 
 

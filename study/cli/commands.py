@@ -68,7 +68,7 @@ def plan(place: Place, /, as_json: bool, **asked: Any) -> None:
         click.echo(json.dumps(plan_record(session.plan), indent=1))
         return
     console = new_console()
-    for table in plan_tables(session.study, session.plan, session.sides()):
+    for table in plan_tables(session.study, session.plan, session.sides(), session.conditions.notes):
         console.print(table, highlight=False)
     say_next(session.request.command("run", program=place.program))
 

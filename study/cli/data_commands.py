@@ -110,6 +110,50 @@ def datasets(place: Place, as_json: bool) -> None:
         say_next(f"{place.program} ingest cholec80 FOLDER")
 
 
+@main.group(invoke_without_command=True)
+@click.pass_context
+def weights(context: click.Context) -> None:
+    """Public weights that studies can start from, by the names they were added under.
+
+    \b
+    Examples:
+        freelunch weights
+        freelunch weights add moco_v2_800ep_pretrain.pth.tar --name moco-v2
+        freelunch run table3 --dataset cholec80 --weights moco-v2
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from study.screens import new_console, weights_table
+    from trainers import weights_registry
+
+    place: Place = context.obj
+    folder = place.home / "weights"
+    records = [vars(weights_registry.load(folder, name)) for name in weights_registry.names(folder)]
+    if records:
+        new_console().print(weights_table(records), highlight=False)
+    else:
+        click.echo(f"no public weights are known in {place.home}; studies start from a stand-in.")
+        say_next(f"{place.program} weights add FILE --name NAME")
+
+
+@weights.command("add")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="What to call them.")
+@click.pass_obj
+def add_weights(place: Place, file: Path, name: str) -> None:
+    """Check a checkpoint of MoCo v2 or torchvision, and give it a name. The file stays where it is.
+
+    \b
+    Example:
+        freelunch weights add moco_v2_800ep_pretrain.pth.tar --name moco-v2
+    """
+    from trainers import weights_registry
+
+    added = weights_registry.register(place.home / "weights", name, file)
+    click.echo(f"{name}: {added.architecture}, {added.title} (SHA-256 {added.digest[:8]}…)")
+    say_next(f"{place.program} plan table3 --dataset cholec80 --weights {name}")
+
+
 @main.command()
 @click.argument("key")
 @click.pass_obj

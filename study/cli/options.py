@@ -33,9 +33,14 @@ def asks_for_a_study(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options that decide a study's trials; the command gets them as one request."""
     options = [
         click.argument("study"),
-        click.option("--preset", default="corrected", show_default=True, help="The protocol; so far the only one."),
+        click.option(
+            "--preset", default="corrected", show_default=True, help="The protocol: corrected, paper or official_code."
+        ),
         click.option("--scale", default="full", show_default=True, help="The sizes: full, or demo."),
         click.option("--dataset", help="A registered dataset; where not given, cholec80, or the demo's own."),
+        click.option(
+            "--weights", multiple=True, metavar="NAME", help="Public weights to start from; one of each kind."
+        ),
         click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Number of seeds per row."),
         click.option(
             "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."
@@ -118,6 +123,7 @@ def request_of(
     seeds: int,
     settings: tuple[str, ...],
     rows: tuple[str, ...],
+    weights: tuple[str, ...],
 ) -> "Request":
     """The options of `asks_for_a_study` as a request."""
     from study.request import Request
@@ -130,6 +136,7 @@ def request_of(
         seeds=seeds,
         settings=dict(map(_setting, settings)),
         rows=rows,
+        weights=weights,
     )
 
 

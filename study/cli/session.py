@@ -27,6 +27,7 @@ from study.screens import audits_table, new_console, plan_line, problems_of, rep
 from study.spec import Study, Trial, nearest, standalone
 from study.store import Store, versions
 from study.tracking import Tracker
+from trainers import weights_registry
 from trainers.data import datasets
 from trainers.data.synthetic import synthesize
 from trainers.data.video_file import NOMINAL_FPS
@@ -148,6 +149,7 @@ class Session:
             "dataset": f"{conditions.dataset.name}, {sides} videos",
             "seeds": str(request.seeds),
             "date": datetime.now(UTC).date().isoformat(),
+            "notes": " ".join(conditions.notes),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": request.command("run"),
         }
@@ -214,7 +216,9 @@ def _conditions(store: Store, request: Request) -> Conditions:
     name = request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET)
     if name == DEMO and DEMO not in datasets.names(folder):
         _make_demo_dataset(store)
-    return Conditions(preset=PRESETS[request.preset], scale=scale, dataset=datasets.load(folder, name))
+    dataset = datasets.load(folder, name)
+    weights = tuple(weights_registry.load(store.home / "weights", each) for each in request.weights)
+    return Conditions(preset=PRESETS[request.preset], scale=scale, dataset=dataset, weights=weights)
 
 
 def _scale(name: str) -> Scale:

@@ -17,6 +17,8 @@ from search_spaces.presets import SCALES
 from study.cli import main
 from study.store import MANIFEST, Store
 from tests.study.tiny_cli import TINY, make_tiny_videos
+from tests.trainers.public_files import torchvision_file
+from trainers.backbones import Backbone
 
 TINY_RUN = ("run", "table3", "--local", "--threads", "1", "--no-mlflow", "--scale", "tiny")
 Call = Callable[..., Result]
@@ -270,6 +272,19 @@ def test_a_plan_says_what_is_shared_cached_and_next(finished: Path):
     assert output.strip().splitlines()[-1] == (
         f"next: freelunch --home {finished} run table3 --scale tiny --dataset tiny --seeds 2"
     )
+
+
+def test_public_weights_get_a_name_and_must_fit_the_scale(finished: Path, tmp_path: Path):
+    home = Path(shutil.copytree(finished / "datasets", tmp_path / "home" / "datasets")).parent
+    assert "next: freelunch --home" in called(home, "weights").output
+    file, _ = torchvision_file(tmp_path / "network.pth", Backbone(architecture="resnet18"))
+    added = called(home, "weights", "add", str(file), "--name", "public")
+    assert added.output.startswith("public: resnet18, of unknown origin (SHA-256 ")
+    assert "resnet18" in called(home, "weights").output
+    tiny = ("plan", "table3", "--scale", "tiny", "--dataset", "tiny", "--weights")
+    refused(called(home, *tiny, "public"), 2, "'public' are a resnet18, but scale tiny trains resnet10")
+    refused(called(home, *tiny, "pubic"), 2, "no weights named 'pubic' (registered: public)")
+    refused(called(home, "weights", "add", "/nowhere.pth", "--name", "x"), 3, "/nowhere.pth")
 
 
 # All of table3

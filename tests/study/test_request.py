@@ -9,7 +9,13 @@ from study.request import Request, latest, remember, remembered_problems, studie
 from trainers.stage import InputError, MachineError
 
 REQUEST = Request(
-    study="table3", scale="demo", dataset="mine", seeds=3, settings={"temperature": "0.1"}, rows=("head", "a b")
+    study="table3",
+    scale="demo",
+    dataset="mine",
+    seeds=3,
+    settings={"temperature": "0.1"},
+    rows=("head", "a b"),
+    weights=("w",),
 )
 
 
@@ -25,7 +31,7 @@ def test_what_was_asked_is_remembered_as_the_latest(tmp_path: Path):
 def test_the_command_asks_for_the_same_again():
     command = REQUEST.command("plan", program="freelunch --home '/a b'")
     assert command == (
-        "freelunch --home '/a b' plan table3 --scale demo --dataset mine --seeds 3 "
+        "freelunch --home '/a b' plan table3 --scale demo --dataset mine --weights w --seeds 3 "
         "--set temperature=0.1 --row head --row 'a b'"
     )
     assert Request(study="table3").command("run", "--local") == "freelunch run table3 --local"
@@ -43,6 +49,7 @@ def test_the_command_is_one_the_command_line_understands(tmp_path: Path):
         Request(study="table3", scale="demo", dataset="mine", settings={"temperature": "0.2"}),
         Request(study="table3", scale="full", dataset="mine", settings={"temperature": "0.1"}),
         Request(study="table3", scale="demo", settings={"temperature": "0.1"}),
+        Request(study="table3", scale="demo", dataset="mine", settings={"temperature": "0.1"}, weights=("moco-v2",)),
     ],
 )
 def test_other_conditions_and_settings_are_another_report(other: Request, tmp_path: Path):
@@ -59,7 +66,7 @@ def test_a_study_that_was_not_run_is_one_sentence(tmp_path: Path):
         latest("table3", tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"study": "table3", "rows": [], "other": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"study": "table3", "rows": [], "weights": [], "other": 1}'])
 def test_a_damaged_note_is_one_sentence(tmp_path: Path, content: str):
     remember(REQUEST, tmp_path, {}, "freelunch run table3")
     (tmp_path / "studies" / "table3" / "request.json").write_text(content)
