@@ -9,8 +9,8 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo check check-external bench format install clean
 .DELETE_ON_ERROR:
 
-demo: install ## Table 3 on synthetic videos: set-up, videos, study, report
-	$(BIN)/freelunch run table3 --local --scale demo
+demo: install ## Table 3 on synthetic videos through Ray and MLflow: set-up, videos, study, report
+	$(BIN)/freelunch run table3 --scale demo
 
 check: install ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
@@ -25,6 +25,7 @@ check-external: install ## the losses against lightly's, the augmentation agains
 bench: install ## how fast is what matters; ratios, side by side in one run
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/overhead.py
 
 format: install
 	$(BIN)/ruff format .

@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 from ray import exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.events import ANOTHER_PROCESS, Failure
 from study.news import News
@@ -33,7 +34,7 @@ MAX_CALLS = 10_000
 
 
 def start_broker(home: Path) -> Any:
-    """Starts a broker on a node of the cluster that this process is connected to.
+    """Starts a broker on this node of the cluster that this process is connected to.
 
     Ray restarts it where it dies, and it then knows nothing: its driver sees another incarnation in `submit` and
     `events`, and submits everything again. It ends with its driver.
@@ -44,8 +45,9 @@ def start_broker(home: Path) -> Any:
     Returns:
         The actor's handle: `handle.submit.remote(...)`, and so on for every public method of `Broker`.
     """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": MAX_CALLS}
-    return ray.remote(**options)(Broker).remote(home)  # type: ignore[call-overload]
+    return ray.remote(scheduling_strategy=here, **options)(Broker).remote(home)  # type: ignore[call-overload]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -166,8 +168,9 @@ class Broker:
         if job is None or job.attempt != attempt:
             return
         if ends_epoch(metrics):
+            if epoch not in job.curve:  # a stage that goes on tells again what it had done before
+                job.deaths = 0
             job.curve[epoch] = metrics
-            job.deaths = 0
         self._tell("progress", job, metrics=metrics, epoch=epoch)
 
     async def _see_to(self, job: _Job) -> Verdict:

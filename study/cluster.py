@@ -6,9 +6,10 @@ import os
 import re
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ ANSWER_SECONDS = 8
 """How long a cluster may take to answer at its address."""
 NODE_SECONDS = 30
 """How long a node may take to answer, which starts a process there."""
+ASK_AGAIN_SECONDS = 0.5
 END_SECONDS = 10
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -76,6 +78,12 @@ def largest_node() -> tuple[int, int]:
 def num_cpus() -> int:
     """CPUs of all nodes."""
     return int(sum(node.cpus for node in _nodes()))
+
+
+def totals() -> tuple[float, float]:
+    """CPUs and GPUs of all nodes."""
+    nodes = _nodes()
+    return sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
 
 
 def check_room(stages: Sequence[Stage], grant: Grant) -> None:
@@ -232,14 +240,21 @@ def _not_joined(address: str, error: Exception) -> str:
     if len(versions) == 4:
         theirs, ours = (" and ".join(" ".join(version) for version in part) for part in (versions[:2], versions[2:]))
         return f"the Ray cluster at {address} runs {theirs}, but here it is {ours}: install the same on both sides."
-    if isinstance(error, ray.exceptions.AuthenticationError):
+    if any("AuthenticationError" in f"{each!r}{each}" for each in _chain(error)):  # or in a traceback that it quotes
         return (
-            f"the Ray cluster at {address} refuses this user's token ({_first_line(error)}): set RAY_AUTH_MODE "
-            "and RAY_AUTH_TOKEN, or ~/.ray/auth_token, as on its nodes."
+            f"the Ray cluster at {address} refuses this user's token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
+            "~/.ray/auth_token to what its nodes were started with."
         )
     if address == ON_THIS_MACHINE:
         return "no Ray cluster runs on this machine: leave the address out to start one."
     return f"the Ray cluster at {address} cannot be joined ({_first_line(error)}): check that it is whole."
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, what caused it, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _first_line(error: Exception) -> str:
@@ -247,23 +262,33 @@ def _first_line(error: Exception) -> str:
 
 
 def _answers(token: Path) -> list[tuple[str, Answer | None]]:
-    """What every node says of itself."""
+    """What every living node says of itself; one that dies meanwhile need not answer."""
+    deadline = time.monotonic() + NODE_SECONDS
+    answers: dict[str, Answer] = {}
+    while True:
+        living = {node.id: node.name for node in _nodes()}
+        silent = [node_id for node_id in living if node_id not in answers]
+        if not silent or time.monotonic() >= deadline:
+            return [(name, answers.get(node_id)) for node_id, name in living.items()]
+        answers |= _asked(silent, token, deadline - time.monotonic())
+        time.sleep(0 if answers.keys() >= living.keys() else ASK_AGAIN_SECONDS)
+
+
+def _asked(nodes: Sequence[str], token: Path, seconds: float) -> dict[str, Answer]:
+    """The answers of the nodes that give one within a time, by node."""
     ask = ray.remote(num_cpus=0, max_retries=0)(_question())
     asked = {
-        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
+        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
             str(token), token.name, PROBED
-        ): node.name
-        for node in _nodes()
+        ): node
+        for node in nodes
     }
-    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS)
-    return [(name, _answer(ref) if ref in answered else None) for ref, name in asked.items()]
-
-
-def _answer(ref: Any) -> Answer | None:
-    try:
-        return Answer(**ray.get(ref))
-    except ray.exceptions.RayError:
-        return None
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=seconds)
+    answers = {}
+    for ref in answered:
+        with suppress(ray.exceptions.RayError):
+            answers[asked[ref]] = Answer(**ray.get(ref))
+    return answers
 
 
 def _question() -> Callable[[str, str, Sequence[str]], dict[str, Any]]:

@@ -25,6 +25,16 @@ with connect():
     assert psutil.Process().children()
 assert psutil.Process().children(recursive=True) == []
 """
+JOIN = """
+import sys
+from study.cluster import connect
+from trainers.stage import MachineError
+try:
+    with connect(sys.argv[1]):
+        pass
+except MachineError as error:
+    print(error)
+"""
 CHECK = """
 import sys
 from pathlib import Path
@@ -72,6 +82,13 @@ def test_both_versions_are_told_where_they_differ():
         "the Ray cluster at head:6379 runs Ray 2.9.0 and Python 3.10.1, but here it is Ray 2.60.0 and Python 3.11.2: "
         "install the same on both sides."
     )
+
+
+def test_a_wrong_token_is_refused_in_a_sentence(cluster: Any, tmp_path: Path):
+    command = [sys.executable, "-c", JOIN, cluster.address]
+    environment = {**os.environ, "RAY_AUTH_TOKEN": "0" * 32}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert f"the Ray cluster at {cluster.address} refuses this user's token: set RAY_AUTH_MODE=token" in ran.stdout
 
 
 @contextmanager

@@ -30,7 +30,6 @@ PATIENCE_SECONDS = 90
 WORKERS = ("Broker", "ImplicitFunc", "compute_stage", "RayTrainWorker", "TrainController")
 KILLED_AFTER = 2  # epochs of the teacher
 ONCE = dict.fromkeys(("data", "student0", "student1", *(f"final{i}" for i in range(6))), (1, 1))
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 class Program:
@@ -45,7 +44,7 @@ class Program:
                 [*command, address] if address else command,
                 stdout=said,
                 stderr=said,
-                env=ENVIRONMENT,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
                 start_new_session=True,
             )
 
