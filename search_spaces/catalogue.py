@@ -1,8 +1,13 @@
-"""Every named study."""
+"""Every named study, and those that are asked together."""
 
 from collections.abc import Iterable
 
+from search_spaces.label_fraction import fig3
+from search_spaces.methods import table1
+from search_spaces.sweeps import sweep_lambda, sweep_queue, sweep_seeds, sweep_temperature
 from search_spaces.teacher import table3
+from search_spaces.transfer import table2
+from study.collection import Collection
 from study.spec import Study
 from trainers.stage import InputError
 
@@ -21,4 +26,14 @@ def by_name(studies: Iterable[Study]) -> dict[str, Study]:
     return found
 
 
-STUDIES = by_name((table3,))
+STUDIES = by_name((table1, table2, table3, fig3, sweep_lambda, sweep_temperature, sweep_queue, sweep_seeds))
+
+PAPER = Collection(
+    name="paper",
+    title="Every table, figure and hyperparameter of the paper",
+    question="All named studies as one plan: a stage that several of them need is computed once.",
+    studies=tuple(STUDIES.values()),
+    cost={"demo": "about 35 minutes on two CPU cores", "full": "28 students and 13 teachers, most of 200 epochs"},
+)
+
+COLLECTIONS = {PAPER.name: PAPER}

@@ -6,6 +6,7 @@ from typing import Literal
 from trainers.backbones import Architecture, RunningStatistics
 from trainers.data.datasets import Dataset
 from trainers.data.ingest import Ingest
+from trainers.data.label_fraction import labelled_share
 from trainers.data.splits import Split, official, selection
 from trainers.data.video_file import NOMINAL_FPS
 from trainers.loop import Precision
@@ -44,6 +45,7 @@ class Preset:
         normalised_input: whether fine-tuning and features see frames normalised as pre-training does.
         new_optimiser_every_epoch: whether Adam starts anew every epoch, in fine-tuning and in the temporal model.
         split: which videos train, validate and test.
+        label_fraction: of the training videos, whose labels fine-tuning and the temporal model see; 1 is all.
         selection: which epoch of the fine-tuned and of the temporal model is kept.
         temporal_stages: stages of the temporal model.
         dropout_in_first_epoch_only: whether the temporal model's dropout is off after its first epoch.
@@ -69,6 +71,7 @@ class Preset:
     normalised_input: bool = True
     new_optimiser_every_epoch: bool = False
     split: SplitName = "selection"
+    label_fraction: float = 1.0
     selection: Choosing = "validation"
     temporal_stages: int = 2
     dropout_in_first_epoch_only: bool = False
@@ -78,6 +81,35 @@ class Preset:
     def stamp(self) -> str | None:
         """What must stand beside every result of this protocol."""
         return "selected on test" if self.selection == "test" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RivalSizes:
+    """How large the rival methods of Table 1 are; by default as in their papers' recipes.
+
+    Attributes:
+        swav_batch_size: frames per step of SwAV.
+        num_prototypes: SwAV's clusters.
+        swav_queue_size: embeddings in each of SwAV's queues.
+        swav_queue_from_epoch: the epoch (0-based) from which on they are filled.
+        num_small_crops: SwAV's views of small parts of a frame, beside the two full ones.
+        small_crop_px: side of these.
+        simsiam_batch_size: frames per step of SimSiam.
+        simsiam_epochs: passes of SimSiam over the frames.
+        region_size_px: side of the input of RegionCL, in which regions are whole cells of 32 pixels.
+        region_cells: shortest and longest side of a region, in cells.
+    """
+
+    swav_batch_size: int = 256
+    num_prototypes: int = 3000
+    swav_queue_size: int = 3840
+    swav_queue_from_epoch: int = 15
+    num_small_crops: int = 6
+    small_crop_px: int = 96
+    simsiam_batch_size: int = 512
+    simsiam_epochs: int = 100
+    region_size_px: int = 224
+    region_cells: tuple[int, int] = (3, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +139,7 @@ class Scale:
         temporal_epochs: passes of the temporal model over the videos.
         temporal_learning_rate: of Adam, at the start.
         temporal_halve_after: epochs after which it is halved.
+        rivals: sizes of the rival methods.
     """
 
     name: str
@@ -133,6 +166,7 @@ class Scale:
     temporal_epochs: int
     temporal_learning_rate: float = 5e-4
     temporal_halve_after: tuple[int, ...] = (30, 60, 90)
+    rivals: RivalSizes = RivalSizes()
 
 
 PRESETS = {
@@ -224,6 +258,18 @@ SCALES = {
             temporal_epochs=40,
             temporal_learning_rate=2e-3,
             temporal_halve_after=(20, 30),
+            rivals=RivalSizes(
+                swav_batch_size=64,
+                num_prototypes=64,
+                swav_queue_size=256,
+                swav_queue_from_epoch=2,
+                num_small_crops=4,
+                small_crop_px=24,
+                simsiam_batch_size=64,
+                simsiam_epochs=10,
+                region_size_px=64,
+                region_cells=(1, 1),
+            ),
         ),
     )
 }
@@ -271,6 +317,11 @@ class Conditions:
         unlabelled = tuple(video for video in videos if video.annotation_digest is None)
         split = replace(divide(labelled, subsets=self.dataset.subsets), unlabelled=unlabelled)
         return _shortest(split) if self.brief else split
+
+    def labelled_videos(self, seed: int) -> tuple[Ingest, ...]:
+        """The training videos whose labels a trial of a seed learns from."""
+        videos = self.videos().train
+        return videos if self.brief else labelled_share(videos, self.preset.label_fraction, seed)
 
     @property
     def training_fps(self) -> float:
@@ -320,7 +371,7 @@ def _one_pass(scale: Scale) -> Scale:
     """The same networks, batches and queue, over a few batches of generic images and once over everything else."""
     once = dict.fromkeys((name for name in Scale.__dataclass_fields__ if name.endswith("_epochs")), 1)
     few = min(scale.generic_images, BRIEF_BATCHES * scale.batch_size)
-    return replace(scale, generic_images=few, **once)  # type: ignore[arg-type]
+    return replace(scale, generic_images=few, rivals=replace(scale.rivals, simsiam_epochs=1), **once)  # type: ignore[arg-type]
 
 
 def _shortest(split: Split[Ingest]) -> Split[Ingest]:

@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import psutil
 import ray
+from ray._private.worker import get_dashboard_url
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.compute import Grant
@@ -41,12 +42,15 @@ ON_THIS_MACHINE, HERE = "auto", "local"
 
 
 @contextmanager
-def connect(address: str | None = None) -> Iterator[None]:
+def connect(address: str | None = None) -> Iterator[str]:
     """Connects this process to Ray for the length of the block.
 
     Args:
         address: `host:port` of a cluster to join, or `auto` for the one that runs on this machine. Without one, and
             without RAY_ADDRESS, Ray is started here; at the end it is stopped, and none of its processes is left.
+
+    Yields:
+        What was started or joined, in a few words: its size, and where its dashboard is.
 
     Raises:
         MachineError: no cluster answers there, it runs another version, or Ray cannot be started.
@@ -61,7 +65,7 @@ def connect(address: str | None = None) -> Iterator[None]:
                 _start()
             else:
                 _join(address)
-        yield
+        yield _described(address)
     finally:
         started = [child for parent in set(psutil.Process().children()) - before for child in _family(parent)]
         with _signal_handlers_kept():
@@ -190,6 +194,15 @@ def _nodes() -> list[_Node]:
 
 def _amount(cpus: float, gpus: float) -> str:
     return f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
+
+
+def _described(address: str) -> str:
+    nodes = _nodes()
+    size = _amount(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes))
+    place = "Ray, started here" if address == HERE else f"the Ray cluster at {address}"
+    dashboard = get_dashboard_url()  # type: ignore[no-untyped-call]
+    shown = f"; dashboard: http://{dashboard}" if dashboard else ""
+    return f"{place}, with {size}" + (f" on {len(nodes)} nodes" if nodes[1:] else "") + shown
 
 
 def _start() -> None:

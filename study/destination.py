@@ -5,13 +5,16 @@ The import takes seconds, so it is made where it is first needed.
 
 import os
 import sys
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.spool import TERMINAL, Entry, Journal, UnreachableError, locked, spool_folder
+from study.view import VIEW_TAG, page, readable
 from trainers.stage import InputError, MachineError
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ QUIET = {
 }
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 PARENT = "mlflow.parentRunId"
+VERSION_SECONDS, LONGEST_VERSION = 5.0, 100
 MOST_AT_ONCE = {"metrics": 1000, "param": 100, "tag": 100}
 """What one call takes; everything else goes alone."""
 
@@ -93,6 +97,7 @@ class Destination:
         Raises:
             InputError: another recipe has this name.
         """
+        tags = readable(tags, self.version)
         with self._locked():
             found = self._client.get_experiment_by_name(name)
             if found is None:
@@ -109,7 +114,8 @@ class Destination:
                 self._client.restore_experiment(found.experiment_id)
                 self._say(f"experiment {name!r} had been deleted in MLflow and is restored.")
             for tag, value in tags.items():
-                if tag not in found.tags:  # what a user has changed stays
+                is_outdated = tag == VIEW_TAG and found.tags.get(tag) != value  # users make views of their own
+                if tag not in found.tags or is_outdated:  # what a user has changed stays
                     self._client.set_experiment_tag(found.experiment_id, tag, value)
             self._experiments[name] = found.experiment_id
         return self._experiments[name]
@@ -134,9 +140,23 @@ class Destination:
             raise UnreachableError(f"MLflow at {self.uri} does not take what it is told ({_reason(error)})") from error
 
     def pages(self) -> dict[str, str]:
-        """The experiments that studies made: name and id."""
+        """The experiments that studies made: name, and the part of their address that follows the server's."""
         found = self._client.search_experiments()
-        return {e.name: e.experiment_id for e in found if "freelunch.study" in e.tags}
+        studies = [experiment for experiment in found if "freelunch.study" in experiment.tags]
+        return {study.name: page(study.experiment_id, readable(study.tags, self.version)) for study in studies}
+
+    @cached_property
+    def version(self) -> str:
+        """The version of the MLflow that shows what it is sent; empty where it does not say."""
+        if not self.uri.startswith("http"):
+            from mlflow import __version__  # which `freelunch ui` starts
+
+            return str(__version__)
+        try:
+            with urllib.request.urlopen(f"{self.uri.rstrip('/')}/version", timeout=VERSION_SECONDS) as response:
+                return str(response.read(LONGEST_VERSION), "ascii")
+        except (OSError, ValueError):
+            return ""
 
     def _run_of(self, journal: Journal) -> str:
         """The id of a journal's run, which is found by its tags or made."""

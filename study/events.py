@@ -36,6 +36,9 @@ class Outcome:
 class Observer:
     """Hears what happens to the stages of a plan; it does nothing unless told otherwise."""
 
+    def connected(self, description: str) -> None:
+        """A Ray cluster was started or joined."""
+
     def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
         """A stage is being computed; `resumed` if an interrupted run left something to go on from.
 
@@ -69,6 +72,10 @@ class Observers(Observer):
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
+
+    def connected(self, description: str) -> None:
+        for observer in self._observers:
+            observer.connected(description)
 
     def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
         for observer in self._observers:

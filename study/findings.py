@@ -82,7 +82,7 @@ def remarks(results: Results, comparisons: Mapping[str, Comparison]) -> list[str
 def exchanged(published: Published, row: str) -> dict[str, tuple[float, float]]:
     """A published row read with the two swapped columns exchanged; as printed where none are."""
     printed = dict(published.rows.get(row, {}))
-    if published.swapped is None:
+    if published.swapped is None or row in published.unswapped:
         return printed
     first, second = published.swapped
     names = {first: second, second: first}

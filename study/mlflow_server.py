@@ -17,8 +17,6 @@ from trainers.stage import InputError, MachineError
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
-MODEL_TRAINING = "workflowType=machine_learning"
-"""Shows the pages for trained models, not those for language models."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -44,7 +42,7 @@ def serve(home: Path, *, host: str = "127.0.0.1", port: int = 5000) -> None:
 def running(
     home: Path, *, host: str = "127.0.0.1", port: int = 5000, uri: str | None = None
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """A server on a home's runs, while the context lasts: its URL, and the ids of the studies' experiments by name.
+    """A server on a home's runs, while the context lasts: its URL, and where on it the studies are, by name.
 
     Raises:
         InputError: nothing has been kept in this home yet.
@@ -120,7 +118,7 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _show(url: str, pages: dict[str, str]) -> None:
-    for name, experiment_id in pages.items():
-        print(f"{name}: {url.rstrip('/')}/#/experiments/{experiment_id}/runs?{MODEL_TRAINING}", flush=True)
+    for name, page in pages.items():
+        print(f"{name}: {url.rstrip('/')}/{page}", flush=True)
     if not pages:
         print(url, flush=True)

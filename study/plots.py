@@ -78,9 +78,11 @@ def png(figure: Figure, path: Path, *, scale: float = 2.0) -> None:
 
 
 def colours(results: Results) -> dict[str, str]:
-    """The colour of every row, by name; the same in all figures."""
+    """The colour of every row, by name; the same in all figures, and that of a series for all of its rows."""
     asked, grey = cycle(ROW_COLOURS), cycle(BASELINE_COLOURS)
-    return {r.row.name: next(grey if r.row.baseline else asked) for r in results.rows}
+    lines = dict.fromkeys((r.row.series or r.row.name, r.row.baseline) for r in results.rows)
+    found = {line: next(grey if baseline else asked) for line, baseline in lines}
+    return {r.row.name: found[r.row.series or r.row.name] for r in results.rows}
 
 
 def accuracy_figure(results: Results) -> Figure:
@@ -157,17 +159,22 @@ def temporal_figure(results: Results) -> Figure | None:
 
 
 def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str = PRETRAINING) -> None:
-    """One metric over epochs, a line per row; with several seeds the mean, and each seed thinly."""
+    """One metric over epochs, a line per row; with several seeds the mean, and each seed thinly.
+
+    Rows that share their training share a line.
+    """
     colour = colours(results)
+    drawn: list[object] = []
     for result in results.rows:
-        curve = result.curve(metric, of=of)
-        if not curve:
+        curve, seeds = result.curve(metric, of=of), result.curves(metric, of=of)
+        if not curve or seeds in drawn:
             continue
+        drawn.append(seeds)
         look = _line_look(result, results, colour[result.row.name])
-        seeds = result.curves(metric, of=of)
         for seed in seeds if len(seeds) > 1 else ():
             axes.plot(list(seed), list(seed.values()), color=colour[result.row.name], linewidth=0.6, alpha=0.45)
-        axes.plot(list(curve), list(curve.values()), label=_short(result.row.title), **look)
+        shared = result.row.series if of == PRETRAINING else ""
+        axes.plot(list(curve), list(curve.values()), label=_short(shared or result.row.title), **look)
     axes.set_title(title)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -42,6 +42,9 @@ class Narrator(Observer):
         for timer in self._starting.values():
             timer.cancel()
 
+    def connected(self, description: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')}  {escape(description)}", highlight=False, soft_wrap=True)
+
     def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
         self._forecast.start(stage)
         place = f" on {escape(where)}" if where else ""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from study import plots, tables
+from study.curve import curve_sentences
 from study.findings import compare_rows, exchanged, order_sentences, protocol_sentences
 from study.graph import key
 from study.markup import Picture, pictures, to_html, to_markdown
@@ -24,6 +25,7 @@ from study.store import Store
 from study.tables import METRIC_TITLES, Table
 
 NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
+NOTHING_BESIDE: Mapping[str, Sequence[Trial]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ def write_report(
     *,
     context: Mapping[str, str],
     problems: Mapping[int, str] = NO_PROBLEMS,
+    beside: Mapping[str, Sequence[Trial]] = NOTHING_BESIDE,
 ) -> Report:
     """Writes `report.html`, `report.md` with `figures/`, `results.json` and `table.csv` from whatever is finished.
 
@@ -57,14 +60,16 @@ def write_report(
         folder: where the report goes; created where it is missing.
         context: what is shown at the top: preset, `scale`, dataset, versions, the command that reproduces it.
         problems: why a trial has no result, by its number.
+        beside: the study's trials on other datasets, by dataset, for its curve.
 
     Raises:
         InputError: an artifact is damaged.
     """
     results = read_results(study, trials, store, problems)
+    elsewhere = {dataset: read_results(study, others, store, NO_PROBLEMS) for dataset, others in beside.items()}
     comparisons = compare_rows(results)
-    findings = (*order_sentences(results, comparisons), *protocol_sentences(results))
-    blocks = sections(results, comparisons, trials, store, context)
+    findings = (*order_sentences(results, comparisons), *curve_sentences(results), *protocol_sentences(results))
+    blocks = sections(results, comparisons, trials, store, context, elsewhere)
     report = Report(
         html=folder / "report.html",
         markdown=folder / "report.md",

@@ -12,11 +12,12 @@ from trainers.stage import InputError, MachineError
 REQUEST = "request.json"
 PROBLEMS = "problems.json"
 COMMAND = "command.txt"
+MOST_SEEDS = "most_seeds"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A study by name, and everything that decides its trials."""
+    """A study by name, or as FILE.py:NAME, and everything that decides its trials."""
 
     study: str
     preset: str = "corrected"
@@ -27,6 +28,11 @@ class Request:
     rows: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What the study is called in the home folder."""
+        return self.study.rpartition(":")[2]
+
     def command(self, verb: str, *extra: str, program: str = "freelunch") -> str:
         """The command line that asks for this."""
         options = [f"--scale {self.scale}"] if self.scale != Request.scale else []
@@ -36,13 +42,19 @@ class Request:
         options += [f"--seeds {self.seeds}"] if self.seeds != Request.seeds else []
         options += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in self.settings.items()]
         options += [f"--row {shlex.quote(name)}" for name in self.rows]
-        return " ".join([program, verb, self.study, *extra, *options])
+        return " ".join([program, verb, shlex.quote(self.study), *extra, *options])
 
     def folder(self, home: Path) -> Path:
         """Where this study's report and its notes lie; other settings are another report."""
         settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
         name = "-".join([self.preset, self.scale, self.dataset or "default", *sorted(self.weights), *settings])
-        return home / "studies" / self.study / re.sub(r"[^\w.=+-]", "_", name)
+        return home / "studies" / self.name / re.sub(r"[^\w.=+-]", "_", name)
+
+
+def absolute(study: str) -> str:
+    """The same study, named so that it is found from any folder: the file of one's own by its whole path."""
+    file, colon, variable = study.rpartition(":")
+    return f"{Path(file).resolve()}:{variable}" if colon else study
 
 
 def remember(request: Request, home: Path, problems: dict[str, str], command: str) -> Path:
@@ -50,10 +62,10 @@ def remember(request: Request, home: Path, problems: dict[str, str], command: st
     folder = request.folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     most = max(request.seeds, most_seeds(request, home))
-    _write(folder / REQUEST, {**asdict(request), "most_seeds": most})
+    _write(folder / REQUEST, {**asdict(request), MOST_SEEDS: most})
     _write(folder / PROBLEMS, problems)
-    _write(home / "studies" / request.study / REQUEST, asdict(request))
-    (home / "studies" / request.study / COMMAND).write_text(command)
+    _write(home / "studies" / request.name / REQUEST, asdict(request))
+    (home / "studies" / request.name / COMMAND).write_text(command)
     return folder
 
 
@@ -66,11 +78,7 @@ def latest(study: str, home: Path) -> Request:
     path = home / "studies" / study / REQUEST
     if not path.exists():
         raise InputError(f"study {study!r} has not been run in {home}: `freelunch run {study}` runs it.")
-    content = _read(path)
-    try:
-        return Request(**{**content, **{name: tuple(content[name]) for name in ("rows", "weights")}})
-    except (TypeError, KeyError):
-        raise _damaged(path) from None
+    return _request(path)
 
 
 def remembered_problems(request: Request, home: Path) -> dict[str, str]:
@@ -87,12 +95,30 @@ def latest_command(study: str, home: Path) -> str:
 def most_seeds(request: Request, home: Path) -> int:
     """The largest number of seeds that this study, with these settings, was ever asked for."""
     path = request.folder(home) / REQUEST
-    return int(_read(path).get("most_seeds", 1)) if path.exists() else 1
+    return int(_read(path).get(MOST_SEEDS, 1)) if path.exists() else 1
+
+
+def has_been_run(study: str, home: Path) -> bool:
+    """Whether a study was run in a home, by the name it has there."""
+    return (home / "studies" / study / REQUEST).exists()
+
+
+def requests_of(study: str, home: Path) -> list[Request]:
+    """The latest request of every report of a study: each with its own settings, scale or dataset."""
+    return [_request(path) for path in sorted((home / "studies" / study).glob(f"*/{REQUEST}"))]
 
 
 def studies_run(home: Path) -> list[str]:
     """The studies that have been run in a home."""
     return sorted(path.parent.name for path in (home / "studies").glob(f"*/{REQUEST}"))
+
+
+def _request(path: Path) -> Request:
+    content = {name: value for name, value in _read(path).items() if name != MOST_SEEDS}
+    try:
+        return Request(**{**content, **{name: tuple(content[name]) for name in ("rows", "weights")}})
+    except (TypeError, KeyError):
+        raise _damaged(path) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

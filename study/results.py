@@ -226,8 +226,8 @@ def read_trial(trial: Trial, store: Store, problems: Mapping[int, str], starting
         trial=trial,
         scores=_read_scores(stage_key, store) if found else None,
         problem="" if found else problems.get(trial.number, NOT_COMPUTED),
-        pretraining=_read_curves(pretraining, store) if own else {},
-        temporal=_read_curves(last_of(trial, TEMPORAL), store),
+        pretraining=read_curves(pretraining, store) if own else {},
+        temporal=read_curves(last_of(trial, TEMPORAL), store),
     )
 
 
@@ -279,7 +279,8 @@ def _read_per_phase(path: Path) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _read_curves(stage: Stage | None, store: Store) -> dict[str, dict[int, float]]:
+def read_curves(stage: Stage | None, store: Store) -> dict[str, dict[int, float]]:
+    """The curves of a stage by metric and epoch; none where it is not finished or leaves none."""
     folder = None if stage is None else store.find(key(stage))
     if folder is None or not (folder / HISTORY).exists():
         return {}

@@ -59,13 +59,18 @@ def run_on_ray(
     from study.trials import following
 
     missing = [plan.stages[stage_key] for stage_key in plan.missing]
-    with cluster.connect(address):
+    with cluster.connect(address) as description:
+        observer.connected(description)
         grant = profile_of(*cluster.largest_node()).grant
         cluster.check_room(missing, grant)
         cluster.check_nodes(store.home)
         trials = _followed(plan)
         max_concurrent = min(max_trials, TRIALS_PER_CPU * cluster.num_cpus(), len(trials))
-        with _broker(store) as broker, following(trials, broker, store.home, max_concurrent), _interruptible(broker):
+        with (
+            broker_of(store) as broker,
+            following(trials, broker, store.home, max_concurrent),
+            stopping_in_order(broker),
+        ):
             _Driver(plan, orders(plan.stages, plan.missing, grant), observer, outcome, broker).listen()
     return outcome
 
@@ -85,7 +90,8 @@ def _followed(plan: Plan) -> "list[Followed]":
 
 
 @contextmanager
-def _broker(store: Store) -> Iterator[Any]:
+def broker_of(store: Store) -> Iterator[Any]:
+    """A broker for the length of the block."""
     import ray
 
     from study.broker import start_broker
@@ -98,7 +104,7 @@ def _broker(store: Store) -> Iterator[Any]:
 
 
 @contextmanager
-def _interruptible(broker: Any) -> Iterator[None]:
+def stopping_in_order(broker: Any) -> Iterator[None]:
     """Whatever ends the block early, the stages at work are stopped in order."""
     import ray
 
@@ -110,6 +116,21 @@ def _interruptible(broker: Any) -> Iterator[None]:
         except ray.exceptions.RayError as error:
             print(f"some stages did not stop in time ({type(error).__name__}); they will go on from their checkpoints")
         raise
+
+
+@contextmanager
+def cluster_lost_explained() -> Iterator[None]:
+    """Turns what Ray raises, when nothing answers any more, into a sentence that says what to do."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        sentence = str(error).strip().partition("\n")[0]
+        raise MachineError(
+            f"the Ray cluster was lost ({type(error).__name__}: {sentence}): type the same command again; finished "
+            "stages are kept and the others go on from their checkpoints."
+        ) from error
 
 
 class _Driver:
@@ -131,7 +152,7 @@ class _Driver:
         """Returns when every stage is computed, found, failed or blocked."""
         import ray
 
-        try:
+        with cluster_lost_explained():
             incarnation, since = self._submit(), 0
             while self._unsettled:
                 call = self._broker.events.remote(incarnation, since, LISTEN_SECONDS)
@@ -141,12 +162,6 @@ class _Driver:
                     incarnation = self._submit()
                 for event in events:
                     self._hear(event)
-        except ray.exceptions.RayError as error:
-            sentence = str(error).strip().partition("\n")[0]
-            raise MachineError(
-                f"the Ray cluster was lost ({type(error).__name__}: {sentence}): type the same command again; finished "
-                "stages are kept and the others go on from their checkpoints."
-            ) from error
 
     def _submit(self) -> str:
         import ray

@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from study.collection import Collection, Part
 from study.drivers import Driver
 from study.graph import key, walk
 from study.plan import Plan
@@ -40,12 +41,19 @@ def new_console(*, stderr: bool = False) -> Console:
 
 def studies_table(studies: Iterable[Study]) -> Table:
     """Every study with its question and rows."""
-    table = _table("study", "question", "rows", "held against")
+    table = _table("study", "question", "rows", "held against", "takes")
     for study in studies:
-        rows = ", ".join(f"[dim]{row.name}[/]" if row.baseline else row.name for row in study.all_rows())
-        table.add_row(
-            study.name, escape(study.question), rows, escape(study.published.source if study.published else "")
-        )
+        source = study.published.source.rpartition(", ")[2] if study.published else ""
+        table.add_row(study.name, escape(study.question), _rows_line(study), escape(source), _cost_line(study.cost))
+    return table
+
+
+def collections_table(collections: Iterable[Collection]) -> Table:
+    """Every collection of studies."""
+    table = _table("together", "question", "studies", "takes")
+    for each in collections:
+        names = ", ".join(study.name for study in each.studies)
+        table.add_row(each.name, escape(each.question), names, _cost_line(each.cost))
     return table
 
 
@@ -63,13 +71,24 @@ def plan_line(plan: Plan) -> str:
     )
 
 
-def plan_tables(study: Study, plan: Plan, sides: Mapping[str, int], notes: Sequence[str] = ()) -> list[RenderableType]:
-    """A plan, type by type, and what it can and cannot tell."""
+def saving_line(plan: Plan) -> str:
+    """What it saves that equal stages are one."""
+    saved = plan.unshared_seconds - sum(plan.seconds.values())
+    return f"sharing saves about {duration(saved)} of {duration(plan.unshared_seconds)}"
+
+
+def plan_tables(
+    study: Study | Collection,
+    plan: Plan,
+    sides: Mapping[str, int],
+    notes: Sequence[str] = (),
+    parts: Sequence[Part] = (),
+) -> list[RenderableType]:
+    """A plan, type by type and, of several studies, study by study; and what it can and cannot tell."""
     table = _table("stage", "number", "shared", "cached", "to compute", "expected")
     for record in plan.by_type():
         cells = (record["type"], record["stages"], record["shared"], record["cached"], record["missing"])
         table.add_row(*map(str, cells), duration(record["seconds"]) if record["missing"] else "")
-    saved = plan.unshared_seconds - sum(plan.seconds.values())
     unmeasured = sorted({plan.stages[k].kind for k in plan.missing if k not in plan.measured})
     basis = (
         f"no {', '.join(unmeasured)} of this size was measured here yet: a guess for two CPU cores"
@@ -79,13 +98,31 @@ def plan_tables(study: Study, plan: Plan, sides: Mapping[str, int], notes: Seque
     lines = [
         f"[bold]{study.name}[/]: {escape(study.title)}",
         plan_line(plan) + (f" ({basis})" if plan.missing else ""),
-        f"sharing saves about {duration(saved)} of {duration(plan.unshared_seconds)}",
+        saving_line(plan),
         _power_line(sides),
         *_equal_trials(plan),
         *(f"[yellow]note[/] {escape(note)}" for note in notes),
         *(f"[yellow]note[/] {escape(warning)}" for warning in plan.warnings),
     ]
-    return [table, *lines]
+    return [table, *([parts_table(plan, parts)] if len(parts) > 1 else []), *lines]
+
+
+def parts_table(plan: Plan, parts: Sequence[Part]) -> Table:
+    """What every study would compute alone, and what it adds to those above it."""
+    table = _table(
+        "study", "trials", "stages if none is shared", "stages alone", "of them new here", "alone", "new here"
+    )
+    known: set[str] = set()
+    for part in parts:
+        needed = [walk(trial.stage).keys() for trial in part.trials]
+        own = set().union(*needed)
+        counts = (len(part.trials), sum(map(len, needed)), len(own), len(own - known))
+        seconds = (sum(plan.seconds[k] for k in keys) for keys in (own, own - known))
+        table.add_row(part.study.name, *map(str, counts), *map(duration, seconds))
+        known |= own
+    total = (len(plan.trials), plan.num_unshared, "", len(known), "", duration(sum(plan.seconds.values())))
+    table.add_row("together", *map(str, total), style="bold")
+    return table
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:
@@ -226,6 +263,20 @@ def _table(*headers: str) -> Table:
     for header in headers:
         table.add_column(header, overflow="fold")
     return table
+
+
+def _cost_line(cost: Mapping[str, str]) -> str:
+    return "; ".join(f"[bold]{scale}[/] {escape(text)}" for scale, text in cost.items())
+
+
+def _rows_line(study: Study) -> str:
+    """The names of a study's rows, baselines faint; of a curve with several lines, what it is made of."""
+    rows = study.all_rows()
+    series = dict.fromkeys(row.series for row in rows if row.series)
+    if study.curve and series:
+        points = len({row.parameters[study.curve.axis] for row in rows if row.series})
+        return f"{', '.join(map(escape, series))}; each at {points} values of {study.curve.axis}"
+    return ", ".join(f"[dim]{row.name}[/]" if row.baseline else row.name for row in rows)
 
 
 def _power_line(sides: Mapping[str, int]) -> str:

@@ -1,8 +1,10 @@
 """What a report says, section by section, in the order in which a reader asks."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from study import plots, tables
+from study.curve import SEED, curve_figure, curve_sentences
 from study.findings import declared_family, order_sentences, protocol_sentences, remarks
 from study.markup import Block, Details, Facts, Notice, Paragraph, Picture, Section
 from study.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
@@ -10,6 +12,7 @@ from study.spec import Trial
 from study.statistics import Comparison
 from study.store import Store
 
+NOWHERE: Mapping[str, Results] = MappingProxyType({})
 ABSENT = {
     "undefined_if_empty": "A phase that a video's ground truth lacks is left out where the metric divides by nothing.",
     "undefined_if_absent": "A phase that a video's ground truth lacks is left out of that video, predicted or not.",
@@ -45,10 +48,12 @@ def sections(
     trials: Sequence[Trial],
     store: Store,
     context: Mapping[str, str],
+    elsewhere: Mapping[str, Results] = NOWHERE,
 ) -> list[Block]:
-    """The whole report below its title and question."""
+    """The whole report below its title and question; `elsewhere` are the study's results on other datasets."""
     predictions = read_all_predictions(results, store)
     blocks: list[Block] = [Facts(context), *_stamp(results, context), *_missing(results)]
+    blocks += _axis_section(results, elsewhere, context)
     blocks += [_table_section(results, comparisons), _comparison_section(results, comparisons)]
     blocks += [_protocol_section(results), *_ribbon_section(results, predictions), *_curve_section(results)]
     return [*blocks, *_phase_section(results), _computed_section(results, trials, store)]
@@ -94,6 +99,24 @@ def _table_section(results: Results, comparisons: Mapping[str, Comparison]) -> S
 def _accuracy_caption(results: Results) -> str:
     published = " Diamonds are the published means." if results.study.published else ""
     return f"Strict accuracy on the test videos. A dot is one video of one seed, a bar the mean of a row.{published}"
+
+
+def _axis_section(results: Results, elsewhere: Mapping[str, Results], context: Mapping[str, str]) -> list[Block]:
+    """The curve of a study that has one, its datasets side by side."""
+    here = context.get("dataset", "").partition(",")[0]
+    shown = {name: each for name, each in {here: results, **elsewhere}.items() if each.any_scores}
+    if results.study.curve is None or not shown:
+        return []
+    spread = "seeds" if any(each.num_seeds > 1 for each in shown.values()) else "test videos"
+    caption = (
+        f"Strict accuracy on the test videos against {results.study.curve.title}. Bars: one standard deviation over "
+        f"{spread}. Dashed: rows that do not depend on it."
+    )
+    if results.study.curve.axis == SEED:
+        caption = "Strict accuracy on the test videos, seed by seed. Lines: the mean over seeds of a row."
+    blocks: list[Block] = [Picture("axis", curve_figure(shown), caption)]
+    sentences = curve_sentences(results)
+    return [Section("Accuracy against the axis", [*([Paragraph(" ".join(sentences))] if sentences else []), *blocks])]
 
 
 def _comparison_section(results: Results, comparisons: Mapping[str, Comparison]) -> Section:

@@ -7,7 +7,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal, Union
 
@@ -21,13 +21,23 @@ RESERVED = ("conditions", "seed")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One named point of a study; a baseline may have a recipe of its own."""
+    """One named point of a study.
+
+    Attributes:
+        name: what `--row` calls it.
+        title: what the tables call it.
+        parameters: the hyperparameters that make it, by name.
+        recipe: where it is not the study's.
+        baseline: whether it stands below the rule, beside what the study asks.
+        series: the line of the study's curve that it is a point of, where there are several.
+    """
 
     name: str
     title: str
     parameters: Mapping[str, object] = field(default_factory=dict)
     recipe: Recipe | None = None
     baseline: bool = False
+    series: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,23 @@ class Published:
     note: str = ""
     swapped: tuple[str, str] | None = None
     """Two metrics whose columns are evidently interchanged in print."""
+    unswapped: tuple[str, ...] = ()
+    """Names of the rows in which they are not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A figure of accuracy against one hyperparameter. Rows that do not set it are level lines.
+
+    Attributes:
+        axis: the hyperparameter; `seed` is the seed of a trial.
+        title: what the figure calls it.
+        log: whether equal ratios lie equally far apart.
+    """
+
+    axis: str
+    title: str
+    log: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +98,10 @@ class Study:
         rows: named points beside the grid, among them the baselines.
         reference: name of the row that the others are compared with.
         published: the numbers that the rows are held against.
+        published_on: those to hold them against on datasets of other layouts, by layout.
+        curve: the figure that the rows are points of.
+        fewest_seeds: how many seeds the question needs at least.
+        cost: what it takes, by scale.
     """
 
     name: str
@@ -81,18 +112,31 @@ class Study:
     rows: tuple[Row, ...] = ()
     reference: str | None = None
     published: Published | None = None
+    published_on: Mapping[str, Published] = field(default_factory=dict)
+    curve: Curve | None = None
+    fewest_seeds: int = 1
+    cost: Mapping[str, str] = field(default_factory=dict)
+
+    def on(self, layout: str) -> "Study":
+        """The study, held against what was published of datasets of a layout."""
+        return replace(self, published=self.published_on.get(layout, self.published))
 
     def all_rows(self) -> tuple[Row, ...]:
         """The grid's rows and the named ones.
 
         Raises:
-            InputError: two rows have one name.
+            InputError: there is none, two have one name or title, or none is a point of the study's curve.
         """
         rows = (*self._grid(), *self.rows)
-        names = [row.name for row in rows]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(f"study {self.name} has two rows named {name!r}: give each its own name.")
+        if not rows:
+            raise InputError(f"study {self.name} asks nothing: give it an axis or a row.")
+        for what, labels in (("name", [row.name for row in rows]), ("title", [row.title for row in rows])):
+            twice = next((label for label in labels if labels.count(label) > 1), None)
+            if twice is not None:
+                raise InputError(f"study {self.name} has two rows {what}d {twice!r}: give each its own {what}.")
+        axis = self.curve.axis if self.curve else "seed"
+        if axis != "seed" and not any(axis in row.parameters for row in rows):
+            raise InputError(f"the curve of study {self.name} is over {axis!r}, which no row sets: name an axis of it.")
         return rows
 
     def trials(

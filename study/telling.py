@@ -15,12 +15,12 @@ from study.results import PER_PHASE, PER_VIDEO, PREDICTIONS, PRETRAINING, SUMMAR
 from study.spec import Study, Trial
 from study.spool import Journal
 from study.store import Store
+from study.view import PRIMARY_METRIC, VIEW_TAG, saved_view
 from trainers.stage import Stage
 
 NOTE = "mlflow.note.content"
 PROBLEM = "freelunch.problem"
 PROBLEM_MARK = "\n\n**No result:** "
-PRIMARY_METRIC = "test/strict/accuracy"
 CURVES = {PRETRAINING: "pretrain", TEMPORAL: "temporal"}
 """What the curves of a class of stages are called."""
 LONGEST_VALUE = 5000
@@ -60,6 +60,7 @@ class Asked:
                 "mlflow.experimentKind": "custom_model_development",
                 "mlflow.experiment.primaryMetric.name": PRIMARY_METRIC,
                 "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+                VIEW_TAG: saved_view(self.study),
                 NOTE: _heading(self.study),
                 "freelunch.study": self.study.name,
                 "freelunch.recipe": f"{recipe.__module__}.{recipe.__qualname__}",

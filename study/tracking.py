@@ -77,7 +77,7 @@ class Tracker(Observer):
         self._trials = {key(trial.stage): trial for trial in reversed(trials)}  # the first of equal ones
         self._numbers = {trial.number: key(trial.stage) for trial in trials}
         self._starting_points = starting_points_of(trials)
-        self._own = _own_stages(self._trials, self._starting_points)
+        self._own = own_stages(self._trials, self._starting_points)
         self._problems: dict[str, str] = {}
         self._speeds: dict[str, Mapping[str, float]] = {}
         self._journals: dict[str, Journal] = {}
@@ -264,7 +264,7 @@ def _left_behind(home: Path, uri: str, besides: Iterable[Path] = ()) -> Iterator
             yield journal
 
 
-def _own_stages(trials: Mapping[str, Trial], starting_points: frozenset[str]) -> dict[str, list[str]]:
+def own_stages(trials: Mapping[str, Trial], starting_points: frozenset[str]) -> dict[str, list[str]]:
     """The stages whose curves are a trial's own, and the final stages of those trials."""
     own: dict[str, list[str]] = {}
     for trial_key, trial in trials.items():

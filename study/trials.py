@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,32 @@ def following(trials: Sequence[Followed], broker: Any, home: Path, max_concurren
         home: the home folder; Tune's own files lie below it until the end.
         max_concurrent: how many trials run at a time.
     """
+    space = {"followed": tune.grid_search([asdict(followed) for followed in trials])}
+    with tuning(broker, home, tune.TuneConfig(max_concurrent_trials=max_concurrent), space):
+        yield
+
+
+@contextmanager
+def tuning(
+    broker: Any, home: Path, config: tune.TuneConfig, space: dict[str, Any] | None = None
+) -> Iterator[threading.Thread]:
+    """Runs Tune in a thread, which the block is given, and ends it with the block.
+
+    Args:
+        broker: the actor that computes the stages.
+        home: the home folder; Tune's own files lie below it until the end.
+        config: how many trials run at a time, and who asks for them and stops them.
+        space: what is followed, where nobody asks.
+    """
     os.environ.update(QUIET)
     parent = home / "ray"
     parent.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=parent))
-    tuner = _tuner(trials, broker, folder, max_concurrent)
+    tuner = _tuner(broker, folder, config, space or {})
     thread = threading.Thread(target=tuner.fit, name="freelunch-tune", daemon=True)
     thread.start()
     try:
-        yield
+        yield thread
     finally:
         (folder / STOP).touch()
         thread.join(END_SECONDS)
@@ -77,16 +94,16 @@ def follow(config: dict[str, Any], broker: Any) -> dict[str, Any]:
         if followed.probed:
             epoch = _relay(broker, followed.probed, epoch)
         if verdict is not None and verdict.status != "unknown":
-            return {"status": verdict.status}
+            return asdict(verdict)
         if verdict is not None:
             time.sleep(RETRY_SECONDS)  # the broker was restarted, and the driver has not told it of the stage yet
 
 
 def _relay(broker: Any, probed: str, epoch: int) -> int:
-    """Reports to Tune from an epoch on, with `epoch` for its time; returns the next one."""
+    """Reports to Tune the epochs after one, with `epoch` for its time; returns the last one."""
     for number, metrics in sorted(ray.get(broker.curve.remote(probed, epoch)).items()):
         tune.report({**metrics, "epoch": number})
-        epoch = number + 1
+        epoch = number
     return epoch
 
 
@@ -103,16 +120,12 @@ class _StopFile(tune.Stopper):
         return self._path.exists()
 
 
-def _tuner(trials: Sequence[Followed], broker: Any, folder: Path, max_concurrent: int) -> tune.Tuner:
+def _tuner(broker: Any, folder: Path, config: tune.TuneConfig, space: dict[str, Any]) -> tune.Tuner:
     trainable = tune.with_resources(tune.with_parameters(follow, broker=broker), SLOT)
     return tune.Tuner(
         trainable,
-        param_space={"followed": tune.grid_search([asdict(followed) for followed in trials])},
-        tune_config=tune.TuneConfig(
-            max_concurrent_trials=max_concurrent,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: str(trial.trial_id),
-        ),
+        param_space=space,
+        tune_config=replace(config, reuse_actors=True, trial_dirname_creator=lambda trial: str(trial.trial_id)),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(folder),

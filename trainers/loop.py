@@ -86,6 +86,8 @@ def train(training: Training) -> list[Record]:
     method = training.method.to(training.device).to(memory_format=torch.channels_last)
     optimiser = optimisation.optimiser(parameter_groups(method))
     first_epoch, history = _resume(training.folder, method, optimiser)
+    for past in history:  # whoever listens now may not have heard the epochs of the run that was interrupted
+        training.report(past, int(past["epoch"]))
     for epoch in range(first_epoch, optimisation.epochs):
         set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
         record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}

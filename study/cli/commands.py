@@ -39,13 +39,14 @@ def list_studies(as_json: bool) -> None:
     Example:
         freelunch list
     """
-    from search_spaces.catalogue import STUDIES
-    from study.screens import new_console, studies_table
+    from search_spaces.catalogue import COLLECTIONS, STUDIES
+    from study.screens import collections_table, new_console, studies_table
 
     if as_json:
         click.echo(json.dumps([_study_record(study) for study in STUDIES.values()], indent=1))
     else:
         new_console().print(studies_table(STUDIES.values()))
+        new_console().print(collections_table(COLLECTIONS.values()))
 
 
 @main.command()
@@ -68,7 +69,8 @@ def plan(place: Place, /, as_json: bool, **asked: Any) -> None:
         click.echo(json.dumps(plan_record(session.plan), indent=1))
         return
     console = new_console()
-    for table in plan_tables(session.study, session.plan, session.sides(), session.conditions.notes):
+    notes = session.conditions.notes
+    for table in plan_tables(session.study, session.plan, session.sides(), notes, session.parts):
         console.print(table, highlight=False)
     say_next(session.request.command("run", program=place.program))
 
@@ -97,7 +99,7 @@ def run(place: Place, /, machine: "Machine", mlflow: bool, check: bool, **asked:
     command = request.command("run", *options, program=place.program)
     with (
         interruptible(f"{command} --check" if check else command),
-        drivers.registered(place.home, request.study, command),
+        drivers.registered(place.home, request.name, command),
     ):
         if check:
             _check(place, request, machine, command)
@@ -117,9 +119,9 @@ def stop(place: Place, study: str, seconds: float) -> None:
         freelunch stop table3
     """
     from study import drivers
-    from study.cli.session import named_study
+    from study.cli.named import name_in
 
-    running = drivers.living(place.home, named_study(study).name)
+    running = drivers.living(place.home, name_in(place.home, study))
     if not running:
         raise InputError(f"no run of {study} is going on in {place.home}: `freelunch status` shows what has been run.")
     for driver in running:
@@ -145,7 +147,8 @@ def ui(place: Place, host: str, port: int) -> None:
     """
     from study.mlflow_server import serve
 
-    serve(place.home, host=host, port=port)
+    with interruptible(f"{place.program} ui --host {host} --port {port}"):
+        serve(place.home, host=host, port=port)
 
 
 @main.command()
@@ -161,11 +164,12 @@ def status(place: Place, study: str | None, as_json: bool) -> None:
         freelunch status table3
     """
     from study import drivers
-    from study.cli.session import Session, named_study
+    from study.cli.named import name_in
+    from study.cli.session import Session
     from study.request import latest, latest_command, remembered_problems, studies_run
     from study.screens import new_console, status_record, status_tables
 
-    names = [named_study(study).name] if study else studies_run(place.home)
+    names = [name_in(place.home, study)] if study else studies_run(place.home)
     if not names:
         raise InputError(f"no study has been run in {place.home}: `freelunch run table3 --scale demo` runs one.")
     records = {}
@@ -193,10 +197,11 @@ def report(place: Place, study: str) -> None:
     Example:
         freelunch report table3
     """
-    from study.cli.session import Session, named_study
+    from study.cli.named import name_in
+    from study.cli.session import Session
     from study.request import latest
 
-    Session(place.home, latest(named_study(study).name, place.home)).show_report()
+    Session(place.home, latest(name_in(place.home, study), place.home)).show_reports()
 
 
 @main.command()
@@ -212,7 +217,8 @@ def logs(place: Place, target: str) -> None:
         freelunch logs 3f2a91bc
         freelunch logs table3/head
     """
-    from study.cli.session import Session, named_study
+    from study.cli.named import name_in
+    from study.cli.session import Session
     from study.request import latest
     from study.screens import logs_table, new_console
     from study.spec import nearest
@@ -223,7 +229,7 @@ def logs(place: Place, target: str) -> None:
         click.echo(path.read_text() if path else f"stage {target} has not written anything yet.")
         return
     study, _, row = target.partition("/")
-    session = Session(place.home, latest(named_study(study).name, place.home))
+    session = Session(place.home, latest(name_in(place.home, study), place.home))
     trials = [trial for trial in session.trials if row in (trial.row.name, trial.label)]
     if not trials:
         rows = dict.fromkeys(trial.row.name for trial in session.trials)
@@ -247,16 +253,14 @@ def _check(place: Place, request: "Request", machine: "Machine", command: str) -
 def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, command: str) -> None:
     """Computes what is missing, and reports."""
     from study.cli.session import Session
-    from study.request import remember
 
     session = Session(place.home, request)
-    remember(request, place.home, {}, command)
+    session.remember({}, command)
     with session.tracked(mlflow) as trackers:
         problems = session.compute(machine, *trackers)
-        remember(request, place.home, problems, command)
-        folder, sentences = session.show_report()
-        for tracker in trackers:
-            tracker.conclude(folder, sentences)
+        session.remember(problems, command)
+        for tracker, report in zip(trackers, session.show_reports(), strict=False):  # none, or one for each
+            tracker.conclude(*report)
     if mlflow:
         click.echo(f"in MLflow: {place.program} ui")
     if problems:
@@ -270,4 +274,5 @@ def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, com
 def _study_record(study: "Study") -> dict[str, Any]:
     rows = [{"name": row.name, "title": row.title, "baseline": row.baseline} for row in study.all_rows()]
     published = study.published.source if study.published else None
-    return {"name": study.name, "title": study.title, "question": study.question, "rows": rows, "published": published}
+    told = {"name": study.name, "title": study.title, "question": study.question}
+    return {**told, "rows": rows, "published": published, "cost": dict(study.cost)}

@@ -126,10 +126,10 @@ def request_of(
     weights: tuple[str, ...],
 ) -> "Request":
     """The options of `asks_for_a_study` as a request."""
-    from study.request import Request
+    from study.request import Request, absolute
 
     return Request(
-        study=study,
+        study=absolute(study),
         preset=preset,
         scale=scale,
         dataset=dataset,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,27 +12,36 @@ import click
 from rich.markup import escape
 from rich.progress import Progress
 
-from search_spaces.catalogue import STUDIES
 from search_spaces.presets import PRESETS, SCALES, Conditions, Scale
 from study.cli.machine import Machine
+from study.cli.named import named_study
+from study.collection import Collection, Part, parts_of, together
 from study.events import Observer, Observers, Outcome
 from study.graph import key
 from study.live import observer_for
 from study.local import run as run_locally
 from study.plan import Plan, make_plan
 from study.profile import Profile
-from study.request import Request, most_seeds, remembered_problems
+from study.request import Request, most_seeds, remember, remembered_problems, requests_of
 from study.runner import run_on_ray
-from study.screens import audits_table, new_console, plan_line, problems_of, report_table
+from study.screens import (
+    audits_table,
+    new_console,
+    parts_table,
+    plan_line,
+    problems_of,
+    report_table,
+    saving_line,
+)
 from study.spec import Study, Trial, nearest, standalone
 from study.store import Store, versions
-from study.tracking import Tracker
+from study.tracking import Tracker, send_leftovers
 from trainers import weights_registry
 from trainers.data import datasets
 from trainers.data.synthetic import synthesize
 from trainers.data.video_file import NOMINAL_FPS
 from trainers.machine import available_cpus
-from trainers.stage import InputError
+from trainers.stage import InputError, MachineError
 
 DEMO = "demo"
 DEMO_VIDEOS, DEMO_MINUTES = 32, 0.5
@@ -44,10 +53,11 @@ class Session:
 
     Attributes:
         request: what was asked.
-        study: the study it names.
+        study: the study that it names, or the collection of them.
         store: the home's artifacts.
         conditions: preset, scale and dataset.
-        trials: the study's trials, in table order.
+        parts: every study, with its own trials.
+        trials: the trials of all, in table order.
         plan: their stages.
 
     Raises:
@@ -57,12 +67,11 @@ class Session:
 
     def __init__(self, home: Path, request: Request, *, brief: bool = False) -> None:
         self.request = request
-        self.study: Study = named_study(request.study)
+        self.study: Study | Collection = named_study(request.study)
         self.store = Store(home)
-        self.conditions: Conditions = replace(_conditions(self.store, request), brief=brief)
-        self.trials: tuple[Trial, ...] = self.study.trials(
-            self.conditions, seeds=range(request.seeds), settings=request.settings, only=request.rows
-        )
+        self.conditions: Conditions = replace(conditions_of(self.store, request), brief=brief)
+        self.parts: tuple[Part, ...] = parts_of(self.study, request, self.conditions, self.conditions.dataset.layout)
+        self.trials: tuple[Trial, ...] = together(self.parts)
         self.plan: Plan = make_plan(self.trials, self.store)
 
     def sides(self) -> dict[str, int]:
@@ -75,6 +84,8 @@ class Session:
         """Computes what is missing, and returns why stages failed, a sentence by key."""
         console = new_console()
         console.print(plan_line(self.plan), highlight=False)
+        if len(self.parts) > 1:
+            console.print(parts_table(self.plan, self.parts), saving_line(self.plan), highlight=False)
         for warning in self.plan.warnings:
             console.print(f"[yellow]note[/] {escape(warning)}", highlight=False)
         outcome = _computed(self.plan, self.store, machine, *observers)
@@ -92,56 +103,99 @@ class Session:
 
     @contextmanager
     def tracked(self, mlflow: bool) -> Iterator[tuple[Tracker, ...]]:
-        """Who keeps the trials in MLflow while they are computed: nobody where that is not wanted."""
+        """Who keeps the trials in MLflow while they are computed, one for each part; nobody where not wanted."""
         if not mlflow:
             yield ()
             return
-        with Tracker(
-            home=self.store.home,
-            study=self.study,
-            request=self.request,
-            trials=self.trials,
-            plan=self.plan,
-            store=self.store,
-            context=self.context(),
-            uri=os.environ.get("MLFLOW_TRACKING_URI"),
-        ) as tracker:
-            yield (tracker,)
+        uri = os.environ.get("MLFLOW_TRACKING_URI")
+        if len(self.parts) > 1:
+            with suppress(MachineError):  # else the first of them would hold what another left behind
+                send_leftovers(self.store.home, uri)
+        with ExitStack() as stack:
+            yield tuple(
+                stack.enter_context(
+                    Tracker(
+                        home=self.store.home,
+                        study=part.study,
+                        request=part.request,
+                        trials=part.trials,
+                        plan=self.plan,
+                        store=self.store,
+                        context=self.context(part),
+                        uri=uri,
+                    )
+                )
+                for part in self.parts
+            )
 
-    def show_report(self) -> tuple[Path, dict[int, str]]:
-        """Writes the report, prints its table and where it lies.
+    def remember(self, problems: dict[str, str], command: str) -> None:
+        """Keeps what was asked, of every part as if it had been asked alone, and why stages failed."""
+        for request in (self.request, *(part.request for part in self.parts)):
+            remember(request, self.store.home, problems, command)
+
+    def show_reports(self) -> list[tuple[Path, dict[int, str]]]:
+        """Writes the report of every part, prints its table and where it lies.
 
         Returns:
-            The report's folder, and why trials have no result, a sentence by the number of the trial in this session.
+            The folder of every report, and why trials have no result, a sentence by their number in the part.
         """
+        return [self._show_report(part) for part in self.parts]
+
+    def _show_report(self, part: Part) -> tuple[Path, dict[int, str]]:
         from study.report import write_picture, write_report  # Matplotlib, SciPy and statsmodels take seconds to import
 
         console, home = new_console(), self.store.home
-        shown = make_plan(self._shown_trials(), self.store)
-        problems = problems_of(shown, self.store, remembered_problems(self.request, home))
-        folder = self.request.folder(home)
+        shown = make_plan(self._shown_trials(part), self.store)
+        failures = remembered_problems(part.request, home)
+        problems = problems_of(shown, self.store, failures)
+        folder = part.request.folder(home)
         folder.mkdir(parents=True, exist_ok=True)
-        context = {**self.context(), "seeds": str(len({trial.seed for trial in shown.trials}))}
-        written = write_report(self.study, shown.trials, self.store, folder, context=context, problems=problems)
+        context = {**self.context(part), "seeds": str(len({trial.seed for trial in shown.trials}))}
+        written = write_report(
+            part.study,
+            shown.trials,
+            self.store,
+            folder,
+            context=context,
+            problems=problems,
+            beside=self._trials_elsewhere(part),
+        )
         summary = {name: context[name] for name in ("scale", "dataset", "seeds")}
-        write_picture(self.study, shown.trials, self.store, folder / "overview.png", context=summary)
+        write_picture(part.study, shown.trials, self.store, folder / "overview.png", context=summary)
+        if len(self.parts) > 1:
+            console.print(f"\n[bold]{part.study.name}[/]: {escape(part.study.title)}", highlight=False)
         console.print(report_table(written), highlight=False)
         labels = {trial.number: trial.label for trial in shown.trials}
         for number, sentence in problems.items():
             console.print(f"[yellow]{labels[number]}[/]: {escape(sentence)}", highlight=False, soft_wrap=True)
         console.print(f"report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-        return folder, problems_of(self.plan, self.store, remembered_problems(self.request, home))
+        return folder, problems_of(make_plan(part.trials, self.store), self.store, failures)
 
-    def _shown_trials(self) -> tuple[Trial, ...]:
+    def _shown_trials(self, part: Part) -> tuple[Trial, ...]:
         """The trials that were asked for, and those of other rows and seeds that earlier runs have finished."""
-        asked = {(trial.row.name, trial.seed) for trial in self.trials}
-        seeds = range(max(self.request.seeds, most_seeds(self.request, self.store.home)))
-        trials = self.study.trials(self.conditions, seeds=seeds, settings=self.request.settings)
+        asked = {(trial.row.name, trial.seed) for trial in part.trials}
+        seeds = range(max(part.request.seeds, most_seeds(part.request, self.store.home)))
+        trials = part.study.trials(self.conditions, seeds=seeds, settings=part.request.settings)
         return tuple(t for t in trials if (t.row.name, t.seed) in asked or self.store.find(key(t.stage)))
 
-    def context(self) -> dict[str, str]:
-        """What the report says above its table."""
-        request, conditions = self.request, self.conditions
+    def _trials_elsewhere(self, part: Part) -> dict[str, tuple[Trial, ...]]:
+        """The trials of the same study, asked alike, on other datasets: what its curve is shown beside."""
+        found: dict[str, tuple[Trial, ...]] = {}
+        for other in requests_of(part.request.name, self.store.home) if part.study.curve else ():
+            alike = replace(other, dataset=part.request.dataset, seeds=part.request.seeds, rows=part.request.rows)
+            if alike != part.request or other.dataset == part.request.dataset:
+                continue
+            with suppress(InputError):  # that dataset is not there any more
+                conditions = conditions_of(self.store, other)
+                if conditions.dataset.name != self.conditions.dataset.name:
+                    found[conditions.dataset.name] = part.study.trials(
+                        conditions, seeds=range(other.seeds), settings=other.settings
+                    )
+        return found
+
+    def context(self, part: Part) -> dict[str, str]:
+        """What the report of a part says above its table."""
+        request, conditions = part.request, self.conditions
         sides = ", ".join(f"{count} {side}" for side, count in self.sides().items())
         return {
             "preset": f"{request.preset}: {conditions.preset.description}",
@@ -153,17 +207,6 @@ class Session:
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": request.command("run"),
         }
-
-
-def named_study(name: str) -> Study:
-    """A study by its name.
-
-    Raises:
-        InputError: there is none.
-    """
-    if name not in STUDIES:
-        raise InputError(f"no study named {name!r}{nearest(name, STUDIES)}")
-    return STUDIES[name]
 
 
 def ingest_videos(
@@ -208,7 +251,12 @@ def dataset_records(home: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _conditions(store: Store, request: Request) -> Conditions:
+def conditions_of(store: Store, request: Request) -> Conditions:
+    """Preset, scale and dataset of a request.
+
+    Raises:
+        InputError: one of them does not exist.
+    """
     if request.preset not in PRESETS:
         raise InputError(f"no preset named {request.preset!r}{nearest(request.preset, PRESETS)}")
     scale = _scale(request.scale)
@@ -245,7 +293,7 @@ def _computed(plan: Plan, store: Store, machine: Machine, *observers: Observer) 
     with observer_for(plan, new_console()) as display:
         observer = Observers(display, *observers)
         if machine.local:
-            profile = machine.profile_of(available_cpus(), _num_gpus())
+            profile = machine.profile_of(available_cpus(), num_gpus())
             _check(plan, profile)
             return run_locally(plan, store, profile.grant, observer)
         return run_on_ray(plan, store, machine.profile_of, observer, address=machine.address)
@@ -256,7 +304,8 @@ def _check(plan: Plan, profile: Profile) -> None:
         plan.stages[stage_key].check(profile.grant(plan.stages[stage_key]))
 
 
-def _num_gpus() -> int:
+def num_gpus() -> int:
+    """The GPUs of this machine."""
     import torch  # a second; needed here alone
 
     return torch.cuda.device_count()

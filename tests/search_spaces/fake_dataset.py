@@ -1,8 +1,13 @@
-"""A dataset that exists in name alone: digests without files, for tests of what recipes ask."""
+"""A dataset that exists in name alone: digests without videos, for tests of what recipes ask."""
+
+from pathlib import Path
 
 from search_spaces.presets import PRESETS, SCALES, Conditions
 from trainers.data.cholec80 import PHASES
 from trainers.data.datasets import Dataset, RegisteredVideo
+
+ANNOTATION = Path(__file__).parent / "annotation.txt"
+"""Of every video: each phase for one frame."""
 
 
 def fake_dataset(num_videos: int = 10) -> Dataset:
@@ -15,7 +20,7 @@ def fake_dataset(num_videos: int = 10) -> Dataset:
             RegisteredVideo(
                 name=f"video{number:02}",
                 video=f"/nowhere/videos/video{number:02}.mp4",
-                annotation=f"/nowhere/phase_annotations/video{number:02}-phase.txt",
+                annotation=str(ANNOTATION),
                 subset=None,
                 video_digest=f"{number:032x}",
                 annotation_digest=f"{1000 + number:032x}",

@@ -1,4 +1,4 @@
-"""The keys of the stages of table3, kept: a refactor that changes one would have everything computed anew.
+"""The keys of the stages of every study, kept: a refactor that changes one would have everything computed anew.
 
 After a change that is meant to: `pytest tests/search_spaces/test_golden_keys.py --update-golden`.
 """
@@ -20,15 +20,19 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "keys.json"
 
 
 def readable_keys(scale: str) -> dict[str, str]:
-    """The key of every stage of the study by the first row that needs it; of the videos, the first alone."""
+    """The key of every stage by the first row that needs it, table3 before others; of the videos, the first alone."""
     found: dict[str, str] = {}
-    for trial in STUDIES["table3"].trials(conditions(scale)):
-        count = 0
-        for stage_key, stage in walk(trial.stage).items():
-            if stage_key in found.values() or (stage.kind == "Video" and stage.title != "Video video01"):
-                continue
-            count += 1
-            found[f"{trial.row.name}.{count:02} {stage.kind}"] = stage_key
+    known: set[str] = set()
+    for study in sorted(STUDIES.values(), key=lambda each: each.name != "table3"):
+        prefix = "" if study.name == "table3" else f"{study.name}/"
+        for trial in study.trials(conditions(scale)):
+            count = 0
+            for stage_key, stage in walk(trial.stage).items():
+                if stage_key in known or (stage.kind == "Video" and stage.title != "Video video01"):
+                    continue
+                known.add(stage_key)
+                count += 1
+                found[f"{prefix}{trial.row.name}.{count:02} {stage.kind}"] = stage_key
     return found
 
 
@@ -45,18 +49,13 @@ def test_keys_are_the_golden_ones(scale: str, request: pytest.FixtureRequest):
 
 
 def stage_types() -> dict[str, Stage]:
-    """One stage of every class in the study's plan."""
-    trials = STUDIES["table3"].trials(conditions())
-    return {type(stage).__name__: stage for trial in trials for stage in walk(trial.stage).values()}
+    """One stage of every class, and one pre-training of every method, in the studies' plans."""
+    trials = [trial for study in STUDIES.values() for trial in study.trials(conditions())]
+    stages = walk(*(trial.stage for trial in trials)).values()
+    return {**{type(stage).__name__: stage for stage in stages}, **{stage.kind: stage for stage in stages}}
 
 
-def method_types() -> dict[str, Stage]:
-    """One pre-training of every method in the study's plan."""
-    trials = STUDIES["table3"].trials(conditions())
-    return {stage.kind: stage for trial in trials for stage in walk(trial.stage).values()}
-
-
-STAGES = {**stage_types(), **method_types()}
+STAGES = stage_types()
 
 
 @pytest.mark.parametrize("name", STAGES)

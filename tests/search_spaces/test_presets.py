@@ -97,6 +97,7 @@ ALONE: dict[str, object] = {
     "split": "official",
     "batch_norm_splits": 1,
     "distillation_weight": 1.0,
+    "label_fraction": 0.5,
 }
 
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from search_spaces.presets import SCALES
 from study.cli import main
 from study.store import MANIFEST, Store
-from tests.study.tiny_cli import TINY, make_tiny_videos
+from tests.study.tiny_cli import TINY, called, make_tiny_videos
 from tests.trainers.public_files import torchvision_file
 from trainers.backbones import Backbone
 
@@ -49,13 +49,6 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_videos(videos: Path, tmp_path: Path) -> Path:
     """Videos to do harm to."""
     return Path(shutil.copytree(videos, tmp_path / "own"))
-
-
-def called(home: Path, *arguments: str) -> Result:
-    result = CliRunner().invoke(main, ["--home", str(home), *arguments], prog_name="freelunch")
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 @pytest.fixture
@@ -244,7 +237,9 @@ def test_every_option_is_explained():
 
 
 def test_studies_are_listed(call: Call):
-    assert "table3" in call("list").output
+    listed = call("list").output
+    for name in ("table1", "table2", "table3", "fig3", "lambda", "temperature", "queue", "seeds", "paper"):
+        assert f"\n{name} " in listed
     (table3,) = (study for study in json.loads(call("list", "--json").output) if study["name"] == "table3")
     assert [row["name"] for row in table3["rows"]][:4] == ["none", "head", "backbone", "all"]
 

@@ -101,7 +101,8 @@ def added(cluster: Any, **options: Any) -> Iterator[None]:
 
 
 def test_a_joined_cluster_says_what_it_has_and_does_not_have(cluster: Any, tmp_path: Path):
-    with added(cluster, num_cpus=3, num_gpus=1), connect(cluster.address):
+    with added(cluster, num_cpus=3, num_gpus=1), connect(cluster.address) as description:
+        assert description.startswith(f"the Ray cluster at {cluster.address}, with 5 CPUs and 1 GPUs on 2 nodes; dash")
         assert largest_node() == (3, 1)
         check_nodes(tmp_path)
         assert list(tmp_path.iterdir()) == []

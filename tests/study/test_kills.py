@@ -1,6 +1,7 @@
 """What is killed goes on: real drivers on real Ray, in which one process after the other gets SIGKILL."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -230,7 +231,8 @@ def test_a_stage_of_a_node_that_dies_goes_on_elsewhere(start, cluster, undisturb
     finally:
         for node in nodes.values():
             cluster.remove_node(node)
-    assert "teacher interrupted: its node died" in program.said
+    # If it was the node that the driver is connected to, the broker went with it.
+    assert re.search("teacher interrupted: (its node died|the broker was lost)", program.said)
     assert "teacher resumed" in program.said
     assert_resumed(program.diary)
     assert program.artifacts() == undisturbed

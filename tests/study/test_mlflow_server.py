@@ -1,8 +1,10 @@
 import json
+import re
 import socket
 import urllib.request
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from study.destination import Destination, default_uri
@@ -38,9 +40,14 @@ def test_a_home_is_served_with_what_was_left_to_send_and_the_server_ends_with_th
     port = free_port()
     with running(tmp_path, port=port) as (url, pages):
         assert not list(leftovers(tmp_path, default_uri(tmp_path)))
-        request = f"{url}/api/2.0/mlflow/experiments/get?experiment_id={pages['tiny']}"
+        [experiment_id] = re.findall(r"^#/experiments/(\d+)/runs\?.*&viewStateShareKey=freelunch$", pages["tiny"])
+        request = f"{url}/api/2.0/mlflow/experiments/get?experiment_id={experiment_id}"
         with urllib.request.urlopen(request, timeout=30) as response:
-            assert json.load(response)["experiment"]["name"] == "tiny"
+            experiment = json.load(response)["experiment"]
+        assert experiment["name"] == "tiny"
+        assert "mlflow.sharedViewState.freelunch" in {tag["key"] for tag in experiment["tags"]}
+        assert Destination(tmp_path, url).version == mlflow.__version__
+        assert Destination(tmp_path, url).pages() == pages
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 

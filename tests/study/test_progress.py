@@ -212,7 +212,7 @@ def test_the_screen_drops_what_is_done_and_keeps_what_failed(tmp_path: Path):
 
 
 def test_the_screen_shows_a_dozen_trials_and_counts_the_others(tmp_path: Path):
-    rows = tuple(Row(name=f"row{n}", title="", parameters={"name": f"{n}"}) for n in range(20))
+    rows = tuple(Row(name=f"row{n}", title=f"row {n}", parameters={"name": f"{n}"}) for n in range(20))
     study = replace(STUDY, rows=rows)
     plan = make_plan(study.trials(None), Store(tmp_path))
     shown = LiveDisplay(plan, Console(file=io.StringIO(), width=120))

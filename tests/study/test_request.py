@@ -1,11 +1,21 @@
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from study.cli import main
-from study.request import Request, latest, remember, remembered_problems, studies_run
+from study.request import (
+    Request,
+    absolute,
+    has_been_run,
+    latest,
+    remember,
+    remembered_problems,
+    requests_of,
+    studies_run,
+)
 from trainers.stage import InputError, MachineError
 
 REQUEST = Request(
@@ -72,3 +82,26 @@ def test_a_damaged_note_is_one_sentence(tmp_path: Path, content: str):
     (tmp_path / "studies" / "table3" / "request.json").write_text(content)
     with pytest.raises(MachineError, match=r"request\.json is damaged: remove it"):
         latest("table3", tmp_path)
+
+
+def test_a_study_of_ones_own_is_asked_by_its_whole_path_and_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    request = Request(study=absolute("my study.py:mine"))
+    assert request.study == f"{tmp_path}/my study.py:mine"
+    assert request.command("run") == f"freelunch run '{tmp_path}/my study.py:mine'"
+    assert not has_been_run("mine", tmp_path)
+    remember(request, tmp_path, {}, "freelunch run")
+    assert has_been_run("mine", tmp_path)
+    assert latest("mine", tmp_path) == request
+    assert absolute("table3") == "table3"
+
+
+def test_every_report_of_a_study_has_the_latest_request_for_it(tmp_path: Path):
+    other = Request(study="table3", dataset="other")
+    for request in (REQUEST, other, replace(other, seeds=4)):
+        remember(request, tmp_path, {}, "freelunch run")
+    assert requests_of("table3", tmp_path) == sorted(
+        [REQUEST, replace(other, seeds=4)], key=lambda request: request.folder(tmp_path)
+    )

@@ -129,3 +129,17 @@ def test_a_methods_metrics_are_recorded_beside_its_losses_and_count_in_no_loss(t
     assert all(record["loss"] == record["loss_similarity"] for record in history)
     assert all(0 < record["output_std"] < 2 for record in history)
     assert all("output_std" in metrics for metrics in heard)
+
+
+def test_a_training_that_goes_on_reports_again_what_it_had_done(training):
+    heard = []
+
+    def interrupt(metrics, epoch):
+        if metrics.get("epoch") == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(training(report=interrupt))
+    history = train(training(report=lambda metrics, epoch: heard.append(metrics)))
+    assert [metrics for metrics in heard if "epoch" in metrics] == history
+    assert [record["epoch"] for record in history] == [1, 2]

@@ -1,0 +1,215 @@
+"""Recipes of what distillation is compared with: other self-supervised methods, other ways to transfer a teacher."""
+
+from dataclasses import replace
+
+from search_spaces.presets import Conditions, SplitName
+from search_spaces.recipes import with_queue
+from search_spaces.stages import (
+    adapted_teacher,
+    moco_method,
+    network,
+    on_surgical_frames,
+    recognition,
+    teacher_start,
+)
+from trainers.backbones import Backbone
+from trainers.data.views import MoCoAugmentation, MultiCropAugmentation
+from trainers.evaluate import Evaluate
+from trainers.larc import LARCOptimisation
+from trainers.loop import Optimisation
+from trainers.ssl.regioncl import RegionCL
+from trainers.ssl.simsiam import SimSiam
+from trainers.ssl.swav import SwAV
+from trainers.ssl.transfer import Combination, CombinedMoCo
+
+RATES_PER_FRAMES = 256
+"""Batch size at which the papers of SwAV and SimSiam give their learning rates, which grow in proportion to it."""
+
+
+def swav(
+    conditions: Conditions,
+    *,
+    seed: int,
+    num_prototypes: int | None = None,
+    prototype_temperature: float = 0.1,
+    epsilon: float = 0.05,
+    base_learning_rate: float = 0.6,
+    student_epochs: int | None = None,
+    split: SplitName | None = None,
+) -> Evaluate:
+    """SwAV on surgical frames, with its own augmentation and optimiser.
+
+    Args:
+        conditions: preset, scale and dataset.
+        seed: of everything drawn in this trial.
+        num_prototypes: number of clusters.
+        prototype_temperature: τ of the softmax over prototypes.
+        epsilon: ε of the Sinkhorn-Knopp algorithm.
+        base_learning_rate: at the start, for a batch of 256 frames.
+        student_epochs: passes over the frames.
+        split: which videos train, validate and test.
+    """
+    conditions = conditions.having(student_epochs=student_epochs, split=split)
+    scale, sizes = conditions.scale, conditions.scale.rivals
+    method = SwAV(
+        num_prototypes=sizes.num_prototypes if num_prototypes is None else num_prototypes,
+        temperature=prototype_temperature,
+        epsilon=epsilon,
+        queue_size=sizes.swav_queue_size,
+        queue_from_epoch=sizes.swav_queue_from_epoch,
+    )
+    rate = base_learning_rate * sizes.swav_batch_size / RATES_PER_FRAMES
+    student = on_surgical_frames(
+        conditions,
+        method,
+        seed,
+        optimisation=LARCOptimisation(
+            epochs=scale.student_epochs,
+            batch_size=sizes.swav_batch_size,
+            learning_rate=rate,
+            final_learning_rate=rate / 1000,
+            precision=scale.precision,
+        ),
+        augmentation=MultiCropAugmentation(
+            size_px=scale.size_px, num_small=sizes.num_small_crops, small_size_px=sizes.small_crop_px
+        ),
+        backbone=_synchronised(conditions),
+    )
+    return recognition(conditions, student, seed)
+
+
+def simsiam(
+    conditions: Conditions,
+    *,
+    seed: int,
+    base_learning_rate: float = 0.05,
+    student_epochs: int | None = None,
+    split: SplitName | None = None,
+) -> Evaluate:
+    """SimSiam on surgical frames, by its own recipe. Arguments as in `swav`."""
+    conditions = conditions.having(split=split)
+    scale, sizes = conditions.scale, conditions.scale.rivals
+    student = on_surgical_frames(
+        conditions,
+        SimSiam(),
+        seed,
+        optimisation=Optimisation(
+            epochs=sizes.simsiam_epochs if student_epochs is None else student_epochs,
+            batch_size=sizes.simsiam_batch_size,
+            learning_rate=base_learning_rate * sizes.simsiam_batch_size / RATES_PER_FRAMES,
+            precision=scale.precision,
+        ),
+        backbone=_synchronised(conditions),
+    )
+    return recognition(conditions, student, seed)
+
+
+def regioncl(
+    conditions: Conditions,
+    *,
+    seed: int,
+    temperature: float = 0.2,
+    region_weight: float = 1.0,
+    queue_size: int | None = None,
+    queue_batches: int | None = None,
+    momentum: float | None = None,
+    learning_rate: float | None = None,
+    student_epochs: int | None = None,
+    batch_size: int | None = None,
+    split: SplitName | None = None,
+) -> Evaluate:
+    """RegionCL-M on surgical frames; `region_weight` is that of the regions' loss, all else as in `distilled`."""
+    conditions = conditions.having(
+        momentum=momentum,
+        learning_rate=learning_rate,
+        student_epochs=student_epochs,
+        batch_size=batch_size,
+        split=split,
+    )
+    conditions = with_queue(conditions, queue_size, queue_batches)
+    scale, sizes = conditions.scale, conditions.scale.rivals
+    smallest, largest = sizes.region_cells
+    method = RegionCL(
+        temperature=temperature,
+        queue_size=scale.queue_size,
+        momentum=scale.momentum,
+        region_weight=region_weight,
+        smallest_region=smallest,
+        largest_region=largest,
+    )
+    augmentation = MoCoAugmentation(size_px=sizes.region_size_px)
+    return recognition(conditions, on_surgical_frames(conditions, method, seed, augmentation=augmentation), seed)
+
+
+def combined(
+    conditions: Conditions,
+    *,
+    seed: int,
+    combination: Combination = "sum",
+    temperature: float | None = None,
+    queue_size: int | None = None,
+    queue_batches: int | None = None,
+    momentum: float | None = None,
+    learning_rate: float | None = None,
+    student_epochs: int | None = None,
+    batch_size: int | None = None,
+    split: SplitName | None = None,
+) -> Evaluate:
+    """A student that learns beside the frozen free backbone, their features summed or concatenated.
+
+    The paper's teacher has the free backbone too, for only its head is trained. Arguments as in `distilled`.
+    """
+    teacher = teacher_start(conditions)
+    conditions = conditions.having(
+        temperature=temperature,
+        momentum=momentum,
+        learning_rate=learning_rate,
+        student_epochs=student_epochs,
+        batch_size=batch_size,
+        split=split,
+    )
+    conditions = with_queue(conditions, queue_size, queue_batches)
+    method = CombinedMoCo(
+        teacher=teacher,
+        combination=combination,
+        temperature=conditions.preset.temperature,
+        queue_size=conditions.scale.queue_size,
+        momentum=conditions.scale.momentum,
+    )
+    return recognition(conditions, on_surgical_frames(conditions, method, seed), seed)
+
+
+def initialised(
+    conditions: Conditions,
+    *,
+    seed: int,
+    temperature: float | None = None,
+    queue_size: int | None = None,
+    queue_batches: int | None = None,
+    momentum: float | None = None,
+    learning_rate: float | None = None,
+    student_epochs: int | None = None,
+    teacher_epochs: int | None = None,
+    batch_size: int | None = None,
+    split: SplitName | None = None,
+) -> Evaluate:
+    """MoCo v2 on surgical frames that starts from the teacher's weights. Arguments as in `distilled`."""
+    free = teacher_start(conditions)
+    conditions = conditions.having(
+        temperature=temperature,
+        momentum=momentum,
+        learning_rate=learning_rate,
+        student_epochs=student_epochs,
+        teacher_epochs=teacher_epochs,
+        batch_size=batch_size,
+        split=split,
+    )
+    conditions = with_queue(conditions, queue_size, queue_batches)
+    teacher = adapted_teacher(conditions, free, "head", seed)
+    student = on_surgical_frames(conditions, moco_method(conditions, start=teacher), seed)
+    return recognition(conditions, student, seed)
+
+
+def _synchronised(conditions: Conditions) -> Backbone:
+    """The backbone, normalised over the whole batch."""
+    return replace(network(conditions), batch_norm_splits=1)

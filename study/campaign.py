@@ -1,0 +1,252 @@
+"""A search at work: which trial comes next, what is heard of it, and what becomes of it, wherever it is computed."""
+
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial
+
+from study.compute import Grant
+from study.events import Observer, Observers
+from study.graph import key
+from study.local import run
+from study.plan import Plan, make_plan
+from study.questions import Space, Watched
+from study.results import read_curves
+from study.spec import Trial
+from study.store import Store
+from study.suggestions import PROBLEM, Suggestions, UsedUpError
+from trainers.stage import InputError, Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A trial that is under way.
+
+    Attributes:
+        number: its number in the search.
+        trial: its parameters and its last stage.
+        watched: the stage whose curve may stop it.
+        plan: what of it is missing.
+        again: whether it was begun before, by a driver that was interrupted.
+    """
+
+    number: int
+    trial: Trial
+    watched: Watched | None
+    plan: Plan
+    again: bool
+
+
+class SearchObserver:
+    """Hears what becomes of the trials of a search; it does nothing unless told otherwise.
+
+    What became of a trial it hears just before that is kept, so once more if the driver dies in between.
+    """
+
+    def trial_began(self, trial: Trial, plan: Plan, again: bool) -> None:
+        """A trial begins; `again` if an interrupted run had begun it."""
+
+    def trial_completed(self, trial: Trial, value: float) -> None:
+        """A trial's value is known."""
+
+    def trial_pruned(self, trial: Trial, epoch: int, value: float) -> None:
+        """A trial was stopped early, after an epoch with this value on the curve that is watched."""
+
+    def trial_failed(self, trial: Trial, problem: str) -> None:
+        """A trial has no value, for a reason of its own."""
+
+
+class Campaign:
+    """Decides what a search does next. It may be called from several threads.
+
+    Args:
+        space: what is searched.
+        store: where artifacts lie.
+        suggestions: the search's memory.
+        num_trials: how many there shall be in all, those of earlier runs included.
+        seconds: after so many no trial begins; None for no such limit.
+        observers: hear of the trials.
+
+    Attributes:
+        stopped_by: why all trials would fail, once one has failed at a stage that no hyperparameter touches.
+        used_up: whether there is no point left that has not been tried.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: Space,
+        store: Store,
+        suggestions: Suggestions,
+        num_trials: int,
+        seconds: float | None = None,
+        observers: tuple[SearchObserver, ...] = (),
+    ) -> None:
+        self._space, self._store, self._suggestions = space, store, suggestions
+        self._objective = space.search.objective
+        self._num_trials = num_trials
+        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
+        self._observers = observers
+        self._untouched = space.untouched()
+        self._left_behind = suggestions.left_behind()
+        self._begun_before = frozenset(frozen.number for frozen in self._left_behind)
+        self._open: set[int] = set()
+        self._weighed: set[tuple[int, int]] = set()
+        self._lock = threading.RLock()
+        self.stopped_by: str | None = None
+        self.used_up = False
+
+    def has_more(self) -> bool:
+        """Whether a trial would begin now."""
+        return bool(self._left_behind) or len(self._suggestions.trials()) < self._num_trials
+
+    def begin(self) -> Asked | None:
+        """The next trial of which something must be computed; what is known already is settled on the way.
+
+        Returns:
+            None where there shall be no more.
+        """
+        with self._lock:
+            while (frozen := self._next()) is not None:
+                asked = self._opened(frozen)
+                if asked is not None:
+                    return asked
+            return None
+
+    def heard(self, asked: Asked, stage: Stage, metrics: Mapping[str, float], epoch: int) -> bool:
+        """Takes what a stage reported at the end of an epoch; whether its trial is to be stopped, which is noted."""
+        metric = self._objective.metric
+        if asked.watched is None or key(stage) != key(asked.watched.stage) or metric not in metrics:
+            return False
+        return self._weigh(asked, epoch, metrics[metric])
+
+    def finish(self, asked: Asked) -> None:
+        """A trial's last stage is published: its value is known, unless its curve says that it was to be stopped."""
+        with self._lock:
+            if asked.number not in self._open or self._replay(asked):
+                return
+            try:
+                value = self._objective.value(self._store.check(key(asked.trial.stage)))
+            except InputError as error:
+                self._fail(asked, str(error))
+                return
+            for observer in self._observers:
+                observer.trial_completed(asked.trial, value)
+            self._suggestions.complete(asked.number, value)
+            self._open.discard(asked.number)
+
+    def fail(self, asked: Asked, culprit: str, problem: str) -> None:
+        """A stage of a trial failed. If every trial needs it the search ends, and the trial will be asked for again."""
+        with self._lock:
+            if asked.number not in self._open:
+                return
+            title = asked.plan.stages[culprit].title if culprit in asked.plan.stages else "a stage"
+            sentence = f"{title} failed: {problem}"
+            if culprit in self._untouched:
+                self._open.discard(asked.number)
+                self.stopped_by = sentence
+            else:
+                self._fail(asked, sentence)
+
+    def is_open(self, asked: Asked) -> bool:
+        """Whether it is not yet known what becomes of a trial."""
+        return asked.number in self._open
+
+    def _next(self) -> FrozenTrial | None:
+        if self.stopped_by or time.monotonic() > self._deadline:
+            return None
+        if self._left_behind:
+            return self._left_behind.pop(0)
+        if len(self._suggestions.trials()) >= self._num_trials:
+            return None
+        try:
+            return self._suggestions.ask()
+        except UsedUpError:
+            self.used_up = True
+            return None
+
+    def _opened(self, frozen: FrozenTrial) -> Asked | None:
+        """A trial with its plan, or None where nothing of it needs to be computed."""
+        try:
+            if PROBLEM in frozen.user_attrs:
+                raise InputError(frozen.user_attrs[PROBLEM])
+            trial = self._suggestions.trial_of(frozen)
+        except InputError as error:
+            self._suggestions.fail(frozen.number, str(error))
+            return None
+        plan = make_plan((trial,), self._store)
+        again = frozen.number in self._begun_before
+        asked = Asked(
+            number=frozen.number, trial=trial, watched=self._objective.watched(trial.stage), plan=plan, again=again
+        )
+        self._open.add(asked.number)
+        for observer in self._observers:
+            observer.trial_began(trial, plan, again)
+        if not plan.missing:
+            self.finish(asked)
+            return None
+        return None if self._replay(asked) else asked
+
+    def _replay(self, asked: Asked) -> bool:
+        """Weighs the curve of a watched stage that is finished, epoch by epoch; whether it stops its trial."""
+        if asked.watched is None:
+            return False
+        curve = read_curves(asked.watched.stage, self._store).get(self._objective.metric, {})
+        return any(self._weigh(asked, epoch, value) for epoch, value in sorted(curve.items()))
+
+    def _weigh(self, asked: Asked, epoch: int, value: float) -> bool:
+        with self._lock:
+            if asked.number not in self._open:
+                return True
+            if (asked.number, epoch) in self._weighed:  # no second judgement, among trials that have come since
+                return False
+            self._weighed.add((asked.number, epoch))
+            if not self._suggestions.report(asked.number, epoch, value):
+                return False
+            for observer in self._observers:
+                observer.trial_pruned(asked.trial, epoch, value)
+            self._suggestions.prune(asked.number)
+            self._open.discard(asked.number)
+            return True
+
+    def _fail(self, asked: Asked, problem: str) -> None:
+        for observer in self._observers:
+            observer.trial_failed(asked.trial, problem)
+        self._suggestions.fail(asked.number, problem)
+        self._open.discard(asked.number)
+
+
+class TrialStopped(BaseException):
+    """Raised through a stage that reports, which may not take it for a failure of its own: it ends its trial early."""
+
+
+class _Watcher(Observer):
+    """Ends a trial that is computed in this process where its curve says so."""
+
+    def __init__(self, campaign: Campaign, asked: Asked) -> None:
+        self._campaign, self._asked = campaign, asked
+
+    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        if self._campaign.heard(self._asked, stage, metrics, epoch):
+            raise TrialStopped
+
+
+def search_here(campaign: Campaign, store: Store, grant: Grant, observer: Observer) -> None:
+    """Computes a search's trials one after the other in this process, without Ray.
+
+    Raises:
+        DiskFullError: there is no space for what is computed; the trial will be asked for again.
+    """
+    while (asked := campaign.begin()) is not None:
+        try:
+            outcome = run(asked.plan, store, grant, Observers(observer, _Watcher(campaign, asked)))
+        except TrialStopped:
+            continue
+        culprit = outcome.root_failure(key(asked.trial.stage))
+        if culprit is None:
+            campaign.finish(asked)
+        else:
+            campaign.fail(asked, culprit, outcome.failures[culprit].sentence)

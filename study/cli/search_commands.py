@@ -1,0 +1,75 @@
+"""The command for searches.
+
+Everything but click is imported inside the command, so that `freelunch --help` answers at once.
+"""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from study.cli.group import main
+from study.cli.options import EXIT_TRIAL_FAILED, Place, interruptible, request_of, say_next, says_where
+
+if TYPE_CHECKING:
+    from study.cli.machine import Machine
+
+
+@main.command()
+@click.argument("search")
+@click.option("--trials", type=click.IntRange(1), default=40, show_default=True, help="Trials in all; more extend it.")
+@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Begin no trial after so many hours.")
+@click.option("--at-once", type=click.IntRange(1), help="Trials at a time; as many as there is room for.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of points.")
+@click.option("--storage", metavar="URL", help="Optuna's database; optuna.db in the home folder where not given.")
+@click.option("--preset", default="corrected", show_default=True, help="The protocol.")
+@click.option("--scale", default="full", show_default=True, help="The sizes: full, or demo.")
+@click.option("--dataset", help="A registered dataset; where not given, cholec80, or the demo's own.")
+@click.option("--weights", multiple=True, metavar="NAME", help="Public weights to start from; one of each kind.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number.")
+@says_where
+@click.option("--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow.")
+@click.pass_obj
+def search(
+    place: Place,
+    /,
+    machine: "Machine",
+    search: str,
+    trials: int,
+    hours: float | None,
+    at_once: int | None,
+    seed: int,
+    storage: str | None,
+    preset: str,
+    scale: str,
+    dataset: str | None,
+    weights: tuple[str, ...],
+    settings: tuple[str, ...],
+    mlflow: bool,
+) -> None:
+    """Search for the best settings on validation videos, or go on with a search.
+
+    Optuna suggests every trial from those before it, and stops early what its probe finds hopeless. What --set fixes is
+    not searched. Typed again after an interruption, the command goes on; with more --trials it extends the search.
+
+    \b
+    Examples:
+        freelunch search distilled --trials 40 --hours 8
+        freelunch search distilled --scale demo --trials 10 --local
+        freelunch search distilled --set teacher_trains=head --trials 60
+        optuna-dashboard sqlite:///.freelunch/optuna.db
+    """
+    from study.cli.search_session import Asking, SearchSession
+
+    request = request_of(search, preset, scale, dataset, seeds=1, settings=settings, rows=(), weights=weights)
+    asking = Asking(request=request, num_trials=trials, hours=hours, at_once=at_once, seed=seed, storage=storage)
+    command = asking.command(*machine.options(), *([] if mlflow else ["--no-mlflow"]), program=place.program)
+    with interruptible(command), SearchSession(place.home, asking) as session:
+        session.compute(machine, mlflow)
+        session.show_report(place.program)
+        if session.stopped_by:
+            click.echo(f"stopped: all trials need a stage that failed. {session.stopped_by}", err=True)
+            say_next(f"mend what failed, then type again: {command}")
+            sys.exit(EXIT_TRIAL_FAILED)
+        for sentence in session.outlook(place.program):
+            say_next(sentence)

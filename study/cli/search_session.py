@@ -1,0 +1,285 @@
+"""The composition root of searches: a request becomes a space, its memory, its computation, and its report."""
+
+import fcntl
+import os
+import shlex
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import click
+from rich.markup import escape
+
+from search_spaces.catalogue import STUDIES
+from search_spaces.searches import SEARCHES
+from study.campaign import Campaign, SearchObserver, search_here
+from study.cli.machine import Machine
+from study.cli.session import conditions_of, num_gpus
+from study.events import Observer, Observers
+from study.graph import walk
+from study.halving import Halving
+from study.plan import make_plan
+from study.questions import Parameters, Search, Space
+from study.request import Request
+from study.screens import new_console
+from study.search_display import SearchNarrator
+from study.search_report import Found, best_of, write_search_report
+from study.search_tracking import SearchTracker, as_study
+from study.spec import nearest
+from study.store import Store, versions
+from study.suggestions import Suggestions, parameters_of, storage_url
+from trainers.machine import available_cpus
+from trainers.stage import InputError
+
+HOUR_SECONDS = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """What was asked of a search.
+
+    Attributes:
+        request: the search by name, and everything that decides its trials but for their points.
+        num_trials: trials in all.
+        hours: after so many no trial begins.
+        at_once: trials at a time.
+        seed: of the choice of points.
+        storage: Optuna's database; the home's where None.
+    """
+
+    request: Request
+    num_trials: int
+    hours: float | None = None
+    at_once: int | None = None
+    seed: int = 0
+    storage: str | None = None
+
+    def command(self, *extra: str, program: str = "freelunch") -> str:
+        """The command line that asks for this."""
+        options = [f"--trials {self.num_trials}"]
+        options += [f"--hours {self.hours:g}"] if self.hours is not None else []
+        options += [f"--at-once {self.at_once}"] if self.at_once is not None else []
+        options += [f"--seed {self.seed}"] if self.seed else []
+        options += [f"--storage {shlex.quote(self.storage)}"] if self.storage else []
+        return self.request.command("search", *options, *extra, program=program)
+
+
+class SearchSession:
+    """A search with everything that it names; used as a context, inside which no other process searches the same here.
+
+    Raises:
+        InputError: there is no such search, a value does not fit, there is nothing to search, another process is at
+            it, or the storage holds another search of its name.
+        MachineError: the home folder or the storage cannot be used.
+    """
+
+    def __init__(self, home: Path, asking: Asking) -> None:
+        self._asking, self._request = asking, asking.request
+        self.search = named_search(self._request.study)
+        self.store = Store(home)
+        self.conditions = conditions_of(self.store, self._request)
+        self.space: Space = self.search.under(self.conditions, self._request.settings)
+        self.halving = _halving(self.space)
+        self._study_request = replace(self._request, study=as_study(self.search).name)
+        self.folder = self._study_request.folder(self.store.home)
+        self.stopped_by: str | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            self._lock()
+            self.suggestions = self._stack.enter_context(
+                Suggestions(
+                    name=self._optuna_name(),
+                    space=self.space,
+                    seed=self._asking.seed,
+                    url=self._asking.storage or storage_url(self.store.home),
+                    driver=_driver_id(self.store.home),
+                    halving=self.halving,
+                )
+            )
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._stack.close()
+
+    def compute(self, machine: Machine, mlflow: bool) -> None:
+        """Computes trials until there are enough, and writes the report, whatever ends it."""
+        console = new_console()
+        console.print(self._opening_line(), highlight=False, soft_wrap=True)
+        best = best_of(self.suggestions.trials(), maximised=self.search.objective.maximised)
+        narrator = SearchNarrator(self.search.objective, console, best.values[0] if best else None)
+        with ExitStack() as stack:
+            trackers = [stack.enter_context(self._tracker())] if mlflow else []
+            self._search(machine, (narrator, *trackers), Observers(narrator, *trackers))
+            write_search_report(self.found("freelunch"), self.folder)
+            for tracker in trackers:
+                tracker.take_report(self.folder, self._summary())
+
+    def found(self, program: str) -> Found:
+        """What the search has come to so far."""
+        return Found(
+            space=self.space,
+            study=self.suggestions.study,
+            halving=self.halving,
+            evaluation=self.evaluation(program),
+            context=self._context(),
+        )
+
+    def show_report(self, program: str) -> None:
+        """Writes the report, and prints the best settings and where it lies."""
+        report = write_search_report(self.found(program), self.folder)
+        console = new_console()
+        console.print(escape(self._summary()), highlight=False, soft_wrap=True)
+        console.print(f"report: {report}", highlight=False, soft_wrap=True)
+
+    def outlook(self, program: str) -> list[str]:
+        """What to type next."""
+        dashboard = f"optuna-dashboard {shlex.quote(self.suggestions.url)}"
+        evaluation = self.evaluation(program)
+        return [
+            *([f"evaluate the best on the test videos, once: {evaluation}"] if evaluation else []),
+            f"look at the search (pip install optuna-dashboard): {dashboard}",
+        ]
+
+    def evaluation(self, program: str = "freelunch") -> str | None:
+        """The command that evaluates the best trial on test videos; None before there is one."""
+        best = best_of(self.suggestions.trials(), maximised=self.search.objective.maximised)
+        if best is None:
+            return None
+        request = self.evaluating(parameters_of(best))
+        return request.command("run", program=program)
+
+    def evaluating(self, parameters: Parameters) -> Request:
+        """The request that evaluates a point on test videos: a row of a study, and settings."""
+        study = STUDIES[self.search.evaluated_in]
+        values = {name: value for name, value in {**self.space.fixed, **parameters}.items() if value is not None}
+        varied = {name: value for name, value in values.items() if name in study.axes}
+        rows = [row.name for row in study.all_rows() if not row.baseline and varied and row.parameters == varied]
+        settings = {name: str(value) for name, value in values.items() if name not in varied}
+        return replace(self._request, study=study.name, settings=settings, rows=tuple(rows))
+
+    def _search(self, machine: Machine, observers: tuple[SearchObserver, ...], observer: Observer) -> None:
+        hours = self._asking.hours
+        campaign = Campaign(
+            space=self.space,
+            store=self.store,
+            suggestions=self.suggestions,
+            num_trials=self._asking.num_trials,
+            seconds=None if hours is None else hours * HOUR_SECONDS,
+            observers=observers,
+        )
+        if machine.local:
+            grant = machine.profile_of(available_cpus(), num_gpus()).grant
+            for stage in walk(*(corner.stage for corner in self.space.corners())).values():
+                stage.check(grant(stage))
+            search_here(campaign, self.store, grant, observer)
+        elif campaign.has_more():
+            from study.search import search_on_ray  # Ray takes a second to import
+
+            search_on_ray(
+                campaign,
+                self.space,
+                self.store,
+                machine.profile_of,
+                observer,
+                address=machine.address,
+                at_once=self._asking.at_once,
+            )
+        self.stopped_by = campaign.stopped_by
+        if campaign.used_up:
+            click.echo("every point of the space has been tried.")
+
+    def _tracker(self) -> SearchTracker:
+        return SearchTracker(
+            search=self.search,
+            suggestions=self.suggestions,
+            home=self.store.home,
+            request=self._study_request,
+            plan=make_plan((), self.store),
+            store=self.store,
+            context=self._context(),
+            uri=os.environ.get("MLFLOW_TRACKING_URI"),
+        )
+
+    def _optuna_name(self) -> str:
+        request = self._request
+        settings = [f"{name}={value}" for name, value in sorted(request.settings.items())]
+        dataset = [request.dataset] if request.dataset else []
+        return " ".join([self.search.name, request.scale, request.preset, *dataset, *request.weights, *settings])
+
+    def _opening_line(self) -> str:
+        trials = self.suggestions.trials()
+        known = f"; {len(trials)} of them are known from earlier runs" if trials else ""
+        return (
+            f"search [bold]{self.search.name}[/] over {len(self.space.axes)} hyperparameters, "
+            f"{self._asking.num_trials} trials{known}: {escape(self.search.objective.title)}"
+        )
+
+    def _summary(self) -> str:
+        """The best settings in a sentence."""
+        trials, objective = self.suggestions.trials(), self.search.objective
+        best = best_of(trials, maximised=objective.maximised)
+        if best is None:
+            return f"{len(trials)} trials, none of them completed yet."
+        settings = ", ".join(f"{name} {value}" for name, value in parameters_of(best).items())
+        return (
+            f"best of {len(trials)} trials: trial {best.number}, {best.values[0]:.2f} ({objective.title}): {settings}"
+        )
+
+    def _context(self) -> dict[str, str]:
+        split = self.conditions.videos()
+        return {
+            "preset": f"{self._request.preset}: {self.conditions.preset.description}",
+            "scale": f"{self._request.scale}: {self.conditions.scale.description}",
+            "dataset": f"{self.conditions.dataset.name}, {len(split.train)} train, {len(split.validation)} validation",
+            "objective": self.search.objective.title,
+            "date": datetime.now(UTC).date().isoformat(),
+            "Optuna": f"{self.suggestions.name} in {self.suggestions.url}",
+            "notes": " ".join(self.conditions.notes),
+            "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+            "command": f"`{self._asking.command()}`",
+        }
+
+    def _lock(self) -> None:
+        """Keeps other processes of this home from the same search: they would take its trials for left behind."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self._stack.enter_context((self.folder / "lock").open("w"))
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is at search {self.search.name} in {self.store.home}: wait for it, or stop it."
+            ) from None
+
+
+def named_search(name: str) -> Search:
+    """A search by its name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in SEARCHES:
+        raise InputError(f"no search named {name!r}{nearest(name, SEARCHES)}")
+    return SEARCHES[name]
+
+
+def _halving(space: Space) -> Halving | None:
+    """When trials are stopped early, by how long the watched stage of a trial takes."""
+    watched = space.search.objective.watched(space.corners()[0].stage)
+    return Halving(watched.epochs) if watched else None
+
+
+def _driver_id(home: Path) -> str:
+    """What this home's trials are known by in a database that several homes share."""
+    path = home / "searches" / "driver"
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        part = path.with_name(f"driver-{os.getpid()}")
+        part.write_text(uuid.uuid4().hex)
+        part.rename(path)
+    return path.read_text()

@@ -1,0 +1,65 @@
+"""What a search prints: a line when a trial begins and ends, and when a stage of some length is done."""
+
+import time
+
+from rich.console import Console
+from rich.markup import escape
+
+from study.campaign import SearchObserver
+from study.events import Failure, Observer
+from study.graph import key
+from study.plan import Plan
+from study.progress import SHORT_SECONDS
+from study.questions import Objective
+from study.spec import Trial
+from study.words import duration
+from trainers.stage import Stage
+
+
+class SearchNarrator(SearchObserver, Observer):
+    """Prints one line per event of a search.
+
+    Args:
+        objective: what values are.
+        console: where to print.
+        best: the best value of earlier runs, if there were any.
+    """
+
+    def __init__(self, objective: Objective, console: Console, best: float | None) -> None:
+        self._objective, self._console, self._best = objective, console, best
+
+    def trial_began(self, trial: Trial, plan: Plan, again: bool) -> None:
+        verb = "goes on" if again else "begins"
+        cost = f"{len(plan.missing)} of {len(plan.stages)} stages to compute, about {duration(plan.expected_seconds)}"
+        self._say(f"[bold]{trial.row.name}[/] {verb}: {escape(trial.row.title)} ({cost})")
+
+    def trial_completed(self, trial: Trial, value: float) -> None:
+        sign = 1 if self._objective.maximised else -1
+        is_best = self._best is None or sign * value > sign * self._best
+        self._best = value if is_best else self._best
+        best = "the best so far" if is_best else f"the best is {self._best:.2f}"
+        self._say(f"[bold]{trial.row.name}[/] [green]{value:.2f}[/], {escape(self._objective.title)}; {best}")
+
+    def trial_pruned(self, trial: Trial, epoch: int, value: float) -> None:
+        watched = f"{self._objective.metric} {value:.2f}"
+        self._say(f"[bold]{trial.row.name}[/] [yellow]stopped early[/] after epoch {epoch}: {escape(watched)}")
+
+    def trial_failed(self, trial: Trial, problem: str) -> None:
+        self._say(f"[bold]{trial.row.name}[/] [red]failed[/]: {escape(problem)}")
+
+    def failed(self, stage: Stage, failure: Failure) -> None:
+        if not failure.expected:
+            self._say(f"{escape(stage.title)} failed; more: freelunch logs {key(stage)[:12]}")
+
+    def finished(self, stage: Stage, seconds: float) -> None:
+        if seconds >= SHORT_SECONDS:
+            self._say(f"{escape(stage.title)} {key(stage)[:8]} done in {duration(seconds)}")
+
+    def waiting(self, stage: Stage, reason: str) -> None:
+        self._say(f"{escape(stage.title)} {key(stage)[:8]} waits: {escape(reason)}")
+
+    def interrupted(self, stage: Stage, reason: str) -> None:
+        self._say(f"{escape(stage.title)} {key(stage)[:8]} interrupted: {escape(reason)}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')}  {text}", highlight=False, soft_wrap=True)

@@ -1,0 +1,281 @@
+"""A search's memory and its choices: an Optuna study that is asked for points and told what became of them."""
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import optuna
+import sqlalchemy.exc
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from study.domains import Axis, LogUniform, PowerOfTwo, Uniform, can_be_left_out, domain_of, exists, rounded
+from study.graph import key
+from study.halving import Halving
+from study.questions import Parameters, Space
+from study.spec import Choice, Trial
+from trainers.stage import InputError, MachineError
+
+DATABASE = "optuna.db"
+IDENTITY = "freelunch.search"
+KEY, DRIVER, PARAMETERS, PROBLEM, RUN = (
+    f"freelunch.{name}" for name in ("trial", "driver", "parameters", "problem", "mlflow_run")
+)
+MAX_ATTEMPTS = 50
+"""How often another point is tried where one leads to a trial that is known, before the space counts as used up."""
+LOCK_SECONDS = 60
+DIFFERENCES = {
+    "recipe": "another recipe",
+    "space": "other axes",
+    "objective": "another objective",
+    "stages": "other data, or another version of its stages",
+    "seed": "another seed",
+}
+
+
+class UsedUpError(Exception):
+    """Every point that was tried is a known one."""
+
+
+class Suggestions:
+    """The trials of a search, in an Optuna study that outlives its driver.
+
+    What is asked for next is a function of the seed, the number of the trial, and what the trials before it were worth.
+
+    Args:
+        name: of the Optuna study.
+        space: what is searched.
+        seed: of the sampler.
+        url: where Optuna keeps it, as SQLAlchemy names databases.
+        driver: who asks: trials of others that are still running are left to them.
+        halving: which trials are stopped early; None where nothing is watched.
+
+    Raises:
+        InputError: the study of that name is another search's.
+        MachineError: the storage cannot be used.
+    """
+
+    def __init__(
+        self, *, name: str, space: Space, seed: int, url: str, driver: str, halving: Halving | None = None
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.name, self.url = name, url
+        self._space, self._seed, self._driver, self._halving = space, seed, driver, halving
+        maximised = space.search.objective.maximised
+        self._direction = StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE
+        with _explained(url):
+            self._storage = _storage(url)
+            study = optuna.create_study(
+                study_name=name, storage=self._storage, load_if_exists=True, direction=self._direction
+            )
+            self._check_identity(study)
+            self._study_id = self._storage.get_study_id_from_name(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+    @property
+    def study(self) -> optuna.Study:
+        """The Optuna study as it is now."""
+        return optuna.load_study(study_name=self.name, storage=self._storage)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, by number."""
+        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+
+    def left_behind(self) -> list[FrozenTrial]:
+        """Trials that this driver was killed or interrupted at, with their parameters as they were."""
+        return [t for t in self.trials() if t.state == TrialState.RUNNING and t.user_attrs.get(DRIVER) == self._driver]
+
+    def trial_of(self, frozen: FrozenTrial) -> Trial:
+        """Our trial for one of Optuna's."""
+        return self._space.trial(frozen.number, parameters_of(frozen))
+
+    def ask(self) -> FrozenTrial:
+        """A point whose trial nobody has asked for yet, kept as a trial that runs; all of it at once, or nothing.
+
+        Raises:
+            UsedUpError: there seems to be none left.
+        """
+        study = self.study
+        trials = study.get_trials(deepcopy=False)
+        number = len(trials)
+        known = {trial.user_attrs.get(KEY) for trial in trials}
+        for attempt in range(MAX_ATTEMPTS):
+            parameters, distributions = self._sampled(study, number, attempt)
+            trial_key, problem = self._identified(number, parameters)
+            if trial_key not in known:
+                attributes = {KEY: trial_key, DRIVER: self._driver, PARAMETERS: parameters}
+                if problem:
+                    attributes[PROBLEM] = problem
+                study.add_trial(
+                    optuna.create_trial(
+                        state=TrialState.RUNNING,
+                        params=_stored(parameters, distributions),
+                        distributions=distributions,
+                        user_attrs=attributes,
+                    )
+                )
+                return next(t for t in reversed(self.trials()) if t.user_attrs.get(KEY) == trial_key)
+        raise UsedUpError
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Notes what a trial is worth after an epoch; whether to stop it there. It may be told again."""
+        trials = self.trials()
+        frozen = trials[number]
+        if epoch not in frozen.intermediate_values:
+            self._storage.set_trial_intermediate_value(frozen._trial_id, epoch, value)
+        if self._halving is None:
+            return False
+        so_far = copy.copy(frozen)
+        known = {**frozen.intermediate_values, epoch: frozen.intermediate_values.get(epoch, value)}
+        so_far.intermediate_values = {past: worth for past, worth in known.items() if past <= epoch}
+        return self._halving.stops(so_far, trials, self._direction)
+
+    def complete(self, number: int, value: float) -> None:
+        self.study.tell(number, value)
+
+    def prune(self, number: int) -> None:
+        """Takes note that a trial was stopped early; the last value that it had stays its own."""
+        self.study.tell(number, state=TrialState.PRUNED)
+
+    def fail(self, number: int, problem: str) -> None:
+        self._storage.set_trial_user_attr(self._frozen(number)._trial_id, PROBLEM, problem)
+        self.study.tell(number, state=TrialState.FAIL)
+
+    def note_run(self, number: int, run: str) -> None:
+        """Keeps a trial's MLflow run beside it, or beside the study: Optuna leaves a trial that has ended alone."""
+        frozen, study = self._frozen(number), self.study
+        if not frozen.state.is_finished():
+            self._storage.set_trial_user_attr(frozen._trial_id, RUN, run)
+        elif runs_of(study).get(number) != run:
+            study.set_user_attr(RUN, {**study.user_attrs.get(RUN, {}), str(number): run})
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self.trials()[number]
+
+    def _sampled(
+        self, study: optuna.Study, number: int, attempt: int
+    ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+        """A point, and what each of its values was drawn from."""
+        seed = _derived_seed(self._seed, number, attempt)
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)  # the space depends on the point
+        blank = optuna.create_trial(state=TrialState.RUNNING)
+        blank.number = number
+        parameters: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+        for name, axis in self._space.axes.items():
+            if not exists(axis, {**self._space.fixed, **parameters}):
+                continue
+            if can_be_left_out(axis):
+                own = switch(name)
+                distributions[own] = CategoricalDistribution((False, True))
+                if not sampler.sample_independent(study, blank, own, distributions[own]):
+                    continue
+            unit = self._space.unit(name)
+            distributions[name] = distribution(axis, unit)
+            parameters[name] = _tidy(axis, unit, sampler.sample_independent(study, blank, name, distributions[name]))
+        return parameters, distributions
+
+    def _identified(self, number: int, parameters: Parameters) -> tuple[str, str]:
+        """The key of a point's trial; of one that the recipe refuses, something in its place, and why."""
+        try:
+            return key(self._space.trial(number, parameters).stage), ""
+        except InputError as error:
+            return json.dumps(parameters, sort_keys=True), str(error)
+
+    def _check_identity(self, study: optuna.Study) -> None:
+        ours = {**self._space.identity(), "seed": str(self._seed)}
+        theirs = study.user_attrs.get(IDENTITY)
+        if theirs is None and not study.get_trials(deepcopy=False):
+            study.set_user_attr(IDENTITY, ours)
+        elif theirs != ours:
+            differing = [name for name in ours if not isinstance(theirs, dict) or theirs.get(name) != ours[name]]
+            what = " and ".join(DIFFERENCES[name] for name in differing) if theirs else "something else altogether"
+            raise InputError(
+                f"the Optuna study {self.name!r} in {self.url} searched with {what}: "
+                "ask as it was asked then, or name another database with --storage."
+            )
+
+
+def parameters_of(frozen: FrozenTrial) -> dict[str, object]:
+    """The hyperparameters of an Optuna trial, without the tosses of coins among its parameters."""
+    return dict(frozen.user_attrs[PARAMETERS])
+
+
+def runs_of(study: optuna.Study) -> dict[int, str]:
+    """The MLflow runs of trials, by number."""
+    noted = {int(number): run for number, run in study.user_attrs.get(RUN, {}).items()}
+    own = {t.number: t.user_attrs[RUN] for t in study.get_trials(deepcopy=False) if RUN in t.user_attrs}
+    return noted | own
+
+
+def switch(name: str) -> str:
+    """What Optuna calls the decision whether there is a hyperparameter at all."""
+    return f"{name} of its own"
+
+
+def distribution(axis: Axis, unit: int) -> BaseDistribution:
+    """Optuna's word for an axis."""
+    match domain_of(axis):
+        case Uniform(low, high):
+            return FloatDistribution(low, high)
+        case LogUniform(low, high):
+            return FloatDistribution(low, high, log=True)
+        case PowerOfTwo(low, high):
+            # Half a power more on both sides, so that the outer ones are as probable as the others.
+            return IntDistribution(math.ceil(low * unit / math.sqrt(2)), int(high * unit * math.sqrt(2)), log=True)
+        case Choice(values):
+            return CategoricalDistribution(values)  # type: ignore[arg-type]
+
+
+def storage_url(home: Path) -> str:
+    """Where a home folder keeps its searches."""
+    return f"sqlite:///{home.absolute() / DATABASE}"
+
+
+def _tidy(axis: Axis, unit: int, value: Any) -> Any:
+    match domain_of(axis):
+        case Uniform() | LogUniform():
+            return rounded(value)
+        case PowerOfTwo() as domain:
+            return domain.nearest(value, unit)
+    return value
+
+
+def _stored(parameters: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """What Optuna keeps: a value for every distribution."""
+    switches = {switch(name): name for name in parameters}
+    return {name: parameters.get(name, name in switches) for name in distributions}
+
+
+def _derived_seed(*parts: int) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=4).digest())
+
+
+def _storage(url: str) -> RDBStorage:
+    arguments = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    return RDBStorage(url, engine_kwargs=arguments)
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, RuntimeError) as error:
+        reason = str(error.__cause__ or error).partition("\n")[0].rstrip(".")
+        raise MachineError(
+            f"the Optuna storage {url} cannot be used ({reason}): check --storage, such as "
+            "sqlite:////data/searches.db or postgresql://user@host/searches."
+        ) from error

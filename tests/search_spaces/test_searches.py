@@ -1,0 +1,88 @@
+import pytest
+
+from search_spaces.catalogue import STUDIES
+from search_spaces.searches import SEARCHES, best_accuracy
+from study.graph import key, walk
+from study.questions import Search
+from study.spec import Study
+from tests.search_spaces.fake_dataset import conditions
+from trainers.evaluate import Evaluate
+from trainers.history import write_history
+from trainers.pretrain import Pretrain
+from trainers.stage import InputError
+from trainers.temporal import PredictPhases
+
+every_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=lambda search: search.name)
+
+
+def videos_to_test(scale: str) -> set[str]:
+    return {key(video) for video in conditions(scale).videos().test}
+
+
+@every_search
+@pytest.mark.parametrize("scale", ["demo", "full"])
+def test_no_path_leads_from_a_test_video_to_a_search(search: Search, scale: str):
+    space = search.under(conditions(scale))
+    for corner in space.corners():
+        stages = walk(corner.stage)
+        assert videos_to_test(scale)
+        assert videos_to_test(scale).isdisjoint(stages)
+        assert not any(isinstance(stage, PredictPhases | Evaluate) for stage in stages.values())
+    whole = search.recipe(conditions(scale), seed=0)
+    assert videos_to_test(scale) <= walk(whole).keys()
+
+
+@every_search
+@pytest.mark.parametrize("preset", ["official_code", "paper"])
+def test_presets_that_choose_on_test_videos_or_on_none_are_refused(search: Search, preset: str):
+    expected = {"official_code": "chooses models on test videos", "paper": "needs validation videos"}
+    with pytest.raises(InputError, match=expected[preset]):
+        search.under(conditions("demo", preset)).corners()
+
+
+@every_search
+def test_training_on_all_videos_leaves_nothing_to_search_on(search: Search):
+    with pytest.raises(InputError, match="needs validation videos"):
+        search.under(conditions(), {"split": "official"}).corners()
+
+
+@every_search
+def test_a_search_watches_the_student_whose_probe_looks_at_validation_videos_alone(search: Search):
+    for corner in search.under(conditions()).corners():
+        watched = search.objective.watched(corner.stage)
+        assert watched is not None
+        assert isinstance(watched.stage, Pretrain)
+        assert watched.stage.probe is not None
+        assert watched.epochs == watched.stage.optimisation.epochs
+        validation = {key(video) for video in watched.stage.probe.validation}
+        assert validation == {key(video) for video in conditions().videos().validation}
+
+
+@every_search
+def test_the_winner_is_evaluated_by_a_study_of_the_same_recipe(search: Search):
+    study = STUDIES[search.evaluated_in]
+    assert isinstance(study, Study)
+    assert study.recipe is search.recipe
+
+
+def test_queues_are_batches_times_a_power_of_two_at_every_scale_and_batch():
+    for scale, settings, batch in (("demo", {}, 64), ("full", {}, 128), ("demo", {"batch_size": "32"}, 32)):
+        space = SEARCHES["distilled"].under(conditions(scale), settings)
+        queues = [corner.parameters["queue_size"] for corner in space.corners()]
+        assert queues == [batch, 64 * batch]
+
+
+def test_what_no_hyperparameter_touches_is_data_and_free_weights():
+    space = SEARCHES["distilled"].under(conditions())
+    stages = walk(space.corners()[0].stage)
+    kinds = [stages[stage_key].kind for stage_key in stages if stage_key in space.untouched()]
+    assert [kind for kind in kinds if kind != "Video"] == ["GenericImages", "Pretrain MoCo", "Release"]
+
+
+def test_the_objective_is_the_best_accuracy_on_validation_videos(tmp_path):
+    records = [{"epoch": e, "loss": 1.0, "validation_accuracy": a} for e, a in enumerate((40.0, 61.5, 60.0), 1)]
+    write_history(tmp_path, records)
+    assert best_accuracy(tmp_path) == 61.5
+    write_history(tmp_path, [{"epoch": 1, "loss": 1.0}])
+    with pytest.raises(InputError, match="no accuracy on validation videos"):
+        best_accuracy(tmp_path)

@@ -1,0 +1,145 @@
+"""Every study, and every method in them, from frames to reports, at a size that takes a minute or two."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from search_spaces.catalogue import PAPER, STUDIES
+from search_spaces.presets import SCALES
+from study.cli.session import Session
+from study.graph import walk
+from study.request import Request
+from study.store import Store
+from tests.study.tiny_cli import TINY, called, make_tiny_videos
+
+ASKED = ("--scale", "tiny", "--dataset", "tiny")
+RUN = ("run", "paper", "--local", "--threads", "1", "--no-mlflow", *ASKED)
+METHODS = {"MoCo", "DistilledMoCo", "SwAV", "SimSiam", "RegionCL", "CombinedMoCo"}
+NUM_SEEDS = {"seeds": 3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny_scale() -> object:
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SCALES, "tiny", TINY)
+        patch.delenv("FREELUNCH_HOME", raising=False)
+        patch.setenv("COLUMNS", "200")
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory, _tiny_scale: None) -> tuple[Path, str]:
+    """A home in which the whole paper was run, and what that printed."""
+    folder = tmp_path_factory.mktemp("paper")
+    make_tiny_videos(folder / "videos", num_videos=8)
+    home = folder / "home"
+    assert (
+        called(home, "ingest", "cholec80", str(folder / "videos"), "--name", "tiny", "--scale", "tiny").exit_code == 0
+    )
+    result = called(home, *RUN)
+    assert result.exit_code == 0, result.output
+    return home, result.output
+
+
+def session(home: Path, study: str) -> Session:
+    return Session(home, Request(study=study, scale="tiny", dataset="tiny"))
+
+
+def test_every_stage_is_computed_once_whichever_study_asks(paper: tuple[Path, str]):
+    home, printed = paper
+    plan = session(home, "paper").plan
+    assert not plan.missing
+    assert printed.count(" done in ") == len(plan.stages) - 8, "the videos were there already"
+    assert len(list(Store(home).manifests())) == len(plan.stages)
+    assert plan.num_unshared > 2 * len(plan.stages)
+
+
+def test_it_says_what_computing_each_trial_alone_would_cost(paper: tuple[Path, str]):
+    home, printed = paper
+    plan = session(home, "paper").plan
+    assert f"need {len(plan.stages)} stages" in printed
+    assert f"{plan.num_unshared} if each trial computed its own" in printed
+    assert "sharing saves about " in printed
+    (line,) = (line.split() for line in printed.splitlines() if line.startswith("together "))
+    assert line[1:4] == [str(len(plan.trials)), str(plan.num_unshared), str(len(plan.stages))]
+
+
+def test_every_study_has_its_own_report(paper: tuple[Path, str]):
+    home, printed = paper
+    for study in STUDIES.values():
+        (folder,) = (home / "studies" / study.name).glob("*/")
+        results = json.loads((folder / "results.json").read_text())
+        assert [row["problems"] for row in results["rows"]] == [[]] * len(study.all_rows())
+        assert {len(row["trials"]) for row in results["rows"]} == {NUM_SEEDS.get(study.name, 1)}
+        assert (folder / "figures" / "axis.svg").exists() == (study.curve is not None)
+        assert f"{study.name}: {study.title}" in printed
+
+
+def test_every_method_is_trained(paper: tuple[Path, str]):
+    kinds = {stage.kind for stage in session(paper[0], "paper").plan.stages.values()}
+    assert {f"Pretrain {method}" for method in METHODS} | {"FineTune full", "TrainClassifier"} <= kinds
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_of_the_paper_asked_alone_is_finished(paper: tuple[Path, str], study: str):
+    alone = session(paper[0], study)
+    assert not alone.plan.missing
+    labels = {trial.label for trial in session(paper[0], "paper").trials}
+    assert {f"{study}/{trial.label}" for trial in alone.trials} <= labels
+
+
+def test_it_is_followed_and_reported_like_one_study(paper: tuple[Path, str]):
+    home, printed = paper
+    status = json.loads(called(home, "status", "paper", "--json").output)["paper"]
+    assert {trial["state"] for trial in status["trials"]} == {"done"}
+    assert "Pretrain SwAV" in called(home, "logs", "paper/table1/swav").output
+    assert printed.count("report: ") == len(PAPER.studies)
+    assert "table3" in json.loads(called(home, "status", "--json").output)
+
+
+def test_rows_of_some_of_its_studies_can_be_asked(paper: tuple[Path, str]):
+    home, _ = paper
+    asked = ("plan", "paper", *ASKED)
+    plan = json.loads(called(home, *asked, "--json", "--row", "table3/head", "--row", "queue/1").output)
+    assert [trial["row"] for trial in plan["trials"]] == ["table3/head", "queue/1"]
+    for rows, sentence in (
+        ("head", "'head' is no row of paper: its rows are named STUDY/ROW"),
+        ("tabel3/head", "paper has no study 'tabel3'; did you mean 'table3'?"),
+        ("table3/haed", "study table3 has no row 'haed'; did you mean 'head'?"),
+    ):
+        refused = called(home, *asked, "--row", rows)
+        assert refused.exit_code == 2
+        assert sentence in refused.stderr
+
+
+def test_what_one_of_its_studies_varies_cannot_be_fixed(paper: tuple[Path, str]):
+    refused = called(paper[0], "plan", "paper", *ASKED, "--set", "temperature=0.1")
+    assert refused.exit_code == 2
+    assert "temperature is what study temperature varies" in refused.stderr
+
+
+def test_fractions_of_labels_share_every_pretraining(paper: tuple[Path, str]):
+    trials = session(paper[0], "fig3").trials
+    for series in {trial.row.series for trial in trials}:
+        encoders = [
+            {key for key, stage in walk(trial.stage).items() if stage.kind.startswith(("Pretrain", "Untrained"))}
+            for trial in trials
+            if trial.row.series == series
+        ]
+        assert len(encoders) == 5
+        assert all(keys == encoders[0] for keys in encoders)
+
+
+def test_the_curve_shows_other_datasets_beside(paper: tuple[Path, str], tmp_path: Path):
+    home, _ = paper
+    make_tiny_videos(tmp_path, num_videos=4)
+    assert called(home, "ingest", "cholec80", str(tmp_path), "--name", "other", "--scale", "tiny").exit_code == 0
+    asked = ("run", "queue", "--local", "--threads", "1", "--no-mlflow", "--scale", "tiny", "--dataset", "other")
+    assert called(home, *asked, "--row", "4").exit_code == 0
+    (folder,) = (home / "studies" / "queue").glob("*-other")
+    figure = (folder / "figures" / "axis.svg").read_text()
+    assert figure.count('id="axes_') == 2

@@ -1,0 +1,177 @@
+"""The command `search` on real stages of a tiny size, its report, and what MLflow and Optuna know of each other."""
+
+import json
+import re
+import signal
+import sqlite3
+from pathlib import Path
+
+import optuna
+import pytest
+
+from search_spaces.presets import SCALES
+from study.cli.search_session import Asking, SearchSession
+from study.request import Request
+from study.suggestions import runs_of
+from tests.study.test_cli_platform import HERE, called, start
+from tests.study.tiny_cli import TINY
+from trainers.data.synthetic import synthesize
+from trainers.stage import InputError
+
+SEARCH = ("search", "distilled", "--local", *HERE)
+NAME = "distilled tiny corrected tiny"
+EVERYTHING = (
+    "distillation_weight=1",
+    "temperature=0.1",
+    "teacher_temperature=0.1",
+    "queue_size=8",
+    "momentum=0.9",
+    "teacher_trains=none",
+)
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCALES, "tiny", TINY)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which a search was interrupted in its first trial, and then went on to its third."""
+    home = tmp_path_factory.mktemp("home")
+    synthesize(home / "videos", num_videos=6, minutes=0.1, width=96, height=64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SCALES, "tiny", TINY)
+        ingested = called(home, "ingest", "cholec80", str(home / "videos"), "--name", "tiny", "--scale", "tiny")
+        assert ingested.exit_code == 0, ingested.output
+        process = start(home, *SEARCH, "--trials", "3")
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if "trial 0 begins" in line)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 130, said + rest + errors
+        assert f"To go on, type: freelunch --home {home} search distilled" in rest + errors
+        went_on = called(home, *SEARCH, "--trials", "3")
+    assert went_on.exit_code == 0, went_on.output
+    (home / "said.txt").write_text(went_on.output)
+    return home
+
+
+def report(home: Path) -> Path:
+    return home / "studies" / "search-distilled" / "corrected-tiny-tiny"
+
+
+def data(home: Path) -> dict:
+    return json.loads((report(home) / "search.json").read_text())
+
+
+def rows(home: Path, query: str) -> list[tuple]:
+    with sqlite3.connect(home / "mlflow.db") as database:
+        found = database.execute(query).fetchall()
+    database.close()
+    return found
+
+
+def test_an_interrupted_search_goes_on_with_its_trial(searched: Path):
+    said = (searched / "said.txt").read_text()
+    assert "3 trials; 1 of them are known from earlier runs" in said
+    assert "trial 0 goes on" in said
+    assert "trial 2 begins" in said
+    trials = data(searched)["trials"]
+    assert [trial["number"] for trial in trials] == [0, 1, 2]
+    assert {trial["state"] for trial in trials} <= {"completed", "stopped early"}
+
+
+def test_the_report_says_what_was_selected_on_what(searched: Path):
+    text = (report(searched) / "report.md").read_text()
+    assert "on validation videos alone; no stage of the search has a test video among its inputs" in text
+    assert "Type it once" in text
+    assert "figures/history.svg" in text
+    for name in ("history", "curves", "slices"):
+        assert (report(searched) / "figures" / f"{name}.png").stat().st_size > 1000
+    assert (report(searched) / "report.html").read_text().count("<figure>") == 3
+
+
+def test_the_printed_command_evaluates_the_winner_and_trains_nothing(searched: Path):
+    said = (searched / "said.txt").read_text()
+    command = re.search(r"evaluate the best on the test videos, once: freelunch --home \S+ run (.*)", said)
+    assert command
+    plan = called(searched, "plan", *command.group(1).split(), "--json")
+    assert plan.exit_code == 0, plan.output
+    missing = [stage["title"].split()[0] for stage in json.loads(plan.output)["missing"]]
+    assert {"Evaluate", "PredictPhases"} <= set(missing) <= {"Evaluate", "PredictPhases", "ExtractFeatures", "Video"}
+
+
+def test_mlflow_has_a_run_for_the_search_and_one_below_it_for_every_trial(searched: Path):
+    runs = dict(rows(searched, "select run_uuid, status from runs"))
+    tags: dict[str, dict[str, str]] = {}
+    for run, name, value in rows(searched, "select run_uuid, key, value from tags"):
+        tags.setdefault(run, {})[name] = value
+    trials = {tags[run]["freelunch.optuna_trial"]: run for run in runs if "freelunch.optuna_trial" in tags[run]}
+    parents = runs.keys() - trials.values()
+    assert len(parents) == 1
+    assert {tags[run]["mlflow.parentRunId"] for run in trials.values()} == parents
+    assert [runs[parent] for parent in parents] == ["FINISHED"]
+    study = optuna.load_study(study_name=NAME, storage=f"sqlite:///{searched / 'optuna.db'}")
+    for trial in study.get_trials():
+        run = trials[str(trial.number)]
+        assert runs_of(study)[trial.number] == run
+        assert runs[run] == ("FINISHED" if trial.state.name == "COMPLETE" else "KILLED")
+        assert tags[run]["freelunch.optuna_study"] == NAME
+        assert tags[run]["freelunch.state"].startswith("completed" if trial.state.name == "COMPLETE" else "stopped")
+    values = dict(rows(searched, "select run_uuid, value from metrics where key like 'val%'"))
+    assert values == {
+        trials[str(t["number"])]: pytest.approx(t["value"]) for t in data(searched)["trials"] if t["value"] is not None
+    }
+
+
+def test_the_same_command_again_computes_nothing(searched: Path):
+    before = data(searched)["trials"]
+    again = called(searched, *SEARCH, "--trials", "3", "--no-mlflow")
+    assert again.exit_code == 0, again.output
+    assert "begins" not in again.output
+    without_ray = called(searched, "search", "distilled", *HERE, "--trials", "2", "--no-mlflow")
+    assert without_ray.exit_code == 0, without_ray.output
+    assert data(searched)["trials"] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["search", "distiled"], "error: no search named 'distiled'; did you mean 'distilled'?"),
+        ([*SEARCH, "--set", "tau=1"], "error: recipe distilled has no hyperparameter 'tau'"),
+        ([*SEARCH, "--set", "temperature=hot"], "error: temperature=hot does not fit: temperature takes a number"),
+        ([*SEARCH, "--preset", "official_code"], "error: this preset chooses models on test videos"),
+        ([*SEARCH, "--preset", "paper"], "error: a search needs validation videos"),
+        ([*SEARCH, "--seed", "7"], f"error: the Optuna study '{NAME}' in sqlite:"),
+        (
+            [*SEARCH, *(f"--set={setting}" for setting in EVERYTHING)],
+            "error: search distilled has nothing to search",
+        ),
+    ],
+)
+def test_what_cannot_be_searched_is_told_in_a_sentence(searched: Path, arguments: list[str], sentence: str):
+    result = called(searched, *arguments)
+    assert result.exit_code == 2, result.output
+    assert sentence in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_a_storage_that_is_away_is_the_machines_fault(searched: Path):
+    result = called(searched, *SEARCH, "--storage", "sqlite:////nowhere/at/all.db")
+    assert result.exit_code == 3
+    assert "error: the Optuna storage sqlite:////nowhere/at/all.db cannot be used" in result.output
+
+
+def test_two_processes_do_not_work_at_one_search(searched: Path):
+    asking = Asking(
+        request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3, storage="sqlite:///:memory:"
+    )
+    with (
+        SearchSession(searched, asking),
+        pytest.raises(InputError, match="another process is at search distilled"),
+        SearchSession(searched, asking),
+    ):
+        pass

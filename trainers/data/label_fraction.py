@@ -1,0 +1,74 @@
+"""Which training videos lend their labels: whole videos, drawn by the seed, every phase among them."""
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from trainers.data.cholec80 import read_phases
+from trainers.data.ingest import Ingest
+from trainers.randomness import derived_seed
+from trainers.stage import InputError
+
+
+def labelled_share(videos: Sequence[Ingest], fraction: float, seed: int) -> tuple[Ingest, ...]:
+    """A fraction of the videos, rounded up, and more where a phase would be missing; in the order of `videos`.
+
+    A larger fraction holds the videos of every smaller one of the same seed. Nothing but seed, videos and fraction
+    decides the draw, so that all methods learn from the same labels.
+
+    Args:
+        videos: all training videos.
+        fraction: of the videos, above 0 and at most 1.
+        seed: of the draw.
+
+    Raises:
+        InputError: the fraction is out of range, or leaves a phase without a video, however the videos are drawn.
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"label_fraction is {fraction:g}: it must be above 0 and at most 1.")
+    if fraction == 1:
+        return tuple(videos)
+    order = sorted(videos, key=lambda video: derived_seed(seed, "label fraction", video.video_digest))
+    _check_phases(order, fraction)
+    count = max(math.ceil(round(fraction * len(order), 9)), _fewest_with_every_phase(order))
+    chosen = {video.video_digest for video in order[:count]}
+    return tuple(video for video in videos if video.video_digest in chosen)
+
+
+def phases_shown(video: Ingest) -> frozenset[int]:
+    """The phases that a video's annotation names, by index.
+
+    Raises:
+        InputError: the annotation is missing or malformed.
+    """
+    if video.annotation_path is None:
+        return frozenset()
+    return _phases_in(video.annotation_path, video.annotation_digest, video.phases)
+
+
+def _check_phases(videos: Sequence[Ingest], fraction: float) -> None:
+    shown = frozenset().union(*map(phases_shown, videos))
+    missing = [name for index, name in enumerate(videos[0].phases) if index not in shown]
+    if missing:
+        raise InputError(
+            f"label_fraction {fraction:g} leaves phase {missing[0]} without a video, for none of the {len(videos)} "
+            "training videos shows it: add one that does, or take all labels with label_fraction=1."
+        )
+
+
+def _fewest_with_every_phase(order: Sequence[Ingest]) -> int:
+    """How many videos, from the first, show every phase between them."""
+    left = set(range(len(order[0].phases)))
+    for count, video in enumerate(order, start=1):
+        left -= phases_shown(video)
+        if not left:
+            return count
+    raise AssertionError("every phase occurs")
+
+
+@cache
+def _phases_in(path: Path, digest: str | None, phases: tuple[str, ...]) -> frozenset[int]:
+    return frozenset(np.unique(read_phases(path, phases)).tolist())
