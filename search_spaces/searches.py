@@ -33,7 +33,8 @@ def temporal_model(evaluate: Stage) -> TrainTemporal:
     """The last stage on the way to an evaluation that no test video leads to.
 
     Raises:
-        InputError: there are no validation videos, or a test video does lead to it.
+        InputError: there are no validation videos, a test video does lead to it, or another epoch is kept than the
+            best on validation videos.
     """
     assert isinstance(evaluate, Evaluate), "recipes of searches end in an evaluation"
     assert isinstance(evaluate.predictions, PredictPhases), "recipes of searches predict with a temporal model"
@@ -46,6 +47,11 @@ def temporal_model(evaluate: Stage) -> TrainTemporal:
     if any(key(video) in seen for video in evaluate.predictions.features.videos):
         raise InputError(
             "this preset chooses models on test videos, which a search never sees: search with --preset corrected."
+        )
+    if model.selection != "validation":
+        raise InputError(
+            f"this preset keeps the {model.selection} epoch of a model, and a search values the one that is best on "
+            "validation videos: search with --preset corrected."
         )
     return model
 
@@ -106,6 +112,8 @@ SEARCHES = {search.name: search for search in (search_distilled,)}
 
 def _number(name: str, conditions: object, settings: Mapping[str, object]) -> int:
     assert isinstance(conditions, Conditions)
-    value = settings.get(name, getattr(conditions.scale, name))
+    value = settings.get(name)
+    if value is None:
+        value = getattr(conditions.scale, name)
     assert isinstance(value, int)
     return value

@@ -73,6 +73,7 @@ class Campaign:
     Attributes:
         stopped_by: why all trials would fail, once one has failed at a stage that no hyperparameter touches.
         used_up: whether there is no point left that has not been tried.
+        num_failed: how many trials have failed so far, each for a reason of its own.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Campaign:
         self._lock = threading.RLock()
         self.stopped_by: str | None = None
         self.used_up = False
+        self.num_failed = 0
 
     def has_more(self) -> bool:
         """Whether a trial would begin now."""
@@ -176,6 +178,7 @@ class Campaign:
             trial = self._suggestions.trial_of(frozen)
         except InputError as error:
             self._suggestions.fail(frozen.number, str(error))
+            self.num_failed += 1
             return None
         plan = make_plan((trial,), self._store)
         again = frozen.number in self._begun_before
@@ -217,6 +220,7 @@ class Campaign:
             observer.trial_failed(asked.trial, problem)
         self._suggestions.fail(asked.number, problem)
         self._open.discard(asked.number)
+        self.num_failed += 1
 
 
 class TrialStopped(BaseException):
@@ -224,13 +228,17 @@ class TrialStopped(BaseException):
 
 
 class _Watcher(Observer):
-    """Ends a trial that is computed in this process where its curve says so."""
+    """Ends a trial that is computed in this process where its curve says so, or cannot be kept."""
 
     def __init__(self, campaign: Campaign, asked: Asked) -> None:
         self._campaign, self._asked = campaign, asked
 
     def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        if self._campaign.heard(self._asked, stage, metrics, epoch):
+        try:
+            is_stopped = self._campaign.heard(self._asked, stage, metrics, epoch)
+        except Exception as error:  # no failure of the stage's: the search's storage is away, say
+            raise TrialStopped from error
+        if is_stopped:
             raise TrialStopped
 
 
@@ -243,7 +251,9 @@ def search_here(campaign: Campaign, store: Store, grant: Grant, observer: Observ
     while (asked := campaign.begin()) is not None:
         try:
             outcome = run(asked.plan, store, grant, Observers(observer, _Watcher(campaign, asked)))
-        except TrialStopped:
+        except TrialStopped as stopped:
+            if error := stopped.__cause__:
+                raise error from error.__cause__
             continue
         culprit = outcome.root_failure(key(asked.trial.stage))
         if culprit is None:

@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import psutil
 import ray
+from ray._private.services import canonicalize_bootstrap_address
 from ray._private.worker import get_dashboard_url
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -220,17 +221,28 @@ def _start() -> None:
 
 
 def _join(address: str) -> None:
-    _check_answers(address)
+    _check_answers(address := _resolved(address))
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         raise MachineError(_not_joined(address, error)) from error
 
 
+def _resolved(address: str) -> str:
+    """Where the cluster is that runs on this machine, or any other address as it is."""
+    if address != ON_THIS_MACHINE:
+        return address
+    try:
+        found = canonicalize_bootstrap_address(address)
+    except ConnectionError:
+        found = None
+    if found is None:
+        raise MachineError("no Ray cluster runs on this machine: leave the address out to start one.")
+    return found
+
+
 def _check_answers(address: str) -> None:
     """Makes sure that something answers: Ray itself waits for minutes, and then ends the process."""
-    if address == ON_THIS_MACHINE:
-        return
     if not re.fullmatch(r"[^\s:/]+:\d+", address):
         raise InputError(
             f"the Ray address {address!r} is neither host:port nor {ON_THIS_MACHINE}: "
@@ -258,8 +270,6 @@ def _not_joined(address: str, error: Exception) -> str:
             f"the Ray cluster at {address} refuses this user's token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
             "~/.ray/auth_token to what its nodes were started with."
         )
-    if address == ON_THIS_MACHINE:
-        return "no Ray cluster runs on this machine: leave the address out to start one."
     return f"the Ray cluster at {address} cannot be joined ({_first_line(error)}): check that it is whole."
 
 

@@ -37,7 +37,7 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, repo
         with disk_full_explained(folder), _log(folder / LOG):
             if computed_seconds(folder) is None:
                 stage.run(_work(stage, folder, store, resources, report, stopwatch))
-        store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
+            store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
     except DiskFullError:
         raise
     except InputError as error:

@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,24 +79,24 @@ class Destination:
         self._experiments: dict[str, str] = {}
         self._there: dict[str, set[tuple[str, int]]] = {}
         os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-        try:
-            with self._locked():  # two processes that make the database at once break it
-                from mlflow import MlflowClient
+        # Locked: two processes that make the database at once break it.
+        with self._or_machine_error("does not answer"), self._locked():
+            from mlflow import MlflowClient
 
-                self._client = MlflowClient(tracking_uri=uri)
-                self._client.search_experiments(max_results=1)
-        except Exception as error:
-            raise MachineError(
-                f"MLflow at {uri} does not answer ({_reason(error)}): start it, or mend or unset "
-                "MLFLOW_TRACKING_URI; --no-mlflow does without."
-            ) from error
+            self._client = MlflowClient(tracking_uri=uri)
+            self._client.search_experiments(max_results=1)
 
     def ensure_experiment(self, name: str, tags: Mapping[str, str]) -> str:
         """The id of an experiment, made where it is missing, restored where it was deleted.
 
         Raises:
             InputError: another recipe has this name.
+            MachineError: this MLflow cannot be written to.
         """
+        with self._or_machine_error("does not take what it is told"):
+            return self._experiment(name, tags)
+
+    def _experiment(self, name: str, tags: Mapping[str, str]) -> str:
         tags = readable(tags, self.version)
         with self._locked():
             found = self._client.get_experiment_by_name(name)
@@ -140,8 +140,13 @@ class Destination:
             raise UnreachableError(f"MLflow at {self.uri} does not take what it is told ({_reason(error)})") from error
 
     def pages(self) -> dict[str, str]:
-        """The experiments that studies made: name, and the part of their address that follows the server's."""
-        found = self._client.search_experiments()
+        """The experiments that studies made: name, and the part of their address that follows the server's.
+
+        Raises:
+            MachineError: this MLflow does not answer.
+        """
+        with self._or_machine_error("does not answer"):
+            found = self._client.search_experiments()
         studies = [experiment for experiment in found if "freelunch.study" in experiment.tags]
         return {study.name: page(study.experiment_id, readable(study.tags, self.version)) for study in studies}
 
@@ -162,7 +167,7 @@ class Destination:
         """The id of a journal's run, which is found by its tags or made."""
         opening = journal.opening
         experiment = opening["experiment"]
-        experiment_id = self._experiments.get(experiment["name"]) or self.ensure_experiment(**experiment)
+        experiment_id = self._experiments.get(experiment["name"]) or self._experiment(**experiment)
         request, trial = opening["request"], opening["trial"]
         if trial not in self._known_runs(experiment_id, request):
             with self._locked():
@@ -281,6 +286,18 @@ class Destination:
         """Looks everything up anew: a run, or the whole experiment, was deleted meanwhile."""
         self._runs.clear()
         self._experiments.pop(journal.opening["experiment"]["name"], None)
+
+    @contextmanager
+    def _or_machine_error(self, fault: str) -> Iterator[None]:
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            raise MachineError(
+                f"MLflow at {self.uri} {fault} ({_reason(error)}): start it, or mend or unset "
+                "MLFLOW_TRACKING_URI; --no-mlflow does without."
+            ) from error
 
     def _locked(self) -> AbstractContextManager[None]:
         return locked(spool_folder(self._home).parent / "lock")

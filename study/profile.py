@@ -17,10 +17,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from study.spec import nearest
 from trainers.stage import InputError, Resources, Stage
 
 DEFAULT = "default"
 SMALLEST = {"workers": 1, "threads": 1, "gpus": 0}
+SMALLEST_SHARE = 0.0001
+"""Of a GPU, that Ray can grant."""
 MAX_THREADS = 8
 """Decoding and augmenting frames for one worker hardly gain from more."""
 
@@ -73,8 +76,28 @@ def read_profile(path: Path, start: Profile) -> Profile:
         raise InputError(f"the cluster profile {path} cannot be read ({error.strerror}).") from None
     except ValueError as error:
         raise InputError(f"the cluster profile {path} is not TOML: {error}.") from None
+    known = {cls.__name__ for cls in _below(Stage)}
+    for name in tables.keys() - known - {DEFAULT}:
+        if isinstance(tables[name], dict):
+            raise InputError(f"{path}: [{name}] is no type of stage{nearest(name, sorted(known))}")
     default = _resources(path, DEFAULT, tables.pop(DEFAULT, {}), start.default)
     return Profile(default=default, by_type={name: _resources(path, name, t, default) for name, t in tables.items()})
+
+
+def check_gpus(gpus: float, place: str) -> None:
+    """Makes sure that a worker can be granted so many GPUs.
+
+    Raises:
+        InputError: it cannot; the message begins with `place`.
+    """
+    if not (gpus == 0 or SMALLEST_SHARE <= gpus < 1 or (gpus >= 1 and float(gpus).is_integer())):
+        raise InputError(f"{place} = {gpus}: a worker gets whole GPUs, a share of one from {SMALLEST_SHARE} on, or 0.")
+
+
+def _below(cls: type) -> set[type]:
+    """A class and all that derive from it."""
+    below: list[type] = cls.__subclasses__()
+    return {cls}.union(*map(_below, below))
 
 
 def _resources(path: Path, name: str, table: object, start: Resources) -> Resources:
@@ -86,6 +109,8 @@ def _resources(path: Path, name: str, table: object, start: Resources) -> Resour
         if field_name not in SMALLEST:
             raise InputError(f"{path}: [{name}] has no field {field_name!r}; valid: {', '.join(SMALLEST)}.")
         kinds = (int, float) if field_name == "gpus" else (int,)
-        if type(value) not in kinds or value < SMALLEST[field_name]:
+        if type(value) not in kinds or not value >= SMALLEST[field_name]:
             raise InputError(f"{path}: [{name}] {field_name} = {value!r}: a number from {SMALLEST[field_name]} on.")
+        if field_name == "gpus":
+            check_gpus(value, f"{path}: [{name}] gpus")
     return replace(start, **table)

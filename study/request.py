@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,8 @@ def remember(request: Request, home: Path, problems: dict[str, str], command: st
     most = max(request.seeds, most_seeds(request, home))
     _write(folder / REQUEST, {**asdict(request), MOST_SEEDS: most})
     _write(folder / PROBLEMS, problems)
+    _write_text(home / "studies" / request.name / COMMAND, command)
     _write(home / "studies" / request.name / REQUEST, asdict(request))
-    (home / "studies" / request.name / COMMAND).write_text(command)
     return folder
 
 
@@ -136,6 +137,10 @@ def _damaged(path: Path) -> MachineError:
 
 
 def _write(path: Path, content: object) -> None:
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(content, indent=1))
+    _write_text(path, json.dumps(content, indent=1))
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # two runs may write at once
+    temporary.write_text(text)
     temporary.rename(path)

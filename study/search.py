@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,10 @@ from study.orders import Event, Order, orders
 from study.profile import Profile
 from study.questions import Space
 from study.runner import LISTEN_SECONDS, broker_of, cluster_lost_explained, stopping_in_order
+from study.stage_task import error_line
 from study.store import DiskFullError, Store
-from study.trials import Followed, tuning
-from trainers.stage import Stage
+from study.trials import Followed, TuneThread, tuning
+from trainers.stage import MachineError, Stage
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -57,7 +58,7 @@ def search_on_ray(
 
     Raises:
         InputError: a stage cannot be computed with what it is granted.
-        MachineError: the cluster cannot be joined, has no room, or a node lacks something.
+        MachineError: the cluster cannot be joined, has no room, or a node lacks something; or Tune failed.
         DiskFullError: there is no space for what is computed.
         KeyboardInterrupt: after the stages at work have stopped, ready to go on.
     """
@@ -72,6 +73,7 @@ def search_on_ray(
                 _at(desk) as name,
                 tuning(broker, store.home, _asking(name, at_once or _room(stages, grant))) as thread,
                 stopping_in_order(broker),
+                closing(desk),
                 cluster_lost_explained(),
             ):
                 desk.listen(thread)
@@ -89,10 +91,11 @@ class Desk:
         self._incarnation = ""
         self._lock = threading.RLock()
         self._error: BaseException | None = None
+        self._is_closed = False
 
     def begin(self, trial_id: str) -> dict[str, Any] | None:
         """What a Tune trial shall follow: the next trial of the search, whose stages are ordered; None at its end."""
-        asked = self._campaign.begin()
+        asked = None if self._is_closed else self._campaign.begin()
         if asked is None:
             return None
         with self._lock:
@@ -124,19 +127,24 @@ class Desk:
                 case {"status": "failed" | "blocked", "by": by, "sentence": sentence}:
                     self._campaign.fail(asked, by, sentence)
                 case {"status": _}:  # stopped in order, or the disk is full: it will be asked for again
-                    pass
-                case _:
+                    self.close()
+                case _ if not self._is_closed:
                     self._campaign.fail(asked, "", "the process that followed it died")
         self._release(trial_id)
 
-    def listen(self, thread: threading.Thread) -> None:
+    def close(self) -> None:
+        """Lets no trial begin any more; one that now ends without a word was stopped, and will be asked for again."""
+        self._is_closed = True
+
+    def listen(self, thread: TuneThread) -> None:
         """Tells the observer what happens to stages until Tune has ended; the broker is taught again if it is lost.
 
         Raises:
             DiskFullError: there is no space for what is computed.
+            MachineError: Tune failed.
         """
         incarnation, since = "", 0
-        while thread.is_alive():
+        while thread.is_alive() and self._error is None:
             current, since, events = ray.get(self._broker.events.remote(incarnation, since, LISTEN_SECONDS))
             if current != incarnation:
                 incarnation = current
@@ -145,6 +153,10 @@ class Desk:
                 self._hear(event)
         if self._error is not None:
             raise self._error
+        if thread.error is not None:
+            raise MachineError(
+                f"Ray Tune failed ({error_line(thread.error)}): type the same command again; no trial is lost."
+            ) from thread.error
 
     @contextmanager
     def errors_kept(self) -> Iterator[None]:
@@ -153,6 +165,7 @@ class Desk:
             yield
         except BaseException as error:
             self._error = self._error or error
+            self.close()
             raise
 
     def _submit(self, trial_id: str) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -178,6 +179,8 @@ class Sender:
         self._send = send
         self._say = say
         self._pending: dict[Journal, None] = {}
+        self._once: deque[Callable[[], None]] = deque()
+        self._faults_once: set[str] = set()
         self._changed = threading.Condition()
         self._hurried = self._stopped = False
         self._failures = 0
@@ -192,12 +195,18 @@ class Sender:
             self._pending[journal] = None
             self._changed.notify_all()
 
+    def once(self, send: Callable[[], None]) -> None:
+        """Has the thread send something else in a single attempt, once the journals are."""
+        with self._changed:
+            self._once.append(send)
+            self._changed.notify_all()
+
     def finish(self, patience_seconds: float) -> bool:
         """Waits until everything is sent, or until nothing could be for so long; whether everything is."""
         with self._changed:
             self._hurried, self._failures, self._last_success = True, 0, time.monotonic()
             self._changed.notify_all()
-            while self._pending and time.monotonic() < self._last_success + patience_seconds:
+            while (self._pending or self._once) and time.monotonic() < self._last_success + patience_seconds:
                 self._changed.wait(0.2)
             return not self._pending
 
@@ -211,7 +220,7 @@ class Sender:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._pending or self._stopped)
+                self._changed.wait_for(lambda: self._pending or self._once or self._stopped)
                 # Lets entries gather, or a server that is away come back.
                 self._changed.wait_for(lambda: self._hurried or self._stopped, timeout=self._pause_seconds())
                 if self._hurried and self._failures:
@@ -222,6 +231,9 @@ class Sender:
             for journal in journals:
                 if self._stopped or not self._attempt(journal):
                     break
+            else:
+                while self._once and not self._stopped and self._attempt_once():
+                    pass
 
     def _attempt(self, journal: Journal) -> bool:
         end = journal.end()
@@ -232,6 +244,22 @@ class Sender:
             return False
         self._succeeded(journal, end)
         return True
+
+    def _attempt_once(self) -> bool:
+        fault = ""
+        try:
+            self._once[0]()
+        except UnreachableError as error:
+            fault = str(error)
+        if fault and fault not in self._faults_once:
+            self._faults_once.add(fault)
+            self._say(f"{fault}; what an earlier command kept for MLflow stays for a later one.")
+        with self._changed:
+            self._once.popleft()
+            if not fault:
+                self._last_success = time.monotonic()
+            self._changed.notify_all()
+        return not fault
 
     def _failed(self, journal: Journal, fault: str) -> None:
         if not self.fault:

@@ -4,9 +4,11 @@ import copy
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 import optuna
@@ -15,6 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
 
 from study.domains import Axis, LogUniform, PowerOfTwo, Uniform, can_be_left_out, domain_of, exists, rounded
 from study.graph import key
@@ -31,6 +34,7 @@ KEY, DRIVER, PARAMETERS, PROBLEM, RUN = (
 MAX_ATTEMPTS = 50
 """How often another point is tried where one leads to a trial that is known, before the space counts as used up."""
 LOCK_SECONDS = 60
+STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 DIFFERENCES = {
     "recipe": "another recipe",
     "space": "other axes",
@@ -45,7 +49,7 @@ class UsedUpError(Exception):
 
 
 class Suggestions:
-    """The trials of a search, in an Optuna study that outlives its driver.
+    """The trials of a search, in an Optuna study that outlives its driver; a context, left with its connections closed.
 
     What is asked for next is a function of the seed, the number of the trial, and what the trials before it were worth.
 
@@ -57,16 +61,19 @@ class Suggestions:
         driver: who asks: trials of others that are still running are left to them.
         halving: which trials are stopped early; None where nothing is watched.
 
+    Attributes:
+        url: where Optuna keeps it, without the password.
+
     Raises:
         InputError: the study of that name is another search's.
-        MachineError: the storage cannot be used.
+        MachineError: the storage cannot be used, be it now or later in the block.
     """
 
     def __init__(
         self, *, name: str, space: Space, seed: int, url: str, driver: str, halving: Halving | None = None
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.name, self.url = name, url
+        self.name, self.url = name, without_password(url)
         self._space, self._seed, self._driver, self._halving = space, seed, driver, halving
         maximised = space.search.objective.maximised
         self._direction = StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE
@@ -81,9 +88,13 @@ class Suggestions:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._storage.remove_session()
         self._storage.engine.dispose()
+        if isinstance(error, STORAGE_ERRORS):
+            raise _unusable(self.url, error) from error
 
     @property
     def study(self) -> optuna.Study:
@@ -245,6 +256,15 @@ def storage_url(home: Path) -> str:
     return f"sqlite:///{home.absolute() / DATABASE}"
 
 
+def without_password(url: str) -> str:
+    """A database's URL for people to see."""
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # such as a port that is no number
+        shown = re.sub(r":(?!//).*@", ":***@", url)
+    return re.sub(r"(?i)(password|passwd|pwd)=[^&]*", r"\1=***", shown)
+
+
 def _tidy(axis: Axis, unit: int, value: Any) -> Any:
     match domain_of(axis):
         case Uniform() | LogUniform():
@@ -273,9 +293,13 @@ def _storage(url: str) -> RDBStorage:
 def _explained(url: str) -> Iterator[None]:
     try:
         yield
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, RuntimeError) as error:
-        reason = str(error.__cause__ or error).partition("\n")[0].rstrip(".")
-        raise MachineError(
-            f"the Optuna storage {url} cannot be used ({reason}): check --storage, such as "
-            "sqlite:////data/searches.db or postgresql://user@host/searches."
-        ) from error
+    except (*STORAGE_ERRORS, ImportError, RuntimeError, ValueError) as error:
+        raise _unusable(url, error) from error
+
+
+def _unusable(url: str, error: BaseException) -> MachineError:
+    reason = str(error.__cause__ or error).partition("\n")[0].rstrip(".").replace(url, without_password(url))
+    return MachineError(
+        f"the Optuna storage {without_password(url)} cannot be used ({reason}): check --storage, such as "
+        "sqlite:////data/searches.db or postgresql://user@host/searches."
+    )

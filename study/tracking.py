@@ -5,7 +5,9 @@ holds a study up, and whatever it has missed is sent later.
 """
 
 import resource
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,6 +45,8 @@ class Tracker(Observer):
         store: where artifacts lie.
         context: what the report says above its table.
         uri: the tracking URI; a database in the home folder where there is none.
+        is_alone: whether no other tracker of this process is still to open its runs; it then sends what earlier
+            commands left behind, too.
         say: hears sentences for the user.
 
     Raises:
@@ -61,12 +65,14 @@ class Tracker(Observer):
         store: Store,
         context: Mapping[str, str],
         uri: str | None,
+        is_alone: bool = True,
         say: Callable[[str], None] = print_error,
     ) -> None:
         self._home = home.absolute()
         self._uri = checked_uri(home, uri)
         self._store = store
         self._plan = plan
+        self._is_alone = is_alone
         self._say = say
         self._asked = Asked(
             study=study,
@@ -81,18 +87,19 @@ class Tracker(Observer):
         self._problems: dict[str, str] = {}
         self._speeds: dict[str, Mapping[str, float]] = {}
         self._journals: dict[str, Journal] = {}
+        self._leftover: Journal | None = None
+        self._claiming = threading.Lock()
 
     def __enter__(self) -> Self:
         self._destination = self._connect()
         self._sender = Sender(self._send, self._say)
         try:
-            for journal in _left_behind(self._home, self._uri, besides=set(map(self._folder, ("", *self._trials)))):
-                self._journals[str(journal.folder)] = journal
-                self._sender.notice(journal)
             _allow_open_files(len(self._trials))
             self._open_study()
             for trial_key in self._trials:
                 self._open_trial(trial_key)
+            for folder in leftovers(self._home, self._uri) if self._is_alone else ():
+                self._sender.once(partial(self._send_leftover, folder))
         except BaseException:
             self._close()
             raise
@@ -107,6 +114,7 @@ class Tracker(Observer):
                     self._open_trial(trial_key)
                 self._end_trial(trial_key, error)
             self._end_study(error)
+            self._name_runs_elsewhere()
             if not self._sender.finish(PATIENCE_SECONDS if error is None else INTERRUPTED_PATIENCE_SECONDS):
                 self._say(self._what_is_left())
         finally:
@@ -165,11 +173,31 @@ class Tracker(Observer):
                 raise UnreachableError(_first_half(error)) from error
         self._destination.send(journal)
 
+    def _send_leftover(self, folder: Path) -> None:
+        """Sends what an earlier command could not; the journal is others' again after one attempt."""
+        with self._claiming:
+            journal = self._leftover = _claim_left_behind(folder)
+        if journal is None:
+            return
+        try:
+            self._send(journal)
+        finally:
+            with self._claiming:
+                if self._leftover is journal:  # else it is a trial's that began meanwhile
+                    self._leftover = None
+                    journal.close()
+
     def _folder(self, trial_key: str) -> Path:
         return spool_folder(self._home) / self._asked.study.name / self._asked.id / (trial_key or "study")
 
     def _claim(self, trial_key: str) -> Journal | None:
-        journal = Journal.claim(self._folder(trial_key))
+        folder = self._folder(trial_key)
+        with self._claiming:
+            journal = self._leftover
+            if journal is not None and journal.folder == folder:
+                self._leftover = None
+            else:
+                journal = Journal.claim(folder)
         if journal is not None:
             self._journals[trial_key] = journal
         return journal
@@ -227,6 +255,14 @@ class Tracker(Observer):
         for journal in self._journals.values():
             journal.close()
 
+    def _name_runs_elsewhere(self) -> None:
+        keys = ("", *self._trials)
+        if elsewhere := [trial_key for trial_key in keys if trial_key not in self._journals]:
+            self._say(
+                f"{len(elsewhere)} of {len(keys)} runs of {self._asked.study.name} are kept in MLflow by another "
+                "freelunch command; where they lack anything after it, give this one again."
+            )
+
     def _what_is_left(self) -> str:
         count = sum(journal.num_unsent(self._uri) for journal in self._journals.values())
         return (
@@ -244,7 +280,10 @@ def send_leftovers(home: Path, uri: str | None = None, say: Callable[[str], None
     """
     uri = checked_uri(home, uri)
     destination = Destination(home, uri, say)
-    for journal in _left_behind(home, uri):
+    for folder in leftovers(home, uri):
+        journal = _claim_left_behind(folder)
+        if journal is None:
+            continue
         try:
             destination.send(journal)
         except UnreachableError as error:
@@ -254,14 +293,12 @@ def send_leftovers(home: Path, uri: str | None = None, say: Callable[[str], None
     return destination
 
 
-def _left_behind(home: Path, uri: str, besides: Iterable[Path] = ()) -> Iterator[Journal]:
-    """The journals that nobody holds and that still have something to send, or whose driver was killed."""
-    for folder in leftovers(home, uri):
-        journal = None if folder in besides else Journal.claim(folder)
-        if journal is not None:
-            if journal.status not in TERMINAL:
-                telling.tell_end(journal, KILLED, "the process that computed it was killed.")
-            yield journal
+def _claim_left_behind(folder: Path) -> Journal | None:
+    """A journal that nobody holds, ended where its driver was killed."""
+    journal = Journal.claim(folder)
+    if journal is not None and journal.status not in TERMINAL:
+        telling.tell_end(journal, KILLED, "the process that computed it was killed.")
+    return journal
 
 
 def own_stages(trials: Mapping[str, Trial], starting_points: frozenset[str]) -> dict[str, list[str]]:

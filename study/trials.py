@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 import ray
 from ray import tune
+
+from study.stage_task import error_line
 
 WAIT_SECONDS = 2.0
 """How long a trial waits for its last stage before it looks at the probe again."""
@@ -39,6 +41,25 @@ class Followed:
     probed: str | None
 
 
+class TuneThread(threading.Thread):
+    """Tune at work.
+
+    Attributes:
+        error: what ended it, if that was an error.
+    """
+
+    def __init__(self, fit: Callable[[], object]) -> None:
+        super().__init__(name="freelunch-tune", daemon=True)
+        self._fit = fit
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._fit()
+        except Exception as error:
+            self.error = error
+
+
 @contextmanager
 def following(trials: Sequence[Followed], broker: Any, home: Path, max_concurrent: int) -> Iterator[None]:
     """Runs Tune in a thread beside the block, and ends it with the block.
@@ -50,14 +71,16 @@ def following(trials: Sequence[Followed], broker: Any, home: Path, max_concurren
         max_concurrent: how many trials run at a time.
     """
     space = {"followed": tune.grid_search([asdict(followed) for followed in trials])}
-    with tuning(broker, home, tune.TuneConfig(max_concurrent_trials=max_concurrent), space):
+    with tuning(broker, home, tune.TuneConfig(max_concurrent_trials=max_concurrent), space) as thread:
         yield
+    if thread.error is not None:
+        print(f"Ray Tune failed ({error_line(thread.error)}); every stage was seen to without it")
 
 
 @contextmanager
 def tuning(
     broker: Any, home: Path, config: tune.TuneConfig, space: dict[str, Any] | None = None
-) -> Iterator[threading.Thread]:
+) -> Iterator[TuneThread]:
     """Runs Tune in a thread, which the block is given, and ends it with the block.
 
     Args:
@@ -71,7 +94,7 @@ def tuning(
     parent.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=parent))
     tuner = _tuner(broker, folder, config, space or {})
-    thread = threading.Thread(target=tuner.fit, name="freelunch-tune", daemon=True)
+    thread = TuneThread(tuner.fit)
     thread.start()
     try:
         yield thread

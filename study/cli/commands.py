@@ -12,7 +12,9 @@ import click
 
 from study.cli.group import main
 from study.cli.options import (
+    EXIT_ENVIRONMENT,
     EXIT_TRIAL_FAILED,
+    EXIT_USAGE,
     Place,
     as_json,
     asks_for_a_study,
@@ -93,8 +95,10 @@ def run(place: Place, /, machine: "Machine", mlflow: bool, check: bool, **asked:
         freelunch run table3 --scale demo --local
     """
     from study import drivers
+    from study.store import Store
 
     request = request_of(**asked)
+    Store(place.home)  # one that cannot be used is refused before this run is made known in it
     options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
     command = request.command("run", *options, program=place.program)
     with (
@@ -172,9 +176,16 @@ def status(place: Place, study: str | None, as_json: bool) -> None:
     names = [name_in(place.home, study)] if study else studies_run(place.home)
     if not names:
         raise InputError(f"no study has been run in {place.home}: `freelunch run table3 --scale demo` runs one.")
-    records = {}
+    records, faults = {}, []
     for name in names:
-        session = Session(place.home, latest(name, place.home))
+        try:
+            session = Session(place.home, latest(name, place.home))
+        except InputError as error:
+            if study:
+                raise
+            click.echo(f"error: {name}: {error}", err=True)
+            faults.append(error)  # the others can be told of all the same
+            continue
         problems = remembered_problems(session.request, place.home)
         running = drivers.living(place.home, name)
         records[name] = status_record(session.plan, session.store, problems, running)
@@ -185,6 +196,8 @@ def status(place: Place, study: str | None, as_json: bool) -> None:
                 say_next(latest_command(name, place.home))
     if as_json:
         click.echo(json.dumps(records, indent=1))
+    if faults:
+        sys.exit(EXIT_ENVIRONMENT if any(isinstance(fault, MachineError) for fault in faults) else EXIT_USAGE)
 
 
 @main.command()
@@ -252,12 +265,12 @@ def _check(place: Place, request: "Request", machine: "Machine", command: str) -
 
 def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, command: str) -> None:
     """Computes what is missing, and reports."""
-    from study.cli.session import Session
+    from study.cli.session import ProblemKeeper, Session
 
     session = Session(place.home, request)
     session.remember({}, command)
     with session.tracked(mlflow) as trackers:
-        problems = session.compute(machine, *trackers)
+        problems = session.compute(machine, ProblemKeeper(session, command), *trackers)
         session.remember(problems, command)
         for tracker, report in zip(trackers, session.show_reports(), strict=False):  # none, or one for each
             tracker.conclude(*report)
@@ -267,7 +280,8 @@ def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, com
         say_next(f"mend what failed, then type again: {command}")
         sys.exit(EXIT_TRIAL_FAILED)
     if request.seeds == 1:
-        more = replace(request, seeds=3).command("run", *machine.options(), program=place.program)
+        options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
+        more = replace(request, seeds=3).command("run", *options, program=place.program)
         say_next(f"see how much the seed matters: {more}")
 
 

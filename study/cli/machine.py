@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.profile import Profile, read_profile, suggested
+from study.profile import Profile, check_gpus, read_profile, suggested
 from trainers.stage import InputError, Resources
 
 
@@ -29,6 +29,7 @@ class Machine:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_gpus(self.gpus_per_worker or 0, "--gpus-per-worker")
         if self.local and (self.workers or 1) > 1:
             raise InputError(f"--workers {self.workers} needs Ray: leave --local out, or train with one worker.")
         if self.local and self.address:
@@ -56,4 +57,6 @@ class Machine:
         """
         start = Profile(default=Resources(threads=cpus, gpus=min(gpus, 1))) if self.local else suggested(cpus, gpus)
         profile = read_profile(self.profile, start) if self.profile else start
+        if self.local and any(each.workers > 1 for each in (profile.default, *profile.by_type.values())):
+            raise InputError(f"{self.profile} grants several workers, which needs Ray: leave --local out.")
         return profile.having(workers=self.workers, threads=self.threads, gpus=self.gpus_per_worker)

@@ -152,14 +152,16 @@ def interruptible(command: str) -> Iterator[None]:
     def terminate(*_: object) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, terminate)
+    # SIGINT too: what a script starts in the background ignores it, and `freelunch stop` sends it.
+    previous = {number: signal.signal(number, terminate) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         click.echo(f"\ninterrupted; nothing is lost. To go on, type: {command}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _is_from_environment(option: str) -> bool:

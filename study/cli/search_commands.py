@@ -73,3 +73,5 @@ def search(
             sys.exit(EXIT_TRIAL_FAILED)
         for sentence in session.outlook(place.program):
             say_next(sentence)
+        if session.num_failed:
+            sys.exit(EXIT_TRIAL_FAILED)

@@ -4,10 +4,11 @@ import fcntl
 import os
 import shlex
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import click
@@ -30,7 +31,7 @@ from study.search_report import Found, best_of, write_search_report
 from study.search_tracking import SearchTracker, as_study
 from study.spec import nearest
 from study.store import Store, versions
-from study.suggestions import Suggestions, parameters_of, storage_url
+from study.suggestions import Suggestions, parameters_of, storage_url, without_password
 from trainers.machine import available_cpus
 from trainers.stage import InputError
 
@@ -58,12 +59,12 @@ class Asking:
     storage: str | None = None
 
     def command(self, *extra: str, program: str = "freelunch") -> str:
-        """The command line that asks for this."""
+        """The command line that asks for this; it is shown and kept, so it has the storage without its password."""
         options = [f"--trials {self.num_trials}"]
         options += [f"--hours {self.hours:g}"] if self.hours is not None else []
         options += [f"--at-once {self.at_once}"] if self.at_once is not None else []
         options += [f"--seed {self.seed}"] if self.seed else []
-        options += [f"--storage {shlex.quote(self.storage)}"] if self.storage else []
+        options += [f"--storage {shlex.quote(without_password(self.storage))}"] if self.storage else []
         return self.request.command("search", *options, *extra, program=program)
 
 
@@ -73,7 +74,11 @@ class SearchSession:
     Raises:
         InputError: there is no such search, a value does not fit, there is nothing to search, another process is at
             it, or the storage holds another search of its name.
-        MachineError: the home folder or the storage cannot be used.
+        MachineError: the home folder or the storage cannot be used, be it now or later in the block.
+
+    Attributes:
+        stopped_by: why all trials would fail, if they would.
+        num_failed: how many trials have failed in this run.
     """
 
     def __init__(self, home: Path, asking: Asking) -> None:
@@ -86,6 +91,7 @@ class SearchSession:
         self._study_request = replace(self._request, study=as_study(self.search).name)
         self.folder = self._study_request.folder(self.store.home)
         self.stopped_by: str | None = None
+        self.num_failed = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -104,21 +110,26 @@ class SearchSession:
             self._stack = self._stack.pop_all()
         return self
 
-    def __exit__(self, *details: object) -> None:
-        self._stack.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
 
     def compute(self, machine: Machine, mlflow: bool) -> None:
-        """Computes trials until there are enough, and writes the report, whatever ends it."""
+        """Computes trials until there are enough, and writes the report, whatever ends it, where that can be done."""
         console = new_console()
         console.print(self._opening_line(), highlight=False, soft_wrap=True)
         best = best_of(self.suggestions.trials(), maximised=self.search.objective.maximised)
         narrator = SearchNarrator(self.search.objective, console, best.values[0] if best else None)
         with ExitStack() as stack:
             trackers = [stack.enter_context(self._tracker())] if mlflow else []
-            self._search(machine, (narrator, *trackers), Observers(narrator, *trackers))
-            write_search_report(self.found("freelunch"), self.folder)
-            for tracker in trackers:
-                tracker.take_report(self.folder, self._summary())
+            try:
+                self._search(machine, (narrator, *trackers), Observers(narrator, *trackers))
+            except BaseException:
+                with suppress(Exception):  # a full disk or a lost storage ends the report too: the first word counts
+                    self._report(trackers)
+                raise
+            self._report(trackers)
 
     def found(self, program: str) -> Found:
         """What the search has come to so far."""
@@ -163,6 +174,11 @@ class SearchSession:
         settings = {name: str(value) for name, value in values.items() if name not in varied}
         return replace(self._request, study=study.name, settings=settings, rows=tuple(rows))
 
+    def _report(self, trackers: list[SearchTracker]) -> None:
+        write_search_report(self.found("freelunch"), self.folder)
+        for tracker in trackers:
+            tracker.take_report(self.folder, self._summary())
+
     def _search(self, machine: Machine, observers: tuple[SearchObserver, ...], observer: Observer) -> None:
         hours = self._asking.hours
         campaign = Campaign(
@@ -190,7 +206,7 @@ class SearchSession:
                 address=machine.address,
                 at_once=self._asking.at_once,
             )
-        self.stopped_by = campaign.stopped_by
+        self.stopped_by, self.num_failed = campaign.stopped_by, campaign.num_failed
         if campaign.used_up:
             click.echo("every point of the space has been tried.")
 

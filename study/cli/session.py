@@ -16,7 +16,7 @@ from search_spaces.presets import PRESETS, SCALES, Conditions, Scale
 from study.cli.machine import Machine
 from study.cli.named import named_study
 from study.collection import Collection, Part, parts_of, together
-from study.events import Observer, Observers, Outcome
+from study.events import Failure, Observer, Observers, Outcome
 from study.graph import key
 from study.live import observer_for
 from study.local import run as run_locally
@@ -41,7 +41,7 @@ from trainers.data import datasets
 from trainers.data.synthetic import synthesize
 from trainers.data.video_file import NOMINAL_FPS
 from trainers.machine import available_cpus
-from trainers.stage import InputError, MachineError
+from trainers.stage import InputError, MachineError, Stage
 
 DEMO = "demo"
 DEMO_VIDEOS, DEMO_MINUTES = 32, 0.5
@@ -109,7 +109,7 @@ class Session:
             return
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         if len(self.parts) > 1:
-            with suppress(MachineError):  # else the first of them would hold what another left behind
+            with suppress(MachineError):  # no tracker does, lest it hold what another opens next
                 send_leftovers(self.store.home, uri)
         with ExitStack() as stack:
             yield tuple(
@@ -123,6 +123,7 @@ class Session:
                         store=self.store,
                         context=self.context(part),
                         uri=uri,
+                        is_alone=len(self.parts) == 1,
                     )
                 )
                 for part in self.parts
@@ -287,6 +288,24 @@ def _register(store: Store, name: str, layout: str, root: Path, unlabelled: Path
         return datasets.register(
             store.home / "datasets", name, layout, root, lambda video: progress.advance(task), unlabelled
         )
+
+
+class ProblemKeeper(Observer):
+    """Keeps at once why a stage failed, so that `status` knows while the others go on.
+
+    Args:
+        session: what runs.
+        command: what was typed to run it.
+    """
+
+    def __init__(self, session: Session, command: str) -> None:
+        self._session = session
+        self._command = command
+        self._problems: dict[str, str] = {}
+
+    def failed(self, stage: Stage, failure: Failure) -> None:
+        self._problems[key(stage)] = failure.sentence
+        self._session.remember(self._problems, self._command)
 
 
 def _computed(plan: Plan, store: Store, machine: Machine, *observers: Observer) -> Outcome:

@@ -41,6 +41,12 @@ def test_presets_that_choose_on_test_videos_or_on_none_are_refused(search: Searc
 
 
 @every_search
+def test_a_preset_that_keeps_another_epoch_than_the_best_on_validation_videos_is_refused(search: Search):
+    with pytest.raises(InputError, match="keeps the last epoch of a model"):
+        search.under(conditions("demo", "paper"), {"split": "selection"}).corners()
+
+
+@every_search
 def test_training_on_all_videos_leaves_nothing_to_search_on(search: Search):
     with pytest.raises(InputError, match="needs validation videos"):
         search.under(conditions(), {"split": "official"}).corners()
@@ -66,7 +72,12 @@ def test_the_winner_is_evaluated_by_a_study_of_the_same_recipe(search: Search):
 
 
 def test_queues_are_batches_times_a_power_of_two_at_every_scale_and_batch():
-    for scale, settings, batch in (("demo", {}, 64), ("full", {}, 128), ("demo", {"batch_size": "32"}, 32)):
+    for scale, settings, batch in (
+        ("demo", {}, 64),
+        ("full", {}, 128),
+        ("demo", {"batch_size": "32"}, 32),
+        ("demo", {"batch_size": "none"}, 64),
+    ):
         space = SEARCHES["distilled"].under(conditions(scale), settings)
         queues = [corner.parameters["queue_size"] for corner in space.corners()]
         assert queues == [batch, 64 * batch]

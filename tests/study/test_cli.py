@@ -95,6 +95,7 @@ def refused(result: Result, exit_code: int, *parts: str) -> None:
         (("plan", "table3", "--seeds", "0"), ("--seeds",)),
         (("run", "table3"), ("no dataset named 'cholec80'",)),
         (("run", "table3", "--local", "--workers", "2"), ("--workers 2 needs Ray", "leave --local out")),
+        (("run", "table3", "--gpus-per-worker", "nan"), ("--gpus-per-worker = nan", "whole GPUs")),
         (("run", "table3", "--local", "--address", "10.0.0.1:6379"), ("give one of them",)),
         (("stop", "table3"), ("no run of table3 is going on",)),
         (("stop", "tabel3"), ("did you mean 'table3'?",)),
@@ -172,7 +173,9 @@ def test_an_unknown_phase_fails_its_video_by_file_and_line_and_the_others_are_st
     assert last.startswith("next: mend the videos that failed, then type again: freelunch --home ")
 
 
-@pytest.mark.parametrize("command", [("plan", "table3", "--scale", "tiny"), ("ingest", "cholec80", "/tmp")])
+@pytest.mark.parametrize(
+    "command", [("run", "table3"), ("plan", "table3", "--scale", "tiny"), ("ingest", "cholec80", "/tmp")]
+)
 def test_a_home_that_cannot_be_written_is_one_sentence_and_exit_code_3(tmp_path: Path, command: tuple[str, ...]):
     (tmp_path / "file").touch()
     for home in (tmp_path / "file", Path("/proc/freelunch")):

@@ -72,6 +72,10 @@ def test_what_is_suggested_suits_the_nodes(cpus: int, gpus: int, granted: Resour
         ("[Train]\nworkers = 1.5", ("[Train] workers = 1.5",)),
         ("[Train]\nthreads = true", ("[Train] threads = True",)),
         ("[Train", ("is not TOML",)),
+        ("[Trian]\nworkers = 2", ("[Trian] is no type of stage", "did you mean 'Train'?")),
+        ("[Train]\ngpus = nan", ("[Train] gpus = nan",)),
+        ("[Train]\ngpus = 1.5", ("[Train] gpus = 1.5", "whole GPUs")),
+        ("[Train]\ngpus = 0.00001", ("[Train] gpus = 1e-05", "from 0.0001 on")),
     ],
 )
 def test_a_wrong_file_is_one_sentence_that_names_the_place(tmp_path: Path, text: str, parts: tuple[str, ...]):

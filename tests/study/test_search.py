@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from study import cluster as ray_cluster
 from study.campaign import Campaign, SearchObserver, search_here
 from study.domains import When
 from study.events import Observer
@@ -21,10 +23,12 @@ from study.halving import Halving
 from study.local import run
 from study.plan import Plan, make_plan
 from study.profile import Profile
-from study.search import search_on_ray
+from study.runner import broker_of
+from study.search import Desk, search_on_ray
 from study.spec import Choice, Trial
 from study.store import Store
-from study.suggestions import KEY, PROBLEM, Suggestions, parameters_of, storage_url
+from study.suggestions import KEY, PROBLEM, Suggestions, parameters_of, storage_url, without_password
+from study.trials import TuneThread
 from tests.study.searched import EPOCHS, SEARCH, Conditions, searched, suggestions, told
 from trainers.stage import InputError, MachineError, Resources, Stage
 
@@ -160,6 +164,7 @@ def test_a_trial_that_fails_is_kept_as_failed_and_the_search_goes_on(tmp_path: P
         fails = trial.params["weight"] > 1
         assert (trial.state == TrialState.FAIL) == fails
         assert (PROBLEM in trial.user_attrs) == fails
+    assert campaign.num_failed == states(trials).count("FAIL") > 0
     failed = next(trial for trial in trials if trial.state == TrialState.FAIL)
     problem = "Student failed: ValueError: the loss is no longer finite"
     assert failed.user_attrs[PROBLEM] == problem
@@ -167,6 +172,7 @@ def test_a_trial_that_fails_is_kept_as_failed_and_the_search_goes_on(tmp_path: P
     again, kept = searched(tmp_path, 6)
     assert told(kept) == told(trials)
     assert again.stopped_by is None
+    assert again.num_failed == 0
 
 
 def test_a_search_ends_where_all_trials_would_fail_and_asks_for_that_trial_again(tmp_path: Path):
@@ -181,10 +187,11 @@ def test_a_search_ends_where_all_trials_would_fail_and_asks_for_that_trial_again
 
 
 def test_a_point_that_the_recipe_refuses_is_a_failed_trial(tmp_path: Path):
-    _, trials = searched(tmp_path, 4, search=replace(SEARCH, axes={"queue_size": Choice((8, 12, 64))}))
+    campaign, trials = searched(tmp_path, 4, search=replace(SEARCH, axes={"queue_size": Choice((8, 12, 64))}))
     refused = [trial for trial in trials if trial.state == TrialState.FAIL]
     assert [trial.user_attrs[PROBLEM] for trial in refused] == ["a queue of 12 is no multiple of 8."]
     assert len(trials) == 3
+    assert campaign.num_failed == 1
 
 
 def test_no_trial_begins_after_the_hours_are_over(tmp_path: Path):
@@ -228,6 +235,39 @@ def test_an_optuna_study_of_another_search_is_refused(tmp_path: Path):
 def test_a_storage_that_cannot_be_used_is_told_in_a_sentence(tmp_path: Path, url: str):
     with pytest.raises(MachineError, match=f"the Optuna storage {url} cannot be used .*: check --storage"):
         suggestions(tmp_path, SEARCH.under(Conditions()), url=url)
+
+
+def test_a_storage_that_goes_away_in_the_middle_is_told_in_a_sentence_and_fails_no_trial(tmp_path: Path):
+    database = tmp_path / "optuna.db"
+
+    class Thief(SearchObserver):
+        def trial_began(self, trial: Trial, plan: Plan, again: bool) -> None:
+            if trial.number == 1:
+                database.rename(tmp_path / "stolen.db")
+
+    with pytest.raises(MachineError, match=r"the Optuna storage sqlite:.* cannot be used .*: check --storage"):
+        searched(tmp_path, 3, observers=(Thief(),))
+    database.unlink(missing_ok=True)
+    (tmp_path / "stolen.db").rename(database)
+    with suggestions(tmp_path, SEARCH.under(Conditions())) as memory:
+        assert states(memory.trials())[1:] == ["RUNNING"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host/searches", "postgresql://me:***@host/searches"),
+        ("postgresql://me:sec:ret@host:port/searches", "postgresql://me:***@host:port/searches"),
+        ("postgres//me:secret@host/searches", "postgres//me:***@host/searches"),
+        ("postgresql:///searches?password=secret&user=me", "postgresql:///searches?password=***&user=me"),
+    ],
+)
+def test_a_password_is_not_shown(tmp_path: Path, url: str, shown: str):
+    assert without_password(url) == shown
+    with pytest.raises(MachineError) as raised:
+        suggestions(tmp_path, SEARCH.under(Conditions()), url=url)
+    assert shown in str(raised.value)
+    assert "ret@" not in str(raised.value)
 
 
 def test_trials_that_another_driver_is_at_are_left_to_it(tmp_path: Path):
@@ -326,3 +366,51 @@ def test_a_failure_that_all_trials_would_meet_ends_a_search_on_ray(cluster: Any,
         search_on_ray(campaign, space, store, lambda cpus, gpus: profile, Observer(), address=cluster.address)
         assert campaign.stopped_by == "Data failed: the video is torn: mend it."
         assert set(states(memory.trials())) == {"RUNNING"}
+
+
+class Interrupter(Observer):
+    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_search_on_ray_leaves_its_trials_to_go_on_with(cluster: Any, tmp_path: Path):
+    space, store = SEARCH.under(Conditions(epoch_seconds=0.5)), Store(tmp_path)
+    with suggestions(tmp_path, space) as memory:
+        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=NUM_TRIALS)
+        profile = Profile(default=Resources())
+        with pytest.raises(KeyboardInterrupt):
+            search_on_ray(campaign, space, store, lambda *_: profile, Interrupter(), address=cluster.address, at_once=2)
+        assert set(states(memory.trials())) == {"RUNNING"}
+        assert len(memory.trials()) <= 2
+
+
+@pytest.mark.parametrize("status", ["stopped", "disk full"])
+def test_after_a_trial_that_was_stopped_in_order_none_begins(cluster: Any, tmp_path: Path, status: str):
+    space, store = SEARCH.under(Conditions()), Store(tmp_path)
+    with (
+        suggestions(tmp_path, space) as memory,
+        ray_cluster.connect(cluster.address),
+        broker_of(store) as broker,
+    ):
+        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=NUM_TRIALS)
+        desk = Desk(campaign, lambda stage: Resources(), broker, Observer())
+        assert desk.begin("first")
+        assert desk.begin("second")
+        desk.ended("first", {"status": status})
+        desk.ended("second", None)
+        assert desk.begin("third") is None
+        assert states(memory.trials()) == ["RUNNING", "RUNNING"]
+
+
+def test_a_tune_that_fails_is_told_in_a_sentence(tmp_path: Path):
+    def fit() -> None:
+        raise RuntimeError("no room for a trial\nand more")
+
+    space = SEARCH.under(Conditions())
+    with suggestions(tmp_path, space) as memory:
+        campaign = Campaign(space=space, store=Store(tmp_path), suggestions=memory, num_trials=1)
+        thread = TuneThread(fit)
+        thread.start()
+        thread.join()
+        with pytest.raises(MachineError, match=r"Ray Tune failed \(RuntimeError: no room for a trial\): type the same"):
+            Desk(campaign, lambda stage: Resources(), None, Observer()).listen(thread)

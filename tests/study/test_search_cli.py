@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import signal
 import sqlite3
+import time
 from pathlib import Path
 
 import optuna
@@ -53,6 +55,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 130, said + rest + errors
         assert f"To go on, type: freelunch --home {home} search distilled" in rest + errors
+        shutil.copy(report(home) / "search.json", home / "interrupted.json")
         went_on = called(home, *SEARCH, "--trials", "3")
     assert went_on.exit_code == 0, went_on.output
     (home / "said.txt").write_text(went_on.output)
@@ -82,6 +85,11 @@ def test_an_interrupted_search_goes_on_with_its_trial(searched: Path):
     trials = data(searched)["trials"]
     assert [trial["number"] for trial in trials] == [0, 1, 2]
     assert {trial["state"] for trial in trials} <= {"completed", "stopped early"}
+
+
+def test_an_interrupted_search_leaves_a_report(searched: Path):
+    trials = json.loads((searched / "interrupted.json").read_text())["trials"]
+    assert [(trial["number"], trial["state"]) for trial in trials] == [(0, "not finished")]
 
 
 def test_the_report_says_what_was_selected_on_what(searched: Path):
@@ -165,6 +173,23 @@ def test_a_storage_that_is_away_is_the_machines_fault(searched: Path):
     assert "error: the Optuna storage sqlite:////nowhere/at/all.db cannot be used" in result.output
 
 
+def test_a_storages_password_is_neither_printed_nor_kept(searched: Path):
+    url = "postgresql://me:secret@localhost:1/searches"
+    result = called(searched, *SEARCH, "--storage", url)
+    assert result.exit_code == 3
+    assert "secret" not in result.output
+    asking = Asking(request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3, storage=url)
+    assert "--storage 'postgresql://me:***@localhost:1/searches'" in asking.command()
+
+
+def test_a_search_with_trials_that_failed_ends_with_1(searched: Path):
+    failing = called(searched, *SEARCH, "--trials", "1", "--set", "learning_rate=1e30", "--no-mlflow")
+    assert "trial 0 failed: " in failing.output
+    assert failing.exit_code == 1, failing.output
+    again = called(searched, *SEARCH, "--trials", "1", "--set", "learning_rate=1e30", "--no-mlflow")
+    assert again.exit_code == 0, again.output
+
+
 def test_two_processes_do_not_work_at_one_search(searched: Path):
     asking = Asking(
         request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3, storage="sqlite:///:memory:"
@@ -175,3 +200,23 @@ def test_two_processes_do_not_work_at_one_search(searched: Path):
         SearchSession(searched, asking),
     ):
         pass
+
+
+def test_a_killed_search_goes_on_in_the_run_of_the_trial_that_it_had_begun(searched: Path, tmp_path: Path):
+    home, command = tmp_path / "home", (*SEARCH, "--trials", "4")
+    shutil.copytree(searched, home)
+    journals = "mlflow/spool/search-distilled/*/*/sent.json"
+    num_before = len(list(home.glob(journals)))
+    process, deadline = start(home, *command), time.monotonic() + PATIENCE_SECONDS
+    while len(list(home.glob(journals))) == num_before:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=PATIENCE_SECONDS)
+    went_on = called(home, *command)
+    assert went_on.exit_code == 0, went_on.output
+    last = "select run_uuid from tags where key = 'freelunch.optuna_trial' and value = '3'"
+    states = f"select value from tags where key = 'freelunch.state' and run_uuid in ({last})"
+    [(state,)] = rows(home, states)
+    assert state.startswith(("completed", "stopped early"))

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from study.plan import make_plan
 from study.report import write_report
 from study.request import Request
 from study.spec import Study, Trial
-from study.spool import leftovers, spool_folder
+from study.spool import Journal, UnreachableError, leftovers, spool_folder
 from study.store import Store
 from study.tracking import Tracker, send_leftovers
 from study.view import VIEW_TAG
@@ -68,6 +69,7 @@ def tracker(
     uri: str | None = None,
     study: Study = STUDY,
     request: Request = REQUEST,
+    is_alone: bool = True,
     said: list[str] | None = None,
 ) -> Tracker:
     store = Store(home)
@@ -80,6 +82,7 @@ def tracker(
         store=store,
         context=CONTEXT,
         uri=uri,
+        is_alone=is_alone,
         say=[].append if said is None else said.append,
     )
 
@@ -216,6 +219,95 @@ def test_the_runs_of_a_killed_driver_end_with_the_next_command(home: Path):
         "head, seed 0": "FINISHED",
         "none, seed 0": "KILLED",
     }
+
+
+def left_running(home: Path, *rows: str, settings: dict[str, str] | None = None) -> None:
+    """Leaves a home as a driver does that is killed while these trials run."""
+    settings = settings or {}
+    open_ones = tracker(home, trials_of(*rows, **settings), request=replace(REQUEST, settings=settings))
+    open_ones.__enter__()
+    assert open_ones._sender.finish(60)
+    open_ones._close()
+
+
+def test_a_killed_trial_that_begins_again_later_is_told_by_the_driver_that_ended_its_run(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    left_running(home, "none")
+    sending, begun, send = threading.Event(), threading.Event(), Destination.send
+
+    def held_up(self: Destination, journal: Journal) -> None:
+        if journal.folder.name == key(none.stage) and not begun.is_set():
+            sending.set()
+            assert begun.wait(60)
+        send(self, journal)
+
+    monkeypatch.setattr(Destination, "send", held_up)
+    [none] = trials_of("none")
+    with tracker(home, trials_of("public")) as observer:
+        assert sending.wait(60)
+        observer._trials[key(none.stage)] = none  # as a search learns of its trials
+        observer._open_trial(key(none.stage))
+        begun.set()
+        store = Store(home)
+        run(make_plan((none,), store), store, lambda stage: Resources(), observer)
+        assert observer._sender.finish(60)
+        assert statuses(home)["none, seed 0"] == "FINISHED"
+
+
+def test_what_a_killed_driver_left_is_another_commands_again_once_it_was_sent(home: Path):
+    settings = {"error": "0.3"}
+    left_running(home, "head", settings=settings)
+    with tracker(home, trials_of("public")) as other:
+        assert other._sender.finish(60)
+        request, trials = replace(REQUEST, settings=settings), trials_of("head", **settings)
+        store, said = Store(home), list[str]()
+        with tracker(home, trials, request=request, said=said) as observer:
+            run(make_plan(trials, store), store, lambda stage: Resources(), observer)
+        assert statuses(home)["head, seed 0"] == "FINISHED"
+        assert not said
+
+
+def test_what_a_killed_driver_left_is_given_back_after_an_attempt_that_fails(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    left_running(home, "none")
+    [none] = trials_of("none")
+    send, said = Destination.send, list[str]()
+
+    def refused(self: Destination, journal: Journal) -> None:
+        if journal.folder.name == key(none.stage):
+            raise UnreachableError("MLflow is full")
+        send(self, journal)
+
+    monkeypatch.setattr(Destination, "send", refused)
+    with tracker(home, trials_of("public"), said=said) as observer:
+        assert observer._sender.finish(60)
+        journal = Journal.claim(observer._folder(key(none.stage)))
+        assert journal is not None
+        journal.close()
+    assert said == ["MLflow is full; what an earlier command kept for MLflow stays for a later one."]
+
+
+def test_a_tracker_beside_others_leaves_what_they_may_open_next(home: Path):
+    left_running(home, "none")
+    with tracker(home, trials_of("public"), is_alone=False) as observer:
+        assert observer._sender.finish(60)
+    assert statuses(home)["none, seed 0"] == "RUNNING"
+
+
+def test_runs_that_another_command_holds_to_the_end_are_named(home: Path):
+    said: list[str] = []
+    with tracker(home, trials_of("head")), tracker(home, trials_of("head", "none"), said=said):
+        pass
+    [sentence] = said
+    assert sentence.startswith("2 of 3 runs of tiny are kept in MLflow by another freelunch command")
+
+
+def test_a_database_that_cannot_be_written_to_is_refused_in_a_sentence(home: Path):
+    uri = f"sqlite:///file:{home / 'mlflow.db'}?mode=ro&uri=true"
+    with pytest.raises(MachineError, match=r"does not take what it is told \(.*readonly database\): start it, or mend"):
+        tracker(home, trials_of("head"), uri=uri).__enter__()
 
 
 def test_two_drivers_share_the_runs_and_the_second_leaves_the_firsts_alone(home: Path):

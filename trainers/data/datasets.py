@@ -196,14 +196,19 @@ def _unlabelled(layout: Layout, folder: Path) -> tuple[Recording, ...]:
 
 
 def _check_distinct(recordings: Iterable[RegisteredVideo]) -> None:
-    """Refuses unlabelled videos that are annotated ones: a test video among them would be trained on."""
-    annotated = {recording.video_digest: recording for recording in recordings if recording.annotation}
+    """Refuses a video that is there twice: its copy could train a model that it tests."""
+    seen: dict[str, RegisteredVideo] = {}
     for recording in recordings:
-        if recording.annotation is None and recording.video_digest in annotated:
+        twin = seen.setdefault(recording.video_digest, recording)
+        if twin is recording:
+            continue
+        if (twin.annotation is None) != (recording.annotation is None):
+            unlabelled, annotated = sorted((twin, recording), key=lambda each: each.annotation is not None)
             raise InputError(
-                f"{recording.video} is the same video as {annotated[recording.video_digest].video}, which is "
-                "annotated: move it away from the unlabelled ones."
+                f"{unlabelled.video} is the same video as {annotated.video}, which is annotated: "
+                "move it away from the unlabelled ones."
             )
+        raise InputError(f"{recording.video} is the same video as {twin.video}: move one of them away.")
 
 
 def _known(folder: Path, name: str) -> tuple[RegisteredVideo, ...]:

@@ -177,6 +177,12 @@ def test_unlabelled_videos_of_any_name_come_last_and_are_on_no_side_of_the_split
         load(tmp_path / "datasets", "mine")
 
 
+def test_a_video_that_is_there_twice_is_refused(tmp_path: Path, root: Path):
+    (root / "videos" / "video03.mp4").write_bytes((root / "videos" / "video01.mp4").read_bytes())
+    with pytest.raises(InputError, match=r"video03\.mp4 is the same video as .*video01\.mp4: move one of them away"):
+        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
+
+
 def test_an_annotated_video_among_the_unlabelled_ones_is_refused(tmp_path: Path, root: Path):
     more = tmp_path / "more"
     more.mkdir()
