@@ -4,6 +4,7 @@ import asyncio
 import platform
 import time
 import traceback
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ DEATHS: Mapping[type[Exception], str] = {
     exceptions.LocalRayletDiedError: "its node died",
     exceptions.WorkerCrashedError: "its process was killed or crashed",
 }
+
+RECENT = 32
+"""Messages to the broker that may still be on their way: what is sent at once may arrive in another order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,19 +133,18 @@ class _Relay:
         self._broker = broker
         self._name = (key, attempt)
         self._due = 0.0
-        self._last: Any = None
+        self._told: deque[Any] = deque(maxlen=RECENT)
 
     def started(self, resumed: bool) -> None:
-        self._last = self._broker.note_started.remote(*self._name, resumed, platform.node())
+        self._told.append(self._broker.note_started.remote(*self._name, resumed, platform.node()))
 
     def progress(self, metrics: Mapping[str, float], epoch: int) -> None:
         now = time.monotonic()
         if now < self._due and not ends_epoch(metrics):
             return
         self._due = now + PROGRESS_PERIOD_SECONDS
-        self._last = self._broker.note_progress.remote(*self._name, dict(metrics), epoch)
+        self._told.append(self._broker.note_progress.remote(*self._name, dict(metrics), epoch))
 
     def flush(self) -> None:
         """Returns once the broker has heard everything: it must not hear of the end first."""
-        if self._last is not None:
-            ray.get(self._last)
+        ray.get(list(self._told))

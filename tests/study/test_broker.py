@@ -161,7 +161,8 @@ def test_stages_run_after_their_inputs_and_the_driver_hears_of_each(driver: Driv
     assert table(diary) == once("top", "left", "right", "last")
     for name in ("top", "left", "right", "last"):
         assert [line for line in driver.story() if line.startswith(name)] == [f"{name} started", f"{name} finished"]
-    assert [event.epoch for event in driver.heard if event.kind == "progress" and event.key == key(top)] == [1, 2]
+    # Epochs that end within a moment may be heard of in any order.
+    assert {event.epoch for event in driver.heard if event.kind == "progress" and event.key == key(top)} == {1, 2}
     assert driver.get("curve", key(top), 1) == {2: {"epoch": 2, "loss": 0.5}}
 
 
