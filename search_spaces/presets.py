@@ -6,7 +6,7 @@ from typing import Literal
 from trainers.backbones import Architecture, RunningStatistics
 from trainers.data.datasets import Dataset
 from trainers.data.ingest import Ingest
-from trainers.data.label_fraction import labelled_share
+from trainers.data.label_fraction import Draw, draw_labelled
 from trainers.data.splits import Split, official, selection
 from trainers.data.video_file import NOMINAL_FPS
 from trainers.loop import Precision
@@ -85,17 +85,20 @@ class Preset:
 
 @dataclass(frozen=True, kw_only=True)
 class RivalSizes:
-    """How large the rival methods of Table 1 are; by default as in their papers' recipes.
+    """How large the rival methods of Table 1 are, and what goes with that; by default as in their papers' recipes.
 
     Attributes:
         swav_batch_size: frames per step of SwAV.
         num_prototypes: SwAV's clusters.
         swav_queue_size: embeddings in each of SwAV's queues.
         swav_queue_from_epoch: the epoch (0-based) from which on they are filled.
+        swav_epsilon: ε of the Sinkhorn-Knopp algorithm; the few frames that a small batch shares out among prototypes
+            need a smaller one, lest all embeddings become one.
         num_small_crops: SwAV's views of small parts of a frame, beside the two full ones.
         small_crop_px: side of these.
         simsiam_batch_size: frames per step of SimSiam.
         simsiam_epochs: passes of SimSiam over the frames.
+        simsiam_base_learning_rate: at the start, for a batch of 256 frames; few steps need a larger one.
         region_size_px: side of the input of RegionCL, in which regions are whole cells of 32 pixels.
         region_cells: shortest and longest side of a region, in cells.
     """
@@ -104,10 +107,12 @@ class RivalSizes:
     num_prototypes: int = 3000
     swav_queue_size: int = 3840
     swav_queue_from_epoch: int = 15
+    swav_epsilon: float = 0.05
     num_small_crops: int = 6
     small_crop_px: int = 96
     simsiam_batch_size: int = 512
     simsiam_epochs: int = 100
+    simsiam_base_learning_rate: float = 0.05
     region_size_px: int = 224
     region_cells: tuple[int, int] = (3, 5)
 
@@ -263,10 +268,12 @@ SCALES = {
                 num_prototypes=64,
                 swav_queue_size=256,
                 swav_queue_from_epoch=2,
+                swav_epsilon=0.02,
                 num_small_crops=4,
                 small_crop_px=24,
                 simsiam_batch_size=64,
                 simsiam_epochs=10,
+                simsiam_base_learning_rate=0.5,
                 region_size_px=64,
                 region_cells=(1, 1),
             ),
@@ -320,8 +327,12 @@ class Conditions:
 
     def labelled_videos(self, seed: int) -> tuple[Ingest, ...]:
         """The training videos whose labels a trial of a seed learns from."""
+        return self.label_draw(seed).videos
+
+    def label_draw(self, seed: int) -> Draw:
+        """These videos, and how many of them the fraction alone asks for."""
         videos = self.videos().train
-        return videos if self.brief else labelled_share(videos, self.preset.label_fraction, seed)
+        return draw_labelled(videos, 1.0 if self.brief else self.preset.label_fraction, seed)
 
     @property
     def training_fps(self) -> float:

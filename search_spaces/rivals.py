@@ -32,7 +32,7 @@ def swav(
     seed: int,
     num_prototypes: int | None = None,
     prototype_temperature: float = 0.1,
-    epsilon: float = 0.05,
+    epsilon: float | None = None,
     base_learning_rate: float = 0.6,
     student_epochs: int | None = None,
     split: SplitName | None = None,
@@ -54,7 +54,7 @@ def swav(
     method = SwAV(
         num_prototypes=sizes.num_prototypes if num_prototypes is None else num_prototypes,
         temperature=prototype_temperature,
-        epsilon=epsilon,
+        epsilon=sizes.swav_epsilon if epsilon is None else epsilon,
         queue_size=sizes.swav_queue_size,
         queue_from_epoch=sizes.swav_queue_from_epoch,
     )
@@ -82,13 +82,14 @@ def simsiam(
     conditions: Conditions,
     *,
     seed: int,
-    base_learning_rate: float = 0.05,
+    base_learning_rate: float | None = None,
     student_epochs: int | None = None,
     split: SplitName | None = None,
 ) -> Evaluate:
     """SimSiam on surgical frames, by its own recipe. Arguments as in `swav`."""
     conditions = conditions.having(split=split)
     scale, sizes = conditions.scale, conditions.scale.rivals
+    rate = sizes.simsiam_base_learning_rate if base_learning_rate is None else base_learning_rate
     student = on_surgical_frames(
         conditions,
         SimSiam(),
@@ -96,7 +97,7 @@ def simsiam(
         optimisation=Optimisation(
             epochs=sizes.simsiam_epochs if student_epochs is None else student_epochs,
             batch_size=sizes.simsiam_batch_size,
-            learning_rate=base_learning_rate * sizes.simsiam_batch_size / RATES_PER_FRAMES,
+            learning_rate=rate * sizes.simsiam_batch_size / RATES_PER_FRAMES,
             precision=scale.precision,
         ),
         backbone=_synchronised(conditions),
