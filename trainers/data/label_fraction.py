@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,20 @@ from trainers.randomness import derived_seed
 from trainers.stage import InputError
 
 
-def labelled_share(videos: Sequence[Ingest], fraction: float, seed: int) -> tuple[Ingest, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """The videos whose labels are learnt from, and how many of them the fraction alone asks for."""
+
+    videos: tuple[Ingest, ...]
+    num_asked: int
+
+    @property
+    def is_raised(self) -> bool:
+        """Whether there are more, lest a phase be missing."""
+        return len(self.videos) > self.num_asked
+
+
+def draw_labelled(videos: Sequence[Ingest], fraction: float, seed: int) -> Draw:
     """A fraction of the videos, rounded up, and more where a phase would be missing; in the order of `videos`.
 
     A larger fraction holds the videos of every smaller one of the same seed. Nothing but seed, videos and fraction
@@ -30,12 +44,12 @@ def labelled_share(videos: Sequence[Ingest], fraction: float, seed: int) -> tupl
     if not 0 < fraction <= 1:
         raise InputError(f"label_fraction is {fraction:g}: it must be above 0 and at most 1.")
     if fraction == 1:
-        return tuple(videos)
+        return Draw(videos=tuple(videos), num_asked=len(videos))
     order = sorted(videos, key=lambda video: derived_seed(seed, "label fraction", video.video_digest))
     _check_phases(order, fraction)
-    count = max(math.ceil(round(fraction * len(order), 9)), _fewest_with_every_phase(order))
-    chosen = {video.video_digest for video in order[:count]}
-    return tuple(video for video in videos if video.video_digest in chosen)
+    asked = math.ceil(round(fraction * len(order), 9))
+    chosen = {video.video_digest for video in order[: max(asked, _fewest_with_every_phase(order))]}
+    return Draw(videos=tuple(video for video in videos if video.video_digest in chosen), num_asked=asked)
 
 
 def phases_shown(video: Ingest) -> frozenset[int]:
