@@ -1,7 +1,8 @@
 """Figure 3: how many labelled videos does each pre-training need?"""
 
 from search_spaces.recipes import distilled, moco, public_features, scratch
-from study.spec import Curve, Recipe, Row, Study
+from study.recipe import Recipe
+from study.spec import Curve, Row, Study
 
 FRACTIONS = (0.125, 0.25, 0.5, 0.75, 1.0)
 METHODS: dict[str, tuple[str, Recipe]] = {
@@ -32,7 +33,7 @@ fig3 = Study(
     ),
     recipe=distilled,
     rows=tuple(_row(name, fraction) for name in METHODS for fraction in FRACTIONS),
-    curve=Curve(axis="label_fraction", title="fraction of the labelled training videos"),
+    curve=Curve(axis="label_fraction", title="fraction of the labelled training videos", reference="Ours"),
     cost={
         "demo": "about 13 minutes on two CPU cores",
         "full": "2 students and a teacher of 200 epochs, 20 fine-tunings of all layers",

@@ -16,11 +16,11 @@ import ray
 from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from study.events import ANOTHER_PROCESS, Failure
+from study.events import ANOTHER_PROCESS, Failure, failure_of
 from study.news import News
 from study.orders import Event, EventKind, Order, Verdict, ends_epoch
 from study.room import Node, Room
-from study.stage_task import Ending, ending_of, error_line, interrupt, start_task
+from study.stage_task import Ending, ending_of, interrupt, start_task
 from study.store import Store
 
 MAX_DEATHS = 4
@@ -177,7 +177,7 @@ class Broker:
         try:
             return await self._bring_about(job)
         except Exception as error:  # such as a home folder that has gone
-            return self._failed(job, Failure(error_line(error), expected=False))
+            return self._failed(job, failure_of(error))
 
     async def _bring_about(self, job: _Job) -> Verdict:
         """Waits for a stage's inputs, then has it computed until that ends one way or the other."""

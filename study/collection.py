@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from study.request import Request
-from study.spec import Study, Trial, nearest
+from study.spec import Study, Trial
+from study.words import nearest
 from trainers.stage import InputError
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from study.events import Failure
+from study.events import Failure, failure_of
 from study.graph import inputs, key
 from study.store import LOG, PROGRESS, DiskFullError, Store, computed_seconds, disk_full_explained
-from trainers.stage import InputError, Resources, Stage, Work
+from trainers.stage import Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
 
@@ -40,10 +40,8 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, repo
             store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
     except DiskFullError:
         raise
-    except InputError as error:
-        return Failure(str(error), expected=True)
     except Exception as error:
-        return Failure(traceback.format_exception_only(error)[-1].strip().partition("\n")[0], expected=False)
+        return failure_of(error)
     return stopwatch.seconds()
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
+from study.findings import place_of
 from study.plots import FAINT, ROW_COLOURS, draw
 from study.results import Results, RowResult
 from study.spec import Curve
@@ -137,10 +138,10 @@ def _paint_line(axes: Axes, points: list[Point], title: str, colour: str, aside:
 
 def _point(result: RowResult, curve: Curve) -> list[Point]:
     score = result.score("strict", METRIC)
-    value = result.row.parameters[curve.axis]
-    if score is None or not isinstance(value, int | float):
+    place = place_of(result.row, curve)
+    if score is None or place is None:
         return []
-    return [Point(float(value), score.mean, score.std if score.seed_std is None else score.seed_std)]
+    return [Point(place, score.mean, score.std if score.seed_std is None else score.seed_std)]
 
 
 def _by_seed(result: RowResult) -> list[Point]:

@@ -11,6 +11,11 @@ DIGITS = 4
 """Significant digits of searched numbers, so that the command that is printed gives the same stages again."""
 
 
+def one(conditions: object, settings: Mapping[str, object]) -> int:
+    """The unit of what is counted in no other."""
+    return 1
+
+
 @dataclass(frozen=True)
 class Uniform:
     """Any number from `low` to `high`."""
@@ -53,7 +58,7 @@ class PowerOfTwo:
 
     low: int
     high: int
-    unit: Callable[[object, Mapping[str, object]], int] = lambda conditions, settings: 1
+    unit: Callable[[object, Mapping[str, object]], int] = one
 
     def __post_init__(self) -> None:
         _check_range(self, self.low, self.high)
@@ -117,8 +122,8 @@ def rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def described(axis: Axis, unit: int) -> str:
-    """An axis in words, for people and to tell two spaces apart."""
+def described(axis: Axis, unit: int | str) -> str:
+    """An axis in words, for people and to tell two spaces apart; a unit that is not decided yet is a word, too."""
     match axis:
         case When(condition, values, domain):
             return f"{described(domain, unit)}, where {condition} is {' or '.join(map(str, values))}"

@@ -1,22 +1,41 @@
 """What happens to the stages of a plan while it runs, and what became of them in the end."""
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trainers.stage import Stage
+from trainers.stage import InputError, Stage
 
 ANOTHER_PROCESS = "another process is computing it"
 """Why a stage waits whose claim is held."""
+LAST_LINES = 5
+"""Of a traceback, shown where a stage fails; its log has all of it."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a stage has no artifact."""
+    """Why a stage has no artifact; `failure_of` makes one of what a stage raised."""
 
     sentence: str
     """The message of an InputError, or the exception's last line."""
     expected: bool
     """Whether it was an InputError, which its reader can mend without the traceback."""
+    last_lines: tuple[str, ...] = field(default=(), compare=False)
+    """Of the traceback, where the failure was not expected."""
+
+
+def failure_of(error: Exception) -> Failure:
+    """What a stage raised, as its failure."""
+    if isinstance(error, InputError):
+        return Failure(str(error), expected=True)
+    lines = [line for text in traceback.format_exception(error) for line in text.splitlines()]
+    last = [line for line in lines if line.strip(" ~^")][-LAST_LINES:]  # without those that only underline
+    return Failure(error_line(error), expected=False, last_lines=tuple(last))
+
+
+def error_line(error: BaseException) -> str:
+    """An exception in one line."""
+    return traceback.format_exception_only(error)[-1].strip().partition("\n")[0]
 
 
 @dataclass

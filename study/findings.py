@@ -3,47 +3,77 @@
 from collections.abc import Mapping, Sequence
 
 from study.results import PROTOCOLS, Results, RowResult
-from study.spec import Published, Study
+from study.spec import Curve, Published, Row, Study
 from study.statistics import Comparison, compare, correct_family
 
 METRIC = "accuracy"
 """What rows are compared by."""
+UNTESTED = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=None, p_value=None)
+"""A comparison of a declared family that has no numbers yet."""
 
 
 def compare_rows(results: Results) -> dict[str, Comparison]:
-    """Every computed row against the reference, by row name; p-values after Holm over the study's whole table.
+    """Every computed row against its reference, by row name; p-values after Holm over all that the study declares.
 
     A row that is missing, or was not asked for, still belongs to the family that was declared: p-values change neither
     as rows arrive nor with the choice of rows.
     """
-    reference = results.reference
-    if reference is None:
-        return {}
-    untested = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=None, p_value=None)
-    family = dict.fromkeys(declared_family(results.study), untested)
-    for result in results.rows:
-        if result.row.name in family and result.scored.keys() & reference.scored.keys():
-            family[result.row.name] = compare(result.values(METRIC), reference.values(METRIC))
+    found, pairs = {r.row.name: r for r in results.rows}, references(results.study)
+    family = dict.fromkeys(pairs, UNTESTED)
+    for name, reference in pairs.items():
+        if name in found and reference in found and found[name].scored.keys() & found[reference].scored.keys():
+            family[name] = compare(found[name].values(METRIC), found[reference].values(METRIC))
     return {name: comparison for name, comparison in correct_family(family).items() if comparison.num_videos}
 
 
-def declared_family(study: Study) -> list[str]:
-    """The rows that a study compares with its reference."""
-    return [row.name for row in study.all_rows() if row.name != study.reference]
+def references(study: Study) -> dict[str, str]:
+    """The rows that a study compares, each with the row that it is compared with.
+
+    That is the reference row, or the point of the reference line at the same value; then they stand from left to right.
+    """
+    curve, rows = study.curve, study.all_rows()
+    if curve is not None and curve.reference:
+        places = {row.name: place for row in rows if (place := place_of(row, curve)) is not None}
+        point = {places[row.name]: row.name for row in rows if row.series == curve.reference and row.name in places}
+        others = [name for name, place in places.items() if place in point and name != point[place]]
+        return {name: point[places[name]] for name in sorted(others, key=places.__getitem__)}
+    return {row.name: study.reference for row in rows if row.name != study.reference} if study.reference else {}
+
+
+def place_of(row: Row, curve: Curve) -> float | None:
+    """Where a row stands on the axis of a curve; None where it does not set it to a number."""
+    value = row.parameters.get(curve.axis)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def order_sentences(results: Results, comparisons: Mapping[str, Comparison]) -> list[str]:
     """In what order the rows came out here, in what order in print, and whether that is conclusive."""
     here = {r.row.name: score.mean for r in results.asked if (score := r.score("strict", METRIC))}
-    if len(here) < 2:
-        return []
+    if len(here) < 2 or (results.study.curve and results.study.curve.reference):
+        return []  # points of lines at several values of an axis have no common order
     titles = {r.row.name: r.row.title for r in results.rows}
     sentences = [f"By strict accuracy the rows came out as: {_ranking(here, titles)}."]
     printed = _printed_means(results.study.published, here)
     if len(printed) == len(here):
         agreement = "are the same" if _order(here) == _order(printed) else "differ"
         sentences.append(f"In print: {_ranking(printed, titles)}. The two orders {agreement}.")
-    return [*sentences, *_conclusiveness(results, comparisons, titles)]
+    return [*sentences, *conclusion_sentences(results, comparisons)]
+
+
+def conclusion_sentences(results: Results, comparisons: Mapping[str, Comparison]) -> list[str]:
+    """Which differences from the reference row are conclusive."""
+    asked = {r.row.name for r in results.asked}
+    verdicts = {name: comparison.verdict for name, comparison in comparisons.items() if name in asked}
+    if not verdicts or results.study.reference is None:
+        return []
+    titles = {r.row.name: r.row.title for r in results.rows}
+    reference = titles[results.study.reference]
+    conclusive = [f"{titles[name]} ({verdict})" for name, verdict in verdicts.items() if verdict != "inconclusive"]
+    if not conclusive:
+        return [f"No difference from the reference row ({reference}) is conclusive: chance could have made this order."]
+    rest = len(verdicts) - len(conclusive)
+    ending = f"; inconclusive: {rest} of {len(verdicts)}" if rest else ""
+    return [f"Conclusive against the reference row ({reference}): {', '.join(conclusive)}{ending}."]
 
 
 def protocol_sentences(results: Results) -> list[str]:
@@ -89,18 +119,15 @@ def exchanged(published: Published, row: str) -> dict[str, tuple[float, float]]:
     return {names.get(metric, metric): value for metric, value in printed.items()}
 
 
-def _conclusiveness(results: Results, comparisons: Mapping[str, Comparison], titles: Mapping[str, str]) -> list[str]:
-    asked = {r.row.name for r in results.asked}
-    verdicts = {name: comparison.verdict for name, comparison in comparisons.items() if name in asked}
-    if not verdicts:
-        return []
-    reference = titles[str(results.study.reference)]
-    conclusive = [f"{titles[name]} ({verdict})" for name, verdict in verdicts.items() if verdict != "inconclusive"]
-    if not conclusive:
-        return [f"No difference from the reference row ({reference}) is conclusive: chance could have made this order."]
-    rest = len(verdicts) - len(conclusive)
-    ending = f"; inconclusive: {rest} of {len(verdicts)}" if rest else ""
-    return [f"Conclusive against the reference row ({reference}): {', '.join(conclusive)}{ending}."]
+def ranked(results: Results) -> list[RowResult]:
+    """The computed rows of the question, the best strict accuracy first."""
+    means = {r.row.name: score.mean for r in results.asked if (score := r.score("strict", METRIC))}
+    return sorted((r for r in results.asked if r.row.name in means), key=lambda r: -means[r.row.name])
+
+
+def signed(points: float) -> str:
+    """A difference as it is printed, with its sign."""
+    return f"{points:+.1f}".replace("-", "−")
 
 
 def _printed_means(published: Published | None, rows: Sequence[str] | Mapping[str, float]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -39,8 +40,8 @@ class _AtWork:
 class LiveDisplay(Narrator):
     """The narrator's lines, and below them tables of the trials and of the stages at work."""
 
-    def __init__(self, plan: Plan, console: Console) -> None:
-        super().__init__(plan, console)
+    def __init__(self, plan: Plan, console: Console, home: Path) -> None:
+        super().__init__(plan, console, home)
         self._at_work: dict[str, _AtWork] = {}
         self._trials = {trial.number: _TrialLine(plan, trial) for trial in plan.trials}
         self._live = Live(
@@ -148,9 +149,9 @@ class _TrialLine:
         return escape(", ".join(titles[:3])) + (" …" if len(titles) > 3 else "") if titles else "[dim]waiting[/]"
 
 
-def observer_for(plan: Plan, console: Console) -> Narrator:
+def observer_for(plan: Plan, console: Console, home: Path) -> Narrator:
     """The display that suits where output goes."""
-    return LiveDisplay(plan, console) if console.is_terminal else Narrator(plan, console)
+    return LiveDisplay(plan, console, home) if console.is_terminal else Narrator(plan, console, home)
 
 
 def _table(*headers: str) -> Table:

@@ -151,6 +151,8 @@ def _classes(column: int, table: Table, starts: set[int]) -> str:
 
 def _html_cell(cell: Cell) -> str:
     text = f"<strong>{_inline(cell.text)}</strong>" if cell.strong else _inline(cell.text)
+    if cell.link:
+        text = f'<a href="{html.escape(cell.link, quote=True)}">{text}</a>'
     return text + "".join(f"<small>{_inline(note)}</small>" for note in cell.notes)
 
 
@@ -195,6 +197,8 @@ def _markdown_table(table: Table) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     text = f"**{_plain(cell.text)}**" if cell.strong else _plain(cell.text)
+    if cell.link:
+        text = f"[{text}](<{cell.link}>)"
     notes = "".join(f"<br><sub>{_plain(note)}</sub>" for note in cell.notes)
     return (text + notes).replace("|", "\\|")
 

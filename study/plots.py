@@ -100,7 +100,7 @@ def paint_accuracies(axes: Axes, results: Results) -> None:
             mean = published["accuracy"][0]
             axes.plot(mean, line, marker="D", markersize=6.5, color="white", markeredgecolor=INK, zorder=4)
             _label(axes, f"{mean:.1f}", mean, line, above=True)
-    axes.set_yticks(range(len(results.rows)), [_short(result.row.title) for result in results.rows])
+    axes.set_yticks(range(len(results.rows)), [short_title(result.row.title) for result in results.rows])
     axes.set_ylim(len(results.rows) - 0.4, -0.6)
     diamonds = "   ◇ published mean" if results.study.published else ""
     axes.set_xlabel(f"accuracy on test videos (%), strict   ·  dot: one video   |  bar: mean{diamonds}")
@@ -131,7 +131,7 @@ def paint_ribbons(
         axes.text(minutes, line + 0.25, f" {video.accuracy:.1f}", va="center", fontsize=8, color=INK)
     lines = [0.0, *(line + 1.25 for line in range(len(videos)))]
     axes.set_title(name, pad=52 if legend else 6)
-    axes.set_yticks(lines, ["truth", *(_short(titles[row]) for row in videos)])
+    axes.set_yticks(lines, ["truth", *(short_title(titles[row]) for row in videos)])
     axes.set_ylim(lines[-1] + 0.55, -0.6)
     axes.set_xlim(0, minutes)
     axes.set_xlabel("minutes")
@@ -174,7 +174,7 @@ def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str 
         for seed in seeds if len(seeds) > 1 else ():
             axes.plot(list(seed), list(seed.values()), color=colour[result.row.name], linewidth=0.6, alpha=0.45)
         shared = result.row.series if of == PRETRAINING else ""
-        axes.plot(list(curve), list(curve.values()), label=_short(shared or result.row.title), **look)
+        axes.plot(list(curve), list(curve.values()), label=short_title(shared or result.row.title), **look)
     axes.set_title(title)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -201,6 +201,11 @@ def overview_figure(results: Results, predictions: Mapping[str, Mapping[str, Pre
         figure.supxlabel(footnote, x=0.01, ha="left", fontsize=8, color=FAINT)
 
     return draw(paint, 1400, 800)
+
+
+def short_title(title: str, length: int = TITLE_LENGTH) -> str:
+    """A title that fits beside an axis."""
+    return title if len(title) <= length else f"{title[: length - 1].rstrip()}…"
 
 
 def _settle(figure: Figure) -> None:
@@ -265,7 +270,3 @@ def _line_look(result: RowResult, results: Results, colour: str) -> dict[str, An
     is_reference = result.row.name == results.study.reference
     style = "--" if result.row.baseline else "-"
     return {"color": colour, "linewidth": 2.4 if is_reference else 1.5, "linestyle": style}
-
-
-def _short(title: str) -> str:
-    return title if len(title) <= TITLE_LENGTH else f"{title[: TITLE_LENGTH - 1].rstrip()}…"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from study.spec import nearest
+from study.words import nearest
 from trainers.stage import InputError, Resources, Stage
 
 DEFAULT = "default"

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from study.events import Failure, Observer
 from study.forecast import Forecast
 from study.graph import key, walk
 from study.plan import Plan
+from study.typed import told, typed
 from study.words import duration
 from trainers.stage import Stage
 
@@ -25,10 +27,12 @@ class Narrator(Observer):
     Args:
         plan: what runs.
         console: where to print.
+        home: the home folder, for the commands that are printed.
     """
 
-    def __init__(self, plan: Plan, console: Console) -> None:
+    def __init__(self, plan: Plan, console: Console, home: Path) -> None:
         self._plan = plan
+        self._home = home
         self._console = console
         self._forecast = Forecast(plan)
         self._starting: dict[str, threading.Timer] = {}
@@ -76,12 +80,15 @@ class Narrator(Observer):
 
     def failed(self, stage: Stage, failure: Failure) -> None:
         self._settle(stage)
-        self._say(stage, f"[red]failed[/]: {escape(failure.sentence)}")
+        self._say(stage, f"[red]failed[/]: {escape(told(failure.sentence, self._home))}")
         waiting = [k for k in self._plan.missing if k != key(stage) and key(stage) in walk(self._plan.stages[k])]
         if waiting:
             self._console.print(f"          {len(waiting)} stages that need it are left out", highlight=False)
         if not failure.expected:
-            self._console.print(f"          more: freelunch logs {key(stage)[:12]}", highlight=False)
+            for line in failure.last_lines:
+                self._console.print(f"          [dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
+            command = typed(f"freelunch logs {key(stage)[:12]}", self._home)
+            self._console.print(f"          more: {escape(command)}", highlight=False, soft_wrap=True)
 
     def blocked(self, stage: Stage, by: Stage) -> None:
         self._settle(stage)

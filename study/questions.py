@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.domains import Axis, PowerOfTwo, When, described, domain_of, exists
+from study.domains import Axis, PowerOfTwo, When, described, domain_of, exists, one
 from study.graph import key, walk
-from study.spec import Choice, Recipe, Row, Trial, coerced, nearest, vocabulary
+from study.recipe import Recipe, annotation_of, coerced, last_stage, qualified_name, vocabulary
+from study.spec import Choice, Row, Trial
 from trainers.stage import InputError, Stage
 
 Parameters = Mapping[str, object]
@@ -84,14 +85,15 @@ class Search:
             raise InputError(f"search {self.name} has nothing to search: leave at least one of its axes open.")
         return Space(search=self, conditions=conditions, fixed=fixed, axes=axes)
 
+    def described(self) -> dict[str, str]:
+        """Every axis in words, before conditions decide its unit."""
+        return {name: described(axis, _unit_word(axis)) for name, axis in self.axes.items()}
+
     def _read(self, name: str, value: object) -> object:
-        self._check(name)
-        return coerced(name, value, vocabulary(self.recipe)[name])
+        return coerced(name, value, annotation_of(self.recipe, name))
 
     def _check(self, name: str) -> None:
-        valid = vocabulary(self.recipe)
-        if name not in valid:
-            raise InputError(f"recipe {self.recipe.__name__} has no hyperparameter {name!r}{nearest(name, valid)}")
+        annotation_of(self.recipe, name)
         axis = self.axes.get(name)
         earlier = list(self.axes)[: list(self.axes).index(name)] if axis is not None else []
         if isinstance(axis, When) and axis.axis not in earlier:
@@ -120,7 +122,7 @@ class Space:
         """
         recipe = self.search.recipe
         values = {name: coerced(name, v, vocabulary(recipe)[name]) for name, v in {**self.fixed, **parameters}.items()}
-        final = self.search.objective.last_stage(recipe(self.conditions, seed=FIRST_SEED, **values))
+        final = self.search.objective.last_stage(last_stage(recipe, self.conditions, FIRST_SEED, values))
         title = ", ".join(f"{name} {value}" for name, value in parameters.items())
         row = Row(name=f"trial {number}", title=title, parameters=dict(parameters))
         return Trial(number=number, row=row, seed=FIRST_SEED, parameters=values, stage=final)
@@ -146,7 +148,7 @@ class Space:
         """What makes this search another one than those of its name: trials of the two are not to be mixed."""
         recipe = self.search.recipe
         return {
-            "recipe": f"{recipe.__module__}.{recipe.__qualname__}",
+            "recipe": qualified_name(recipe),
             "space": "; ".join(f"{name}: {text}" for name, text in self.described().items()),
             "objective": self.search.objective.title,
             "stages": key(self.corners()[0].stage),
@@ -164,3 +166,9 @@ class Space:
 
 def _is_possible(axis: Axis, fixed: Parameters) -> bool:
     return not isinstance(axis, When) or axis.axis not in fixed or exists(axis, fixed)
+
+
+def _unit_word(axis: Axis) -> int | str:
+    """What one of an axis is called after: the function that finds it."""
+    domain = domain_of(axis)
+    return domain.unit.__name__.replace("_", " ") if isinstance(domain, PowerOfTwo) and domain.unit is not one else 1

@@ -13,10 +13,19 @@ from types import MappingProxyType
 from typing import Any
 
 from study import plots, tables
+from study.collection import Collection
 from study.curve import curve_sentences
-from study.findings import compare_rows, exchanged, order_sentences, protocol_sentences
+from study.findings import (
+    compare_rows,
+    conclusion_sentences,
+    exchanged,
+    order_sentences,
+    protocol_sentences,
+    references,
+)
 from study.graph import key
-from study.markup import Picture, pictures, to_html, to_markdown
+from study.margins import compare_margins, margin_sentences
+from study.markup import Block, Picture, pictures, to_html, to_markdown
 from study.results import FRAMEWISE, PROTOCOLS, Results, RowResult, RowScore, read_all_predictions, read_results
 from study.sections import sections
 from study.spec import Study, Trial
@@ -24,6 +33,7 @@ from study.statistics import Comparison
 from study.store import Store
 from study.tables import METRIC_TITLES, Table
 
+HTML, MARKDOWN = "report.html", "report.md"
 NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
 NOTHING_BESIDE: Mapping[str, Sequence[Trial]] = MappingProxyType({})
 
@@ -39,6 +49,10 @@ class Report:
     table: Table
     findings: tuple[str, ...]
     """Sentences computed from the numbers."""
+    verdict: str
+    """Those of them that answer the study's question."""
+    numbers: Results
+    """What all of it was made of."""
 
 
 def write_report(
@@ -67,21 +81,21 @@ def write_report(
     """
     results = read_results(study, trials, store, problems)
     elsewhere = {dataset: read_results(study, others, store, NO_PROBLEMS) for dataset, others in beside.items()}
-    comparisons = compare_rows(results)
-    findings = (*order_sentences(results, comparisons), *curve_sentences(results), *protocol_sentences(results))
-    blocks = sections(results, comparisons, trials, store, context, elsewhere)
+    comparisons, margins = compare_rows(results), compare_margins(results)
+    curve, leads = curve_sentences(results), margin_sentences(results, comparisons, margins)
+    blocks = sections(results, comparisons, trials, store, context, elsewhere, margins)
     report = Report(
-        html=folder / "report.html",
-        markdown=folder / "report.md",
+        html=folder / HTML,
+        markdown=folder / MARKDOWN,
         results=folder / "results.json",
         csv=folder / "table.csv",
         table=tables.terminal_table(results),
-        findings=findings,
+        findings=(*order_sentences(results, comparisons), *curve, *leads, *protocol_sentences(results)),
+        verdict=" ".join((*(leads or curve), *conclusion_sentences(results, comparisons))),
+        numbers=results,
     )
-    _write_figures(folder / "figures", pictures(blocks))
-    _write(report.html, _page(study, to_html(blocks)))
-    _write(report.markdown, to_markdown(study.title, study.question, blocks))
-    data = _data(results, comparisons, context, findings)
+    write_page(study, f"Study {study.name}", blocks, folder)
+    data = _data(results, comparisons, margins, context, report.findings)
     _write(report.results, json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     _write(report.csv, _csv(results))
     return report
@@ -99,6 +113,13 @@ def write_picture(
     plots.png(plots.overview_figure(results, read_all_predictions(results, store), footnote), path, scale=1)
 
 
+def write_page(asked: Study | Collection, label: str, blocks: Sequence[Block], folder: Path) -> None:
+    """Writes `report.html`, and `report.md` with `figures/`, under the title and the question of what was asked."""
+    _write_figures(folder / "figures", pictures(blocks))
+    _write(folder / HTML, _page(asked, label, to_html(blocks)))
+    _write(folder / MARKDOWN, to_markdown(asked.title, asked.question, blocks))
+
+
 def _write_figures(folder: Path, shown: Sequence[Picture]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for picture in shown:
@@ -110,14 +131,18 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _page(study: Study, body: str) -> str:
+def _page(asked: Study | Collection, label: str, body: str) -> str:
     template = Template(resources.files("study").joinpath("report.html").read_text(encoding="utf-8"))
-    words = {"title": study.title, "question": study.question, "study": f"Study {study.name}"}
+    words = {"title": asked.title, "question": asked.question, "study": label}
     return template.substitute({name: html.escape(text) for name, text in words.items()} | {"body": body})
 
 
 def _data(
-    results: Results, comparisons: Mapping[str, Comparison], context: Mapping[str, str], findings: Sequence[str]
+    results: Results,
+    comparisons: Mapping[str, Comparison],
+    margins: Mapping[str, Comparison],
+    context: Mapping[str, str],
+    findings: Sequence[str],
 ) -> dict[str, Any]:
     study, scores = results.study, results.any_scores
     published = {"source": study.published.source, "note": study.published.note} if study.published else None
@@ -127,13 +152,21 @@ def _data(
         "question": study.question,
         "context": dict(context),
         "reference": study.reference,
+        "reference_line": (study.curve.reference or None) if study.curve else None,
         "published": published,
         "phases": list(scores.phases) if scores else [],
         "num_test_videos": scores.num_videos if scores else None,
         "findings": list(findings),
         "rows": [_row_data(results, result) for result in results.rows],
-        "comparisons": {name: {**asdict(c), "verdict": c.verdict} for name, c in comparisons.items()},
+        "comparisons": {
+            name: {"with": references(study)[name], **_comparison_data(c)} for name, c in comparisons.items()
+        },
+        "margin_changes": {line: _comparison_data(c) for line, c in margins.items()},
     }
+
+
+def _comparison_data(comparison: Comparison) -> dict[str, Any]:
+    return {**asdict(comparison), "verdict": comparison.verdict}
 
 
 def _row_data(results: Results, result: RowResult) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,17 @@ def absolute(study: str) -> str:
 
 
 def remember(request: Request, home: Path, problems: dict[str, str], command: str) -> Path:
-    """Keeps a request, why stages failed (a sentence by stage key), and what was typed, as the study's latest."""
+    """Keeps a request, why stages failed (a sentence by stage key), and what was typed, as the study's latest.
+
+    Commands and sentences are kept without the home that they are typed for, which may be another's path to it.
+    """
     folder = request.folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     most = max(request.seeds, most_seeds(request, home))
-    _write(folder / REQUEST, {**asdict(request), MOST_SEEDS: most})
-    _write(folder / PROBLEMS, problems)
+    write_note(folder / REQUEST, {**asdict(request), MOST_SEEDS: most})
+    write_note(folder / PROBLEMS, problems)
     _write_text(home / "studies" / request.name / COMMAND, command)
-    _write(home / "studies" / request.name / REQUEST, asdict(request))
+    write_note(home / "studies" / request.name / REQUEST, asdict(request))
     return folder
 
 
@@ -85,7 +89,7 @@ def latest(study: str, home: Path) -> Request:
 def remembered_problems(request: Request, home: Path) -> dict[str, str]:
     """Why stages failed when the study was last run, by stage key."""
     path = request.folder(home) / PROBLEMS
-    return _read(path) if path.exists() else {}
+    return read_note(path) if path.exists() else {}
 
 
 def latest_command(study: str, home: Path) -> str:
@@ -96,7 +100,7 @@ def latest_command(study: str, home: Path) -> str:
 def most_seeds(request: Request, home: Path) -> int:
     """The largest number of seeds that this study, with these settings, was ever asked for."""
     path = request.folder(home) / REQUEST
-    return int(_read(path).get(MOST_SEEDS, 1)) if path.exists() else 1
+    return int(read_note(path).get(MOST_SEEDS, 1)) if path.exists() else 1
 
 
 def has_been_run(study: str, home: Path) -> bool:
@@ -114,30 +118,45 @@ def studies_run(home: Path) -> list[str]:
     return sorted(path.parent.name for path in (home / "studies").glob(f"*/{REQUEST}"))
 
 
-def _request(path: Path) -> Request:
-    content = {name: value for name, value in _read(path).items() if name != MOST_SEEDS}
-    try:
-        return Request(**{**content, **{name: tuple(content[name]) for name in ("rows", "weights")}})
-    except (TypeError, KeyError):
-        raise _damaged(path) from None
+def request_from(record: Mapping[str, Any]) -> Request:
+    """A request that was kept.
+
+    Raises:
+        TypeError, KeyError: it is none.
+    """
+    return Request(**{**record, **{name: tuple(record[name]) for name in ("rows", "weights")}})
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_note(path: Path) -> dict[str, Any]:
+    """What was kept in a file of a home.
+
+    Raises:
+        MachineError: it cannot be read.
+    """
     try:
         content = json.loads(path.read_text())
     except ValueError:
-        raise _damaged(path) from None
+        raise damaged(path) from None
     if not isinstance(content, dict):
-        raise _damaged(path)
+        raise damaged(path)
     return content
 
 
-def _damaged(path: Path) -> MachineError:
+def damaged(path: Path) -> MachineError:
+    """Says that a file of a home cannot be read."""
     return MachineError(f"{path} is damaged: remove it and run the study again, which computes only what is missing.")
 
 
-def _write(path: Path, content: object) -> None:
+def write_note(path: Path, content: object) -> None:
+    """Keeps something in a file of a home, whole or not at all."""
     _write_text(path, json.dumps(content, indent=1))
+
+
+def _request(path: Path) -> Request:
+    try:
+        return request_from({name: value for name, value in read_note(path).items() if name != MOST_SEEDS})
+    except (TypeError, KeyError):
+        raise damaged(path) from None
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -3,9 +3,7 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
@@ -13,12 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.collection import Collection, Part
-from study.drivers import Driver
 from study.graph import key, walk
 from study.plan import Plan
-from study.progress import progress_note
+from study.sharing import shares
 from study.spec import Study, Trial
-from study.store import PROGRESS, Store
+from study.store import Store
 from study.words import duration
 
 if TYPE_CHECKING:
@@ -39,18 +36,35 @@ def new_console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=None if stream.isatty() or "COLUMNS" in os.environ else FILE_WIDTH)
 
 
+def new_table(*headers: str) -> Table:
+    """A table without lines."""
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
 def studies_table(studies: Iterable[Study]) -> Table:
     """Every study with its question and rows."""
-    table = _table("study", "question", "rows", "held against", "takes")
+    table = new_table("study", "question", "rows", "held against", "takes")
     for study in studies:
         source = study.published.source.rpartition(", ")[2] if study.published else ""
         table.add_row(study.name, escape(study.question), _rows_line(study), escape(source), _cost_line(study.cost))
     return table
 
 
+def searches_table(searches: Iterable[Mapping[str, Any]]) -> Table:
+    """Every search with what it goes over."""
+    table = new_table("search", "question", "over", "objective", "evaluated in")
+    for each in searches:
+        over = "; ".join(f"[bold]{name}[/] {escape(words)}" for name, words in each["space"].items())
+        table.add_row(each["name"], escape(each["question"]), over, escape(each["objective"]), each["evaluated_in"])
+    return table
+
+
 def collections_table(collections: Iterable[Collection]) -> Table:
     """Every collection of studies."""
-    table = _table("together", "question", "studies", "takes")
+    table = new_table("together", "question", "studies", "takes")
     for each in collections:
         names = ", ".join(study.name for study in each.studies)
         table.add_row(each.name, escape(each.question), names, _cost_line(each.cost))
@@ -85,7 +99,7 @@ def plan_tables(
     parts: Sequence[Part] = (),
 ) -> list[RenderableType]:
     """A plan, type by type and, of several studies, study by study; and what it can and cannot tell."""
-    table = _table("stage", "number", "shared", "cached", "to compute", "expected")
+    table = new_table("stage", "number", "shared", "cached", "to compute", "expected")
     for record in plan.by_type():
         cells = (record["type"], record["stages"], record["shared"], record["cached"], record["missing"])
         table.add_row(*map(str, cells), duration(record["seconds"]) if record["missing"] else "")
@@ -109,18 +123,13 @@ def plan_tables(
 
 def parts_table(plan: Plan, parts: Sequence[Part]) -> Table:
     """What every study would compute alone, and what it adds to those above it."""
-    table = _table(
+    table = new_table(
         "study", "trials", "stages if none is shared", "stages alone", "of them new here", "alone", "new here"
     )
-    known: set[str] = set()
-    for part in parts:
-        needed = [walk(trial.stage).keys() for trial in part.trials]
-        own = set().union(*needed)
-        counts = (len(part.trials), sum(map(len, needed)), len(own), len(own - known))
-        seconds = (sum(plan.seconds[k] for k in keys) for keys in (own, own - known))
-        table.add_row(part.study.name, *map(str, counts), *map(duration, seconds))
-        known |= own
-    total = (len(plan.trials), plan.num_unshared, "", len(known), "", duration(sum(plan.seconds.values())))
+    for share in shares(plan, parts):
+        counts = (share.num_trials, share.num_naive, share.num_alone, share.num_new)
+        table.add_row(share.study, *map(str, counts), duration(share.alone_seconds), duration(share.new_seconds))
+    total = (len(plan.trials), plan.num_unshared, "", len(plan.stages), "", duration(sum(plan.seconds.values())))
     table.add_row("together", *map(str, total), style="bold")
     return table
 
@@ -143,48 +152,6 @@ def plan_record(plan: Plan) -> dict[str, Any]:
     }
 
 
-def status_record(
-    plan: Plan, store: Store, problems: Mapping[str, str], running: Sequence[Driver] = ()
-) -> dict[str, Any]:
-    """How far every trial is, what every unfinished stage is doing, and who runs the study now."""
-    stages = [_stage_status(plan, store, stage_key, problems) for stage_key in plan.missing]
-    by_key = {stage["key"]: stage for stage in stages}
-    trials = []
-    for trial in plan.trials:
-        own = [by_key[k] for k in walk(trial.stage) if k in by_key]
-        state = "done" if store.find(key(trial.stage)) else _worst([stage["state"] for stage in own])
-        trials.append({"row": trial.row.name, "seed": trial.seed, "state": state, "stages_left": len(own)})
-    return {
-        "stages": len(plan.stages),
-        "finished": len(plan.cached),
-        "expected_seconds": round(plan.expected_seconds, 1),
-        "trials": trials,
-        "unfinished": stages,
-        "drivers": [asdict(driver) for driver in running],
-        "resumable": bool(stages) and not running and all(stage["state"] != "running" for stage in stages),
-    }
-
-
-def status_tables(name: str, record: Mapping[str, Any]) -> list[RenderableType]:
-    """The same for people."""
-    trials = _table("row", "seed", "state", "stages left")
-    for trial in record["trials"]:
-        trials.add_row(trial["row"], str(trial["seed"]), trial["state"], str(trial["stages_left"]))
-    left = f", about {duration(record['expected_seconds'])} left" if record["unfinished"] else ""
-    lines: list[RenderableType] = [f"[bold]{name}[/]: {record['finished']} of {record['stages']} stages{left}", trials]
-    lines += [
-        f"running since {driver['started']} as process {driver['pid']} on {driver['host']}: freelunch stop {name}"
-        for driver in record["drivers"]
-    ]
-    active = [stage for stage in record["unfinished"] if stage["state"] != "waiting"]
-    if active:
-        stages = _table("stage", "key", "state", "progress")
-        for stage in active:
-            stages.add_row(escape(stage["title"]), stage["key"][:8], stage["state"], escape(stage["note"]))
-        lines.append(stages)
-    return lines
-
-
 def problems_of(plan: Plan, store: Store, failures: Mapping[str, str]) -> dict[int, str]:
     """Why trials have no result, a sentence by trial number."""
     problems = {}
@@ -203,7 +170,7 @@ def problems_of(plan: Plan, store: Store, failures: Mapping[str, str]) -> dict[i
 
 def audits_table(trials: Sequence[Trial], store: Store) -> Table:
     """What ingest found in every video."""
-    table = _table("video", "fps", "size", "length", "rows", "margins cut", "remarks")
+    table = new_table("video", "fps", "size", "length", "rows", "margins cut", "remarks")
     for trial in trials:
         folder = store.find(key(trial.stage))
         if folder is None:
@@ -225,7 +192,7 @@ def audits_table(trials: Sequence[Trial], store: Store) -> Table:
 
 def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
     """The registered datasets."""
-    table = _table("dataset", "layout", "videos", "hours", "folder")
+    table = new_table("dataset", "layout", "videos", "hours", "folder")
     for record in records:
         cells = (record["name"], record["layout"], str(record["videos"]), f"{record['hours']:.2f}", record["root"])
         table.add_row(*map(escape, cells))
@@ -234,7 +201,7 @@ def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
 
 def weights_table(records: Iterable[Mapping[str, Any]]) -> Table:
     """The public weights that have been added."""
-    table = _table("weights", "network", "what they are", "SHA-256", "file")
+    table = new_table("weights", "network", "what they are", "SHA-256", "file")
     for record in records:
         digest = record["digest"][:8]
         table.add_row(*map(escape, (record["name"], record["architecture"], record["title"], digest, record["file"])))
@@ -243,7 +210,7 @@ def weights_table(records: Iterable[Mapping[str, Any]]) -> Table:
 
 def logs_table(trial: Trial, store: Store) -> Table:
     """The stages of a trial, and where their logs lie."""
-    table = _table("stage", "key", "state", "log")
+    table = new_table("stage", "key", "state", "log")
     for stage_key, stage in walk(trial.stage).items():
         state = "done" if store.find(stage_key) else "unfinished" if store.unfinished(stage_key) else "waiting"
         table.add_row(escape(stage.title), stage_key[:12], state, str(store.log(stage_key) or ""))
@@ -252,16 +219,9 @@ def logs_table(trial: Trial, store: Store) -> Table:
 
 def report_table(report: "Report") -> Table:
     """The report's table for the terminal."""
-    table = _table(*map(str, report.table.headers))
+    table = new_table(*map(str, report.table.headers))
     for row in report.table.rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    return table
-
-
-def _table(*headers: str) -> Table:
-    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for header in headers:
-        table.add_column(header, overflow="fold")
     return table
 
 
@@ -295,38 +255,3 @@ def _equal_trials(plan: Plan) -> list[str]:
     for trial in plan.trials:
         labels.setdefault(key(trial.stage), []).append(trial.label)
     return [f"{' and '.join(map(escape, same))} are one trial" for same in labels.values() if len(same) > 1]
-
-
-def _stage_status(plan: Plan, store: Store, stage_key: str, problems: Mapping[str, str]) -> dict[str, Any]:
-    stage = plan.stages[stage_key]
-    folder = store.unfinished(stage_key)
-    if folder is not None and store.is_claimed(stage_key):
-        state, note = "running", _progress_note(store, stage_key)
-    elif stage_key in problems:
-        state, note = "failed", problems[stage_key]
-    elif folder is not None:
-        state, note = "interrupted", _progress_note(store, stage_key)
-    else:
-        state, note = "waiting", ""
-    return {"key": stage_key, "title": stage.title, "state": state, "note": note}
-
-
-def _progress_note(store: Store, stage_key: str) -> str:
-    folder = store.unfinished(stage_key)
-    try:
-        progress = json.loads((folder / PROGRESS).read_text()) if folder else None
-    except (OSError, ValueError):
-        return ""
-    if progress is None:
-        return ""
-    metrics = progress["metrics"]
-    parts = [f"{100 * metrics['fraction']:.0f} %"] if "fraction" in metrics else []
-    parts += [note] if (note := progress_note(metrics, progress["epoch"])) else []
-    return f"{', '.join(parts)} ({duration(time.time() - progress['time'])} ago)"
-
-
-def _worst(states: Sequence[str]) -> str:
-    for state in ("running", "failed", "interrupted"):
-        if state in states:
-            return state
-    return "waiting"

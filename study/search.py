@@ -16,13 +16,12 @@ from ray.tune.search import Searcher
 from study import cluster
 from study.campaign import Asked, Campaign
 from study.compute import Grant
-from study.events import Failure, Observer
+from study.events import Failure, Observer, error_line
 from study.graph import key, walk
 from study.orders import Event, Order, orders
 from study.profile import Profile
 from study.questions import Space
 from study.runner import LISTEN_SECONDS, broker_of, cluster_lost_explained, stopping_in_order
-from study.stage_task import error_line
 from study.store import DiskFullError, Store
 from study.trials import Followed, TuneThread, tuning
 from trainers.stage import MachineError, Stage

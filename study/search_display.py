@@ -1,6 +1,7 @@
 """What a search prints: a line when a trial begins and ends, and when a stage of some length is done."""
 
 import time
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,6 +13,7 @@ from study.plan import Plan
 from study.progress import SHORT_SECONDS
 from study.questions import Objective
 from study.spec import Trial
+from study.typed import told, typed
 from study.words import duration
 from trainers.stage import Stage
 
@@ -23,10 +25,11 @@ class SearchNarrator(SearchObserver, Observer):
         objective: what values are.
         console: where to print.
         best: the best value of earlier runs, if there were any.
+        home: the home folder, for the commands that are printed.
     """
 
-    def __init__(self, objective: Objective, console: Console, best: float | None) -> None:
-        self._objective, self._console, self._best = objective, console, best
+    def __init__(self, objective: Objective, console: Console, best: float | None, home: Path) -> None:
+        self._objective, self._console, self._best, self._home = objective, console, best, home
 
     def trial_began(self, trial: Trial, plan: Plan, again: bool) -> None:
         verb = "goes on" if again else "begins"
@@ -45,11 +48,13 @@ class SearchNarrator(SearchObserver, Observer):
         self._say(f"[bold]{trial.row.name}[/] [yellow]stopped early[/] after epoch {epoch}: {escape(watched)}")
 
     def trial_failed(self, trial: Trial, problem: str) -> None:
-        self._say(f"[bold]{trial.row.name}[/] [red]failed[/]: {escape(problem)}")
+        self._say(f"[bold]{trial.row.name}[/] [red]failed[/]: {escape(told(problem, self._home))}")
 
     def failed(self, stage: Stage, failure: Failure) -> None:
         if not failure.expected:
-            self._say(f"{escape(stage.title)} failed; more: freelunch logs {key(stage)[:12]}")
+            command = typed(f"freelunch logs {key(stage)[:12]}", self._home)
+            tail = "".join(f"\n          [dim]{escape(line)}[/]" for line in failure.last_lines)
+            self._say(f"{escape(stage.title)} failed; more: {escape(command)}{tail}")
 
     def finished(self, stage: Stage, seconds: float) -> None:
         if seconds >= SHORT_SECONDS:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from study import telling
+from study.asking import folder_name
 from study.campaign import SearchObserver
 from study.graph import key
 from study.plan import Plan
@@ -126,7 +127,7 @@ class SearchTracker(Tracker, SearchObserver):
 def as_study(search: Search) -> Study:
     """A search under the name that its experiment and its folders have, apart from those of studies."""
     return Study(
-        name=f"search-{search.name}",
+        name=folder_name(search.name),
         title=search.title,
         question=search.question,
         recipe=search.recipe,

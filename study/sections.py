@@ -5,14 +5,20 @@ from types import MappingProxyType
 
 from study import plots, tables
 from study.curve import SEED, curve_figure, curve_sentences
-from study.findings import declared_family, order_sentences, protocol_sentences, remarks
+from study.findings import order_sentences, protocol_sentences, references, remarks
+from study.margins import margin_sentences
 from study.markup import Block, Details, Facts, Notice, Paragraph, Picture, Section
 from study.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
-from study.spec import Trial
+from study.spec import Curve, Trial
 from study.statistics import Comparison
 from study.store import Store
 
 NOWHERE: Mapping[str, Results] = MappingProxyType({})
+NO_MARGINS: Mapping[str, Comparison] = MappingProxyType({})
+VERDICT = (
+    "The verdict needs both a p-value below 0.05 after Holm's correction over the {family} and an interval on one side "
+    "of zero."
+)
 ABSENT = {
     "undefined_if_empty": "A phase that a video's ground truth lacks is left out where the metric divides by nothing.",
     "undefined_if_absent": "A phase that a video's ground truth lacks is left out of that video, predicted or not.",
@@ -49,22 +55,35 @@ def sections(
     store: Store,
     context: Mapping[str, str],
     elsewhere: Mapping[str, Results] = NOWHERE,
+    margins: Mapping[str, Comparison] = NO_MARGINS,
 ) -> list[Block]:
-    """The whole report below its title and question; `elsewhere` are the study's results on other datasets."""
+    """The whole report below its title and question.
+
+    Args:
+        results: what the study's trials left behind.
+        comparisons: of rows with their reference, by row name.
+        trials: of the study, in table order.
+        store: where their artifacts lie.
+        context: what is shown at the top.
+        elsewhere: the study's results on other datasets.
+        margins: how a reference line's margin changes along the axis, by the title of the other line.
+    """
     predictions = read_all_predictions(results, store)
-    blocks: list[Block] = [Facts(context), *_stamp(results, context), *_missing(results)]
+    blocks: list[Block] = [Facts(context), *stamp([results], context), *_missing(results)]
     blocks += _axis_section(results, elsewhere, context)
-    blocks += [_table_section(results, comparisons), _comparison_section(results, comparisons)]
+    blocks += [_table_section(results, comparisons), _comparison_section(results, comparisons, margins)]
     blocks += [_protocol_section(results), *_ribbon_section(results, predictions), *_curve_section(results)]
     return [*blocks, *_phase_section(results), _computed_section(results, trials, store)]
 
 
-def _stamp(results: Results, context: Mapping[str, str]) -> list[Block]:
+def stamp(everything: Sequence[Results], context: Mapping[str, str]) -> list[Block]:
+    """What stands above the numbers of the demo, so that nobody takes them for a result."""
     if not context.get("scale", "").startswith("demo"):
         return []
-    scores = results.any_scores
+    scores = next((scores for results in everything if (scores := results.any_scores)), None)
     videos = f"{_count(scores.num_videos, 'test video')}, " if scores else ""
-    seeds = _count(results.num_seeds, "seed")
+    fewest, most = (pick(results.num_seeds for results in everything) for pick in (min, max))
+    seeds = _count(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
     return [Notice(f"Scale demo: these numbers show the plumbing, not the method ({videos}{seeds}, a small network).")]
 
 
@@ -119,21 +138,57 @@ def _axis_section(results: Results, elsewhere: Mapping[str, Results], context: M
     return [Section("Accuracy against the axis", [*([Paragraph(" ".join(sentences))] if sentences else []), *blocks])]
 
 
-def _comparison_section(results: Results, comparisons: Mapping[str, Comparison]) -> Section:
+def _comparison_section(
+    results: Results, comparisons: Mapping[str, Comparison], margins: Mapping[str, Comparison]
+) -> Section:
+    if results.study.curve and results.study.curve.reference:
+        return _line_section(results, comparisons, margins, results.study.curve)
     title = "Against the reference row"
     if results.study.reference is None:
         return Section(title, [Paragraph("This study declares no reference row.")])
     if not comparisons:
         return Section(title, [Paragraph("Nothing to compare yet: the reference row or all others are missing.")])
     reference = next(r.row.title for r in results.rows if r.row.name == results.study.reference)
-    family = len(declared_family(results.study))
+    family = VERDICT.format(family=f"{len(references(results.study))} comparisons of this table")
     intro = (
         f"Strict accuracy of each row minus that of “{reference}”, in points, paired by test video (a video's "
-        "difference is its mean over the seeds that both rows have). The verdict needs both a p-value below 0.05 after "
-        f"Holm's correction over the {family} comparisons of this table and an interval on one side of zero."
+        f"difference is its mean over the seeds that both rows have). {family}"
     )
     known = [Paragraph(remark) for remark in remarks(results, comparisons)]
     return Section(title, [Paragraph(intro), tables.comparison_table(results, comparisons), *known])
+
+
+def _line_section(
+    results: Results, comparisons: Mapping[str, Comparison], margins: Mapping[str, Comparison], curve: Curve
+) -> Section:
+    """Every point against that of the reference line at the same value, then how its margins change along the axis."""
+    title = f"Against {curve.reference}, value by value"
+    if not comparisons:
+        return Section(title, [Paragraph("Nothing to compare yet: the reference line or all others are missing.")])
+    family = VERDICT.format(family=f"{len(references(results.study))} comparisons that the whole figure declares")
+    intro = (
+        f"Strict accuracy of each row minus that of “{curve.reference}” at the same value of “{curve.title}”, in "
+        f"points, paired by test video (a video's difference is its mean over the seeds that both rows have). {family}"
+    )
+    found = " ".join(margin_sentences(results, comparisons, margins))
+    known = [Paragraph(remark) for remark in remarks(results, comparisons)]
+    blocks: list[Block] = [*([Paragraph(found)] if found else []), Paragraph(intro)]
+    blocks += [tables.comparison_table(results, comparisons), *known]
+    return Section(title, [*blocks, *_margin_blocks(results, margins, curve)])
+
+
+def _margin_blocks(results: Results, margins: Mapping[str, Comparison], curve: Curve) -> list[Block]:
+    if not margins:
+        return []
+    lines = {row.series for row in results.study.all_rows() if row.name in references(results.study)}
+    family = VERDICT.format(family=f"{len(lines)} comparisons of this table, a family of its own,")
+    intro = (
+        f"Does the margin of “{curve.reference}” differ between the two ends of the axis? Its margin over each other "
+        "line at the smallest value minus that at the largest, in points, paired by test video: above zero, the margin "
+        f"is larger at the smallest value. {family}"
+    )
+    said = dict.fromkeys(remark for comparison in margins.values() for remark in comparison.remarks)
+    return [Paragraph(intro), tables.margin_table(margins), *map(Paragraph, said)]
 
 
 def _protocol_section(results: Results) -> Section:

@@ -1,22 +1,12 @@
 """What a study is: a recipe, the points it is asked at, and the published numbers it is held against."""
 
-import difflib
-import inspect
 import itertools
-import math
-import types
-import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any, Literal, Union
 
+from study.recipe import Recipe, annotation_of, coerced, last_stage, vocabulary
+from study.words import nearest
 from trainers.stage import InputError, Stage
-
-Recipe = Callable[..., Stage]
-"""A function `recipe(conditions, *, seed, **hyperparameters)` that returns the last stage of a trial."""
-
-RESERVED = ("conditions", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +38,8 @@ class Choice:
     titles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.values, tuple | list):
+            raise InputError(f"an axis needs its values in brackets: Choice(({self.values!r},)), say.")
         if not self.values:
             raise InputError("an axis needs at least one value.")
         if self.titles and len(self.titles) != len(self.values):
@@ -78,11 +70,13 @@ class Curve:
         axis: the hyperparameter; `seed` is the seed of a trial.
         title: what the figure calls it.
         log: whether equal ratios lie equally far apart.
+        reference: the series that the others are compared with, value by value.
     """
 
     axis: str
     title: str
     log: bool = False
+    reference: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +119,8 @@ class Study:
         """The grid's rows and the named ones.
 
         Raises:
-            InputError: there is none, two have one name or title, or none is a point of the study's curve.
+            InputError: there is none, two have one name or title, none is a point of the study's curve, or none is
+                what the others are compared with.
         """
         rows = (*self._grid(), *self.rows)
         if not rows:
@@ -137,6 +132,12 @@ class Study:
         axis = self.curve.axis if self.curve else "seed"
         if axis != "seed" and not any(axis in row.parameters for row in rows):
             raise InputError(f"the curve of study {self.name} is over {axis!r}, which no row sets: name an axis of it.")
+        self._check_reference_line(rows)
+        names = [row.name for row in rows]
+        if self.reference is not None and self.reference not in names:
+            raise InputError(
+                f"study {self.name} has no row {self.reference!r} to refer to{nearest(self.reference, names)}"
+            )
         return rows
 
     def trials(
@@ -163,7 +164,18 @@ class Study:
         points = list(itertools.product(seeds, self._chosen(tuple(only))))
         return tuple(self._trial(number, row, seed, conditions, settings) for number, (seed, row) in enumerate(points))
 
+    def _check_reference_line(self, rows: Sequence[Row]) -> None:
+        line = self.curve.reference if self.curve else ""
+        if line and self.reference:
+            raise InputError(f"study {self.name} has a reference row and a reference line: keep one of them.")
+        series = dict.fromkeys(row.series for row in rows if row.series)
+        if line and line not in series:
+            raise InputError(f"the curve of study {self.name} has no line {line!r}{nearest(line, series)}")
+
     def _grid(self) -> tuple[Row, ...]:
+        for axis_name, axis in self.axes.items():
+            if not isinstance(axis, Choice):
+                raise InputError(f"axis {axis_name} of study {self.name} is {axis!r}: write it as Choice((…)).")
         rows = []
         for point in itertools.product(*(axis.points() for axis in self.axes.values())):
             values = [value for value, _ in point]
@@ -189,15 +201,16 @@ class Study:
         for name in settings:
             if name in varied:
                 raise InputError(f"{name} is what study {self.name} varies: choose its rows with --row instead.")
-            _annotation(self.recipe, name)
+            annotation_of(self.recipe, name)
 
     def _trial(self, number: int, row: Row, seed: int, conditions: object, settings: Mapping[str, object]) -> "Trial":
         recipe = row.recipe or self.recipe
         taken = {name: value for name, value in settings.items() if recipe is self.recipe or name in vocabulary(recipe)}
         parameters = {
-            name: coerced(name, value, _annotation(recipe, name)) for name, value in {**taken, **row.parameters}.items()
+            name: coerced(name, value, annotation_of(recipe, name))
+            for name, value in {**taken, **row.parameters}.items()
         }
-        stage = recipe(conditions, seed=seed, **parameters)
+        stage = last_stage(recipe, conditions, seed, parameters)
         return Trial(number=number, row=row, seed=seed, parameters=parameters, stage=stage)
 
 
@@ -222,89 +235,3 @@ def standalone(stages: Iterable[Stage]) -> tuple[Trial, ...]:
         Trial(number=number, row=Row(name=stage.title, title=stage.title), seed=0, parameters={}, stage=stage)
         for number, stage in enumerate(stages)
     )
-
-
-@cache
-def vocabulary(recipe: Recipe) -> Mapping[str, Any]:
-    """The hyperparameters of a recipe and their annotations."""
-    hints = typing.get_type_hints(recipe)
-    return {name: hints.get(name, Any) for name in inspect.signature(recipe).parameters if name not in RESERVED}
-
-
-def coerced(name: str, value: object, annotation: Any) -> object:
-    """A value as its annotation wants it; text from a command line is read.
-
-    Raises:
-        InputError: the value does not fit; the sentence says what would.
-    """
-    for alternative in _alternatives(annotation):
-        try:
-            return _coerced_to(value, alternative)
-        except ValueError:
-            continue
-    wanted = " or ".join(_spelled(alternative) for alternative in _alternatives(annotation))
-    raise InputError(f"{name}={value} does not fit: {name} takes {wanted}.")
-
-
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """The rest of a sentence that names the nearest valid name and all of them."""
-    valid = list(valid)
-    close = difflib.get_close_matches(name, valid, n=1)
-    suggestion = f"; did you mean {close[0]!r}?" if close else "."
-    return f"{suggestion} Valid: {', '.join(valid) or 'none'}."
-
-
-def _annotation(recipe: Recipe, name: str) -> Any:
-    valid = vocabulary(recipe)
-    if name not in valid:
-        raise InputError(f"recipe {recipe.__name__} has no hyperparameter {name!r}{nearest(name, valid)}")
-    return valid[name]
-
-
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
-
-
-def _coerced_to(value: object, annotation: Any) -> object:
-    if annotation is Any:
-        return value
-    if typing.get_origin(annotation) is Literal:
-        for choice in typing.get_args(annotation):
-            if value == choice or value == str(choice):
-                return choice
-        raise ValueError
-    if annotation is bool:
-        return _read_bool(value)
-    if annotation is type(None) and str(value).lower() == "none":
-        return None
-    if annotation is float and not isinstance(value, bool) and isinstance(value, int | float | str):
-        return _finite(float(value))
-    if annotation is int and isinstance(value, str):
-        return int(value)
-    kind = typing.get_origin(annotation) or annotation
-    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-        return value
-    raise ValueError
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError
-    return value
-
-
-def _read_bool(value: object) -> bool:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    word = str(value).lower()
-    if word not in words:
-        raise ValueError
-    return words[word]
-
-
-def _spelled(annotation: Any) -> str:
-    if typing.get_origin(annotation) is Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(annotation)))
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
-    return names.get(annotation, str(annotation))

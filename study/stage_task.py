@@ -3,7 +3,6 @@
 import asyncio
 import platform
 import time
-import traceback
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ import ray
 from ray import exceptions
 
 from study.compute import PROGRESS_PERIOD_SECONDS, compute, is_begun
-from study.events import Failure
+from study.events import Failure, error_line, failure_of
 from study.orders import Order, ends_epoch, unpickled
 from study.store import DiskFullError, Store
-from trainers.stage import InputError, Resources
+from trainers.stage import Resources
 
 INTERRUPT_SECONDS = 10.0
 INTERRUPT_GANG_SECONDS = 60.0
@@ -92,11 +91,6 @@ async def interrupt(task: Any, resources: Resources) -> None:
             return
 
 
-def error_line(error: BaseException) -> str:
-    """An exception in one line."""
-    return traceback.format_exception_only(error)[-1].strip().partition("\n")[0]
-
-
 @ray.remote(max_retries=0)  # the broker tries again itself, and says so
 def compute_stage(home: Path, order: Order, attempt: str, broker: Any) -> Ending:
     """Computes a stage, unless it is there or another process is at it."""
@@ -105,10 +99,8 @@ def compute_stage(home: Path, order: Order, attempt: str, broker: Any) -> Ending
         ending = _compute(Store(home), order, relay)
     except DiskFullError as error:
         ending = Ending(kind="disk full", reason=str(error))
-    except InputError as error:
-        ending = Ending(kind="failed", failure=Failure(str(error), expected=True))
     except Exception as error:
-        ending = Ending(kind="failed", failure=Failure(error_line(error), expected=False))
+        ending = Ending(kind="failed", failure=failure_of(error))
     relay.flush()
     return ending
 

@@ -77,8 +77,8 @@ class Suggestions:
         self._space, self._seed, self._driver, self._halving = space, seed, driver, halving
         maximised = space.search.objective.maximised
         self._direction = StudyDirection.MAXIMIZE if maximised else StudyDirection.MINIMIZE
-        with _explained(url):
-            self._storage = _storage(url)
+        with storage_explained(url):
+            self._storage = storage_at(url)
             study = optuna.create_study(
                 study_name=name, storage=self._storage, load_if_exists=True, direction=self._direction
             )
@@ -284,13 +284,15 @@ def _derived_seed(*parts: int) -> int:
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=4).digest())
 
 
-def _storage(url: str) -> RDBStorage:
+def storage_at(url: str) -> RDBStorage:
+    """Optuna's database."""
     arguments = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     return RDBStorage(url, engine_kwargs=arguments)
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
+def storage_explained(url: str) -> Iterator[None]:
+    """Turns what a storage that cannot be used raises into a sentence."""
     try:
         yield
     except (*STORAGE_ERRORS, ImportError, RuntimeError, ValueError) as error:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from study.findings import exchanged
+from study.findings import exchanged, ranked, signed
 from study.graph import inputs, key, walk
+from study.margins import CHANGES
 from study.results import FRAMEWISE, PROTOCOLS, Results, RowResult, RowScore, phase_title
 from study.spec import Trial
 from study.statistics import Comparison
@@ -24,16 +25,18 @@ METRIC_TITLES = {
 }
 SHORT_TITLES = {"accuracy": "Acc.", "precision": "Prec.", "recall": "Rec.", "jaccard": "Jacc."}
 PRINTED = tuple(SHORT_TITLES)
+PAIRED = ("95 % interval (BCa)", "Wilcoxon p", "p after Holm", "Videos", "Seeds", "Verdict")
 PROTOCOL_TITLES = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, and what stands small below it."""
+    """A cell: its text, what stands small below it, and the relative address that its text leads to."""
 
     text: str
     notes: tuple[str, ...] = ()
     strong: bool = False
+    link: str = ""
 
     def __str__(self) -> str:
         return " ".join((self.text, *self.notes))
@@ -97,12 +100,22 @@ def terminal_table(results: Results) -> Table:
 
 def comparison_table(results: Results, comparisons: Mapping[str, Comparison]) -> Table:
     """Per-video paired differences from the reference row."""
-    headers = ("Row", "Difference", "95 % interval (BCa)", "Wilcoxon p", "p after Holm", "Videos", "Seeds", "Verdict")
+    headers = ("Row", "Difference", *PAIRED)
     titles = {result.row.name: result.row.title for result in results.rows}
     rows = tuple((Cell(titles[name]), *_comparison_cells(c)) for name, c in comparisons.items())
     baselines = [result.row.name for result in results.rows if result.row.baseline]
     rule = next((i for i, name in enumerate(comparisons) if name in baselines), None)
     return Table(headers=tuple(map(Cell, headers)), rows=rows, rule_before=rule, text_columns=frozenset({0, 7}))
+
+
+def margin_table(margins: Mapping[str, Comparison]) -> Table:
+    """Per-video paired changes of a line's margin over the others."""
+    headers = ("Margin over", "Change", *PAIRED)
+    rows = []
+    for line, comparison in margins.items():
+        *cells, verdict = _comparison_cells(comparison)
+        rows.append((Cell(line), *cells, Cell(CHANGES[comparison.verdict], strong=verdict.strong)))
+    return Table(headers=tuple(map(Cell, headers)), rows=tuple(rows), text_columns=frozenset({0, 7}))
 
 
 def protocol_table(results: Results) -> Table:
@@ -189,8 +202,8 @@ def _main_row(results: Results, result: RowResult, *, strong: bool) -> tuple[Cel
 
 def _best(results: Results) -> str | None:
     """The row of the question with the best strict accuracy, where there is a choice."""
-    means = {r.row.name: score.mean for r in results.asked if (score := r.score("strict", "accuracy"))}
-    return max(means, key=lambda name: means[name]) if len(means) > 1 else None
+    rows = ranked(results)
+    return rows[0].row.name if len(rows) > 1 else None
 
 
 def _over(results: Results, metric: str) -> str:
@@ -206,18 +219,14 @@ def _first_baseline(results: Results) -> int | None:
 def _comparison_cells(comparison: Comparison) -> tuple[Cell, ...]:
     interval = comparison.interval
     return (
-        Cell(_signed(comparison.mean_difference)),
-        Cell(f"{_signed(interval[0])} … {_signed(interval[1])}" if interval else UNDEFINED),
+        Cell(signed(comparison.mean_difference)),
+        Cell(f"{signed(interval[0])} … {signed(interval[1])}" if interval else UNDEFINED),
         Cell(_p_value(comparison.p_value)),
         Cell(_p_value(comparison.adjusted_p_value)),
         Cell(str(comparison.num_videos)),
         Cell(str(comparison.num_seeds)),
         Cell(comparison.verdict, strong=comparison.verdict != "inconclusive"),
     )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
 
 
 def _p_value(value: float | None) -> str:

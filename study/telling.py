@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from study.graph import describe, inputs, key, walk
+from study.recipe import qualified_name
 from study.request import Request
 from study.results import PER_PHASE, PER_VIDEO, PREDICTIONS, PRETRAINING, SUMMARY, TEMPORAL, TrialResult, last_of
 from study.spec import Study, Trial
@@ -53,7 +54,6 @@ class Asked:
     @property
     def experiment(self) -> dict[str, Any]:
         """The experiment's name, and the tags that MLflow's interface reads."""
-        recipe = self.study.recipe
         return {
             "name": self.study.name,
             "tags": {
@@ -63,7 +63,7 @@ class Asked:
                 VIEW_TAG: saved_view(self.study),
                 NOTE: _heading(self.study),
                 "freelunch.study": self.study.name,
-                "freelunch.recipe": f"{recipe.__module__}.{recipe.__qualname__}",
+                "freelunch.recipe": qualified_name(self.study.recipe),
             },
         }
 

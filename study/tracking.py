@@ -23,6 +23,7 @@ from study.spec import Study, Trial
 from study.spool import JOURNAL, TERMINAL, Journal, Sender, UnreachableError, leftovers, spool_folder
 from study.store import Store
 from study.telling import Asked
+from study.typed import told
 from trainers.stage import InputError, MachineError, Stage
 
 PATIENCE_SECONDS, INTERRUPTED_PATIENCE_SECONDS = 20.0, 5.0
@@ -73,7 +74,7 @@ class Tracker(Observer):
         self._store = store
         self._plan = plan
         self._is_alone = is_alone
-        self._say = say
+        self._say: Callable[[str], None] = lambda sentence: say(told(sentence, home))
         self._asked = Asked(
             study=study,
             request=request,

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from study.stage_task import error_line
+from study.events import error_line
 
 WAIT_SECONDS = 2.0
 """How long a trial waits for its last stage before it looks at the probe again."""

@@ -1,4 +1,7 @@
-"""Quantities as people say them."""
+"""Quantities and choices as people say them."""
+
+import difflib
+from collections.abc import Iterable
 
 
 def duration(seconds: float) -> str:
@@ -8,3 +11,11 @@ def duration(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / divisor:.{digits}f} {unit}"
     return f"{seconds / 86400:.0f} days"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The rest of a sentence that names the nearest valid name and all of them."""
+    valid = list(valid)
+    close = difflib.get_close_matches(name, valid, n=1)
+    suggestion = f"; did you mean {close[0]!r}?" if close else "."
+    return f"{suggestion} Valid: {', '.join(valid) or 'none'}."

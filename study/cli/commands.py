@@ -1,4 +1,4 @@
-"""The commands for studies: list, plan, run, stop, status, report, logs, ui.
+"""The commands that ask studies: list, plan, run, ui.
 
 Everything but click is imported inside the commands, so that `freelunch --help` answers at once.
 """
@@ -12,22 +12,21 @@ import click
 
 from study.cli.group import main
 from study.cli.options import (
-    EXIT_ENVIRONMENT,
     EXIT_TRIAL_FAILED,
-    EXIT_USAGE,
     Place,
     as_json,
     asks_for_a_study,
-    existing_store,
     interruptible,
     request_of,
     say_next,
     says_where,
 )
-from trainers.stage import InputError, MachineError
+from study.typed import typed
 
 if TYPE_CHECKING:
     from study.cli.machine import Machine
+    from study.collection import Collection
+    from study.questions import Search
     from study.request import Request
     from study.spec import Study
 
@@ -35,20 +34,24 @@ if TYPE_CHECKING:
 @main.command("list")
 @as_json
 def list_studies(as_json: bool) -> None:
-    """Every named study, its question and its rows.
+    """Every named study with its question and rows, and every search with what it goes over.
 
     \b
     Example:
         freelunch list
     """
     from search_spaces.catalogue import COLLECTIONS, STUDIES
-    from study.screens import collections_table, new_console, studies_table
+    from search_spaces.searches import SEARCHES
+    from study.screens import collections_table, new_console, searches_table, studies_table
 
+    searches = [_search_record(search) for search in SEARCHES.values()]
     if as_json:
-        click.echo(json.dumps([_study_record(study) for study in STUDIES.values()], indent=1))
-    else:
-        new_console().print(studies_table(STUDIES.values()))
-        new_console().print(collections_table(COLLECTIONS.values()))
+        studies = [_study_record(study) for study in STUDIES.values()]
+        collections = [_collection_record(each) for each in COLLECTIONS.values()]
+        click.echo(json.dumps({"studies": studies, "collections": collections, "searches": searches}, indent=1))
+        return
+    for table in (studies_table(STUDIES.values()), collections_table(COLLECTIONS.values()), searches_table(searches)):
+        new_console().print(table)
 
 
 @main.command()
@@ -71,7 +74,7 @@ def plan(place: Place, /, as_json: bool, **asked: Any) -> None:
         click.echo(json.dumps(plan_record(session.plan), indent=1))
         return
     console = new_console()
-    notes = session.conditions.notes
+    notes = [place.told(note) for note in session.notes(session.trials)]
     for table in plan_tables(session.study, session.plan, session.sides(), notes, session.parts):
         console.print(table, highlight=False)
     say_next(session.request.command("run", program=place.program))
@@ -100,42 +103,16 @@ def run(place: Place, /, machine: "Machine", mlflow: bool, check: bool, **asked:
     request = request_of(**asked)
     Store(place.home)  # one that cannot be used is refused before this run is made known in it
     options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
-    command = request.command("run", *options, program=place.program)
+    kept = request.command("run", *options)
+    command = typed(kept, place.home)
     with (
         interruptible(f"{command} --check" if check else command),
-        drivers.registered(place.home, request.name, command),
+        drivers.registered(place.home, request.name, kept),
     ):
         if check:
             _check(place, request, machine, command)
         else:
-            _run(place, request, machine, mlflow, command)
-
-
-@main.command()
-@click.argument("study")
-@click.option("--seconds", type=click.FloatRange(0), default=120, show_default=True, help="How long to wait for it.")
-@click.pass_obj
-def stop(place: Place, study: str, seconds: float) -> None:
-    """Stop a running study as Ctrl-C does, from any terminal or node; `run` goes on with it later.
-
-    \b
-    Example:
-        freelunch stop table3
-    """
-    from study import drivers
-    from study.cli.named import name_in
-
-    running = drivers.living(place.home, name_in(place.home, study))
-    if not running:
-        raise InputError(f"no run of {study} is going on in {place.home}: `freelunch status` shows what has been run.")
-    for driver in running:
-        if not drivers.stop(place.home, driver, seconds):
-            raise MachineError(
-                f"process {driver.pid} on {driver.host} did not end within {seconds:g} s: "
-                "wait longer with --seconds, or kill it; nothing that is finished gets lost."
-            )
-        click.echo(f"stopped process {driver.pid} on {driver.host}")
-    say_next(running[-1].command)
+            _run(place, request, machine, mlflow, kept)
 
 
 @main.command()
@@ -155,102 +132,6 @@ def ui(place: Place, host: str, port: int) -> None:
         serve(place.home, host=host, port=port)
 
 
-@main.command()
-@click.argument("study", required=False)
-@as_json
-@click.pass_obj
-def status(place: Place, study: str | None, as_json: bool) -> None:
-    """How far a study is, also while another process runs it.
-
-    \b
-    Examples:
-        freelunch status
-        freelunch status table3
-    """
-    from study import drivers
-    from study.cli.named import name_in
-    from study.cli.session import Session
-    from study.request import latest, latest_command, remembered_problems, studies_run
-    from study.screens import new_console, status_record, status_tables
-
-    names = [name_in(place.home, study)] if study else studies_run(place.home)
-    if not names:
-        raise InputError(f"no study has been run in {place.home}: `freelunch run table3 --scale demo` runs one.")
-    records, faults = {}, []
-    for name in names:
-        try:
-            session = Session(place.home, latest(name, place.home))
-        except InputError as error:
-            if study:
-                raise
-            click.echo(f"error: {name}: {error}", err=True)
-            faults.append(error)  # the others can be told of all the same
-            continue
-        problems = remembered_problems(session.request, place.home)
-        running = drivers.living(place.home, name)
-        records[name] = status_record(session.plan, session.store, problems, running)
-        if not as_json:
-            for table in status_tables(name, records[name]):
-                new_console().print(table, highlight=False)
-            if records[name]["resumable"]:
-                say_next(latest_command(name, place.home))
-    if as_json:
-        click.echo(json.dumps(records, indent=1))
-    if faults:
-        sys.exit(EXIT_ENVIRONMENT if any(isinstance(fault, MachineError) for fault in faults) else EXIT_USAGE)
-
-
-@main.command()
-@click.argument("study")
-@click.pass_obj
-def report(place: Place, study: str) -> None:
-    """Write the report of what the last run of a study has finished so far, and print its table.
-
-    \b
-    Example:
-        freelunch report table3
-    """
-    from study.cli.named import name_in
-    from study.cli.session import Session
-    from study.request import latest
-
-    Session(place.home, latest(name_in(place.home, study), place.home)).show_reports()
-
-
-@main.command()
-@click.argument("target")
-@click.pass_obj
-def logs(place: Place, target: str) -> None:
-    """What a stage printed, and its traceback if it failed.
-
-    TARGET is the beginning of a stage's key, or STUDY/ROW for the stages of a trial.
-
-    \b
-    Examples:
-        freelunch logs 3f2a91bc
-        freelunch logs table3/head
-    """
-    from study.cli.named import name_in
-    from study.cli.session import Session
-    from study.request import latest
-    from study.screens import logs_table, new_console
-    from study.spec import nearest
-
-    if "/" not in target:
-        store = existing_store(place)
-        path = store.log(store.key_beginning(target))
-        click.echo(path.read_text() if path else f"stage {target} has not written anything yet.")
-        return
-    study, _, row = target.partition("/")
-    session = Session(place.home, latest(name_in(place.home, study), place.home))
-    trials = [trial for trial in session.trials if row in (trial.row.name, trial.label)]
-    if not trials:
-        rows = dict.fromkeys(trial.row.name for trial in session.trials)
-        raise InputError(f"the last run of {study} has no row {row!r}{nearest(row, rows)}")
-    for trial in trials:
-        new_console().print(f"[bold]{trial.label}[/]", logs_table(trial, session.store), highlight=False)
-
-
 def _check(place: Place, request: "Request", machine: "Machine", command: str) -> None:
     """Takes every stage through one short pass."""
     from study.cli.session import Session
@@ -263,21 +144,21 @@ def _check(place: Place, request: "Request", machine: "Machine", command: str) -
     say_next(command)
 
 
-def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, command: str) -> None:
+def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, kept: str) -> None:
     """Computes what is missing, and reports."""
     from study.cli.session import ProblemKeeper, Session
 
     session = Session(place.home, request)
-    session.remember({}, command)
+    session.remember({}, kept)
     with session.tracked(mlflow) as trackers:
-        problems = session.compute(machine, ProblemKeeper(session, command), *trackers)
-        session.remember(problems, command)
+        problems = session.compute(machine, ProblemKeeper(session, kept), *trackers)
+        session.remember(problems, kept)
         for tracker, report in zip(trackers, session.show_reports(), strict=False):  # none, or one for each
             tracker.conclude(*report)
     if mlflow:
         click.echo(f"in MLflow: {place.program} ui")
     if problems:
-        say_next(f"mend what failed, then type again: {command}")
+        say_next(f"mend what failed, then type again: {typed(kept, place.home)}")
         sys.exit(EXIT_TRIAL_FAILED)
     if request.seeds == 1:
         options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
@@ -290,3 +171,14 @@ def _study_record(study: "Study") -> dict[str, Any]:
     published = study.published.source if study.published else None
     told = {"name": study.name, "title": study.title, "question": study.question}
     return {**told, "rows": rows, "published": published, "cost": dict(study.cost)}
+
+
+def _collection_record(collection: "Collection") -> dict[str, Any]:
+    told = {"name": collection.name, "title": collection.title, "question": collection.question}
+    return {**told, "studies": [study.name for study in collection.studies], "cost": dict(collection.cost)}
+
+
+def _search_record(search: "Search") -> dict[str, Any]:
+    told = {"name": search.name, "title": search.title, "question": search.question}
+    found = {"objective": search.objective.title, "evaluated_in": search.evaluated_in}
+    return {**told, "space": search.described(), **found}

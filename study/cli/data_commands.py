@@ -15,6 +15,7 @@ from study.cli.options import (
     as_json,
     existing_store,
     interruptible,
+    say_error,
     say_next,
     threads_option,
 )
@@ -34,7 +35,7 @@ def synthesize(place: Place, folder: Path, videos: int, minutes: float, seed: in
     Example:
         freelunch synthesize /tmp/videos --videos 16 --minutes 1
     """
-    from study.cli.session import make_videos
+    from study.cli.videos import make_videos
 
     with interruptible(
         f"freelunch synthesize {shlex.quote(str(folder))} --videos {videos} --minutes {minutes:g} --seed {seed}"
@@ -74,7 +75,7 @@ def ingest(
         freelunch ingest cholec80 /data/annotated --unlabelled /data/more-videos --name ours
         freelunch ingest frames /data/cut-out --name ours
     """
-    from study.cli.session import ingest_videos
+    from study.cli.videos import ingest_videos
 
     name = name or layout
     more = f" --unlabelled {shlex.quote(str(unlabelled))}" if unlabelled else ""
@@ -97,7 +98,7 @@ def datasets(place: Place, as_json: bool) -> None:
     Example:
         freelunch datasets
     """
-    from study.cli.session import dataset_records
+    from study.cli.videos import dataset_records
     from study.screens import datasets_table, new_console
 
     records = dataset_records(place.home)
@@ -187,7 +188,7 @@ def verify(place: Place) -> None:
             store.check(key, whole=True)
         except MachineError as error:
             damaged += 1
-            click.echo(f"error: {error}", err=True)
+            say_error(error, place)
     if damaged:
         sys.exit(EXIT_ENVIRONMENT)
     click.echo(f"{len(finished)} finished stages, all whole")

@@ -1,16 +1,15 @@
 """The group of all commands: where the home folder is named, and how errors end."""
 
 import errno
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from study.cli.options import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE, Place
-from trainers.stage import InputError, MachineError
+from study.cli.options import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, Place, exit_code, say_error
+from study.typed import DEFAULT_HOME, HOME_VARIABLE
+from trainers.stage import InputError
 
 THE_MACHINES_FAULT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
 
@@ -22,8 +21,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(EXIT_ENVIRONMENT if isinstance(error, MachineError) else EXIT_USAGE)
+            say_error(error, ctx.obj)
+            sys.exit(exit_code(error))
         except KeyboardInterrupt:
             click.echo("\ninterrupted", err=True)
             sys.exit(EXIT_INTERRUPTED)
@@ -39,8 +38,8 @@ class Commands(click.Group):
 @click.option(
     "--home",
     type=click.Path(path_type=Path),
-    envvar="FREELUNCH_HOME",
-    default=".freelunch",
+    envvar=HOME_VARIABLE,
+    default=DEFAULT_HOME,
     show_default=True,
     help="Folder of datasets, artifacts and reports (also FREELUNCH_HOME).",
 )
@@ -58,5 +57,4 @@ def main(context: click.Context, home: Path) -> None:
         freelunch run table3 --dataset cholec80 --check
         freelunch run table3 --dataset cholec80
     """
-    named = context.get_parameter_source("home") is ParameterSource.COMMANDLINE
-    context.obj = Place(home=home, program=f"freelunch --home {shlex.quote(str(home))}" if named else "freelunch")
+    context.obj = Place(home=home)

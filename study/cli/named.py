@@ -2,13 +2,20 @@
 
 import importlib.util
 import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from search_spaces.catalogue import COLLECTIONS, STUDIES
+from search_spaces.searches import SEARCHES
 from study.collection import Collection
+from study.events import error_line
 from study.request import has_been_run
-from study.spec import Study, nearest
+from study.spec import Study, Trial
+from study.words import nearest
+from trainers.evaluate import Evaluate
 from trainers.stage import InputError
 
 OWN_MODULE = "own_study"
@@ -24,19 +31,53 @@ def named_study(name: str) -> Study | Collection:
     file, colon, variable = name.rpartition(":")
     if colon:
         return _own_study(Path(file), variable)
+    if name in SEARCHES:
+        raise InputError(f"{name!r} is a search, not a study: `freelunch search {name}` asks it.")
     known: dict[str, Study | Collection] = {**STUDIES, **COLLECTIONS}
     if name not in known:
         raise InputError(f"no study named {name!r}{nearest(name, known)}")
     return known[name]
 
 
-def name_in(home: Path, study: str) -> str:
-    """What the runs of a study are found by in a home folder.
+@contextmanager
+def own_faults_explained(study: str) -> Iterator[None]:
+    """Turns whatever goes wrong in a study of a user's own into a sentence that names the line of its file.
 
     Raises:
-        InputError: there is no such study, and none of that name was run in this home.
+        InputError: something did; a study of the house keeps its traceback, for that would be a fault of ours.
     """
-    return study if has_been_run(study, home) else named_study(study).name
+    file, colon, variable = study.rpartition(":")
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if not colon:
+            raise
+        raise InputError(f"{_place(Path(file), error)}: study {variable}: {error_line(error)}") from error
+
+
+def check_ends(trials: Iterable[Trial]) -> None:
+    """Refuses trials that end in something else than scores.
+
+    Raises:
+        InputError: a trial's last stage is none that reports can read.
+    """
+    for trial in trials:
+        if not isinstance(trial.stage, Evaluate):
+            raise InputError(
+                f"the recipe of row {trial.row.name!r} returns a {type(trial.stage).__name__}: its last stage must be "
+                "an Evaluate, such as `recognition` of search_spaces/stages.py returns."
+            )
+
+
+def name_in(home: Path, study: str) -> str:
+    """What the runs of a study, or of a search, are found by in a home folder.
+
+    Raises:
+        InputError: there is none, and none of that name was run in this home.
+    """
+    return study if study in SEARCHES or has_been_run(study, home) else named_study(study).name
 
 
 def _own_study(file: Path, variable: str) -> Study:
@@ -45,8 +86,9 @@ def _own_study(file: Path, variable: str) -> Study:
         raise InputError(f"{file} defines no study {variable!r}: assign one, {variable} = Study(name={variable!r}, …).")
     if study.name != variable:
         raise InputError(f"{file}: study {variable} is named {study.name!r}; give it name={variable!r}.")
-    if variable in STUDIES or variable in COLLECTIONS:
-        raise InputError(f"{file}: {variable!r} is a study of freelunch itself; give yours another name.")
+    for what, names in (("study", {*STUDIES, *COLLECTIONS}), ("search", SEARCHES)):
+        if variable in names:
+            raise InputError(f"{file}: {variable!r} is a {what} of freelunch itself; give yours another name.")
     return study
 
 
@@ -72,19 +114,21 @@ def _loaded(file: Path) -> ModuleType:
         raise
     except Exception as error:
         del sys.modules[name]
-        raise InputError(f"{_place(file, error)}: {type(error).__name__}: {error}") from error
+        raise InputError(f"{_place(file, error)}: {error_line(error)}") from error
     finally:
         sys.path.remove(str(path.parent))
     return module
 
 
 def _place(file: Path, error: Exception) -> str:
-    """The file, and the line of it at which something went wrong."""
-    if isinstance(error, SyntaxError):
-        return f"{file}:{error.lineno}"
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file.resolve()):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return str(file) if line is None else f"{file}:{line}"
+    """The file, or one beside it, and the line of it at which something went wrong."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_shown(Path(error.filename), file)}:{error.lineno}"
+    folder = file.resolve().parent
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == folder]
+    return f"{_shown(Path(frames[-1].filename), file)}:{frames[-1].lineno}" if frames else str(file)
+
+
+def _shown(path: Path, file: Path) -> Path:
+    """A path as the user names the file that is at it, or the files beside that."""
+    return file if path == file.resolve() else path

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from trainers.stage import InputError
+from study.typed import program, told
+from trainers.stage import InputError, MachineError
 
 if TYPE_CHECKING:
     from study.request import Request
@@ -26,7 +27,14 @@ class Place:
     """Where a command works, and what its user types to get there."""
 
     home: Path
-    program: str
+
+    @property
+    def program(self) -> str:
+        return program(self.home)
+
+    def told(self, sentence: object) -> str:
+        """A sentence, or an error's, whose commands can be copied."""
+        return told(str(sentence), self.home)
 
 
 def asks_for_a_study(command: Callable[..., None]) -> Callable[..., None]:
@@ -143,6 +151,16 @@ def request_of(
 def say_next(what: str) -> None:
     """Prints what to type next."""
     click.echo(f"next: {what}")
+
+
+def say_error(error: InputError, place: Place | None = None) -> None:
+    """Prints what a user can mend; `place` is missing where the command line itself was wrong."""
+    click.echo(f"error: {place.told(error) if place else error}", err=True)
+
+
+def exit_code(error: InputError) -> int:
+    """The machine's fault, or the user's."""
+    return EXIT_ENVIRONMENT if isinstance(error, MachineError) else EXIT_USAGE
 
 
 @contextmanager

@@ -59,19 +59,29 @@ def search(
         freelunch search distilled --set teacher_trains=head --trials 60
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
-    from study.cli.search_session import Asking, SearchSession
+    from study import drivers
+    from study.asking import Asking
+    from study.cli.search_session import SearchSession
 
     request = request_of(search, preset, scale, dataset, seeds=1, settings=settings, rows=(), weights=weights)
-    asking = Asking(request=request, num_trials=trials, hours=hours, at_once=at_once, seed=seed, storage=storage)
-    command = asking.command(*machine.options(), *([] if mlflow else ["--no-mlflow"]), program=place.program)
-    with interruptible(command), SearchSession(place.home, asking) as session:
+    options = (*machine.options(), *(() if mlflow else ("--no-mlflow",)))
+    asking = Asking(
+        request=request, num_trials=trials, hours=hours, at_once=at_once, seed=seed, storage=storage, options=options
+    )
+    command = asking.command(place.program)
+    with (
+        interruptible(command),
+        SearchSession(place.home, asking) as session,
+        session.alone(),
+        drivers.registered(place.home, request.study, asking.command()),
+    ):
         session.compute(machine, mlflow)
-        session.show_report(place.program)
+        session.show_report()
         if session.stopped_by:
-            click.echo(f"stopped: all trials need a stage that failed. {session.stopped_by}", err=True)
+            click.echo(f"stopped: all trials need a stage that failed. {place.told(session.stopped_by)}", err=True)
             say_next(f"mend what failed, then type again: {command}")
             sys.exit(EXIT_TRIAL_FAILED)
-        for sentence in session.outlook(place.program):
+        for sentence in session.outlook():
             say_next(sentence)
         if session.num_failed:
             sys.exit(EXIT_TRIAL_FAILED)

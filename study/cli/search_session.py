@@ -4,8 +4,9 @@ import fcntl
 import os
 import shlex
 import uuid
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,11 +15,13 @@ from typing import Self
 import click
 from rich.markup import escape
 
-from search_spaces.catalogue import STUDIES
+from search_spaces.catalogue import COLLECTIONS, STUDIES
 from search_spaces.searches import SEARCHES
+from study.asking import Asking, folder_name, remember_search
 from study.campaign import Campaign, SearchObserver, search_here
+from study.cli.computing import num_gpus
 from study.cli.machine import Machine
-from study.cli.session import conditions_of, num_gpus
+from study.cli.session import conditions_of
 from study.events import Observer, Observers
 from study.graph import walk
 from study.halving import Halving
@@ -28,52 +31,23 @@ from study.request import Request
 from study.screens import new_console
 from study.search_display import SearchNarrator
 from study.search_report import Found, best_of, write_search_report
-from study.search_tracking import SearchTracker, as_study
-from study.spec import nearest
+from study.search_tracking import SearchTracker
 from study.store import Store, versions
-from study.suggestions import Suggestions, parameters_of, storage_url, without_password
+from study.suggestions import Suggestions, parameters_of
+from study.typed import program
+from study.words import nearest
 from trainers.machine import available_cpus
 from trainers.stage import InputError
 
 HOUR_SECONDS = 3600
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asking:
-    """What was asked of a search.
-
-    Attributes:
-        request: the search by name, and everything that decides its trials but for their points.
-        num_trials: trials in all.
-        hours: after so many no trial begins.
-        at_once: trials at a time.
-        seed: of the choice of points.
-        storage: Optuna's database; the home's where None.
-    """
-
-    request: Request
-    num_trials: int
-    hours: float | None = None
-    at_once: int | None = None
-    seed: int = 0
-    storage: str | None = None
-
-    def command(self, *extra: str, program: str = "freelunch") -> str:
-        """The command line that asks for this; it is shown and kept, so it has the storage without its password."""
-        options = [f"--trials {self.num_trials}"]
-        options += [f"--hours {self.hours:g}"] if self.hours is not None else []
-        options += [f"--at-once {self.at_once}"] if self.at_once is not None else []
-        options += [f"--seed {self.seed}"] if self.seed else []
-        options += [f"--storage {shlex.quote(without_password(self.storage))}"] if self.storage else []
-        return self.request.command("search", *options, *extra, program=program)
-
-
 class SearchSession:
-    """A search with everything that it names; used as a context, inside which no other process searches the same here.
+    """A search with everything that it names; used as a context, at whose end its storage is closed.
 
     Raises:
-        InputError: there is no such search, a value does not fit, there is nothing to search, another process is at
-            it, or the storage holds another search of its name.
+        InputError: there is no such search, a value does not fit, there is nothing to search, or the storage holds
+            another search of its name.
         MachineError: the home folder or the storage cannot be used, be it now or later in the block.
 
     Attributes:
@@ -84,30 +58,27 @@ class SearchSession:
     def __init__(self, home: Path, asking: Asking) -> None:
         self._asking, self._request = asking, asking.request
         self.search = named_search(self._request.study)
+        self._home = home
         self.store = Store(home)
         self.conditions = conditions_of(self.store, self._request)
         self.space: Space = self.search.under(self.conditions, self._request.settings)
         self.halving = _halving(self.space)
-        self._study_request = replace(self._request, study=as_study(self.search).name)
-        self.folder = self._study_request.folder(self.store.home)
+        self.folder = asking.folder(self.store.home)
         self.stopped_by: str | None = None
         self.num_failed = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        with self._stack:
-            self._lock()
-            self.suggestions = self._stack.enter_context(
-                Suggestions(
-                    name=self._optuna_name(),
-                    space=self.space,
-                    seed=self._asking.seed,
-                    url=self._asking.storage or storage_url(self.store.home),
-                    driver=_driver_id(self.store.home),
-                    halving=self.halving,
-                )
+        self.suggestions = self._stack.enter_context(
+            Suggestions(
+                name=self._asking.optuna_name,
+                space=self.space,
+                seed=self._asking.seed,
+                url=self._asking.url(self.store.home),
+                driver=_driver_id(self.store.home),
+                halving=self.halving,
             )
-            self._stack = self._stack.pop_all()
+        )
         return self
 
     def __exit__(
@@ -115,12 +86,31 @@ class SearchSession:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes of this home from the same search: they would take its trials for left behind.
+
+        Raises:
+            InputError: another process is at it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"another process is at search {self.search.name} in {self.store.home}: wait for it, or "
+                    f"`freelunch stop {self.search.name}` ends it."
+                ) from None
+            yield
+
     def compute(self, machine: Machine, mlflow: bool) -> None:
         """Computes trials until there are enough, and writes the report, whatever ends it, where that can be done."""
+        remember_search(self._asking, self.store.home)
         console = new_console()
         console.print(self._opening_line(), highlight=False, soft_wrap=True)
         best = best_of(self.suggestions.trials(), maximised=self.search.objective.maximised)
-        narrator = SearchNarrator(self.search.objective, console, best.values[0] if best else None)
+        narrator = SearchNarrator(self.search.objective, console, best.values[0] if best else None, self._home)
         with ExitStack() as stack:
             trackers = [stack.enter_context(self._tracker())] if mlflow else []
             try:
@@ -131,39 +121,40 @@ class SearchSession:
                 raise
             self._report(trackers)
 
-    def found(self, program: str) -> Found:
+    def found(self) -> Found:
         """What the search has come to so far."""
         return Found(
             space=self.space,
             study=self.suggestions.study,
             halving=self.halving,
-            evaluation=self.evaluation(program),
+            evaluation=self.evaluation(),
             context=self._context(),
         )
 
-    def show_report(self, program: str) -> None:
+    def show_report(self) -> None:
         """Writes the report, and prints the best settings and where it lies."""
-        report = write_search_report(self.found(program), self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        report = write_search_report(self.found(), self.folder)
         console = new_console()
         console.print(escape(self._summary()), highlight=False, soft_wrap=True)
         console.print(f"report: {report}", highlight=False, soft_wrap=True)
 
-    def outlook(self, program: str) -> list[str]:
+    def outlook(self) -> list[str]:
         """What to type next."""
         dashboard = f"optuna-dashboard {shlex.quote(self.suggestions.url)}"
-        evaluation = self.evaluation(program)
+        evaluation = self.evaluation()
         return [
             *([f"evaluate the best on the test videos, once: {evaluation}"] if evaluation else []),
             f"look at the search (pip install optuna-dashboard): {dashboard}",
         ]
 
-    def evaluation(self, program: str = "freelunch") -> str | None:
+    def evaluation(self) -> str | None:
         """The command that evaluates the best trial on test videos; None before there is one."""
         best = best_of(self.suggestions.trials(), maximised=self.search.objective.maximised)
         if best is None:
             return None
         request = self.evaluating(parameters_of(best))
-        return request.command("run", program=program)
+        return request.command("run", program=program(self._home))
 
     def evaluating(self, parameters: Parameters) -> Request:
         """The request that evaluates a point on test videos: a row of a study, and settings."""
@@ -175,7 +166,7 @@ class SearchSession:
         return replace(self._request, study=study.name, settings=settings, rows=tuple(rows))
 
     def _report(self, trackers: list[SearchTracker]) -> None:
-        write_search_report(self.found("freelunch"), self.folder)
+        write_search_report(self.found(), self.folder)
         for tracker in trackers:
             tracker.take_report(self.folder, self._summary())
 
@@ -215,18 +206,12 @@ class SearchSession:
             search=self.search,
             suggestions=self.suggestions,
             home=self.store.home,
-            request=self._study_request,
+            request=replace(self._request, study=folder_name(self.search.name)),
             plan=make_plan((), self.store),
             store=self.store,
             context=self._context(),
             uri=os.environ.get("MLFLOW_TRACKING_URI"),
         )
-
-    def _optuna_name(self) -> str:
-        request = self._request
-        settings = [f"{name}={value}" for name, value in sorted(request.settings.items())]
-        dataset = [request.dataset] if request.dataset else []
-        return " ".join([self.search.name, request.scale, request.preset, *dataset, *request.weights, *settings])
 
     def _opening_line(self) -> str:
         trials = self.suggestions.trials()
@@ -258,19 +243,8 @@ class SearchSession:
             "Optuna": f"{self.suggestions.name} in {self.suggestions.url}",
             "notes": " ".join(self.conditions.notes),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-            "command": f"`{self._asking.command()}`",
+            "command": f"`{replace(self._asking, options=()).command()}`",
         }
-
-    def _lock(self) -> None:
-        """Keeps other processes of this home from the same search: they would take its trials for left behind."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self._stack.enter_context((self.folder / "lock").open("w"))
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"another process is at search {self.search.name} in {self.store.home}: wait for it, or stop it."
-            ) from None
 
 
 def named_search(name: str) -> Search:
@@ -279,6 +253,8 @@ def named_search(name: str) -> Search:
     Raises:
         InputError: there is none.
     """
+    if name in STUDIES or name in COLLECTIONS:
+        raise InputError(f"{name!r} is a study, not a search: `freelunch run {name}` runs it.")
     if name not in SEARCHES:
         raise InputError(f"no search named {name!r}{nearest(name, SEARCHES)}")
     return SEARCHES[name]

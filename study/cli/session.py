@@ -1,31 +1,27 @@
 """The composition root: a request becomes a study's trials on a dataset, their plan, and its computation."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import click
 from rich.markup import escape
-from rich.progress import Progress
 
-from search_spaces.presets import PRESETS, SCALES, Conditions, Scale
+from search_spaces.label_notes import label_notes
+from search_spaces.presets import PRESETS, Conditions
+from study.cli.computing import computed
 from study.cli.machine import Machine
-from study.cli.named import named_study
+from study.cli.named import check_ends, named_study, own_faults_explained
+from study.cli.videos import DEMO, make_demo_dataset, scale_named
 from study.collection import Collection, Part, parts_of, together
-from study.events import Failure, Observer, Observers, Outcome
+from study.events import Failure, Observer
 from study.graph import key
-from study.live import observer_for
-from study.local import run as run_locally
 from study.plan import Plan, make_plan
-from study.profile import Profile
 from study.request import Request, most_seeds, remember, remembered_problems, requests_of
-from study.runner import run_on_ray
 from study.screens import (
-    audits_table,
     new_console,
     parts_table,
     plan_line,
@@ -33,18 +29,18 @@ from study.screens import (
     report_table,
     saving_line,
 )
-from study.spec import Study, Trial, nearest, standalone
+from study.spec import Study, Trial
 from study.store import Store, versions
 from study.tracking import Tracker, send_leftovers
+from study.typed import told
+from study.words import nearest
 from trainers import weights_registry
 from trainers.data import datasets
-from trainers.data.synthetic import synthesize
-from trainers.data.video_file import NOMINAL_FPS
-from trainers.machine import available_cpus
 from trainers.stage import InputError, MachineError, Stage
 
-DEMO = "demo"
-DEMO_VIDEOS, DEMO_MINUTES = 32, 0.5
+if TYPE_CHECKING:
+    from study.report import Report
+
 FULL_SCALE_DATASET = "cholec80"
 
 
@@ -70,9 +66,12 @@ class Session:
         self.study: Study | Collection = named_study(request.study)
         self.store = Store(home)
         self.conditions: Conditions = replace(conditions_of(self.store, request), brief=brief)
-        self.parts: tuple[Part, ...] = parts_of(self.study, request, self.conditions, self.conditions.dataset.layout)
-        self.trials: tuple[Trial, ...] = together(self.parts)
-        self.plan: Plan = make_plan(self.trials, self.store)
+        layout = self.conditions.dataset.layout
+        with own_faults_explained(request.study):
+            self.parts: tuple[Part, ...] = parts_of(self.study, request, self.conditions, layout)
+            self.trials: tuple[Trial, ...] = together(self.parts)
+            check_ends(self.trials)
+            self.plan: Plan = make_plan(self.trials, self.store)
 
     def sides(self) -> dict[str, int]:
         """How many videos train, validate and test, and how many have no annotations, where any have none."""
@@ -86,9 +85,9 @@ class Session:
         console.print(plan_line(self.plan), highlight=False)
         if len(self.parts) > 1:
             console.print(parts_table(self.plan, self.parts), saving_line(self.plan), highlight=False)
-        for warning in self.plan.warnings:
-            console.print(f"[yellow]note[/] {escape(warning)}", highlight=False)
-        outcome = _computed(self.plan, self.store, machine, *observers)
+        for warning in (*label_notes(self.conditions, self.trials), *self.plan.warnings):
+            console.print(f"[yellow]note[/] {escape(told(warning, self.store.home))}", highlight=False)
+        outcome = computed(self.plan, self.store, machine, *observers)
         return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
 
     def check(self, machine: Machine) -> dict[str, str]:
@@ -140,21 +139,24 @@ class Session:
         Returns:
             The folder of every report, and why trials have no result, a sentence by their number in the part.
         """
-        return [self._show_report(part) for part in self.parts]
+        shown = [replace(part, trials=self._shown_trials(part)) for part in self.parts]
+        reports = [self._show_report(part) for part in shown]
+        if isinstance(self.study, Collection):
+            self._show_overview(self.study, shown, reports)
+        return [(report.html.parent, self._problems(part)) for part, report in zip(self.parts, reports, strict=True)]
 
-    def _show_report(self, part: Part) -> tuple[Path, dict[int, str]]:
+    def _show_report(self, part: Part) -> "Report":
+        """Writes the report of one study, with the rows and seeds that earlier runs have finished among its trials."""
         from study.report import write_picture, write_report  # Matplotlib, SciPy and statsmodels take seconds to import
 
-        console, home = new_console(), self.store.home
-        shown = make_plan(self._shown_trials(part), self.store)
-        failures = remembered_problems(part.request, home)
-        problems = problems_of(shown, self.store, failures)
-        folder = part.request.folder(home)
+        console = new_console()
+        problems = self._problems(part)
+        folder = part.request.folder(self.store.home)
         folder.mkdir(parents=True, exist_ok=True)
-        context = {**self.context(part), "seeds": str(len({trial.seed for trial in shown.trials}))}
+        context = self.context(part)
         written = write_report(
             part.study,
-            shown.trials,
+            part.trials,
             self.store,
             folder,
             context=context,
@@ -162,15 +164,40 @@ class Session:
             beside=self._trials_elsewhere(part),
         )
         summary = {name: context[name] for name in ("scale", "dataset", "seeds")}
-        write_picture(part.study, shown.trials, self.store, folder / "overview.png", context=summary)
+        write_picture(part.study, part.trials, self.store, folder / "overview.png", context=summary)
         if len(self.parts) > 1:
             console.print(f"\n[bold]{part.study.name}[/]: {escape(part.study.title)}", highlight=False)
         console.print(report_table(written), highlight=False)
-        labels = {trial.number: trial.label for trial in shown.trials}
+        labels = {trial.number: trial.label for trial in part.trials}
         for number, sentence in problems.items():
-            console.print(f"[yellow]{labels[number]}[/]: {escape(sentence)}", highlight=False, soft_wrap=True)
-        console.print(f"report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-        return folder, problems_of(make_plan(part.trials, self.store), self.store, failures)
+            said = escape(told(sentence, self.store.home))
+            console.print(f"[yellow]{labels[number]}[/]: {said}", highlight=False, soft_wrap=True)
+        console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
+        return written
+
+    def _show_overview(self, collection: Collection, parts: Sequence[Part], reports: Sequence["Report"]) -> None:
+        """Writes the page over the studies of a collection, and prints where it lies."""
+        from study.overview import write_overview
+
+        trials = together(parts)
+        num_seeds = sorted(len({trial.seed for trial in part.trials}) for part in parts)
+        context = self._context_of(self.request, trials)
+        context["seeds"] = " to ".join(map(str, dict.fromkeys((num_seeds[0], num_seeds[-1]))))
+        page = write_overview(
+            collection,
+            parts,
+            reports,
+            make_plan(trials, self.store),
+            self.store,
+            self.request.folder(self.store.home),
+            context=context,
+        )
+        new_console().print(f"\nreport: {page}", highlight=False, soft_wrap=True)
+
+    def _problems(self, part: Part) -> dict[int, str]:
+        """Why trials of a part have no result, a sentence by their number."""
+        failures = remembered_problems(part.request, self.store.home)
+        return problems_of(make_plan(part.trials, self.store), self.store, failures)
 
     def _shown_trials(self, part: Part) -> tuple[Trial, ...]:
         """The trials that were asked for, and those of other rows and seeds that earlier runs have finished."""
@@ -196,60 +223,25 @@ class Session:
 
     def context(self, part: Part) -> dict[str, str]:
         """What the report of a part says above its table."""
-        request, conditions = part.request, self.conditions
+        return self._context_of(part.request, part.trials)
+
+    def notes(self, trials: Sequence[Trial]) -> tuple[str, ...]:
+        """Sentences that a plan and a report of these trials must show."""
+        return (*self.conditions.notes, *label_notes(self.conditions, trials))
+
+    def _context_of(self, request: Request, trials: Sequence[Trial]) -> dict[str, str]:
+        conditions = self.conditions
         sides = ", ".join(f"{count} {side}" for side, count in self.sides().items())
         return {
             "preset": f"{request.preset}: {conditions.preset.description}",
             "scale": f"{request.scale}: {conditions.scale.description}",
             "dataset": f"{conditions.dataset.name}, {sides} videos",
-            "seeds": str(request.seeds),
+            "seeds": str(len({trial.seed for trial in trials})),
             "date": datetime.now(UTC).date().isoformat(),
-            "notes": " ".join(conditions.notes),
+            "notes": " ".join(self.notes(trials)),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": request.command("run"),
         }
-
-
-def ingest_videos(
-    home: Path, name: str, layout: str, root: Path, unlabelled: Path | None, scale: str, threads: int | None
-) -> bool:
-    """Registers a dataset and computes its video stages; whether all of them are stored."""
-    sizes = _scale(scale)
-    store = Store(home)
-    dataset = _register(store, name, layout, root, unlabelled)
-    videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))
-    machine = Machine(local=True, threads=threads, gpus_per_worker=0)
-    outcome = _computed(make_plan(videos, store), store, machine)
-    new_console().print(audits_table(videos, store), highlight=False)
-    return not outcome.failures
-
-
-def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> None:
-    """Makes synthetic videos, with a progress bar on terminals."""
-    with _bar("making videos", num_videos) as (progress, task):
-        synthesize(
-            folder,
-            num_videos=num_videos,
-            minutes=minutes,
-            seed=seed,
-            num_processes=available_cpus(),
-            report=lambda done: progress.update(task, completed=done),
-        )
-
-
-def dataset_records(home: Path) -> list[dict[str, Any]]:
-    """One record per registered dataset."""
-    loaded = [datasets.load(home / "datasets", name) for name in datasets.names(home / "datasets")]
-    return [
-        {
-            "name": dataset.name,
-            "layout": dataset.layout,
-            "videos": len(dataset.recordings),
-            "hours": sum(recording.num_frames for recording in dataset.recordings) / NOMINAL_FPS / 3600,
-            "root": dataset.root,
-        }
-        for dataset in loaded
-    ]
 
 
 def conditions_of(store: Store, request: Request) -> Conditions:
@@ -260,34 +252,14 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     """
     if request.preset not in PRESETS:
         raise InputError(f"no preset named {request.preset!r}{nearest(request.preset, PRESETS)}")
-    scale = _scale(request.scale)
+    scale = scale_named(request.scale)
     folder = store.home / "datasets"
     name = request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET)
     if name == DEMO and DEMO not in datasets.names(folder):
-        _make_demo_dataset(store)
+        make_demo_dataset(store)
     dataset = datasets.load(folder, name)
     weights = tuple(weights_registry.load(store.home / "weights", each) for each in request.weights)
     return Conditions(preset=PRESETS[request.preset], scale=scale, dataset=dataset, weights=weights)
-
-
-def _scale(name: str) -> Scale:
-    if name not in SCALES:
-        raise InputError(f"no scale named {name!r}{nearest(name, SCALES)}")
-    return SCALES[name]
-
-
-def _make_demo_dataset(store: Store) -> None:
-    click.echo(f"making the demo's {DEMO_VIDEOS} surgical-like videos …", err=True)
-    folder = store.home / "demo-videos"
-    make_videos(folder, DEMO_VIDEOS, DEMO_MINUTES, seed=0)
-    _register(store, DEMO, "cholec80", folder)
-
-
-def _register(store: Store, name: str, layout: str, root: Path, unlabelled: Path | None = None) -> datasets.Dataset:
-    with _bar("digesting videos", None) as (progress, task):
-        return datasets.register(
-            store.home / "datasets", name, layout, root, lambda video: progress.advance(task), unlabelled
-        )
 
 
 class ProblemKeeper(Observer):
@@ -306,33 +278,3 @@ class ProblemKeeper(Observer):
     def failed(self, stage: Stage, failure: Failure) -> None:
         self._problems[key(stage)] = failure.sentence
         self._session.remember(self._problems, self._command)
-
-
-def _computed(plan: Plan, store: Store, machine: Machine, *observers: Observer) -> Outcome:
-    with observer_for(plan, new_console()) as display:
-        observer = Observers(display, *observers)
-        if machine.local:
-            profile = machine.profile_of(available_cpus(), num_gpus())
-            _check(plan, profile)
-            return run_locally(plan, store, profile.grant, observer)
-        return run_on_ray(plan, store, machine.profile_of, observer, address=machine.address)
-
-
-def _check(plan: Plan, profile: Profile) -> None:
-    for stage_key in plan.missing:
-        plan.stages[stage_key].check(profile.grant(plan.stages[stage_key]))
-
-
-def num_gpus() -> int:
-    """The GPUs of this machine."""
-    import torch  # a second; needed here alone
-
-    return torch.cuda.device_count()
-
-
-@contextmanager
-def _bar(title: str, total: int | None) -> Iterator[tuple[Progress, Any]]:
-    """A progress bar on standard error, on terminals alone."""
-    console = new_console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield progress, progress.add_task(title, total=total)

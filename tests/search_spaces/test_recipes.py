@@ -6,7 +6,7 @@ import pytest
 
 from search_spaces.recipes import distilled, free_weights, majority_class, moco, public_features, untrained
 from study.graph import inputs, key, walk
-from study.spec import vocabulary
+from study.recipe import vocabulary
 from tests.search_spaces.fake_dataset import conditions
 from trainers.data.ingest import Video
 from trainers.extract import ExtractFeatures

@@ -88,7 +88,7 @@ def refused(result: Result, exit_code: int, *parts: str) -> None:
         (("plan", "tabel3"), ("no study named 'tabel3'", "did you mean 'table3'?")),
         (("plan", "table3", "--preset", "corected"), ("no preset named 'corected'", "did you mean 'corrected'?")),
         (("plan", "table3", "--scale", "dmeo"), ("no scale named 'dmeo'", "did you mean 'demo'?")),
-        (("plan", "table3"), ("no dataset named 'cholec80' (registered: none)", "freelunch ingest cholec80 FOLDER")),
+        (("plan", "table3"), ("no dataset named 'cholec80' (registered: none)", "home ingest cholec80 FOLDER")),
         (("plan", "table3", "--dataset", "nope"), ("no dataset named 'nope'",)),
         (("plan", "table3", "--set", "temperature"), ("--set temperature is not NAME=VALUE",)),
         (("plan", "table3", "--set", "=3"), ("--set =3 is not NAME=VALUE",)),
@@ -101,7 +101,7 @@ def refused(result: Result, exit_code: int, *parts: str) -> None:
         (("stop", "tabel3"), ("did you mean 'table3'?",)),
         (("status",), ("no study has been run",)),
         (("status", "tabel3"), ("did you mean 'table3'?",)),
-        (("status", "table3"), ("study 'table3' has not been run", "freelunch run table3")),
+        (("status", "table3"), ("study 'table3' has not been run", "home run table3")),
         (("report", "table3"), ("has not been run",)),
         (("logs", "3f2a"), ("there is no home folder", "--home")),
         (("logs", "table3/head"), ("has not been run",)),
@@ -193,7 +193,9 @@ def test_damage_is_found_named_and_mended(finished: Path, tmp_path: Path):
     result = called(home, "verify")
     assert result.exit_code == 3
     assert "Traceback" not in result.output
-    assert result.stderr.count("is damaged (its content changed): remove it with `freelunch remove ") == 2
+    assert (
+        result.stderr.count(f"is damaged (its content changed): remove it with `freelunch --home {home} remove ") == 2
+    )
     for key in (videos[0], summary.parent.name):
         assert called(home, "remove", key[:12]).output == f"removed {key}\n"
     assert called(home, *TINY_RUN, "--dataset", "tiny").exit_code == 0
@@ -243,7 +245,7 @@ def test_studies_are_listed(call: Call):
     listed = call("list").output
     for name in ("table1", "table2", "table3", "fig3", "lambda", "temperature", "queue", "seeds", "paper"):
         assert f"\n{name} " in listed
-    (table3,) = (study for study in json.loads(call("list", "--json").output) if study["name"] == "table3")
+    (table3,) = (study for study in json.loads(call("list", "--json").output)["studies"] if study["name"] == "table3")
     assert [row["name"] for row in table3["rows"]][:4] == ["none", "head", "backbone", "all"]
 
 

@@ -168,6 +168,9 @@ def test_a_stage_that_raises_fails_alone_and_blocks_what_needs_it(
         "other finished",
     ]
     assert outcome.failures == {key(bad): Failure(sentence, expected=expected)}
+    last_lines = outcome.failures[key(bad)].last_lines
+    assert last_lines[-2:] == (() if expected else ("ValueError: first line", "second line"))
+    assert len(last_lines) == (0 if expected else 5)
     assert outcome.blocked == {key(needing): key(bad), key(last): key(bad)}
     assert outcome.root_failure(key(last)) == outcome.root_failure(key(bad)) == key(bad)
     assert outcome.root_failure(key(Step(name="other"))) is None

@@ -1,5 +1,6 @@
 """Studies in files of one's own: found, run, refused; and the examples of the documentation."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -133,9 +134,80 @@ def test_the_examples_loss_is_the_written_formula():
 
 
 OWN = """
+from dataclasses import dataclass
+from functools import partial
+
 from search_spaces.recipes import distilled
 from study.spec import Choice, Curve, Row, Study
+from trainers.stage import Stage
 
+
+def asked(name, recipe=distilled, **parts):
+    return Study(**{"name": name, "title": "?", "question": "?", "recipe": recipe, "rows": ROWS} | parts)
+
+
+def raises(conditions, *, seed):
+    return {}["nothing"]
+
+
+def misspells(conditions, *, seed):
+    return distilled(conditions, seed=seed, tau=0.1)
+
+
+def seedless(conditions):
+    return distilled(conditions, seed=0)
+
+
+def demanding(conditions, *, seed, warmth):
+    return distilled(conditions, seed=seed)
+
+
+def unread(conditions, *, seed, warmth: "Warmth" = 1.0):
+    return distilled(conditions, seed=seed)
+
+
+def listed(conditions, *, seed, layers: list = [1, 2]):
+    return distilled(conditions, seed=seed)
+
+
+@dataclass  # not hashable
+class Called:
+    queue_size: int
+
+    def __call__(self, conditions, *, seed: int, momentum: float = 0.9):
+        return distilled(conditions, seed=seed, queue_size=self.queue_size, momentum=momentum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costless(Stage):
+    def run(self, work): ...
+
+    def expected_seconds(self): ...
+
+
+ROWS = (Row(name="a", title="a"),)
+MOMENTA = {"momentum": Choice((0.9, 0.5))}
+part = asked("part", partial(distilled, queue_size=32), axes=MOMENTA)
+nameless = asked("nameless", lambda c, *, seed, m=0.9: distilled(c, seed=seed, momentum=m), axes={"m": Choice((0.9,))})
+instance = asked("instance", Called(32), axes=MOMENTA)
+layers = asked("layers", listed, axes={"layers": Choice(([1], [2]))}, curve=Curve(axis="layers", title="l"), rows=())
+none = asked("none", lambda c, *, seed: None)
+early = asked("early", lambda c, *, seed: distilled(c, seed=seed).predictions)
+raising = asked("raising", raises)
+misspelt = asked("misspelt", misspells)
+no_seed = asked("no_seed", seedless)
+no_conditions = asked("no_conditions", lambda *, seed: None)
+demanded = asked("demanded", demanding)
+annotated = asked("annotated", unread, axes={"warmth": Choice((1.0,))})
+number = asked("number", 3)
+parameter = asked("parameter", rows=(Row(name="a", title="a", parameters={"tau": 1}),))
+grid = asked("grid", axes={}, rows=())
+repeated = asked("repeated", axes={"momentum": Choice((0.9, 0.9))})
+reference = asked("reference", reference="b")
+axes = asked("axes", axes={"momentum": (0.9, 0.5)})
+list_ = asked("list_", axes={"momentum": Choice(([1],))})
+bare = asked("bare", rows=Row(name="a", title="a"))
+cost = asked("cost", lambda c, *, seed: Costless())
 ok = Study(name="ok", title="?", question="?", recipe=distilled, rows=(Row(name="a", title="a"),))
 renamed = Study(name="other", title="?", question="?", recipe=distilled, rows=(Row(name="a", title="a"),))
 table3 = Study(name="table3", title="?", question="?", recipe=distilled, rows=(Row(name="a", title="a"),))
@@ -175,6 +247,23 @@ fraction = Study(name="fraction", title="?", question="?", recipe=distilled, axe
         ("queue_", "queue_size is 33: K must be a multiple of the batch size 8"),
         ("both", "queue_size is 32 and queue_batches is 4: both say K, give one"),
         ("fraction", "label_fraction is 1.5: it must be above 0 and at most 1"),
+        ("none", "recipe <lambda> returns None, which is no stage: a recipe is a function (conditions, *, seed, …)"),
+        ("early", "row 'a' returns a PredictPhases: its last stage must be an Evaluate"),
+        ("raising", "raising_file.py:15: study raising: KeyError: 'nothing'"),
+        ("misspelt", "misspelt_file.py:19: study misspelt: TypeError: distilled() got an unexpected keyword"),
+        ("no_seed", "recipe seedless cannot be called with conditions, seed (got an unexpected keyword"),
+        ("no_conditions", "recipe <lambda> cannot be called with conditions, seed (too many positional arguments)"),
+        ("demanded", "recipe demanding cannot be called with conditions, seed (missing a required argument: 'warmth')"),
+        ("annotated", "the annotations of recipe unread cannot be read: name 'Warmth' is not defined"),
+        ("number", "3 cannot be called: a recipe is a function"),
+        ("parameter", "recipe distilled has no hyperparameter 'tau'"),
+        ("grid", "study grid asks nothing: give it an axis or a row"),
+        ("repeated", "study repeated has two rows named '0.9'"),
+        ("reference", "study reference has no row 'b' to refer to. Valid: a."),
+        ("axes", "axis momentum of study axes is (0.9, 0.5): write it as Choice"),
+        ("list_", "momentum=[1] does not fit: momentum takes a number or none"),
+        ("bare", "bare_file.py: study bare: TypeError: 'Row' object is not iterable"),
+        ("cost", "row 'a' returns a Costless: its last stage must be an Evaluate"),
     ],
 )
 def test_a_study_that_cannot_be_asked_is_one_sentence(home: Path, tmp_path: Path, variable: str, sentence: str):
@@ -184,6 +273,33 @@ def test_a_study_that_cannot_be_asked_is_one_sentence(home: Path, tmp_path: Path
     assert refused.exit_code == 2
     assert sentence in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("variable", "rows"), [("part", 3), ("nameless", 2), ("instance", 3), ("layers", 2)])
+def test_a_recipe_may_be_whatever_can_be_called(home: Path, tmp_path: Path, variable: str, rows: int):
+    file = tmp_path / "callable.py"
+    file.write_text(OWN)
+    planned = called(home, "plan", f"{file}:{variable}", *ASKED, "--json")
+    assert planned.exit_code == 0, planned.output
+    assert len(json.loads(planned.output)["trials"]) == rows
+
+
+def test_a_recipe_that_is_no_plain_function_runs_into_mlflow_and_a_report(home: Path, tmp_path: Path):
+    file = tmp_path / "callable.py"
+    file.write_text(OWN)
+    options = [option for option in RUN if option != "--no-mlflow"]
+    for variable in ("part", "layers"):
+        result = called(home, "run", f"{file}:{variable}", *options)
+        assert result.exit_code == 0, result.output
+        assert "report: " in result.output
+
+
+def test_the_name_of_a_search_is_taken(tmp_path: Path):
+    file = tmp_path / "taken.py"
+    file.write_text(OWN.replace('ok = Study(name="ok"', 'distilled = Study(name="distilled"'))
+    refused = called(tmp_path / "home", "plan", f"{file}:distilled", *ASKED)
+    assert refused.exit_code == 2
+    assert "'distilled' is a search of freelunch itself; give yours another name" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Every study, and every method in them, from frames to reports, at a size that takes a minute or two."""
 
 import json
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import torch
@@ -79,6 +81,20 @@ def test_every_study_has_its_own_report(paper: tuple[Path, str]):
         assert f"{study.name}: {study.title}" in printed
 
 
+def test_the_page_over_all_studies_is_written_last_and_leads_to_their_reports(paper: tuple[Path, str]):
+    home, printed = paper
+    page = session(home, "paper").request.folder(home) / "report.html"
+    assert [line for line in printed.splitlines() if line.startswith("report: ")][-1] == f"report: {page}"
+    links = re.findall(r'<a href="([^"]+)">', page.read_text())
+    reports = {(home / "studies" / study.name) for study in PAPER.studies}
+    assert {(page.parent / unquote(link)).resolve().parents[1] for link in links} == reports
+    assert all((page.parent / unquote(link)).exists() for link in links)
+    assert "What sharing saved" in page.read_text()
+    page.unlink()
+    assert called(home, "report", "paper").output.splitlines()[-1] == f"report: {page}"
+    assert page.exists()
+
+
 def test_every_method_is_trained(paper: tuple[Path, str]):
     kinds = {stage.kind for stage in session(paper[0], "paper").plan.stages.values()}
     assert {f"Pretrain {method}" for method in METHODS} | {"FineTune full", "TrainClassifier"} <= kinds
@@ -97,7 +113,7 @@ def test_it_is_followed_and_reported_like_one_study(paper: tuple[Path, str]):
     status = json.loads(called(home, "status", "paper", "--json").output)["paper"]
     assert {trial["state"] for trial in status["trials"]} == {"done"}
     assert "Pretrain SwAV" in called(home, "logs", "paper/table1/swav").output
-    assert printed.count("report: ") == len(PAPER.studies)
+    assert printed.count("report: ") == len(PAPER.studies) + 1
     assert "table3" in json.loads(called(home, "status", "--json").output)
 
 

@@ -51,7 +51,7 @@ STUDY = Study(name="s", title="S", question="?", recipe=recipe, rows=ROWS)
 
 def narrator(home: Path, trials: tuple[Trial, ...]) -> tuple[Narrator, io.StringIO]:
     heard = io.StringIO()
-    return Narrator(make_plan(trials, Store(home)), Console(file=heard, width=80)), heard
+    return Narrator(make_plan(trials, Store(home)), Console(file=heard, width=80), home), heard
 
 
 def lines(heard: io.StringIO) -> list[str]:
@@ -125,9 +125,23 @@ def test_a_failure_is_said_once_with_how_many_stages_it_takes_along(tmp_path: Pa
     assert lines(heard) == [
         f"Clip 01 {key(CLIPS[0])[:8]} (all rows) failed: bad [thing]: mend it.",
         "          2 stages that need it are left out",
-        f"          more: freelunch logs {key(CLIPS[0])[:12]}",
+        f"          more: freelunch --home {tmp_path} logs {key(CLIPS[0])[:12]}",
     ]
     assert observer.num_done == 3
+
+
+def test_a_failure_that_nobody_expected_shows_the_end_of_its_traceback(tmp_path: Path):
+    observer, heard = narrator(tmp_path, STUDY.trials(None))
+    lines_of_it = ('  File "x.py", line 3, in run', "    clips[9]", "IndexError: [no] such clip")
+    observer.failed(CLIPS[0], Failure("IndexError: [no] such clip", expected=False, last_lines=lines_of_it))
+    assert lines(heard)[2:-1] == [f"          {line}" for line in lines_of_it]
+
+
+def test_commands_in_a_sentence_can_be_copied(tmp_path: Path):
+    observer, heard = narrator(tmp_path, STUDY.trials(None))
+    observer.failed(CLIPS[0], Failure("it is damaged: `freelunch remove abc` removes it.", expected=True))
+    assert f"it is damaged: `freelunch --home {tmp_path} remove abc` removes it." in heard.getvalue()
+    assert "more:" not in heard.getvalue()
 
 
 def test_the_forecast_follows_what_stages_of_a_kind_took(tmp_path: Path):
@@ -157,7 +171,7 @@ def test_the_forecast_counts_stages_that_run_side_by_side_and_never_less_than_th
 def display(home: Path) -> tuple[LiveDisplay, io.StringIO]:
     plan = make_plan(STUDY.trials(None), Store(home))
     heard = io.StringIO()
-    shown = observer_for(plan, Console(file=heard, force_terminal=True, width=120, height=40, color_system=None))
+    shown = observer_for(plan, Console(file=heard, force_terminal=True, width=120, height=40, color_system=None), home)
     assert isinstance(shown, LiveDisplay)
     return shown, heard
 
@@ -172,7 +186,7 @@ def screen(shown: LiveDisplay) -> list[str]:
 
 def test_a_terminal_gets_tables_and_a_file_gets_lines(tmp_path: Path):
     plan = make_plan(STUDY.trials(None), Store(tmp_path))
-    assert type(observer_for(plan, Console(file=io.StringIO()))) is Narrator
+    assert type(observer_for(plan, Console(file=io.StringIO()), tmp_path)) is Narrator
     shown, heard = display(tmp_path)
     with shown:
         shown.started(CLIPS[0], resumed=False)
@@ -215,7 +229,7 @@ def test_the_screen_shows_a_dozen_trials_and_counts_the_others(tmp_path: Path):
     rows = tuple(Row(name=f"row{n}", title=f"row {n}", parameters={"name": f"{n}"}) for n in range(20))
     study = replace(STUDY, rows=rows)
     plan = make_plan(study.trials(None), Store(tmp_path))
-    shown = LiveDisplay(plan, Console(file=io.StringIO(), width=120))
+    shown = LiveDisplay(plan, Console(file=io.StringIO(), width=120), tmp_path)
     said = screen(shown)
     assert [line.split()[0] for line in said[1:13]] == [f"row{n}" for n in range(12)]
     assert said[13] == "8 more 0 done, 8 not shown"

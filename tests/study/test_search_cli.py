@@ -11,8 +11,11 @@ from pathlib import Path
 import optuna
 import pytest
 
+from search_spaces.catalogue import COLLECTIONS, STUDIES
 from search_spaces.presets import SCALES
-from study.cli.search_session import Asking, SearchSession
+from search_spaces.searches import SEARCHES
+from study.asking import Asking, remember_search
+from study.cli.search_session import SearchSession
 from study.request import Request
 from study.suggestions import runs_of
 from tests.study.test_cli_platform import HERE, called, start
@@ -135,14 +138,15 @@ def test_mlflow_has_a_run_for_the_search_and_one_below_it_for_every_trial(search
     }
 
 
-def test_the_same_command_again_computes_nothing(searched: Path):
-    before = data(searched)["trials"]
-    again = called(searched, *SEARCH, "--trials", "3", "--no-mlflow")
+def test_the_same_command_again_computes_nothing(searched: Path, tmp_path: Path):
+    home = Path(shutil.copytree(searched, tmp_path / "home"))
+    before = data(home)["trials"]
+    again = called(home, *SEARCH, "--trials", "3", "--no-mlflow")
     assert again.exit_code == 0, again.output
     assert "begins" not in again.output
-    without_ray = called(searched, "search", "distilled", *HERE, "--trials", "2", "--no-mlflow")
+    without_ray = called(home, "search", "distilled", *HERE, "--trials", "2", "--no-mlflow")
     assert without_ray.exit_code == 0, without_ray.output
-    assert data(searched)["trials"] == before
+    assert data(home)["trials"] == before
 
 
 @pytest.mark.parametrize(
@@ -182,11 +186,13 @@ def test_a_storages_password_is_neither_printed_nor_kept(searched: Path):
     assert "--storage 'postgresql://me:***@localhost:1/searches'" in asking.command()
 
 
-def test_a_search_with_trials_that_failed_ends_with_1(searched: Path):
-    failing = called(searched, *SEARCH, "--trials", "1", "--set", "learning_rate=1e30", "--no-mlflow")
+def test_a_search_with_trials_that_failed_ends_with_1(searched: Path, tmp_path: Path):
+    home = Path(shutil.copytree(searched, tmp_path / "home"))
+    failing = called(home, *SEARCH, "--trials", "1", "--set", "learning_rate=1e30", "--no-mlflow")
     assert "trial 0 failed: " in failing.output
     assert failing.exit_code == 1, failing.output
-    again = called(searched, *SEARCH, "--trials", "1", "--set", "learning_rate=1e30", "--no-mlflow")
+    assert "Pretrain DistilledMoCo" in called(home, "logs", "distilled/trial 0").output
+    again = called(home, *SEARCH, "--trials", "1", "--set", "learning_rate=1e30", "--no-mlflow")
     assert again.exit_code == 0, again.output
 
 
@@ -195,9 +201,11 @@ def test_two_processes_do_not_work_at_one_search(searched: Path):
         request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3, storage="sqlite:///:memory:"
     )
     with (
-        SearchSession(searched, asking),
+        SearchSession(searched, asking) as first,
+        SearchSession(searched, asking) as second,
+        first.alone(),
         pytest.raises(InputError, match="another process is at search distilled"),
-        SearchSession(searched, asking),
+        second.alone(),
     ):
         pass
 
@@ -220,3 +228,103 @@ def test_a_killed_search_goes_on_in_the_run_of_the_trial_that_it_had_begun(searc
     states = f"select value from tags where key = 'freelunch.state' and run_uuid in ({last})"
     [(state,)] = rows(home, states)
     assert state.startswith(("completed", "stopped early"))
+
+
+def test_a_search_is_listed_with_its_ranges_and_what_evaluates_it(tmp_path: Path):
+    (search,) = json.loads(called(tmp_path, "list", "--json").output)["searches"]
+    assert (search["name"], search["evaluated_in"]) == ("distilled", "table3")
+    assert search["objective"] == "accuracy on validation videos, %"
+    assert search["space"]["queue_size"] == "powers of two from 1 to 64, times batch size"
+    listed = called(tmp_path, "list").output
+    assert "distilled" in listed
+    assert "from 0.1 to 50, logarithmic" in " ".join(listed.split())
+
+
+def test_searches_have_names_that_no_study_has():
+    assert not SEARCHES.keys() & {*STUDIES, *COLLECTIONS}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("run", "distilled"), "'distilled' is a search, not a study: `freelunch --home {home} search distilled`"),
+        (("search", "table3"), "'table3' is a study, not a search: `freelunch --home {home} run table3`"),
+        (("status", "distilled"), "search 'distilled' has not been run in {home}: `freelunch --home {home} search"),
+        (("report", "distilled"), "search 'distilled' has not been run"),
+        (("stop", "distilled"), "no run of distilled is going on in {home}: `freelunch --home {home} status`"),
+    ],
+)
+def test_what_is_no_search_or_was_not_run_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str):
+    refused = called(tmp_path, *arguments)
+    assert refused.exit_code == 2
+    assert sentence.format(home=tmp_path) in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_status_says_how_far_a_search_is(searched: Path):
+    for told in (called(searched, "status").output, called(searched, "status", "distilled").output):
+        assert "distilled (search): 3 of 3 trials: " in told
+        assert "best so far: " in told
+        assert "next:" not in told
+    record = json.loads(called(searched, "status", "--json").output)["distilled"]
+    trials = data(searched)["trials"]
+    assert sum(record["states"].values()) == record["asked"] == 3
+    assert record["best"]["value"] == max(trial["value"] for trial in trials if trial["value"] is not None)
+    assert record["drivers"] == []
+    assert not record["resumable"]
+
+
+def test_the_report_of_a_search_is_written_again_and_the_same(searched: Path):
+    before = data(searched)
+    (report(searched) / "search.json").unlink()
+    reported = called(searched, "report", "distilled")
+    assert reported.exit_code == 0, reported.output
+    assert "best of 3 trials: trial " in reported.output
+    assert data(searched) == before
+
+
+def test_the_stages_of_a_searchs_trial_are_found_by_its_number(searched: Path):
+    assert "Pretrain DistilledMoCo" in called(searched, "logs", "distilled/trial 0").output
+    assert "has no row 'trial 9'" in called(searched, "logs", "distilled/trial 9").stderr
+
+
+def test_a_search_whose_storage_has_gone_is_one_sentence(searched: Path, tmp_path: Path):
+    home = Path(shutil.copytree(searched, tmp_path / "home"))
+    (home / "optuna.db").unlink()
+    for command in ("status", "report"):
+        refused = called(home, command, "distilled")
+        assert refused.exit_code == 3
+        assert "optuna.db is not there, which held the trials of 'distilled tiny corrected tiny'" in refused.stderr
+        assert not (home / "optuna.db").exists()
+
+
+def test_a_storage_whose_password_is_not_kept_is_one_sentence(tmp_path: Path):
+    asking = Asking(
+        request=Request(study="distilled", scale="tiny"), num_trials=3, storage="postgresql://me:secret@host/searches"
+    )
+    remember_search(asking, tmp_path)
+    assert "secret" not in "".join(path.read_text() for path in tmp_path.rglob("*.json"))
+    for command in ("status", "report"):
+        refused = called(tmp_path, command, "distilled")
+        assert refused.exit_code == 3
+        assert "in postgresql://me:***@host/searches, whose password is not kept" in refused.stderr
+        assert f"`freelunch --home {tmp_path} search distilled --trials 3 --storage" in refused.stderr
+
+
+def test_a_running_search_is_seen_and_stopped_from_another_terminal(searched: Path, tmp_path: Path):
+    home, command = tmp_path / "home", (*SEARCH, "--no-mlflow", "--trials", "40")
+    shutil.copytree(searched, home)
+    process = start(home, *command)
+    assert process.stdout is not None
+    next(line for line in process.stdout if "trial 3 begins" in line)
+    status = called(home, "status", "distilled").output
+    assert f"as process {process.pid} on" in status
+    assert f"freelunch --home {home} stop distilled" in status
+    assert "next:" not in status
+    assert called(home, "report", "distilled").exit_code == 0, "while it runs, too"
+    stopped = called(home, "stop", "distilled")
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    (goes_on,) = (line for line in stopped.output.splitlines() if line.startswith("next: "))
+    assert goes_on.startswith(f"next: freelunch --home {home} search distilled --trials 40 --local")
+    assert goes_on in called(home, "status", "distilled").output

@@ -4,7 +4,9 @@ from typing import Literal
 
 import pytest
 
-from study.spec import Choice, Row, Study, coerced, nearest, vocabulary
+from study.recipe import coerced, vocabulary
+from study.spec import Choice, Row, Study
+from study.words import nearest
 from trainers.stage import InputError, Stage, Work
 
 

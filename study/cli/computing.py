@@ -1,0 +1,40 @@
+"""Computes a plan where a command says: in this process, or through Ray."""
+
+from study.cli.machine import Machine
+from study.events import Observer, Observers, Outcome
+from study.live import observer_for
+from study.local import run as run_locally
+from study.plan import Plan
+from study.profile import Profile
+from study.runner import run_on_ray
+from study.screens import new_console
+from study.store import Store
+from trainers.machine import available_cpus
+
+
+def computed(plan: Plan, store: Store, machine: Machine, *observers: Observer) -> Outcome:
+    """What became of a plan's stages, told to the display and to the observers on the way.
+
+    Raises:
+        InputError: a stage does not fit what it is granted.
+        MachineError: the cluster cannot be reached, or has no room for a stage.
+    """
+    with observer_for(plan, new_console(), store.home) as display:
+        observer = Observers(display, *observers)
+        if machine.local:
+            profile = machine.profile_of(available_cpus(), num_gpus())
+            _check(plan, profile)
+            return run_locally(plan, store, profile.grant, observer)
+        return run_on_ray(plan, store, machine.profile_of, observer, address=machine.address)
+
+
+def _check(plan: Plan, profile: Profile) -> None:
+    for stage_key in plan.missing:
+        plan.stages[stage_key].check(profile.grant(plan.stages[stage_key]))
+
+
+def num_gpus() -> int:
+    """The GPUs of this machine."""
+    import torch  # a second; needed here alone
+
+    return torch.cuda.device_count()

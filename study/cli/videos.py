@@ -1,0 +1,102 @@
+"""Videos at the command line: what is registered, ingested and made."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from search_spaces.presets import SCALES, Scale
+from study.cli.computing import computed
+from study.cli.machine import Machine
+from study.plan import make_plan
+from study.screens import audits_table, new_console
+from study.spec import standalone
+from study.store import Store
+from study.words import nearest
+from trainers.data import datasets
+from trainers.data.synthetic import synthesize
+from trainers.data.video_file import NOMINAL_FPS
+from trainers.machine import available_cpus
+from trainers.stage import InputError
+
+DEMO = "demo"
+DEMO_VIDEOS, DEMO_MINUTES = 32, 0.5
+
+
+def ingest_videos(
+    home: Path, name: str, layout: str, root: Path, unlabelled: Path | None, scale: str, threads: int | None
+) -> bool:
+    """Registers a dataset and computes its video stages; whether all of them are stored."""
+    sizes = scale_named(scale)
+    store = Store(home)
+    dataset = _register(store, name, layout, root, unlabelled)
+    videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))
+    machine = Machine(local=True, threads=threads, gpus_per_worker=0)
+    outcome = computed(make_plan(videos, store), store, machine)
+    new_console().print(audits_table(videos, store), highlight=False)
+    return not outcome.failures
+
+
+def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> None:
+    """Makes synthetic videos, with a progress bar on terminals."""
+    with _bar("making videos", num_videos) as (progress, task):
+        synthesize(
+            folder,
+            num_videos=num_videos,
+            minutes=minutes,
+            seed=seed,
+            num_processes=available_cpus(),
+            report=lambda done: progress.update(task, completed=done),
+        )
+
+
+def dataset_records(home: Path) -> list[dict[str, Any]]:
+    """One record per registered dataset."""
+    loaded = [datasets.load(home / "datasets", name) for name in datasets.names(home / "datasets")]
+    return [
+        {
+            "name": dataset.name,
+            "layout": dataset.layout,
+            "videos": len(dataset.recordings),
+            "hours": sum(recording.num_frames for recording in dataset.recordings) / NOMINAL_FPS / 3600,
+            "root": dataset.root,
+        }
+        for dataset in loaded
+    ]
+
+
+def make_demo_dataset(store: Store) -> None:
+    """Makes the demo's videos in the home folder, and registers them."""
+    click.echo(f"making the demo's {DEMO_VIDEOS} surgical-like videos …", err=True)
+    folder = store.home / "demo-videos"
+    make_videos(folder, DEMO_VIDEOS, DEMO_MINUTES, seed=0)
+    _register(store, DEMO, "cholec80", folder)
+
+
+def _register(store: Store, name: str, layout: str, root: Path, unlabelled: Path | None = None) -> datasets.Dataset:
+    with _bar("digesting videos", None) as (progress, task):
+        return datasets.register(
+            store.home / "datasets", name, layout, root, lambda video: progress.advance(task), unlabelled
+        )
+
+
+def scale_named(name: str) -> Scale:
+    """A scale by its name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in SCALES:
+        raise InputError(f"no scale named {name!r}{nearest(name, SCALES)}")
+    return SCALES[name]
+
+
+@contextmanager
+def _bar(title: str, total: int | None) -> Iterator[tuple[Progress, Any]]:
+    """A progress bar on standard error, on terminals alone."""
+    console = new_console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress, progress.add_task(title, total=total)

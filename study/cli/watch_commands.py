@@ -1,0 +1,130 @@
+"""The commands for what was run: stop, status, report, logs.
+
+Everything but click is imported inside the commands, so that `freelunch --help` answers at once.
+"""
+
+import json
+import sys
+
+import click
+
+from study.cli.group import main
+from study.cli.options import Place, as_json, existing_store, exit_code, say_next
+from study.typed import typed
+from trainers.stage import InputError, MachineError
+
+
+@main.command()
+@click.argument("study")
+@click.option("--seconds", type=click.FloatRange(0), default=120, show_default=True, help="How long to wait for it.")
+@click.pass_obj
+def stop(place: Place, study: str, seconds: float) -> None:
+    """Stop a running study or search as Ctrl-C does, from any terminal or node; its command goes on with it later.
+
+    \b
+    Examples:
+        freelunch stop table3
+        freelunch stop distilled
+    """
+    from study import drivers
+    from study.cli.named import name_in
+
+    running = drivers.living(place.home, name_in(place.home, study))
+    if not running:
+        raise InputError(f"no run of {study} is going on in {place.home}: `freelunch status` shows what has been run.")
+    for driver in running:
+        if not drivers.stop(place.home, driver, seconds):
+            raise MachineError(
+                f"process {driver.pid} on {driver.host} did not end within {seconds:g} s: "
+                "wait longer with --seconds, or kill it; nothing that is finished gets lost."
+            )
+        click.echo(f"stopped process {driver.pid} on {driver.host}")
+    say_next(typed(running[-1].command, place.home))
+
+
+@main.command()
+@click.argument("study", required=False)
+@as_json
+@click.pass_obj
+def status(place: Place, study: str | None, as_json: bool) -> None:
+    """How far a study or a search is, also while another process runs it.
+
+    \b
+    Examples:
+        freelunch status
+        freelunch status table3
+        freelunch status distilled
+    """
+    from study.cli.named import name_in
+    from study.cli.seen import seen, what_was_run
+    from study.screens import new_console
+
+    names = [name_in(place.home, study)] if study else what_was_run(place.home)
+    if not names:
+        raise InputError(f"no study has been run in {place.home}: `freelunch run table3 --scale demo` runs one.")
+    records, faults = {}, []
+    for name in names:
+        try:
+            found = seen(name, place.home)
+        except InputError as error:
+            if study:
+                raise
+            click.echo(f"error: {name}: {place.told(error)}", err=True)
+            faults.append(error)  # the others can be told of all the same
+            continue
+        records[name] = found.record
+        if not as_json:
+            for line in found.lines:
+                new_console().print(line, highlight=False)
+            if found.command:
+                say_next(found.command)
+    if as_json:
+        click.echo(json.dumps(records, indent=1))
+    if faults:
+        sys.exit(max(map(exit_code, faults)))
+
+
+@main.command()
+@click.argument("study")
+@click.pass_obj
+def report(place: Place, study: str) -> None:
+    """Write the report of what the last run of a study or a search has finished so far, and print what it comes to.
+
+    \b
+    Examples:
+        freelunch report table3
+        freelunch report distilled
+    """
+    from study.cli.named import name_in
+    from study.cli.seen import show_report
+
+    show_report(name_in(place.home, study), place.home)
+
+
+@main.command()
+@click.argument("target")
+@click.pass_obj
+def logs(place: Place, target: str) -> None:
+    """What a stage printed, and its traceback if it failed.
+
+    TARGET is the beginning of a stage's key, or STUDY/ROW for the stages of a trial.
+
+    \b
+    Examples:
+        freelunch logs 3f2a91bc
+        freelunch logs table3/head
+        freelunch logs 'distilled/trial 3'
+    """
+    from study.cli.named import name_in
+    from study.cli.seen import trials_of
+    from study.screens import logs_table, new_console
+
+    if "/" not in target:
+        store = existing_store(place)
+        path = store.log(store.key_beginning(target))
+        click.echo(path.read_text() if path else f"stage {target} has not written anything yet.")
+        return
+    study, _, row = target.partition("/")
+    trials, store = trials_of(name_in(place.home, study), row, place.home)
+    for trial in trials:
+        new_console().print(f"[bold]{trial.label}[/]", logs_table(trial, store), highlight=False)
