@@ -240,7 +240,7 @@ SCALES = {
         ),
         Scale(
             name="demo",
-            description="minutes on two CPU cores: a small ResNet at 48 px on synthetic videos",
+            description="minutes on two CPU cores: a small ResNet at 48 px (64 for RegionCL) on synthetic videos",
             architecture="resnet10",
             width=32,
             store_px=64,

@@ -163,18 +163,28 @@ def scratch(
     return recognition(conditions, start, seed, classifier_start="default")
 
 
-def untrained(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
+def untrained(
+    conditions: Conditions,
+    *,
+    seed: int,
+    split: SplitName | None = None,
+    finetune_mode: FineTuneMode | None = None,
+    label_fraction: float | None = None,
+) -> Evaluate:
     """A backbone at its random start: what any training is worth shows against it."""
-    conditions = conditions.having(split=split)
+    conditions = labelled_as(conditions.having(split=split), finetune_mode, label_fraction)
     return recognition(conditions, Untrained(backbone=network(conditions), seed=seed), seed)
 
 
-def majority_class(conditions: Conditions, *, seed: int, split: SplitName | None = None) -> Evaluate:
-    """The most frequent phase of the training videos, everywhere."""
-    conditions = conditions.having(split=split)
-    videos = conditions.videos()
+def majority_class(
+    conditions: Conditions, *, seed: int, split: SplitName | None = None, label_fraction: float | None = None
+) -> Evaluate:
+    """The most frequent phase of the labelled training videos, everywhere."""
+    conditions = conditions.having(split=split, label_fraction=label_fraction)
     predictions = MajorityClass(
-        training_videos=videos.train, test_videos=videos.test, sample_fps=conditions.scale.feature_fps
+        training_videos=conditions.labelled_videos(seed),
+        test_videos=conditions.videos().test,
+        sample_fps=conditions.scale.feature_fps,
     )
     return evaluated(conditions, predictions)
 

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from search_spaces.presets import Conditions, SplitName
-from search_spaces.recipes import with_queue
+from search_spaces.recipes import FineTuneMode, labelled_as, with_queue
 from search_spaces.stages import (
     adapted_teacher,
     moco_method,
     network,
     on_surgical_frames,
+    public_start,
     recognition,
     teacher_start,
 )
@@ -36,6 +37,8 @@ def swav(
     base_learning_rate: float = 0.6,
     student_epochs: int | None = None,
     split: SplitName | None = None,
+    finetune_mode: FineTuneMode | None = None,
+    label_fraction: float | None = None,
 ) -> Evaluate:
     """SwAV on surgical frames, with its own augmentation and optimiser.
 
@@ -48,8 +51,11 @@ def swav(
         base_learning_rate: at the start, for a batch of 256 frames.
         student_epochs: passes over the frames.
         split: which videos train, validate and test.
+        finetune_mode: what is fine-tuned on labelled frames: the classifier alone, or every layer.
+        label_fraction: of the training videos, whose labels fine-tuning and the temporal model see.
     """
     conditions = conditions.having(student_epochs=student_epochs, split=split)
+    conditions = labelled_as(conditions, finetune_mode, label_fraction)
     scale, sizes = conditions.scale, conditions.scale.rivals
     method = SwAV(
         num_prototypes=sizes.num_prototypes if num_prototypes is None else num_prototypes,
@@ -85,9 +91,11 @@ def simsiam(
     base_learning_rate: float | None = None,
     student_epochs: int | None = None,
     split: SplitName | None = None,
+    finetune_mode: FineTuneMode | None = None,
+    label_fraction: float | None = None,
 ) -> Evaluate:
     """SimSiam on surgical frames, by its own recipe. Arguments as in `swav`."""
-    conditions = conditions.having(split=split)
+    conditions = labelled_as(conditions.having(split=split), finetune_mode, label_fraction)
     scale, sizes = conditions.scale, conditions.scale.rivals
     rate = sizes.simsiam_base_learning_rate if base_learning_rate is None else base_learning_rate
     student = on_surgical_frames(
@@ -117,7 +125,10 @@ def regioncl(
     learning_rate: float | None = None,
     student_epochs: int | None = None,
     batch_size: int | None = None,
+    batch_norm_splits: int | None = None,
     split: SplitName | None = None,
+    finetune_mode: FineTuneMode | None = None,
+    label_fraction: float | None = None,
 ) -> Evaluate:
     """RegionCL-M on surgical frames; `region_weight` is that of the regions' loss, all else as in `distilled`."""
     conditions = conditions.having(
@@ -125,9 +136,10 @@ def regioncl(
         learning_rate=learning_rate,
         student_epochs=student_epochs,
         batch_size=batch_size,
+        batch_norm_splits=batch_norm_splits,
         split=split,
     )
-    conditions = with_queue(conditions, queue_size, queue_batches)
+    conditions = labelled_as(with_queue(conditions, queue_size, queue_batches), finetune_mode, label_fraction)
     scale, sizes = conditions.scale, conditions.scale.rivals
     smallest, largest = sizes.region_cells
     method = RegionCL(
@@ -154,22 +166,28 @@ def combined(
     learning_rate: float | None = None,
     student_epochs: int | None = None,
     batch_size: int | None = None,
+    batch_norm_splits: int | None = None,
     split: SplitName | None = None,
+    finetune_mode: FineTuneMode | None = None,
+    label_fraction: float | None = None,
 ) -> Evaluate:
     """A student that learns beside the frozen free backbone, their features summed or concatenated.
 
-    The paper's teacher has the free backbone too, for only its head is trained. Arguments as in `distilled`.
+    The paper's teacher has the free backbone too, for only its head is trained. It is taken as it is published, its
+    running statistics included, under every preset: nothing is known of how the authors ran these rows. Arguments as
+    in `distilled`.
     """
-    teacher = teacher_start(conditions)
+    teacher = public_start(conditions)
     conditions = conditions.having(
         temperature=temperature,
         momentum=momentum,
         learning_rate=learning_rate,
         student_epochs=student_epochs,
         batch_size=batch_size,
+        batch_norm_splits=batch_norm_splits,
         split=split,
     )
-    conditions = with_queue(conditions, queue_size, queue_batches)
+    conditions = labelled_as(with_queue(conditions, queue_size, queue_batches), finetune_mode, label_fraction)
     method = CombinedMoCo(
         teacher=teacher,
         combination=combination,
@@ -192,7 +210,10 @@ def initialised(
     student_epochs: int | None = None,
     teacher_epochs: int | None = None,
     batch_size: int | None = None,
+    batch_norm_splits: int | None = None,
     split: SplitName | None = None,
+    finetune_mode: FineTuneMode | None = None,
+    label_fraction: float | None = None,
 ) -> Evaluate:
     """MoCo v2 on surgical frames that starts from the teacher's weights. Arguments as in `distilled`."""
     free = teacher_start(conditions)
@@ -203,9 +224,10 @@ def initialised(
         student_epochs=student_epochs,
         teacher_epochs=teacher_epochs,
         batch_size=batch_size,
+        batch_norm_splits=batch_norm_splits,
         split=split,
     )
-    conditions = with_queue(conditions, queue_size, queue_batches)
+    conditions = labelled_as(with_queue(conditions, queue_size, queue_batches), finetune_mode, label_fraction)
     teacher = adapted_teacher(conditions, free, "head", seed)
     student = on_surgical_frames(conditions, moco_method(conditions, start=teacher), seed)
     return recognition(conditions, student, seed)

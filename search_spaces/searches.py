@@ -7,9 +7,10 @@ from search_spaces.presets import Conditions
 from search_spaces.recipes import distilled
 from search_spaces.teacher import table3
 from study.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
-from study.graph import key, walk
+from study.graph import walk
 from study.questions import Objective, Search, Watched
 from study.spec import Choice
+from trainers.data.ingest import Ingest
 from trainers.evaluate import Evaluate
 from trainers.history import read_history
 from trainers.pretrain import Pretrain
@@ -43,8 +44,8 @@ def temporal_model(evaluate: Stage) -> TrainTemporal:
         raise InputError(
             "a search needs validation videos, and this preset or split has none: leave --preset and split as they are."
         )
-    seen = walk(model)
-    if any(key(video) in seen for video in evaluate.predictions.features.videos):
+    tested = {video.video_digest for video in evaluate.predictions.features.videos}
+    if any(isinstance(stage, Ingest) and stage.video_digest in tested for stage in walk(model).values()):
         raise InputError(
             "this preset chooses models on test videos, which a search never sees: search with --preset corrected."
         )

@@ -67,10 +67,15 @@ def supervised_weights(conditions: Conditions) -> EncoderStage:
     )
 
 
+def public_start(conditions: Conditions) -> EncoderStage:
+    """The public weights of the kind that the preset's teachers are made of, as they are."""
+    self_supervised = conditions.preset.teacher_start == "self-supervised"
+    return free_weights(conditions) if self_supervised else supervised_weights(conditions)
+
+
 def teacher_start(conditions: Conditions) -> EncoderStage:
     """The public weights that the preset's teachers start from, whole or in part."""
-    preset = conditions.preset
-    public = free_weights(conditions) if preset.teacher_start == "self-supervised" else supervised_weights(conditions)
+    preset, public = conditions.preset, public_start(conditions)
     if preset.start_running_statistics and not preset.heads_apart:
         return public
     return AuthorsStart(
@@ -164,6 +169,8 @@ def distillation(
 ) -> DistilledMoCo | AuthorsStudent:
     """The student's method, with τ, λ, K and m of the conditions."""
     preset, scale = conditions.preset, conditions.scale
+    if teacher_temperature == preset.temperature:
+        teacher_temperature = None  # which says the same, and is the stage of other studies
     if preset.moving_teacher or preset.queues_apart:
         return AuthorsStudent(
             teacher=teacher,

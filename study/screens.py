@@ -244,6 +244,8 @@ def _power_line(sides: Mapping[str, int]) -> str:
 
     power = wilcoxon_power(num_videos=sides["test"], sd=POWER_SD, gain=POWER_GAIN, alpha=0.05)
     videos = ", ".join(f"{count} {side}" for side, count in sides.items())
+    if power == 0:
+        return f"videos: {videos}. No gain can be significant with {sides['test']} test videos (Wilcoxon, α = 0.05)."
     return (
         f"videos: {videos}. With {sides['test']} test videos whose paired differences vary by {POWER_SD:g} points, a "
         f"gain of {POWER_GAIN:g} point is found significant with probability {power:.2f} (Wilcoxon, α = 0.05)."

@@ -229,6 +229,16 @@ class Trial:
         return f"{self.row.name}, seed {self.seed}"
 
 
+def setting_notes(trials: Sequence[Trial], settings: Iterable[str]) -> tuple[str, ...]:
+    """A sentence for every setting that some rows stay as they are under: their recipes have no such hyperparameter."""
+    left = {name: dict.fromkeys(t.row.name for t in trials if name not in t.parameters) for name in settings}
+    return tuple(
+        f"{name} is no hyperparameter of {', '.join(rows)}: --set leaves them as they are."
+        for name, rows in left.items()
+        if rows
+    )
+
+
 def standalone(stages: Iterable[Stage]) -> tuple[Trial, ...]:
     """Stages that nobody's recipe asked for, such as the videos of an ingest, as trials of their own."""
     return tuple(

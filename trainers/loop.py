@@ -36,6 +36,9 @@ class Optimisation(Config):
         weight_decay: on all parameters.
         precision: of the forward pass; parameters and optimiser are in single precision. On an NVIDIA GPU, torch
             computes the convolutions of `fp32` as TF32.
+
+    Raises:
+        InputError: a value is out of range.
     """
 
     epochs: int = 200
@@ -44,6 +47,16 @@ class Optimisation(Config):
     momentum: float = 0.9
     weight_decay: float = 1e-4
     precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        for name, count in (("epochs", self.epochs), ("batch_size", self.batch_size)):
+            if count < 1:
+                raise InputError(f"{name} is {count}: it must be at least 1.")
+        if self.learning_rate <= 0:
+            raise InputError(f"learning_rate is {self.learning_rate:g}: it must be positive.")
+        for name, value in (("momentum", self.momentum), ("weight_decay", self.weight_decay)):
+            if value < 0:
+                raise InputError(f"{name} is {value:g}: it must not be negative.")
 
     def optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """The optimiser at its start, for groups of parameters."""

@@ -61,6 +61,7 @@ class Pretrain(EncoderStage):
             raise InputError(
                 f"batch_size is {self.optimisation.batch_size}: it must be a multiple of batch_norm_splits = {splits}."
             )
+        self._check_batch()
 
     @property
     def extractor(self) -> FeatureExtractor:
@@ -77,6 +78,16 @@ class Pretrain(EncoderStage):
     @property
     def kind(self) -> str:
         return f"Pretrain {type(self.method).__name__}"
+
+    def _check_batch(self) -> None:
+        """Refuses frames that are too few for a batch, before anything is computed, where their number is known."""
+        counts = [source.num_source_frames for source in self.frames]
+        most = sum(-(-count // self.sample_every) for count in counts)
+        if all(counts) and most < self.optimisation.batch_size:
+            raise InputError(
+                f"batch_size of {self.kind} is {self.optimisation.batch_size}, but there are {most} frames: "
+                "lower it, or add videos."
+            )
 
     def expected_seconds(self) -> float:
         num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every

@@ -142,7 +142,7 @@ def request_of(
         scale=scale,
         dataset=dataset,
         seeds=seeds,
-        settings=dict(map(_setting, settings)),
+        settings=_settings(settings),
         rows=rows,
         weights=weights,
     )
@@ -186,8 +186,12 @@ def _is_from_environment(option: str) -> bool:
     return click.get_current_context().get_parameter_source(option) is ParameterSource.ENVIRONMENT
 
 
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = (part.strip() for part in text.partition("="))
-    if not (name and equals and value):
-        raise InputError(f"--set {text} is not NAME=VALUE, such as --set temperature=0.1.")
-    return name, value
+def _settings(texts: tuple[str, ...]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise InputError(f"--set {text} is not NAME=VALUE, such as --set temperature=0.1.")
+        if settings.setdefault(name, value) != value:
+            raise InputError(f"--set gives {name} twice, as {settings[name]} and as {value}: give it once.")
+    return settings

@@ -29,7 +29,7 @@ from study.screens import (
     report_table,
     saving_line,
 )
-from study.spec import Study, Trial
+from study.spec import Study, Trial, setting_notes
 from study.store import Store, versions
 from study.tracking import Tracker, send_leftovers
 from study.typed import told
@@ -85,7 +85,7 @@ class Session:
         console.print(plan_line(self.plan), highlight=False)
         if len(self.parts) > 1:
             console.print(parts_table(self.plan, self.parts), saving_line(self.plan), highlight=False)
-        for warning in (*label_notes(self.conditions, self.trials), *self.plan.warnings):
+        for warning in (*self._notes_of(self.trials), *self.plan.warnings):
             console.print(f"[yellow]note[/] {escape(told(warning, self.store.home))}", highlight=False)
         outcome = computed(self.plan, self.store, machine, *observers)
         return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
@@ -227,7 +227,10 @@ class Session:
 
     def notes(self, trials: Sequence[Trial]) -> tuple[str, ...]:
         """Sentences that a plan and a report of these trials must show."""
-        return (*self.conditions.notes, *label_notes(self.conditions, trials))
+        return (*self.conditions.notes, *self._notes_of(trials))
+
+    def _notes_of(self, trials: Sequence[Trial]) -> tuple[str, ...]:
+        return (*label_notes(self.conditions, trials), *setting_notes(trials, self.request.settings))
 
     def _context_of(self, request: Request, trials: Sequence[Trial]) -> dict[str, str]:
         conditions = self.conditions

@@ -24,7 +24,7 @@ def fake_dataset(num_videos: int = 10) -> Dataset:
                 subset=None,
                 video_digest=f"{number:032x}",
                 annotation_digest=f"{1000 + number:032x}",
-                num_frames=1500,
+                num_frames=15_000,
                 video_stamp=(1, number),
                 annotation_stamp=(2, number),
             )

@@ -3,20 +3,34 @@ from typing import TypeVar
 
 import pytest
 
-from search_spaces.recipes import distilled, free_weights, moco, public_features, scratch, supervised_features
+from search_spaces.catalogue import STUDIES
+from search_spaces.recipes import (
+    distilled,
+    free_weights,
+    majority_class,
+    moco,
+    public_features,
+    scratch,
+    supervised_features,
+    untrained,
+)
 from search_spaces.rivals import combined, initialised, regioncl, simsiam, swav
+from search_spaces.stages import supervised_weights
 from study.graph import key, walk
+from study.spec import setting_notes
 from tests.search_spaces.fake_dataset import conditions
+from trainers.baselines import MajorityClass
 from trainers.extract import ExtractFeatures
 from trainers.finetune import FineTune
 from trainers.larc import LARCOptimisation
 from trainers.pretrain import Pretrain
+from trainers.ssl.transfer import CombinedMoCo
 from trainers.stage import InputError, Stage
 from trainers.temporal import TrainTemporal
 
 Kind = TypeVar("Kind", bound=Stage)
 RIVALS = (swav, simsiam, regioncl, combined, initialised)
-LABELLED = (distilled, moco, public_features, supervised_features, scratch)
+LABELLED = (*RIVALS, distilled, moco, public_features, supervised_features, scratch, untrained)
 
 
 def of_type(stage: Stage, cls: type[Kind]) -> list[Kind]:
@@ -85,7 +99,7 @@ def test_a_dictionary_of_no_batch_is_refused(batches: int):
         distilled(conditions(), seed=0, queue_batches=batches)
 
 
-@pytest.mark.parametrize("recipe", [distilled, moco, public_features, supervised_features])
+@pytest.mark.parametrize("recipe", [each for each in LABELLED if each is not scratch])
 def test_every_layer_is_fine_tuned_at_its_own_rate(recipe: Callable[..., Stage]):
     (whole,) = of_type(recipe(conditions(), seed=0, finetune_mode="full"), FineTune)
     (linear,) = of_type(recipe(conditions(), seed=0), FineTune)
@@ -126,3 +140,31 @@ def test_every_method_learns_from_the_same_labels_and_every_seed_from_its_own():
     }
     assert {len(drawn) for drawn in draws.values()} == {1}
     assert len(set().union(*draws.values())) > 1
+
+
+def test_the_majority_is_that_of_the_labels_that_methods_learn_from():
+    here = conditions(num_videos=40)
+    (majority,) = of_type(majority_class(here, seed=2, label_fraction=0.25), MajorityClass)
+    (classifier,) = of_type(moco(here, seed=2, label_fraction=0.25), FineTune)
+    assert majority.training_videos == classifier.videos
+
+
+@pytest.mark.parametrize("study", ["table1", "table2", "table3"])
+def test_no_row_of_a_table_is_left_with_other_labels_than_the_rest(study: str):
+    here = conditions(num_videos=40)
+    trials = STUDIES[study].trials(here, settings={"label_fraction": "0.25"})
+    assert setting_notes(trials, ["label_fraction"]) == ()
+
+
+def test_the_free_backbone_beside_a_student_is_the_published_one_under_every_preset():
+    here = conditions(preset="official_code")
+    network = student(combined(here, seed=0)).method
+    assert isinstance(network, CombinedMoCo)
+    assert network.teacher == supervised_weights(here)
+    start = student(initialised(here, seed=0)).method
+    assert supervised_weights(here) in walk(start.start).values()  # type: ignore[attr-defined]
+
+
+def test_a_teachers_own_temperature_that_is_the_students_is_no_other_stage():
+    one, other = (distilled(conditions(), seed=0, temperature=0.1, teacher_temperature=each) for each in (None, 0.1))
+    assert key(one) == key(other)

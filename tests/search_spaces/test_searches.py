@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from search_spaces.catalogue import STUDIES
+from search_spaces.presets import Conditions
 from search_spaces.searches import SEARCHES, best_accuracy
+from search_spaces.stages import recognition
 from study.graph import key, walk
 from study.questions import Search
 from study.spec import Study
@@ -9,10 +13,15 @@ from tests.search_spaces.fake_dataset import conditions
 from trainers.evaluate import Evaluate
 from trainers.history import write_history
 from trainers.pretrain import Pretrain
-from trainers.stage import InputError
+from trainers.stage import InputError, Stage
 from trainers.temporal import PredictPhases
 
 every_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=lambda search: search.name)
+
+
+def temporal_stage(evaluate: Evaluate) -> Stage:
+    assert isinstance(evaluate.predictions, PredictPhases)
+    return evaluate.predictions.model
 
 
 def videos_to_test(scale: str) -> set[str]:
@@ -50,6 +59,24 @@ def test_a_preset_that_keeps_another_epoch_than_the_best_on_validation_videos_is
 def test_training_on_all_videos_leaves_nothing_to_search_on(search: Search):
     with pytest.raises(InputError, match="needs validation videos"):
         search.under(conditions(), {"split": "official"}).corners()
+
+
+@every_search
+def test_test_videos_that_were_ingested_otherwise_are_found_in_a_search(search: Search):
+    here = conditions()
+
+    def on_test_videos(conditions: Conditions, *, seed: int) -> Evaluate:
+        evaluate = search.recipe(conditions, seed=seed)
+        smaller = here.dataset.videos(fps=1, size_px=32)
+        tested = {video.name for video in here.videos().test}
+        student = [stage for stage in walk(evaluate).values() if isinstance(stage, Pretrain)][-1]
+        leaking = replace(student, frames=tuple(video for video in smaller if video.name in tested))
+        return recognition(conditions, leaking, seed)
+
+    leak = on_test_videos(here, seed=0)
+    assert {key(video) for video in here.videos().test}.isdisjoint(walk(temporal_stage(leak)))
+    with pytest.raises(InputError, match="chooses models on test videos"):
+        search.objective.last_stage(leak)
 
 
 @every_search

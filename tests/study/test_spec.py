@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from study.recipe import coerced, vocabulary
-from study.spec import Choice, Row, Study
+from study.spec import Choice, Row, Study, setting_notes
 from study.words import nearest
 from trainers.stage import InputError, Stage, Work
 
@@ -181,3 +181,17 @@ def test_suggestions_end_the_sentence():
     assert nearest("tabel3", ["table3", "methods"]) == "; did you mean 'table3'? Valid: table3, methods."
     assert nearest("x", ["table3"]) == ". Valid: table3."
     assert nearest("x", []) == ". Valid: none."
+
+
+def test_rows_that_a_setting_does_not_touch_are_named():
+    study = Study(
+        name="mixed",
+        title="Two recipes",
+        question="Which of them takes what?",
+        recipe=recipe,
+        rows=(Row(name="own", title="own"), Row(name="plain", title="plain", recipe=baseline)),
+    )
+    trials = study.trials("here", seeds=(0, 1), settings={"rate": "0.5", "size": "4"})
+    assert setting_notes(trials, ["rate", "size"]) == (
+        "rate is no hyperparameter of plain: --set leaves them as they are.",
+    )

@@ -11,6 +11,7 @@ from trainers.data.views import MoCoAugmentation, MultiCropAugmentation
 from trainers.loop import Optimisation, Training, parameter_groups, set_learning_rate, train
 from trainers.ssl.moco import MoCo
 from trainers.ssl.simsiam import SimSiam
+from trainers.stage import InputError
 
 
 @pytest.fixture
@@ -143,3 +144,12 @@ def test_a_training_that_goes_on_reports_again_what_it_had_done(training):
     history = train(training(report=lambda metrics, epoch: heard.append(metrics)))
     assert [metrics for metrics in heard if "epoch" in metrics] == history
     assert [record["epoch"] for record in history] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("epochs", 0), ("epochs", -3), ("batch_size", 0), ("learning_rate", 0), ("momentum", -1), ("weight_decay", -1)],
+)
+def test_values_that_nothing_can_be_trained_with_are_refused(field: str, value: float):
+    with pytest.raises(InputError, match=f"{field} is {value}: it must "):
+        Optimisation(**{field: value})

@@ -6,6 +6,7 @@ import torch
 
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, assert_same_state, untrained, work, write_recording
 from trainers import checkpoint
+from trainers.data.generic import GenericImages
 from trainers.data.views import MoCoAugmentation
 from trainers.history import read_history
 from trainers.loop import Optimisation
@@ -188,3 +189,16 @@ def test_a_teacher_that_trains_its_head_keeps_its_backbone_bit_for_bit(stage, in
     before = read_weights(tmp_path / "start")["query"]
     for name, value in teacher["query"].items():
         assert torch.equal(value, before[name]) == name.startswith("backbone."), name
+
+
+def test_frames_that_are_too_few_for_a_batch_are_refused_before_anything_is_computed(stage):
+    few = GenericImages(num_images=24, size_px=SIZE_PX)
+    replace(stage, frames=(few,))
+    with pytest.raises(InputError, match=r"batch_size of Pretrain MoCo is 8, but there are 6 frames: lower it"):
+        replace(stage, frames=(few,), sample_every=4)
+
+
+def test_a_negative_contrastive_weight_is_refused(stage, tmp_path):
+    teacher = untrained(tmp_path / "teacher", seed=1)
+    with pytest.raises(InputError, match="contrastive_weight is -1: it must not be negative"):
+        replace(stage, method=DistilledMoCo(teacher=teacher, contrastive_weight=-1, **SIZES))

@@ -51,6 +51,8 @@ class RegisteredVideo:
     video_stamp: tuple[int, int]
     """Size in bytes and time of modification in nanoseconds: where they stay, the content has stayed."""
     annotation_stamp: tuple[int, int] | None
+    stream_digest: str | None = None
+    """Of the encoded frames alone; None where the frames lie in a folder, or were digested before this was noted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,8 +201,10 @@ def _check_distinct(recordings: Iterable[RegisteredVideo]) -> None:
     """Refuses a video that is there twice: its copy could train a model that it tests."""
     seen: dict[str, RegisteredVideo] = {}
     for recording in recordings:
-        twin = seen.setdefault(recording.video_digest, recording)
-        if twin is recording:
+        digests = [each for each in (recording.video_digest, recording.stream_digest) if each is not None]
+        twin = next((seen[each] for each in digests if each in seen), None)
+        seen |= dict.fromkeys(digests, recording)
+        if twin is None:
             continue
         if (twin.annotation is None) != (recording.annotation is None):
             unlabelled, annotated = sorted((twin, recording), key=lambda each: each.annotation is not None)
@@ -240,12 +244,13 @@ def _registered(recording: Recording, known: RegisteredVideo | None, *, frames: 
     # The stamp of a folder does not tell whether an image in it has changed.
     unchanged = known if known is not None and known.video_stamp == stamp and not frames else None
     if unchanged:
-        video_digest, num_frames = unchanged.video_digest, unchanged.num_frames
+        video_digest, stream_digest, num_frames = unchanged.video_digest, unchanged.stream_digest, unchanged.num_frames
     elif frames:
-        video_digest = frame_folders.digest_frames(recording.video)
+        video_digest, stream_digest = frame_folders.digest_frames(recording.video), None
         num_frames = frame_folders.num_source_frames(recording.video)
     else:
-        video_digest, num_frames = digest(recording.video), read_timeline(recording.video).num_frames
+        timeline = read_timeline(recording.video)
+        video_digest, stream_digest, num_frames = digest(recording.video), timeline.stream_digest, timeline.num_frames
     return RegisteredVideo(
         name=recording.name,
         video=str(recording.video),
@@ -256,6 +261,7 @@ def _registered(recording: Recording, known: RegisteredVideo | None, *, frames: 
         num_frames=num_frames,
         video_stamp=stamp,
         annotation_stamp=_stamp(recording.annotation) if recording.annotation else None,
+        stream_digest=stream_digest,
     )
 
 

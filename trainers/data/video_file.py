@@ -1,5 +1,6 @@
 """Reading an mp4: when each of its frames is shown, a few key frames, and the wanted frames by their index."""
 
+import hashlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Timeline:
         timestamps: presentation timestamp of every frame by its 0-based index, counted at `fps` from the first one.
         key_timestamps: presentation timestamps of the key frames, in order.
         num_surplus: frames left out because an earlier one is shown at the same index.
+        stream_digest: SHA-256 of the encoded frames, in hexadecimal, whatever file they are wrapped in.
     """
 
     fps: float
@@ -45,6 +47,7 @@ class Timeline:
     timestamps: dict[int, int]
     key_timestamps: tuple[int, ...]
     num_surplus: int
+    stream_digest: str
 
     @property
     def num_frames(self) -> int:
@@ -64,7 +67,7 @@ def read_timeline(path: Path) -> Timeline:
         InputError: the video cannot be read, is truncated, or its frames come at irregular times.
     """
     with _opened(path) as (container, stream):
-        shown, keys = _timestamps(container, stream)
+        shown, keys, stream_digest = _demuxed(container, stream)
         if not len(shown):
             raise InputError(f"{path} holds no frames: copy it again from its source.")
         interval = _typical_interval(shown)
@@ -77,17 +80,21 @@ def read_timeline(path: Path) -> Timeline:
             timestamps=dict(zip(indices.tolist(), shown[firsts].tolist(), strict=True)),
             key_timestamps=tuple(keys.tolist()),
             num_surplus=len(shown) - len(indices),
+            stream_digest=stream_digest,
         )
     _refuse_irregular(path, timeline)
     return timeline
 
 
-def _timestamps(container: InputContainer, stream: VideoStream) -> tuple[np.ndarray, np.ndarray]:
-    """The presentation timestamps of all frames that are shown, and those of the key frames, in order."""
-    packets = container.demux(stream)
-    found = [(packet.pts, packet.is_keyframe) for packet in packets if packet.pts is not None and not packet.is_discard]
+def _demuxed(container: InputContainer, stream: VideoStream) -> tuple[np.ndarray, np.ndarray, str]:
+    """The presentation timestamps of all frames that are shown, those of the key frames, and the stream's digest."""
+    found, content = [], hashlib.sha256()
+    for packet in container.demux(stream):
+        if packet.pts is not None and not packet.is_discard:
+            found.append((packet.pts, packet.is_keyframe))
+            content.update(packet)
     shown, is_key = np.array(found, np.int64).reshape(-1, 2).T
-    return np.sort(shown), np.sort(shown[is_key.astype(bool)])
+    return np.sort(shown), np.sort(shown[is_key.astype(bool)]), content.hexdigest()
 
 
 def _typical_interval(shown: np.ndarray) -> float:

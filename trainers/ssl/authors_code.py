@@ -151,6 +151,8 @@ class AuthorsStudent(MethodConfig):
             raise InputError("the teacher is a student beside its own teacher: it cannot move; take moving_teacher=no.")
         if self.distillation_weight < 0:
             raise InputError(f"distillation_weight is {self.distillation_weight}: λ must not be negative.")
+        if self.contrastive_weight < 0:
+            raise InputError(f"contrastive_weight is {self.contrastive_weight}: it must not be negative.")
         if self.teacher_temperature is not None and self.teacher_temperature <= 0:
             raise InputError(f"teacher_temperature is {self.teacher_temperature}: τ must be positive.")
 

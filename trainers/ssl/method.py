@@ -117,8 +117,10 @@ def check_queue(queue_size: int, batch_size: int) -> None:
     """Refuses a queue that whole batches do not fill.
 
     Raises:
-        InputError: its size is not a positive multiple of the batch size.
+        InputError: its size is not a positive multiple of the batch size, or that is not positive.
     """
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}: it must be at least 1.")
     if queue_size <= 0 or queue_size % batch_size:
         nearest = max(1, round(queue_size / batch_size)) * batch_size
         raise InputError(

@@ -183,6 +183,13 @@ def test_a_video_that_is_there_twice_is_refused(tmp_path: Path, root: Path):
         register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
 
 
+def test_a_video_that_is_there_twice_in_other_wrapping_is_refused(tmp_path: Path, root: Path):
+    free = (8).to_bytes(4, "big") + b"free"  # an empty box, as tools leave them that write a file anew
+    (root / "videos" / "video03.mp4").write_bytes((root / "videos" / "video01.mp4").read_bytes() + free)
+    with pytest.raises(InputError, match=r"video03\.mp4 is the same video as .*video01\.mp4: move one of them away"):
+        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
+
+
 def test_an_annotated_video_among_the_unlabelled_ones_is_refused(tmp_path: Path, root: Path):
     more = tmp_path / "more"
     more.mkdir()
