@@ -6,7 +6,7 @@ from pathlib import Path
 from search_spaces.presets import Conditions
 from search_spaces.recipes import distilled
 from search_spaces.teacher import table3
-from study.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
+from study.domains import LogUniform, OrNone, PowerOfTwo, When
 from study.graph import walk
 from study.questions import Objective, Search, Watched
 from study.spec import Choice
@@ -84,6 +84,21 @@ ON_VALIDATION = Objective(
 )
 """Accuracy of phase recognition; on the way there, that of the kNN probe."""
 
+
+def published_point(conditions: object, settings: Mapping[str, object]) -> Mapping[str, object]:
+    """The settings of the preset and the scale, with the teacher that the paper ends up with."""
+    assert isinstance(conditions, Conditions)
+    preset, scale = conditions.preset, conditions.scale
+    return {
+        "distillation_weight": preset.distillation_weight,
+        "temperature": preset.temperature,
+        "queue_size": scale.queue_size,
+        "momentum": scale.momentum,
+        "teacher_trains": "head",
+        "teacher_epochs": scale.teacher_epochs,
+    }
+
+
 search_distilled = Search(
     name="distilled",
     title="Which settings of distilled self-supervision are best?",
@@ -97,7 +112,7 @@ search_distilled = Search(
         "temperature": LogUniform(0.02, 0.5),
         "teacher_temperature": OrNone(LogUniform(0.02, 0.5)),
         "queue_size": PowerOfTwo(1, 64, batch_size),
-        "momentum": Uniform(0.9, 0.9999),
+        "momentum": Choice((0.9, 0.97, 0.99, 0.996, 0.999, 0.9997)),
         "teacher_trains": Choice(("none", "head", "backbone", "all")),
         "teacher_epochs": When(
             "teacher_trains", ("head", "backbone", "all"), PowerOfTwo(1, 4, quarter_of_teacher_epochs)
@@ -105,8 +120,12 @@ search_distilled = Search(
     },
     objective=ON_VALIDATION,
     evaluated_in=table3.name,
+    begins_at=published_point,
 )
-"""λ, τ, K, m and the teacher of Ding et al., MICCAI 2022, together."""
+"""λ, τ, K, m and the teacher of Ding et al., MICCAI 2022, together.
+
+What counts of a momentum is 1/(1-m), the steps that it remembers: from 10 to 3333, which the values cut evenly.
+"""
 
 SEARCHES = {search.name: search for search in (search_distilled,)}
 

@@ -117,6 +117,17 @@ def exists(axis: Axis, parameters: Mapping[str, object]) -> bool:
     return not isinstance(axis, When) or parameters.get(axis.axis) in axis.values
 
 
+def holds(axis: Axis, value: object, unit: int) -> bool:
+    """Whether a value is one that an axis may come to."""
+    match domain_of(axis):
+        case Uniform(low, high) | LogUniform(low, high):
+            return isinstance(value, int | float) and low <= value <= high and rounded(value) == value
+        case PowerOfTwo() as domain:
+            return isinstance(value, int) and value > 0 and domain.nearest(value, unit) == value
+        case Choice(values):
+            return value in values
+
+
 def rounded(value: float) -> float:
     """A number to as many digits as are searched."""
     return float(f"{value:.{DIGITS}g}")

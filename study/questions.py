@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.domains import Axis, PowerOfTwo, When, described, domain_of, exists, one
+from study.domains import Axis, PowerOfTwo, When, can_be_left_out, described, domain_of, exists, holds, one
 from study.graph import key, walk
 from study.recipe import Recipe, annotation_of, coerced, last_stage, qualified_name, vocabulary
 from study.spec import Choice, Row, Trial
@@ -61,6 +61,7 @@ class Search:
         axes: what it goes over: hyperparameters of the recipe, each conditional one after what it depends on.
         objective: what is made as large, or as small, as can be.
         evaluated_in: the study, with the same recipe, that evaluates the winner on test videos.
+        begins_at: from conditions and what was fixed to the first trial's hyperparameters: what is known to be good.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Search:
     axes: Mapping[str, Axis]
     objective: Objective
     evaluated_in: str
+    begins_at: Callable[[object, Parameters], Parameters] | None = None
 
     def under(self, conditions: object, settings: Mapping[str, object] | None = None) -> "Space":
         """The search under conditions, and with what was fixed; what is fixed is not searched.
@@ -126,6 +128,20 @@ class Space:
         title = ", ".join(f"{name} {value}" for name, value in parameters.items())
         row = Row(name=f"trial {number}", title=title, parameters=dict(parameters))
         return Trial(number=number, row=row, seed=FIRST_SEED, parameters=values, stage=final)
+
+    def first_point(self) -> Parameters | None:
+        """The point that the search begins at; None where none is known, or it lies outside the space."""
+        known = self.search.begins_at(self.conditions, self.fixed) if self.search.begins_at else {}
+        parameters: dict[str, object] = {}
+        for name, axis in self.axes.items():
+            if not exists(axis, {**self.fixed, **parameters}):
+                continue
+            value = known.get(name)
+            if value is not None and holds(axis, value, self.unit(name)):
+                parameters[name] = value
+            elif value is not None or not can_be_left_out(axis):
+                return None
+        return parameters
 
     def corners(self) -> tuple[Trial, Trial]:
         """Two trials that differ on every axis.

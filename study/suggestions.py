@@ -44,6 +44,9 @@ DIFFERENCES = {
 }
 
 
+COIN = CategoricalDistribution((False, True))
+
+
 class UsedUpError(Exception):
     """Every point that was tried is a known one."""
 
@@ -51,7 +54,8 @@ class UsedUpError(Exception):
 class Suggestions:
     """The trials of a search, in an Optuna study that outlives its driver; a context, left with its connections closed.
 
-    What is asked for next is a function of the seed, the number of the trial, and what the trials before it were worth.
+    The first trial is the point that the search begins at, where it names one. What is asked for next is a function of
+    the seed, the number of the trial, and what the trials before it were worth.
 
     Args:
         name: of the Optuna study.
@@ -124,7 +128,9 @@ class Suggestions:
         number = len(trials)
         known = {trial.user_attrs.get(KEY) for trial in trials}
         for attempt in range(MAX_ATTEMPTS):
-            parameters, distributions = self._sampled(study, number, attempt)
+            first = self._space.first_point() if number == attempt == 0 else None
+            parameters = self._sampled(study, number, attempt) if first is None else dict(first)
+            distributions = self._distributions(parameters)
             trial_key, problem = self._identified(number, parameters)
             if trial_key not in known:
                 attributes = {KEY: trial_key, DRIVER: self._driver, PARAMETERS: parameters}
@@ -176,28 +182,32 @@ class Suggestions:
     def _frozen(self, number: int) -> FrozenTrial:
         return self.trials()[number]
 
-    def _sampled(
-        self, study: optuna.Study, number: int, attempt: int
-    ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        """A point, and what each of its values was drawn from."""
+    def _sampled(self, study: optuna.Study, number: int, attempt: int) -> dict[str, Any]:
+        """A point that the sampler draws."""
         seed = _derived_seed(self._seed, number, attempt)
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)  # the space depends on the point
         blank = optuna.create_trial(state=TrialState.RUNNING)
         blank.number = number
         parameters: dict[str, Any] = {}
-        distributions: dict[str, BaseDistribution] = {}
         for name, axis in self._space.axes.items():
             if not exists(axis, {**self._space.fixed, **parameters}):
                 continue
-            if can_be_left_out(axis):
-                own = switch(name)
-                distributions[own] = CategoricalDistribution((False, True))
-                if not sampler.sample_independent(study, blank, own, distributions[own]):
-                    continue
+            if can_be_left_out(axis) and not sampler.sample_independent(study, blank, switch(name), COIN):
+                continue
             unit = self._space.unit(name)
-            distributions[name] = distribution(axis, unit)
-            parameters[name] = _tidy(axis, unit, sampler.sample_independent(study, blank, name, distributions[name]))
-        return parameters, distributions
+            drawn = sampler.sample_independent(study, blank, name, distribution(axis, unit))
+            parameters[name] = _tidy(axis, unit, drawn)
+        return parameters
+
+    def _distributions(self, parameters: Parameters) -> dict[str, BaseDistribution]:
+        """What each value of a point is drawn from, the tosses of coins among them."""
+        distributions: dict[str, BaseDistribution] = {}
+        for name, axis in self._space.axes.items():
+            if can_be_left_out(axis) and exists(axis, {**self._space.fixed, **parameters}):
+                distributions[switch(name)] = COIN
+            if name in parameters:
+                distributions[name] = distribution(axis, self._space.unit(name))
+        return distributions
 
     def _identified(self, number: int, parameters: Parameters) -> tuple[str, str]:
         """The key of a point's trial; of one that the recipe refuses, something in its place, and why."""

@@ -124,3 +124,13 @@ def test_the_objective_is_the_best_accuracy_on_validation_videos(tmp_path):
     write_history(tmp_path, [{"epoch": 1, "loss": 1.0}])
     with pytest.raises(InputError, match="no accuracy on validation videos"):
         best_accuracy(tmp_path)
+
+
+@every_search
+@pytest.mark.parametrize("scale", ["demo", "full"])
+def test_a_search_begins_at_the_trial_that_studies_have(search: Search, scale: str):
+    space = search.under(conditions(scale))
+    first = space.first_point()
+    assert first is not None
+    studys = search.recipe(conditions(scale), seed=0)
+    assert key(space.trial(0, first).stage) == key(search.objective.last_stage(studys))

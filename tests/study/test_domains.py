@@ -5,6 +5,7 @@ import pytest
 
 from study.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When, described, exists, rounded
 from study.graph import walk
+from study.questions import Search
 from study.spec import Choice
 from study.suggestions import distribution
 from tests.study.searched import SEARCH, Conditions
@@ -116,3 +117,28 @@ def test_corners_differ_on_every_axis_and_share_what_no_hyperparameter_touches()
     assert second.parameters["queue_size"] == 128
     stages = walk(first.stage)
     assert [type(stages[stage_key]).__name__ for stage_key in space.untouched()] == ["Data"]
+
+
+KNOWN = {"weight": 2.0, "temperature": 0.2, "queue_size": 32, "teacher": "head", "teacher_epochs": 4}
+
+
+def known_point(**changes: object) -> Search:
+    return replace(SEARCH, begins_at=lambda conditions, settings: KNOWN | changes)
+
+
+def test_a_search_begins_at_the_point_that_it_names():
+    assert known_point().under(Conditions()).first_point() == KNOWN
+    assert SEARCH.under(Conditions()).first_point() is None
+
+
+def test_what_is_fixed_is_not_in_the_first_point_nor_what_there_is_not_then():
+    space = known_point().under(Conditions(), {"teacher": "none", "weight": 3})
+    assert space.first_point() == {"temperature": 0.2, "queue_size": 32}
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [{"weight": 20.0}, {"weight": None}, {"temperature": 0.12345}, {"queue_size": 48}, {"teacher": "some"}],
+)
+def test_a_point_outside_the_space_is_not_begun_at(outside: dict[str, object]):
+    assert known_point(**outside).under(Conditions()).first_point() is None

@@ -125,6 +125,18 @@ def test_a_trial_whose_driver_died_between_a_decision_and_its_note_is_stopped_at
     assert told(searched(tmp_path, NUM_TRIALS)[1]) == undisturbed
 
 
+def test_the_first_trial_is_the_point_that_the_search_begins_at_and_a_seed_decides_the_others(tmp_path: Path):
+    known = {"weight": 2.0, "temperature": 0.2, "queue_size": 32, "teacher": "head", "teacher_epochs": 4}
+    search = replace(SEARCH, begins_at=lambda conditions, settings: known)
+    points = []
+    for seed in (0, 1):
+        _, trials = searched(tmp_path / str(seed), 3, search=search, seed=seed)
+        points.append([parameters_of(trial) for trial in trials])
+        assert trials[0].params == {**known, "own_temperature of its own": False}
+    assert points[0][0] == points[1][0] == known
+    assert points[0][1] != points[1][1]
+
+
 def test_more_trials_extend_a_search(tmp_path: Path, undisturbed: list[tuple[object, ...]]):
     first = told(searched(tmp_path, 5)[1])
     assert first == undisturbed[:5]
