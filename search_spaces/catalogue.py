@@ -33,7 +33,7 @@ PAPER = Collection(
     title="Every table, figure and hyperparameter of the paper",
     question="All named studies as one plan: a stage that several of them need is computed once.",
     studies=tuple(STUDIES.values()),
-    cost={"demo": "about 35 minutes on two CPU cores", "full": "28 students and 13 teachers, most of 200 epochs"},
+    cost={"demo": "about 28 minutes on two CPU cores", "full": "28 students and 13 teachers, most of 200 epochs"},
 )
 
 COLLECTIONS = {PAPER.name: PAPER}
