@@ -35,7 +35,7 @@ fig3 = Study(
     rows=tuple(_row(name, fraction) for name in METHODS for fraction in FRACTIONS),
     curve=Curve(axis="label_fraction", title="fraction of the labelled training videos", reference="Ours"),
     cost={
-        "demo": "about 9 minutes on two CPU cores",
+        "demo": "about 11 minutes on two CPU cores",
         "full": "2 students and a teacher of 200 epochs, 20 fine-tunings of all layers",
     },
 )
