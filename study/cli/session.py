@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from study.report import Report
 
 FULL_SCALE_DATASET = "cholec80"
+PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those that --set has fixed."
 
 
 class Session:
@@ -230,7 +231,10 @@ class Session:
         return (*self.conditions.notes, *self._notes_of(trials))
 
     def _notes_of(self, trials: Sequence[Trial]) -> tuple[str, ...]:
-        return (*label_notes(self.conditions, trials), *setting_notes(trials, self.request.settings))
+        settings = self.request.settings
+        is_held_against = any(part.study.published for part in self.parts)
+        published = (PUBLISHED_NOTE,) if settings and is_held_against else ()
+        return (*label_notes(self.conditions, trials), *setting_notes(trials, settings), *published)
 
     def _context_of(self, request: Request, trials: Sequence[Trial]) -> dict[str, str]:
         conditions = self.conditions

@@ -344,6 +344,14 @@ def test_a_failing_row_is_exit_code_1_and_the_others_are_reported(finished: Path
 LONG = ("--dataset", "tiny", "--row", "head", "--set", "student_epochs=25")
 
 
+def test_published_numbers_beside_other_settings_are_told_apart(finished: Path):
+    asked = ("plan", "table3", "--scale", "tiny", "--dataset", "tiny")
+    said = "Published numbers are of the paper's settings"
+    assert said not in called(finished, *asked).output
+    assert said in called(finished, *asked, "--set", "distillation_weight=2").output
+    assert said not in called(finished, "plan", "seeds", *asked[2:], "--set", "distillation_weight=2").output
+
+
 @pytest.fixture(scope="module")
 def undisturbed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which one row with a longer student was run from the first stage to the last."""
