@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from search_spaces.recipes import distilled
 from search_spaces.searches import ON_VALIDATION, search_distilled
+from study.asking import latest_search
 from study.cli.session import Session
 from study.graph import key, walk
 from study.plots import FAINT, ROW_COLOURS, draw, png
@@ -76,7 +77,8 @@ def of_grid(session: Session) -> list[Point]:
 
 def of_search(session: Session) -> list[Point]:
     """The trials of the search, in the order in which they were begun."""
-    folder = Request(study=f"search-{SEARCH}", scale=SCALE).folder(session.store.home)
+    home = session.store.home
+    folder = latest_search(SEARCH, home).folder(home)
     space = search_distilled.under(session.conditions)
     points = []
     for record in json.loads((folder / "search.json").read_text())["trials"]:

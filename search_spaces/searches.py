@@ -47,7 +47,8 @@ def temporal_model(evaluate: Stage) -> TrainTemporal:
     tested = {video.video_digest for video in evaluate.predictions.features.videos}
     if any(isinstance(stage, Ingest) and stage.video_digest in tested for stage in walk(model).values()):
         raise InputError(
-            "this preset chooses models on test videos, which a search never sees: search with --preset corrected."
+            "this preset, or the recipe, trains or chooses models on test videos, which a search never sees: "
+            "search with --preset corrected and a recipe of the house."
         )
     if model.selection != "validation":
         raise InputError(
@@ -85,7 +86,7 @@ ON_VALIDATION = Objective(
 """Accuracy of phase recognition; on the way there, that of the kNN probe."""
 
 
-def published_point(conditions: object, settings: Mapping[str, object]) -> Mapping[str, object]:
+def usual_point(conditions: object, settings: Mapping[str, object]) -> Mapping[str, object]:
     """The settings of the preset and the scale, with the teacher that the paper ends up with."""
     assert isinstance(conditions, Conditions)
     preset, scale = conditions.preset, conditions.scale
@@ -120,7 +121,7 @@ search_distilled = Search(
     },
     objective=ON_VALIDATION,
     evaluated_in=table3.name,
-    begins_at=published_point,
+    begins_at=usual_point,
 )
 """λ, τ, K, m and the teacher of Ding et al., MICCAI 2022, together.
 

@@ -232,7 +232,7 @@ class AskingSearcher(Searcher):
         Path(checkpoint_path).touch()  # Optuna's storage is what lasts
 
     def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError("a search goes on from Optuna's storage")
+        raise AssertionError("a search goes on from Optuna's storage, never from Tune's")
 
 
 class StoppingScheduler(FIFOScheduler):

@@ -22,7 +22,7 @@ class FakeVideo(Ingest):
     """A recording whose frame store the test writes itself."""
 
     def open(self, threads: int) -> Source:
-        raise NotImplementedError
+        raise AssertionError("its store is there already")
 
     def expected_seconds(self) -> float:
         return 0.0
