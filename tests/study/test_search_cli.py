@@ -155,7 +155,7 @@ def test_the_same_command_again_computes_nothing(searched: Path, tmp_path: Path)
         (["search", "distiled"], "error: no search named 'distiled'; did you mean 'distilled'?"),
         ([*SEARCH, "--set", "tau=1"], "error: recipe distilled has no hyperparameter 'tau'"),
         ([*SEARCH, "--set", "temperature=hot"], "error: temperature=hot does not fit: temperature takes a number"),
-        ([*SEARCH, "--preset", "official_code"], "error: this preset chooses models on test videos"),
+        ([*SEARCH, "--preset", "official_code"], "error: this preset, or the recipe, trains or chooses models"),
         ([*SEARCH, "--preset", "paper"], "error: a search needs validation videos"),
         ([*SEARCH, "--seed", "7"], f"error: the Optuna study '{NAME}' in sqlite:"),
         (
