@@ -34,9 +34,11 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, repo
     """
     stopwatch = _Stopwatch(folder)
     try:
-        with disk_full_explained(folder), _log(folder / LOG):
-            if computed_seconds(folder) is None:
-                stage.run(_work(stage, folder, store, resources, report, stopwatch))
+        with disk_full_explained(folder):
+            with _log(folder / LOG):
+                if computed_seconds(folder) is None:
+                    stage.run(_work(stage, folder, store, resources, report, stopwatch))
+            # The log is closed: it becomes a file of the artifact, which an interrupt must not write its traceback to.
             store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
     except DiskFullError:
         raise

@@ -22,6 +22,7 @@ from sqlalchemy.engine import make_url
 from study.domains import Axis, LogUniform, PowerOfTwo, Uniform, can_be_left_out, domain_of, exists, rounded
 from study.graph import key
 from study.halving import Halving
+from study.interrupts import undivided
 from study.questions import Parameters, Space
 from study.spec import Choice, Trial
 from trainers.stage import InputError, MachineError
@@ -54,6 +55,8 @@ class UsedUpError(Exception):
 class Suggestions:
     """The trials of a search, in an Optuna study that outlives its driver; a context, left with its connections closed.
 
+    No interrupt cuts a method in two: SQLAlchemy would be left in the middle of a transaction.
+
     The first trial is the point that the search begins at, where it names one. What is asked for next is a function of
     the seed, the number of the trial, and what the trials before it were worth.
 
@@ -73,6 +76,7 @@ class Suggestions:
         MachineError: the storage cannot be used, be it now or later in the block.
     """
 
+    @undivided()
     def __init__(
         self, *, name: str, space: Space, seed: int, url: str, driver: str, halving: Halving | None = None
     ) -> None:
@@ -92,6 +96,7 @@ class Suggestions:
     def __enter__(self) -> Self:
         return self
 
+    @undivided()
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -101,14 +106,17 @@ class Suggestions:
             raise _unusable(self.url, error) from error
 
     @property
+    @undivided()
     def study(self) -> optuna.Study:
         """The Optuna study as it is now."""
         return optuna.load_study(study_name=self.name, storage=self._storage)
 
+    @undivided()
     def trials(self) -> list[FrozenTrial]:
         """All trials, by number."""
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
 
+    @undivided()
     def left_behind(self) -> list[FrozenTrial]:
         """Trials that this driver was killed or interrupted at, with their parameters as they were."""
         return [t for t in self.trials() if t.state == TrialState.RUNNING and t.user_attrs.get(DRIVER) == self._driver]
@@ -117,6 +125,7 @@ class Suggestions:
         """Our trial for one of Optuna's."""
         return self._space.trial(frozen.number, parameters_of(frozen))
 
+    @undivided()
     def ask(self) -> FrozenTrial:
         """A point whose trial nobody has asked for yet, kept as a trial that runs; all of it at once, or nothing.
 
@@ -147,6 +156,7 @@ class Suggestions:
                 return next(t for t in reversed(self.trials()) if t.user_attrs.get(KEY) == trial_key)
         raise UsedUpError
 
+    @undivided()
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Notes what a trial is worth after an epoch; whether to stop it there. It may be told again."""
         trials = self.trials()
@@ -160,17 +170,21 @@ class Suggestions:
         so_far.intermediate_values = {past: worth for past, worth in known.items() if past <= epoch}
         return self._halving.stops(so_far, trials, self._direction)
 
+    @undivided()
     def complete(self, number: int, value: float) -> None:
         self.study.tell(number, value)
 
+    @undivided()
     def prune(self, number: int) -> None:
         """Takes note that a trial was stopped early; the last value that it had stays its own."""
         self.study.tell(number, state=TrialState.PRUNED)
 
+    @undivided()
     def fail(self, number: int, problem: str) -> None:
         self._storage.set_trial_user_attr(self._frozen(number)._trial_id, PROBLEM, problem)
         self.study.tell(number, state=TrialState.FAIL)
 
+    @undivided()
     def note_run(self, number: int, run: str) -> None:
         """Keeps a trial's MLflow run beside it, or beside the study: Optuna leaves a trial that has ended alone."""
         frozen, study = self._frozen(number), self.study

@@ -1,7 +1,6 @@
 """What commands share: the options that ask for a study and say where it is computed, and how a command ends."""
 
 import functools
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from study.interrupts import interrupts_heard
 from study.typed import program, told
 from trainers.stage import InputError, MachineError
 
@@ -166,20 +166,15 @@ def exit_code(error: InputError) -> int:
 @contextmanager
 def interruptible(command: str) -> Iterator[None]:
     """Ends on Ctrl-C and on SIGTERM with a sentence; what was computed stays, and the stage at work goes on later."""
-
-    def terminate(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    # SIGINT too: what a script starts in the background ignores it, and `freelunch stop` sends it.
-    previous = {number: signal.signal(number, terminate) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(f"\ninterrupted; nothing is lost. To go on, type: {command}", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    with interrupts_heard() as interrupts:
+        try:
+            yield
+        except BaseException as error:
+            # Some libraries, SQLAlchemy among them, stumble over an interrupt and raise something else.
+            if not (isinstance(error, KeyboardInterrupt) or interrupts.raised):
+                raise
+            click.echo(f"\ninterrupted; nothing is lost. To go on, type: {command}", err=True)
+            sys.exit(EXIT_INTERRUPTED)
 
 
 def _is_from_environment(option: str) -> bool:

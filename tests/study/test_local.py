@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,6 +253,23 @@ def test_a_stage_killed_before_it_was_published_is_not_computed_again(tmp_path: 
     assert compute(tmp_path, stage).computed == [key(stage)]
     assert (tmp_path / "diary").read_text().split() == ["long0", "long1", "long2"]
     assert set(Store(tmp_path).manifest(key(stage)).files) == {"done", LOG}
+
+
+def test_an_interrupt_once_a_stage_is_published_leaves_its_artifact_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stage, publish = Step(name="long"), Store.publish
+
+    def interrupted(*arguments: Any) -> None:
+        publish(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compute(tmp_path, stage)
+    Store(tmp_path).check(key(stage))
+    assert compute(tmp_path, stage).computed == []
 
 
 def test_two_processes_on_one_plan_compute_each_stage_once(tmp_path: Path):

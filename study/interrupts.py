@@ -1,0 +1,76 @@
+"""What an interrupt does: Ctrl-C, SIGTERM, or `freelunch stop`, which sends this process a SIGINT."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+AGAIN_SECONDS = 0.05
+
+
+class _Interrupts:
+    """Those of this process; only its main thread is interrupted.
+
+    Attributes:
+        raised: whether one was.
+        is_waiting: whether one came while none may be raised.
+        num_undivided: how many blocks that none may cut in two are being worked at, one within the other.
+    """
+
+    def __init__(self) -> None:
+        self.raised = False
+        self.is_waiting = False
+        self.num_undivided = 0
+
+    def interrupt(self, *_: object) -> None:
+        if self.num_undivided and not self.is_waiting:  # a second one does not wait
+            self.is_waiting = True
+        else:
+            self.is_waiting, self.raised = False, True
+            raise KeyboardInterrupt
+
+
+_interrupts = _Interrupts()
+
+
+@contextmanager
+def interrupts_heard() -> Iterator[_Interrupts]:
+    """Raises KeyboardInterrupt in the main thread on SIGINT, even where that is ignored at first, and on SIGTERM.
+
+    What a shell script starts in the background ignores SIGINT. One that hits a destructor or a weak reference's
+    callback, where Python drops what is raised, comes again.
+    """
+    _interrupts.raised = _interrupts.is_waiting = False
+    handlers = {number: signal.signal(number, _interrupts.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.unraisablehook
+
+    def interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            hook(dropped)
+
+    sys.unraisablehook = interrupt_again
+    try:
+        yield _interrupts
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Lets an interrupt wait until the end of a block, or of a function; other threads hold none up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _interrupts.num_undivided += 1
+    try:
+        yield
+    finally:
+        _interrupts.num_undivided -= 1
+        if _interrupts.is_waiting and not _interrupts.num_undivided:
+            _interrupts.interrupt()
