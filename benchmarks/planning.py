@@ -13,7 +13,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
-from search_spaces.presets import PRESETS, SCALES, Conditions
+from search_spaces.conditions import Conditions
+from search_spaces.presets import PRESETS
+from search_spaces.scales import SCALES
 from search_spaces.teacher import table3
 from study.graph import describe, inputs, key
 from study.plan import Plan, make_plan

@@ -1,11 +1,12 @@
-"""What a search finds for what it spends, beside a grid over the same question, both on the demo's videos.
+"""What searches find for what they spend, beside a grid over the same question, all on the demo's videos.
 
     python benchmarks/search_against_grid.py [HOME]
 
-Both are run here, through Ray, unless HOME holds them already; it takes about half an hour on two CPU cores. What is
-spent is counted in epochs of pre-training: of every student as far as it was trained, and of every teacher, once where
-several students share it. Both are judged by accuracy on validation videos. A grid has no natural order, so its line is
-the mean over all orders in which its points could be computed.
+All are run here, through Ray, unless HOME holds them already; it takes about an hour on two CPU cores. What is spent is
+counted in epochs of pre-training: of every student as far as it was trained, and of every teacher, once where several
+students share it. All are judged by accuracy on validation videos. A grid has no natural order, so its line is the mean
+over all orders in which its points could be computed; a search has chance in it, so there are several, whose samplers
+have other seeds.
 """
 
 import json
@@ -34,6 +35,7 @@ from trainers.stage import Stage
 
 SCALE = "demo"
 NUM_TRIALS = 40
+SAMPLER_SEEDS = (0, 1, 2)
 NUM_ORDERS = 2000
 PICTURE = Path(__file__).parent / "results" / "search-against-grid.png"
 GRID, SEARCH = f"{Path(__file__).resolve()}:grid", "distilled"
@@ -76,7 +78,7 @@ def of_grid(session: Session) -> list[Point]:
 
 
 def of_search(session: Session) -> list[Point]:
-    """The trials of the search, in the order in which they were begun."""
+    """The trials of the search that was last run, in the order in which they were begun."""
     home = session.store.home
     folder = latest_search(SEARCH, home).folder(home)
     space = search_distilled.under(session.conditions)
@@ -125,7 +127,7 @@ def mean_over_orders(points: Sequence[Point]) -> tuple[npt.NDArray[np.int64], np
     return epochs[first:], stacked[:, first:].mean(axis=0)
 
 
-def picture(search: Sequence[Point], grid_points: Sequence[Point]) -> Figure:
+def picture(searches: Sequence[Sequence[Point]], grid_points: Sequence[Point]) -> Figure:
     """Best value on validation videos against epochs spent."""
 
     def paint(figure: Figure) -> None:
@@ -133,8 +135,10 @@ def picture(search: Sequence[Point], grid_points: Sequence[Point]) -> Figure:
         epochs, mean = mean_over_orders(grid_points)
         axes.plot(epochs, mean, color=ROW_COLOURS[1], label=f"grid of {len(grid_points)}, mean over orders")
         axes.axhline(mean[-1], color=FAINT, linestyle="--", linewidth=1, label="best of the whole grid")
-        spent, best = best_so_far(search)
-        axes.step(spent, best, where="post", color=ROW_COLOURS[0], label=f"search of {len(search)} trials")
+        for number, points in enumerate(searches):
+            spent, best = best_so_far(points)
+            label = f"{len(searches)} searches of {len(points)} trials" if number == 0 else None
+            axes.step(spent, best, where="post", color=ROW_COLOURS[0], alpha=1 - number / 4, label=label)
         axes.set_xlabel("epochs of pre-training")
         axes.set_ylabel(f"best {ON_VALIDATION.title}")
         axes.grid(visible=True)
@@ -148,8 +152,15 @@ def line(name: str, points: Sequence[Point]) -> str:
     spent, best = best_so_far(points)
     winner = max((point for point in points if point.value is not None), key=lambda point: point.value or 0.0)
     stopped = sum(point.value is None for point in points)
-    told = f"{name:8s}{len(points):4d} points, {stopped:3d} stopped early"
+    told = f"{name:9s}{len(points):4d} points, {stopped:3d} stopped early"
     return f"{told}{spent[-1]:6d} epochs  {best[-1]:6.2f}  {winner.name}"
+
+
+def overtaking(points: Sequence[Point], grid_points: Sequence[Point]) -> str:
+    """When a search was first as good as the best of the whole grid."""
+    spent, best = best_so_far(points)
+    reached = np.flatnonzero(best >= best_so_far(grid_points)[1][-1])
+    return f"as good as the grid's best after {spent[reached[0]]} epochs" if len(reached) else "never as good as it"
 
 
 def run(home: Path, *command: str) -> None:
@@ -158,19 +169,23 @@ def run(home: Path, *command: str) -> None:
     subprocess.run([freelunch, "--home", home, *command, "--scale", SCALE, "--no-mlflow"], check=True)
 
 
+def searched(home: Path, session: Session, seed: int) -> list[Point]:
+    """The trials of a search whose sampler has a seed, each search in a database of its own."""
+    storage = f"sqlite:///{home.absolute() / f'sampler-{seed}.db'}"
+    run(home, "search", SEARCH, "--trials", str(NUM_TRIALS), "--seed", str(seed), "--storage", storage)
+    return of_search(session)
+
+
 def main(home: Path) -> None:
-    run(home, "search", SEARCH, "--trials", str(NUM_TRIALS))
     run(home, "run", GRID)
     session = Session(home, Request(study=GRID, scale=SCALE))
-    search, points = of_search(session), of_grid(session)
+    points = of_grid(session)
+    searches = {seed: searched(home, session, seed) for seed in SAMPLER_SEEDS}
     print(f"{ON_VALIDATION.title}, best of all")
     print(line("grid", points))
-    print(line("search", search))
-    spent, best = best_so_far(search)
-    reached = np.flatnonzero(best >= best_so_far(points)[1][-1])
-    when = f"after {spent[reached[0]]} epochs" if len(reached) else "at no point"
-    print(f"the search is as good as the best of the grid {when}")
-    png(picture(search, points), PICTURE)
+    for seed, found in searches.items():
+        print(f"{line(f'search {seed}', found)}, {overtaking(found, points)}")
+    png(picture(list(searches.values()), points), PICTURE)
     print(f"picture: {PICTURE}")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from search_spaces.presets import Conditions
+from search_spaces.conditions import Conditions
 from study.spec import Trial
 
 DECISIVE = ("label_fraction", "split")

@@ -7,7 +7,8 @@ in `rivals.py`, the stages that all are made of in `stages.py`.
 
 from typing import Literal
 
-from search_spaces.presets import Conditions, SplitName
+from search_spaces.conditions import Conditions
+from search_spaces.presets import SplitName
 from search_spaces.stages import (
     adapted_teacher,
     distillation,

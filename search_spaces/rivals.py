@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from search_spaces.presets import Conditions, SplitName
+from search_spaces.conditions import Conditions
+from search_spaces.presets import SplitName
 from search_spaces.recipes import FineTuneMode, labelled_as, with_queue
 from search_spaces.stages import (
     adapted_teacher,

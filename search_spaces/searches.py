@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from search_spaces.presets import Conditions
+from search_spaces.conditions import Conditions
 from search_spaces.recipes import distilled
 from search_spaces.teacher import table3
 from study.domains import LogUniform, OrNone, PowerOfTwo, When

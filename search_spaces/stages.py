@@ -3,7 +3,8 @@
 from dataclasses import fields, replace
 from typing import Any, Literal
 
-from search_spaces.presets import PRESETS, Conditions
+from search_spaces.conditions import Conditions
+from search_spaces.presets import PRESETS
 from trainers.authors_code import AuthorsFineTune, AuthorsStart, AuthorsTrainTemporal
 from trainers.backbones import Backbone
 from trainers.classify import CROP_AND_FLIP, TrainClassifier

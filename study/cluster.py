@@ -21,7 +21,7 @@ from ray._private.services import canonicalize_bootstrap_address
 from ray._private.worker import get_dashboard_url
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from study.compute import Grant
+from study.compute import Grant, check_granted
 from trainers.stage import InputError, MachineError, Resources, Stage
 
 OBJECT_STORE_BYTES = 256 * 2**20
@@ -40,6 +40,9 @@ QUIET = {
 PACKAGE = "freelunch"
 PROBED = (PACKAGE, "torch")
 ON_THIS_MACHINE, HERE = "auto", "local"
+NO_DASHBOARD = (
+    "; it has no dashboard, so what stopped or killed runs had reserved may stay taken: start its head with one"
+)
 
 
 @contextmanager
@@ -100,7 +103,7 @@ def check_room(stages: Sequence[Stage], grant: Grant) -> None:
     """
     types: dict[Resources, str] = {}
     for stage in stages:
-        stage.check(grant(stage))
+        check_granted(stage, grant)
         types.setdefault(grant(stage), type(stage).__name__)
     nodes = _nodes()
     for resources, name in types.items():
@@ -202,7 +205,7 @@ def _described(address: str) -> str:
     size = _amount(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes))
     place = "Ray, started here" if address == HERE else f"the Ray cluster at {address}"
     dashboard = get_dashboard_url()  # type: ignore[no-untyped-call]
-    shown = f"; dashboard: http://{dashboard}" if dashboard else ""
+    shown = f"; dashboard: http://{dashboard}" if dashboard else NO_DASHBOARD
     return f"{place}, with {size}" + (f" on {len(nodes)} nodes" if nodes[1:] else "") + shown
 
 

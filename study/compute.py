@@ -9,16 +9,34 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from study.events import Failure, failure_of
+from study.events import Failure, error_line, failure_of
 from study.graph import inputs, key
 from study.store import LOG, PROGRESS, DiskFullError, Store, computed_seconds, disk_full_explained
-from trainers.stage import Resources, Stage, Work
+from trainers.stage import InputError, Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
 
 Grant = Callable[[Stage], Resources]
 """What a stage may use: fixed per type of stage by the cluster profile, never part of a key."""
 Report = Callable[[Mapping[str, float], int], None]
+
+
+def check_granted(stage: Stage, grant: Grant) -> None:
+    """Makes sure, before anything runs, that a stage can be computed with what it is granted.
+
+    Raises:
+        InputError: it cannot, or fails to say so.
+    """
+    try:
+        stage.check(grant(stage))
+    except InputError:
+        raise
+    except Exception as error:
+        raised = traceback.extract_tb(error.__traceback__)[-1]
+        raise InputError(
+            f"{stage.title} fails to say whether it can be computed: {error_line(error)} "
+            f"({raised.filename}:{raised.lineno}): mend its `check`."
+        ) from error
 
 
 def compute(stage: Stage, folder: Path, store: Store, resources: Resources, report: Report) -> float | Failure:

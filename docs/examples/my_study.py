@@ -3,7 +3,7 @@
 Run it with `freelunch run docs/examples/my_study.py:my_study --scale demo`; docs/own-study.md explains it.
 """
 
-from search_spaces.presets import Conditions
+from search_spaces.conditions import Conditions
 from search_spaces.recipes import distilled, moco
 from study.spec import Choice, Curve, Row, Study
 from trainers.evaluate import Evaluate

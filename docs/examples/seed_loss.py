@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from search_spaces.presets import Conditions
+from search_spaces.conditions import Conditions
 from search_spaces.recipes import distilled
 from search_spaces.stages import adapted_teacher, on_surgical_frames, recognition, teacher_start
 from study.spec import Row, Study

@@ -1,11 +1,11 @@
 """Computes a plan where a command says: in this process, or through Ray."""
 
 from study.cli.machine import Machine
+from study.compute import check_granted
 from study.events import Observer, Observers, Outcome
 from study.live import observer_for
 from study.local import run as run_locally
 from study.plan import Plan
-from study.profile import Profile
 from study.runner import run_on_ray
 from study.screens import new_console
 from study.store import Store
@@ -23,14 +23,10 @@ def computed(plan: Plan, store: Store, machine: Machine, *observers: Observer) -
         observer = Observers(display, *observers)
         if machine.local:
             profile = machine.profile_of(available_cpus(), num_gpus())
-            _check(plan, profile)
+            for stage_key in plan.missing:
+                check_granted(plan.stages[stage_key], profile.grant)
             return run_locally(plan, store, profile.grant, observer)
         return run_on_ray(plan, store, machine.profile_of, observer, address=machine.address)
-
-
-def _check(plan: Plan, profile: Profile) -> None:
-    for stage_key in plan.missing:
-        plan.stages[stage_key].check(profile.grant(plan.stages[stage_key]))
 
 
 def num_gpus() -> int:

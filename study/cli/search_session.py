@@ -22,6 +22,7 @@ from study.campaign import Campaign, SearchObserver, search_here
 from study.cli.computing import num_gpus
 from study.cli.machine import Machine
 from study.cli.session import conditions_of
+from study.compute import check_granted
 from study.events import Observer, Observers
 from study.graph import walk
 from study.halving import Halving
@@ -183,7 +184,7 @@ class SearchSession:
         if machine.local:
             grant = machine.profile_of(available_cpus(), num_gpus()).grant
             for stage in walk(*(corner.stage for corner in self.space.corners())).values():
-                stage.check(grant(stage))
+                check_granted(stage, grant)
             search_here(campaign, self.store, grant, observer)
         elif campaign.has_more():
             from study.search import search_on_ray  # Ray takes a second to import

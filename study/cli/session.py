@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from search_spaces.conditions import Conditions
 from search_spaces.label_notes import label_notes
-from search_spaces.presets import PRESETS, Conditions
+from search_spaces.presets import PRESETS
 from study.cli.computing import computed
 from study.cli.machine import Machine
 from study.cli.named import check_ends, named_study, own_faults_explained

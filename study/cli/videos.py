@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from search_spaces.presets import SCALES, Scale
+from search_spaces.scales import SCALES, Scale
 from study.cli.computing import computed
 from study.cli.machine import Machine
 from study.plan import make_plan

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from search_spaces.presets import PRESETS, SCALES, Conditions
+from search_spaces.conditions import Conditions
+from search_spaces.presets import PRESETS
+from search_spaces.scales import SCALES
 from trainers.data.cholec80 import PHASES
 from trainers.data.datasets import Dataset, RegisteredVideo
 

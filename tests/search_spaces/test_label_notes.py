@@ -5,8 +5,8 @@ import pytest
 
 import study.cli.session
 from search_spaces.catalogue import STUDIES
+from search_spaces.conditions import Conditions
 from search_spaces.label_notes import label_notes
-from search_spaces.presets import Conditions
 from study.cli.session import Session
 from study.request import Request
 from tests.search_spaces.fake_dataset import ANNOTATION, conditions

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from search_spaces.presets import PRESETS, SCALES, Conditions, Preset
+from search_spaces.conditions import Conditions
+from search_spaces.presets import PRESETS, Preset
 from search_spaces.recipes import (
     distilled,
     free_weights,
@@ -14,6 +15,7 @@ from search_spaces.recipes import (
     supervised_weights,
     untrained,
 )
+from search_spaces.scales import SCALES
 from study.graph import key, walk
 from tests.search_spaces.fake_dataset import conditions
 from trainers.authors_code import AuthorsFineTune, AuthorsStart, AuthorsTrainTemporal

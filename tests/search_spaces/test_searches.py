@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from search_spaces.catalogue import STUDIES
-from search_spaces.presets import Conditions
+from search_spaces.conditions import Conditions
 from search_spaces.searches import SEARCHES, best_accuracy
 from search_spaces.stages import recognition
 from study.graph import key, walk

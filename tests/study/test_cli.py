@@ -13,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from search_spaces.presets import SCALES
+from search_spaces.scales import SCALES
 from study.cli import main
 from study.store import MANIFEST, Store
 from tests.study.tiny_cli import TINY, called, make_tiny_videos

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from click.testing import CliRunner, Result
 
-from search_spaces.presets import SCALES
+from search_spaces.scales import SCALES
 from study.cli import main
 from study.store import Store
 from tests.study.tiny_cli import TINY, make_tiny_videos

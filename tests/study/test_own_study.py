@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from search_spaces.presets import SCALES
+from search_spaces.scales import SCALES
 from study.cli.session import Session
 from study.graph import inputs, key, walk
 from study.orders import orders
@@ -292,6 +292,35 @@ def test_a_recipe_that_is_no_plain_function_runs_into_mlflow_and_a_report(home: 
         result = called(home, "run", f"{file}:{variable}", *options)
         assert result.exit_code == 0, result.output
         assert "report: " in result.output
+
+
+UNSURE = """
+from dataclasses import dataclass
+
+from search_spaces.recipes import majority_class
+from study.spec import Row, Study
+from trainers.evaluate import Evaluate
+
+@dataclass(frozen=True, kw_only=True)
+class Unsure(Evaluate):
+    def check(self, resources):
+        return resources.memory
+
+def recipe(conditions, *, seed):
+    return Unsure(**vars(majority_class(conditions, seed=seed)))
+
+unsure = Study(name="unsure", title="?", question="?", recipe=recipe, rows=(Row(name="a", title="a"),))
+"""
+
+
+def test_a_stage_that_fails_to_say_whether_it_can_be_computed_is_named(home: Path, tmp_path: Path):
+    file = tmp_path / "unsure.py"
+    file.write_text(UNSURE)
+    refused = called(home, "run", f"{file}:unsure", *RUN)
+    assert refused.exit_code == 2
+    assert "fails to say whether it can be computed: AttributeError: 'Resources' object has no" in refused.stderr
+    assert f"({file}:11): mend its `check`" in refused.stderr
+    assert "Traceback" not in refused.output
 
 
 def test_the_name_of_a_search_is_taken(tmp_path: Path):

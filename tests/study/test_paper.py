@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from search_spaces.catalogue import PAPER, STUDIES
-from search_spaces.presets import SCALES
+from search_spaces.scales import SCALES
 from study.cli.session import Session
 from study.graph import walk
 from study.request import Request

@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from search_spaces.catalogue import COLLECTIONS, STUDIES
-from search_spaces.presets import SCALES
+from search_spaces.scales import SCALES
 from search_spaces.searches import SEARCHES
 from study.asking import Asking, remember_search
 from study.cli.search_session import SearchSession

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from search_spaces.presets import SCALES, RivalSizes
+from search_spaces.scales import SCALES, RivalSizes
 from study.cli import main
 from trainers.data.synthetic import synthesize
 
