@@ -3,30 +3,56 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from search_spaces.conditions import Conditions
+from study.graph import walk
 from study.spec import Trial
+from trainers.data.ingest import Ingest
+from trainers.data.label_fraction import Draw
+from trainers.stage import InputError
 
-DECISIVE = ("label_fraction", "split")
-"""The hyperparameters that decide, with the seed, whose labels a trial learns from."""
-
+Asked = tuple[float | None, str | None, int]
+"""What decides whose labels a trial of the house learns from: label fraction, split and seed."""
 Counts = Mapping[int, Sequence[int]]
 """Number of videos taken -> the seeds that take so many."""
 
 
 def label_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, ...]:
-    """A sentence for every label fraction of the trials that takes more videos than it asks for."""
+    """A sentence for every label fraction of the trials that takes more videos than it asks for.
+
+    A recipe of one's own may mean something else by these names. So a trial counts where some stage of it reads the
+    very videos that its values draw.
+    """
     raised: dict[tuple[float, int, int], dict[int, list[int]]] = {}
-    for decided, seed in dict.fromkeys((_decided(trial), trial.seed) for trial in trials):
-        here = conditions.having(**dict(decided))
-        draw = here.label_draw(seed)
-        if draw.is_raised:
+    for (fraction, split, seed), alike in _by_values(trials).items():
+        here = conditions.having(label_fraction=fraction, split=split)
+        draw = _draw(here, seed)
+        if draw is not None and draw.is_raised and any(_reads(trial, draw.videos) for trial in alike):
             asked = (here.preset.label_fraction, draw.num_asked, len(here.videos().train))
             raised.setdefault(asked, {}).setdefault(len(draw.videos), []).append(seed)
     return tuple(_sentence(*asked, raised[asked]) for asked in sorted(raised))
 
 
-def _decided(trial: Trial) -> tuple[tuple[str, object], ...]:
-    """What a trial sets of the hyperparameters that decide its labels."""
-    return tuple((name, trial.parameters[name]) for name in DECISIVE if name in trial.parameters)
+def _by_values(trials: Iterable[Trial]) -> dict[Asked, list[Trial]]:
+    """The trials by what decides their labels, without those whose values are none that recipes of the house take."""
+    found: dict[Asked, list[Trial]] = {}
+    for trial in trials:
+        fraction, split = trial.parameters.get("label_fraction"), trial.parameters.get("split")
+        if isinstance(fraction, float | None) and isinstance(split, str | None):
+            found.setdefault((fraction, split, trial.seed), []).append(trial)
+    return found
+
+
+def _draw(conditions: Conditions, seed: int) -> Draw | None:
+    """The draw of a seed; None where it is refused: a trial that was put together all the same means another thing."""
+    try:
+        return conditions.label_draw(seed)
+    except InputError:
+        return None
+
+
+def _reads(trial: Trial, videos: tuple[Ingest, ...]) -> bool:
+    """Whether a stage of a trial reads these videos and no others."""
+    values = (value for stage in walk(trial.stage).values() for value in vars(stage).values())
+    return any(isinstance(value, tuple) and value == videos for value in values)
 
 
 def _sentence(fraction: float, num_asked: int, num_videos: int, taken: Counts) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from study.request import Request, damaged, read_note, request_from, write_note
-from study.suggestions import storage_url, without_password
+from study.suggestions import absolute, storage_url, without_password
 from study.typed import NAME
 from trainers.stage import InputError, MachineError
 
@@ -24,8 +24,11 @@ class Asking:
         hours: after so many no trial begins.
         at_once: trials at a time.
         seed: of the choice of points.
-        storage: Optuna's database; the home's where None.
+        storage: Optuna's database, a relative path of SQLite's made absolute; the home's where None.
         options: further ones that were typed, which decide where it is computed.
+
+    Raises:
+        InputError: the storage would not outlive the process.
     """
 
     request: Request
@@ -35,6 +38,10 @@ class Asking:
     seed: int = 0
     storage: str | None = None
     options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.storage:
+            object.__setattr__(self, "storage", absolute(self.storage))
 
     @property
     def optuna_name(self) -> str:

@@ -13,12 +13,15 @@ from study.events import Observer, Observers
 from study.graph import key
 from study.local import run
 from study.plan import Plan, make_plan
-from study.questions import Space, Watched
+from study.questions import Parameters, Space, Watched
 from study.results import read_curves
 from study.spec import Trial
 from study.store import Store
-from study.suggestions import PROBLEM, Suggestions, UsedUpError
-from trainers.stage import InputError, Stage
+from study.suggestions import PROBLEM, Suggestions, UsedUpError, parameters_of
+from trainers.stage import InputError, MachineError, Stage
+
+MAX_FAILURES_IN_A_ROW = 3
+"""After so many the search ends: what failed them may be no hyperparameter, and would use up all trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,9 @@ class SearchObserver:
     def trial_failed(self, trial: Trial, problem: str) -> None:
         """A trial has no value, for a reason of its own."""
 
+    def point_refused(self, number: int, parameters: Parameters, problem: str) -> None:
+        """The recipe makes no trial of a point, which is a failed one of that number."""
+
 
 class Campaign:
     """Decides what a search does next. It may be called from several threads.
@@ -71,9 +77,10 @@ class Campaign:
         observers: hear of the trials.
 
     Attributes:
-        stopped_by: why all trials would fail, once one has failed at a stage that no hyperparameter touches.
+        stopped_by: why no trial begins any more, where others would fail too: at a stage that no hyperparameter
+            touches, for a fault of the machine, or as the last ones did.
         used_up: whether there is no point left that has not been tried.
-        num_failed: how many trials have failed so far, each for a reason of its own.
+        num_failed: how many trials have failed so far, each for a reason of its own; none of them is asked for again.
     """
 
     def __init__(
@@ -100,6 +107,7 @@ class Campaign:
         self.stopped_by: str | None = None
         self.used_up = False
         self.num_failed = 0
+        self._num_failed_in_a_row = 0
 
     def has_more(self) -> bool:
         """Whether a trial would begin now."""
@@ -126,12 +134,18 @@ class Campaign:
         return self._weigh(asked, epoch, metrics[metric])
 
     def finish(self, asked: Asked) -> None:
-        """A trial's last stage is published: its value is known, unless its curve says that it was to be stopped."""
+        """A trial's last stage is published: its value is known, unless its curve says that it was to be stopped.
+
+        If the artifact is damaged the search ends, and the trial will be asked for again.
+        """
         with self._lock:
             if asked.number not in self._open or self._replay(asked):
                 return
             try:
                 value = self._objective.value(self._store.check(key(asked.trial.stage)))
+            except MachineError as error:
+                self._stop(asked, _of_the_machine(str(error)))
+                return
             except InputError as error:
                 self._fail(asked, str(error))
                 return
@@ -139,17 +153,23 @@ class Campaign:
                 observer.trial_completed(asked.trial, value)
             self._suggestions.complete(asked.number, value)
             self._open.discard(asked.number)
+            self._num_failed_in_a_row = 0
 
-    def fail(self, asked: Asked, culprit: str, problem: str) -> None:
-        """A stage of a trial failed. If every trial needs it the search ends, and the trial will be asked for again."""
+    def fail(self, asked: Asked, culprit: str, problem: str, *, machine: bool) -> None:
+        """A stage of a trial failed, or, where `culprit` is none, something else about it.
+
+        If every trial needs that stage, or the machine is at fault, the search ends, and the trial will be asked for
+        again.
+        """
         with self._lock:
             if asked.number not in self._open:
                 return
-            title = asked.plan.stages[culprit].title if culprit in asked.plan.stages else "a stage"
-            sentence = f"{title} failed: {problem}"
-            if culprit in self._untouched:
-                self._open.discard(asked.number)
-                self.stopped_by = sentence
+            stage = asked.plan.stages.get(culprit)
+            sentence = f"{stage.title} failed: {problem}" if stage else problem
+            if machine:
+                self._stop(asked, _of_the_machine(sentence))
+            elif culprit in self._untouched:
+                self._stop(asked, f"all trials need a stage that failed. {sentence}")
             else:
                 self._fail(asked, sentence)
 
@@ -176,7 +196,11 @@ class Campaign:
             if PROBLEM in frozen.user_attrs:
                 raise InputError(frozen.user_attrs[PROBLEM])
             trial = self._suggestions.trial_of(frozen)
+        except MachineError:
+            raise
         except InputError as error:
+            for observer in self._observers:
+                observer.point_refused(frozen.number, parameters_of(frozen), str(error))
             self._suggestions.fail(frozen.number, str(error))
             self.num_failed += 1
             return None
@@ -194,9 +218,19 @@ class Campaign:
         return None if self._replay(asked) else asked
 
     def _replay(self, asked: Asked) -> bool:
-        """Weighs the curve of a watched stage that is finished, epoch by epoch; whether it stops its trial."""
+        """Weighs the curve of a watched stage that is finished, epoch by epoch.
+
+        Returns:
+            Whether that ends the trial, or the search because the stage's artifact is damaged.
+        """
         if asked.watched is None:
             return False
+        try:
+            if self._store.find(key(asked.watched.stage)):
+                self._store.check(key(asked.watched.stage))
+        except MachineError as error:
+            self._stop(asked, _of_the_machine(str(error)))
+            return True
         curve = read_curves(asked.watched.stage, self._store).get(self._objective.metric, {})
         return any(self._weigh(asked, epoch, value) for epoch, value in sorted(curve.items()))
 
@@ -213,7 +247,13 @@ class Campaign:
                 observer.trial_pruned(asked.trial, epoch, value)
             self._suggestions.prune(asked.number)
             self._open.discard(asked.number)
+            self._num_failed_in_a_row = 0
             return True
+
+    def _stop(self, asked: Asked, reason: str) -> None:
+        """Ends the search at a trial that stays as it is, to be asked for again."""
+        self._open.discard(asked.number)
+        self.stopped_by = self.stopped_by or reason
 
     def _fail(self, asked: Asked, problem: str) -> None:
         for observer in self._observers:
@@ -221,6 +261,14 @@ class Campaign:
         self._suggestions.fail(asked.number, problem)
         self._open.discard(asked.number)
         self.num_failed += 1
+        self._num_failed_in_a_row += 1
+        if self._num_failed_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            count = f"{self._num_failed_in_a_row} trials in a row have failed, which are not tried again"
+            self.stopped_by = self.stopped_by or f"{count}. The last: {problem}"
+
+
+def _of_the_machine(sentence: str) -> str:
+    return f"the machine is at fault, not the hyperparameters. {sentence}"
 
 
 class TrialStopped(BaseException):
@@ -259,4 +307,5 @@ def search_here(campaign: Campaign, store: Store, grant: Grant, observer: Observ
         if culprit is None:
             campaign.finish(asked)
         else:
-            campaign.fail(asked, culprit, outcome.failures[culprit].sentence)
+            failure = outcome.failures[culprit]
+            campaign.fail(asked, culprit, failure.sentence, machine=failure.machine)

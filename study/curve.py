@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,9 +11,9 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from study.findings import place_of
-from study.plots import FAINT, ROW_COLOURS, draw
+from study.plots import colours, draw
 from study.results import Results, RowResult
-from study.spec import Curve
+from study.spec import Curve, Row, Study
 
 SEED = "seed"
 """The axis that is no hyperparameter."""
@@ -36,10 +37,9 @@ def lines(results: Results) -> dict[str, list[Point]]:
     assert curve is not None, "only studies with a curve have lines"
     found: dict[str, list[Point]] = {}
     for result in results.rows:
-        if curve.axis == SEED:
-            found[result.row.title] = _by_seed(result)
-        elif curve.axis in result.row.parameters:
-            found.setdefault(result.row.series, []).extend(_point(result, curve))
+        line = _line_of(result.row, curve)
+        if line is not None:
+            found.setdefault(line, []).extend(_by_seed(result) if curve.axis == SEED else _point(result, curve))
     return {title: sorted(points, key=lambda point: point.x) for title, points in found.items() if points}
 
 
@@ -47,7 +47,7 @@ def levels(results: Results) -> dict[str, float]:
     """The accuracies of the rows that the axis does not touch, by title."""
     curve = results.study.curve
     assert curve is not None, "only studies with a curve have levels"
-    untouched = [r for r in results.rows if curve.axis != SEED and curve.axis not in r.row.parameters]
+    untouched = [r for r in results.rows if _line_of(r.row, curve) is None]
     return {r.row.title: score.mean for r in untouched if (score := r.score("strict", METRIC))}
 
 
@@ -72,17 +72,21 @@ def curve_sentences(results: Results) -> list[str]:
 
 
 def curve_figure(by_dataset: Mapping[str, Results]) -> Figure:
-    """One panel per dataset, accuracy upwards on a common scale."""
+    """One panel per dataset, accuracy upwards on a common scale; one legend for what stands in any of them."""
+    declared = _colours_by_title(next(iter(by_dataset.values())).study)
 
     def paint(figure: Figure) -> None:
+        handles: dict[str, Any] = {}
         panels = figure.subplots(1, len(by_dataset), squeeze=False, sharey=True)[0]
         for axes, (dataset, results) in zip(panels, by_dataset.items(), strict=True):
             paint_curve(axes, results)
             axes.set_title(dataset)
+            drawn, labels = axes.get_legend_handles_labels()
+            handles |= dict(zip(labels, drawn, strict=True))
         panels[0].set_ylabel("accuracy on test videos (%), strict")
-        handles, labels = panels[0].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside upper left", ncols=3, fontsize=8)
+        titles = [title for title in declared if title in handles]
+        if titles:
+            figure.legend([handles[title] for title in titles], titles, loc="outside upper left", ncols=3, fontsize=8)
 
     return draw(paint, 640 if len(by_dataset) == 1 else 440 * len(by_dataset), 380)
 
@@ -91,12 +95,12 @@ def paint_curve(axes: Axes, results: Results) -> None:
     """Every line of one dataset's results, and the levels below or above them."""
     curve = results.study.curve
     assert curve is not None, "only studies with a curve are painted"
-    drawn = lines(results)
+    drawn, colour = lines(results), _colours_by_title(results.study)
     for index, (title, points) in enumerate(drawn.items()):
         aside = LINES_APART * (index - (len(drawn) - 1) / 2)
-        _paint_line(axes, points, title, ROW_COLOURS[index % len(ROW_COLOURS)], aside, connected=curve.axis != SEED)
+        _paint_line(axes, points, title, colour[title], aside, connected=curve.axis != SEED)
     for title, level in levels(results).items():
-        axes.axhline(level, color=FAINT, linestyle="--", linewidth=1.2, label=title)
+        axes.axhline(level, color=colour[title], linestyle="--", linewidth=1.2, label=title)
     if curve.log:
         axes.set_xscale("log")
     values = sorted({point.x for points in drawn.values() for point in points})
@@ -106,6 +110,24 @@ def paint_curve(axes: Axes, results: Results) -> None:
     axes.set_xlabel(curve.title)
     axes.grid(visible=True)
     axes.set_axisbelow(True)
+
+
+def _line_of(row: Row, curve: Curve) -> str | None:
+    """The title of the line that a row is a point of; None where the axis does not touch the row."""
+    if curve.axis == SEED:
+        return row.title
+    return row.series if curve.axis in row.parameters else None
+
+
+def _colours_by_title(study: Study) -> dict[str, str]:
+    """The colour of every line and level that a study declares, computed or not, in the order of its rows."""
+    curve, colour = study.curve, colours(study)
+    assert curve is not None, "only studies with a curve have lines"
+    found: dict[str, str] = {}
+    for row in study.all_rows():
+        line = _line_of(row, curve)
+        found.setdefault(row.title if line is None else line, colour[row.name])
+    return found
 
 
 def _paint_line(axes: Axes, points: list[Point], title: str, colour: str, aside: float, *, connected: bool) -> None:

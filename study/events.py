@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trainers.stage import InputError, Stage
+from trainers.stage import InputError, MachineError, Stage
 
 ANOTHER_PROCESS = "another process is computing it"
 """Why a stage waits whose claim is held."""
@@ -22,12 +22,14 @@ class Failure:
     """Whether it was an InputError, which its reader can mend without the traceback."""
     last_lines: tuple[str, ...] = field(default=(), compare=False)
     """Of the traceback, where the failure was not expected."""
+    machine: bool = False
+    """Whether it was a MachineError: other values would meet it too, and the same ones will not once it is mended."""
 
 
 def failure_of(error: Exception) -> Failure:
     """What a stage raised, as its failure."""
     if isinstance(error, InputError):
-        return Failure(str(error), expected=True)
+        return Failure(str(error), expected=True, machine=isinstance(error, MachineError))
     lines = [line for text in traceback.format_exception(error) for line in text.splitlines()]
     last = [line for line in lines if line.strip(" ~^")][-LAST_LINES:]  # without those that only underline
     return Failure(error_line(error), expected=False, last_lines=tuple(last))

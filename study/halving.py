@@ -31,6 +31,11 @@ class Halving(optuna.pruners.BasePruner):
         first = max(1, math.ceil(self.epochs / self.factor**2))
         return tuple(rung for rung in (first, first * self.factor) if rung < self.epochs)
 
+    def decided_after(self, trials: Sequence[FrozenTrial]) -> tuple[int, ...]:
+        """The epochs after which it was decided so far: the first ones, from a rung on, whose values are known."""
+        reached = {_reached(trial, rung) for trial in trials for rung in self.rungs}
+        return tuple(sorted(epoch for epoch in reached if epoch is not None and epoch < self.epochs))
+
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether to stop a trial after the last of its epochs."""
         return self.stops(trial, study.get_trials(deepcopy=False), study.direction)

@@ -20,7 +20,7 @@ from study.spec import Trial
 from study.words import duration
 from trainers.stage import Stage
 
-MAX_TRIALS = 12
+MAX_LINES = 12
 """Lines of the trials' table; the others are counted."""
 BAR_WIDTH = 20
 REFRESHES_PER_SECOND = 4
@@ -105,7 +105,7 @@ class LiveDisplay(Narrator):
 
     def _trials_table(self) -> Table:
         table = _table("trial", "stages: cached", "done", "left", "state")
-        lines = [line for line in self._trials.values() if line.left or line.lost][:MAX_TRIALS]
+        lines = [line for line in self._trials.values() if line.left or line.lost][:MAX_LINES]
         at_work = list(self._at_work.values())
         for line in lines:
             titles = [w.stage.title for w in at_work if line.number in self._plan.users[key(w.stage)]]

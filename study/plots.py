@@ -17,6 +17,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from study.results import PRETRAINING, TEMPORAL, Predictions, Results, RowResult, median_video, phase_title
+from study.spec import Study
 
 INK, FAINT, UNLABELLED = "#1f2430", "#8a909c", "#f3f4f6"
 ROW_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
@@ -77,12 +78,12 @@ def png(figure: Figure, path: Path, *, scale: float = 2.0) -> None:
         figure.savefig(path, format="png", dpi=PIXELS_PER_INCH * scale, metadata={"Software": None})
 
 
-def colours(results: Results) -> dict[str, str]:
-    """The colour of every row, by name; the same in all figures, and that of a series for all of its rows."""
-    asked, grey = cycle(ROW_COLOURS), cycle(BASELINE_COLOURS)
-    lines = dict.fromkeys((r.row.series or r.row.name, r.row.baseline) for r in results.rows)
+def colours(study: Study) -> dict[str, str]:
+    """The colour of every row, computed or not, by name; the same in all figures, and that of a series for its rows."""
+    asked, grey, rows = cycle(ROW_COLOURS), cycle(BASELINE_COLOURS), study.all_rows()
+    lines = dict.fromkeys((row.series or row.name, row.baseline) for row in rows)
     found = {line: next(grey if baseline else asked) for line, baseline in lines}
-    return {r.row.name: found[r.row.series or r.row.name] for r in results.rows}
+    return {row.name: found[row.series or row.name] for row in rows}
 
 
 def accuracy_figure(results: Results) -> Figure:
@@ -92,7 +93,7 @@ def accuracy_figure(results: Results) -> Figure:
 
 def paint_accuracies(axes: Axes, results: Results) -> None:
     """One line per row: every test video as a dot, the mean as a bar, the published mean as a diamond."""
-    colour = colours(results)
+    colour = colours(results.study)
     for line, result in enumerate(results.rows):
         _paint_videos(axes, line, result, colour[result.row.name])
         published = results.study.published.rows.get(result.row.name, {}) if results.study.published else {}
@@ -145,7 +146,7 @@ def paint_ribbons(
         axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, borderpad=0, **look)
 
 
-def curve_figure(results: Results) -> Figure | None:
+def pretraining_figure(results: Results) -> Figure | None:
     """Losses and probe accuracy of every row's own pre-training; None where no row has any."""
     panels = _with_curves(results, {**LOSSES, **PROBE}, PRETRAINING)
     return _curve_panels(results, panels, PRETRAINING, height_px=330) if panels else None
@@ -163,7 +164,7 @@ def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str 
 
     Rows that share their training share a line.
     """
-    colour = colours(results)
+    colour = colours(results.study)
     drawn: list[object] = []
     for result in results.rows:
         curve, seeds = result.curve(metric, of=of), result.curves(metric, of=of)

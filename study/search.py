@@ -86,8 +86,6 @@ class Desk:
         self._asked: dict[str, Asked] = {}
         self._orders: dict[str, list[Order]] = {}
         self._stages: dict[str, Stage] = {}
-        self._failures: dict[str, str] = {}
-        self._incarnation = ""
         self._lock = threading.RLock()
         self._error: BaseException | None = None
         self._is_closed = False
@@ -123,12 +121,12 @@ class Desk:
             match result:
                 case {"status": "computed" | "found"}:
                     self._campaign.finish(asked)
-                case {"status": "failed" | "blocked", "by": by, "sentence": sentence}:
-                    self._campaign.fail(asked, by, sentence)
+                case {"status": "failed" | "blocked", "by": by, "sentence": sentence, **further}:
+                    self._campaign.fail(asked, by, sentence, machine=bool(further.get("machine")))
                 case {"status": _}:  # stopped in order, or the disk is full: it will be asked for again
                     self.close()
                 case _ if not self._is_closed:
-                    self._campaign.fail(asked, "", "the process that followed it died")
+                    self._campaign.fail(asked, "", "the process that followed the trial died", machine=True)
         self._release(trial_id)
 
     def close(self) -> None:
@@ -147,7 +145,7 @@ class Desk:
             current, since, events = ray.get(self._broker.events.remote(incarnation, since, LISTEN_SECONDS))
             if current != incarnation:
                 incarnation = current
-                self._teach(current)
+                self._teach()
             for event in events:
                 self._hear(event)
         if self._error is not None:
@@ -168,13 +166,13 @@ class Desk:
             raise
 
     def _submit(self, trial_id: str) -> None:
-        self._incarnation = ray.get(self._broker.submit.remote(self._orders[trial_id], trial_id))
+        ray.get(self._broker.submit.remote(self._orders[trial_id], trial_id))
 
-    def _teach(self, incarnation: str) -> None:
+    def _teach(self) -> None:
+        """Asks again for all trials, whichever of them a new broker has been asked for: it joins what it knows."""
         with self._lock:
-            if incarnation != self._incarnation:
-                for trial_id in self._orders:
-                    self._submit(trial_id)
+            for trial_id in self._orders:
+                self._submit(trial_id)
 
     def _release(self, trial_id: str) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from study.events import Failure, Observer
 from study.graph import key
 from study.plan import Plan
 from study.progress import SHORT_SECONDS
-from study.questions import Objective
+from study.questions import Objective, Parameters
 from study.spec import Trial
 from study.typed import told, typed
 from study.words import duration
@@ -49,6 +49,10 @@ class SearchNarrator(SearchObserver, Observer):
 
     def trial_failed(self, trial: Trial, problem: str) -> None:
         self._say(f"[bold]{trial.row.name}[/] [red]failed[/]: {escape(told(problem, self._home))}")
+
+    def point_refused(self, number: int, parameters: Parameters, problem: str) -> None:
+        point = ", ".join(f"{name} {value}" for name, value in parameters.items())
+        self._say(f"[bold]trial {number}[/] [red]refused[/]: {escape(point)}: {escape(told(problem, self._home))}")
 
     def failed(self, stage: Stage, failure: Failure) -> None:
         if not failure.expected:

@@ -44,13 +44,13 @@ def history_figure(trials: Sequence[FrozenTrial], title: str, *, maximised: bool
     return draw(paint, WIDTH_PX, 330)
 
 
-def curves_figure(trials: Sequence[FrozenTrial], metric: str, rungs: Sequence[int]) -> Figure:
-    """What was watched of every trial, by epoch; vertical lines are where trials may be stopped."""
+def curves_figure(trials: Sequence[FrozenTrial], metric: str, decided_after: Sequence[int]) -> Figure:
+    """What was watched of every trial, by epoch; vertical lines are where it was decided which trials go on."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        for rung in rungs:
-            axes.axvline(rung, color=PRUNED, linewidth=1, linestyle=":")
+        for epoch in decided_after:
+            axes.axvline(epoch, color=PRUNED, linewidth=1, linestyle=":")
         for trial in sorted(trials, key=lambda trial: trial.state == TrialState.COMPLETE):
             epochs = sorted(trial.intermediate_values)
             values = [trial.intermediate_values[epoch] for epoch in epochs]

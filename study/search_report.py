@@ -4,7 +4,7 @@ import html
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -16,9 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from study import plots, search_plots
 from study.halving import Halving
+from study.interrupts import undivided
 from study.markup import Block, Details, Facts, Notice, Paragraph, Picture, Section, pictures, to_html, to_markdown
 from study.questions import Space
-from study.suggestions import KEY, PROBLEM, parameters_of, runs_of
+from study.suggestions import KEY, PROBLEM, parameters_of, runs_of, without_duplicates
 from study.tables import Cell, Table
 
 ENOUGH_TRIALS = 8
@@ -52,7 +53,7 @@ class Found:
 
     @property
     def trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
+        return without_duplicates(self.study.get_trials(deepcopy=False))
 
     @property
     def best(self) -> FrozenTrial | None:
@@ -69,7 +70,7 @@ def best_of(trials: Sequence[FrozenTrial], *, maximised: bool) -> FrozenTrial | 
 
 def write_search_report(found: Found, folder: Path) -> Path:
     """Writes `report.html`, `report.md` with `figures/`, and `search.json`; returns the first."""
-    search = found.space.search
+    found, search = replace(found, study=_in_memory(found.study)), found.space.search
     blocks = _blocks(found)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for picture in pictures(blocks):
@@ -96,6 +97,16 @@ def importances(study: optuna.Study) -> dict[str, float]:
         except (ValueError, RuntimeError):  # such as all trials of one value
             return {}
     return {name: value for name, value in found.items() if value > 0}
+
+
+@undivided()
+def _in_memory(study: optuna.Study) -> optuna.Study:
+    """A study as it is now: its storage, in whose middle no interrupt may hit, is read once and no more."""
+    kept = optuna.create_study(study_name=study.study_name, direction=study.direction)
+    for name, value in study.user_attrs.items():
+        kept.set_user_attr(name, value)
+    kept.add_trials(study.get_trials(deepcopy=False))
+    return kept
 
 
 def _blocks(found: Found) -> list[Block]:
@@ -147,12 +158,12 @@ def _history_section(found: Found) -> Section:
         )
         blocks.append(Picture("history", figure, caption))
     if any(trial.intermediate_values for trial in trials):
-        rungs = found.halving.rungs if found.halving else ()
         caption = (
-            "What was watched of every trial, on validation videos, while its student was trained; a grey curve was "
-            "stopped at its end. Learning rates follow the schedule of the whole training, stopped or not."
+            "What was watched of every trial, on validation videos, while its student was trained; the trial of a grey "
+            "curve was stopped at its end, failed, or is not finished. Learning rates follow the schedule of the whole "
+            "training, stopped or not."
         )
-        figure = search_plots.curves_figure(trials, objective.metric, rungs)
+        figure = search_plots.curves_figure(trials, objective.metric, _decided_after(found))
         blocks.append(Picture("curves", figure, caption))
     return Section("How the search went", blocks)
 
@@ -160,16 +171,25 @@ def _history_section(found: Found) -> Section:
 def _spent(found: Found) -> str:
     if found.halving is None:
         return "Nothing could be watched on the way, so no trial was stopped early."
-    whole = found.halving.epochs * len(found.trials)
-    spent = epochs_spent(found.trials)
-    rungs = " and ".join(map(str, found.halving.rungs))
-    rule = f"After epoch {rungs}, one of {found.halving.factor} goes on. " if rungs else ""
+    spent, whole = epochs_spent(found.trials), _epochs_unstopped(found.trials, found.halving.epochs)
+    epochs = " and ".join(map(str, _decided_after(found)))
+    rule = f"After epoch {epochs}, one of {found.halving.factor} goes on. " if epochs else ""
     return f"{rule}Students were trained for {spent} epochs; without early stopping it would have been {whole}."
 
 
 def epochs_spent(trials: Sequence[FrozenTrial]) -> int:
     """Epochs of the stages that were watched, in all."""
     return sum(trial.last_step or 0 for trial in trials)
+
+
+def _epochs_unstopped(trials: Sequence[FrozenTrial], epochs: int) -> int:
+    """Epochs of the same stages had none been stopped early; of a trial that failed or is at work, what it has had."""
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return sum(epochs if trial.state in ended else trial.last_step or 0 for trial in trials)
+
+
+def _decided_after(found: Found) -> tuple[int, ...]:
+    return found.halving.decided_after(found.trials) if found.halving else ()
 
 
 def _slice_section(found: Found) -> list[Block]:
@@ -225,7 +245,7 @@ def _data(found: Found) -> dict[str, Any]:
         "best": None if best is None else best.number,
         "evaluation": found.evaluation,
         "importances": importances(found.study),
-        "rungs": list(found.halving.rungs) if found.halving else [],
+        "rungs": list(_decided_after(found)),
         "trials": [
             {
                 "number": trial.number,

@@ -14,7 +14,7 @@ from study.asking import Asking
 from study.drivers import Driver
 from study.search_report import STATES, best_of
 from study.status import running_lines
-from study.suggestions import parameters_of, storage_at, storage_explained
+from study.suggestions import parameters_of, storage_at, storage_explained, without_duplicates
 from trainers.stage import MachineError
 
 
@@ -24,7 +24,7 @@ def search_record(asking: Asking, home: Path, running: Sequence[Driver], *, maxi
     Raises:
         MachineError: the storage cannot be used, or its password is not known.
     """
-    trials = kept_trials(asking, home)
+    trials = without_duplicates(kept_trials(asking, home))
     states = {said: count for state, said in STATES.items() if (count := sum(t.state == state for t in trials))}
     best = best_of(trials, maximised=maximised)
     is_done = len(trials) >= asking.num_trials and all(trial.state.is_finished() for trial in trials)

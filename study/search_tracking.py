@@ -16,7 +16,7 @@ from study.spec import Row, Study, Trial
 from study.spool import Journal
 from study.suggestions import Suggestions
 from study.telling import NOTE, Asked
-from study.tracking import FAILED, FINISHED, KILLED, Tracker, own_stages
+from study.tracking import FAILED, FINISHED, KILLED, RUNNING, Tracker, own_stages
 from trainers.stage import InputError
 
 VALUE = "validation/objective"
@@ -60,11 +60,12 @@ class SearchTracker(Tracker, SearchObserver):
     def trial_began(self, trial: Trial, plan: Plan, again: bool) -> None:
         trial_key = key(trial.stage)
         self._trials[trial_key] = trial
+        self._goes_on()
         self._own |= own_stages({trial_key: trial}, starting_points_of((trial,)))
         self._open_trial(trial_key)
         if journal := self._journals.get(trial_key):
             journal.tags({OPTUNA_STUDY: self._suggestions.name, OPTUNA_TRIAL: str(trial.number)})
-            journal.set_status("RUNNING")
+            journal.set_status(RUNNING)
             self._sender.notice(journal)
 
     def trial_completed(self, trial: Trial, value: float) -> None:
@@ -86,6 +87,12 @@ class SearchTracker(Tracker, SearchObserver):
             journal.tags({NOTE: summary})
             for name in REPORT_FILES:
                 journal.artifact(folder / name)
+            self._sender.notice(journal)
+
+    def _goes_on(self) -> None:
+        """Has the search's own run be at work, which an earlier command may have ended."""
+        if journal := self._journals.get(""):
+            journal.set_status(RUNNING)
             self._sender.notice(journal)
 
     def _conclude_trial(self, trial: Trial, journal: Journal, status: str, state: str, problem: str = "") -> None:
@@ -114,7 +121,7 @@ class SearchTracker(Tracker, SearchObserver):
     def _end_trial(self, trial_key: str, error: BaseException | None) -> None:
         """At the end of the driver: whatever still runs will be asked for again."""
         journal = self._journals.get(trial_key)
-        if journal is not None and journal.status == "RUNNING" and self._is_ending:
+        if journal is not None and journal.status == RUNNING and self._is_ending:
             telling.tell_end(journal, KILLED, "interrupted; the same command goes on with it.")
             self._sender.notice(journal)
 

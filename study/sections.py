@@ -222,7 +222,7 @@ def _compact_ribbon(results: Results, predictions: Mapping[str, Mapping[str, Pre
 
 
 def _curve_section(results: Results) -> list[Block]:
-    pretraining, temporal = plots.curve_figure(results), plots.temporal_figure(results)
+    pretraining, temporal = plots.pretraining_figure(results), plots.temporal_figure(results)
     blocks: list[Block] = []
     if pretraining:
         caption = (

@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -29,8 +29,8 @@ from trainers.stage import InputError, MachineError
 
 DATABASE = "optuna.db"
 IDENTITY = "freelunch.search"
-KEY, DRIVER, PARAMETERS, PROBLEM, RUN = (
-    f"freelunch.{name}" for name in ("trial", "driver", "parameters", "problem", "mlflow_run")
+KEY, DRIVER, PARAMETERS, PROBLEM, RUN, DUPLICATE = (
+    f"freelunch.{name}" for name in ("trial", "driver", "parameters", "problem", "mlflow_run", "duplicate_of")
 )
 MAX_ATTEMPTS = 50
 """How often another point is tried where one leads to a trial that is known, before the space counts as used up."""
@@ -113,13 +113,14 @@ class Suggestions:
 
     @undivided()
     def trials(self) -> list[FrozenTrial]:
-        """All trials, by number."""
-        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+        """All trials in their order, but for duplicates."""
+        return without_duplicates(self._all_trials())
 
     @undivided()
     def left_behind(self) -> list[FrozenTrial]:
         """Trials that this driver was killed or interrupted at, with their parameters as they were."""
-        return [t for t in self.trials() if t.state == TrialState.RUNNING and t.user_attrs.get(DRIVER) == self._driver]
+        running = [trial for trial in self._all_trials() if trial.state == TrialState.RUNNING]
+        return [t for t in running if t.user_attrs.get(DRIVER) == self._driver and not self._set_aside(t)]
 
     def trial_of(self, frozen: FrozenTrial) -> Trial:
         """Our trial for one of Optuna's."""
@@ -129,37 +130,22 @@ class Suggestions:
     def ask(self) -> FrozenTrial:
         """A point whose trial nobody has asked for yet, kept as a trial that runs; all of it at once, or nothing.
 
+        Two homes that share a storage may draw one point at the same moment. The lower number has it; the other one is
+        set aside as a duplicate, and its home asks again.
+
         Raises:
             UsedUpError: there seems to be none left.
         """
-        study = self.study
-        trials = study.get_trials(deepcopy=False)
-        number = len(trials)
-        known = {trial.user_attrs.get(KEY) for trial in trials}
-        for attempt in range(MAX_ATTEMPTS):
-            first = self._space.first_point() if number == attempt == 0 else None
-            parameters = self._sampled(study, number, attempt) if first is None else dict(first)
-            distributions = self._distributions(parameters)
-            trial_key, problem = self._identified(number, parameters)
-            if trial_key not in known:
-                attributes = {KEY: trial_key, DRIVER: self._driver, PARAMETERS: parameters}
-                if problem:
-                    attributes[PROBLEM] = problem
-                study.add_trial(
-                    optuna.create_trial(
-                        state=TrialState.RUNNING,
-                        params=_stored(parameters, distributions),
-                        distributions=distributions,
-                        user_attrs=attributes,
-                    )
-                )
-                return next(t for t in reversed(self.trials()) if t.user_attrs.get(KEY) == trial_key)
-        raise UsedUpError
+        while True:
+            trial_id = self._storage.create_new_trial(self._study_id, template_trial=self._drawn())
+            frozen = self._storage.get_trial(trial_id)
+            if not self._set_aside(frozen):
+                return frozen
 
     @undivided()
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Notes what a trial is worth after an epoch; whether to stop it there. It may be told again."""
-        trials = self.trials()
+        trials = self._all_trials()
         frozen = trials[number]
         if epoch not in frozen.intermediate_values:
             self._storage.set_trial_intermediate_value(frozen._trial_id, epoch, value)
@@ -193,8 +179,43 @@ class Suggestions:
         elif runs_of(study).get(number) != run:
             study.set_user_attr(RUN, {**study.user_attrs.get(RUN, {}), str(number): run})
 
+    def _all_trials(self) -> list[FrozenTrial]:
+        """All trials, by number."""
+        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+
     def _frozen(self, number: int) -> FrozenTrial:
-        return self.trials()[number]
+        return self._all_trials()[number]
+
+    def _drawn(self) -> FrozenTrial:
+        """A trial that Optuna has not got yet, at a point that is not known."""
+        study = self.study
+        trials = study.get_trials(deepcopy=False)
+        number = len(trials)
+        known = {trial.user_attrs.get(KEY) for trial in trials}
+        for attempt in range(MAX_ATTEMPTS):
+            first = self._space.first_point() if number == attempt == 0 else None
+            parameters = self._sampled(study, number, attempt) if first is None else dict(first)
+            trial_key, problem = self._identified(number, parameters)
+            if trial_key not in known:
+                attributes = {KEY: trial_key, DRIVER: self._driver, PARAMETERS: parameters}
+                distributions = self._distributions(parameters)
+                return optuna.create_trial(
+                    state=TrialState.RUNNING,
+                    params=_stored(parameters, distributions),
+                    distributions=distributions,
+                    user_attrs=attributes | ({PROBLEM: problem} if problem else {}),
+                )
+        raise UsedUpError
+
+    def _set_aside(self, frozen: FrozenTrial) -> bool:
+        """Ends a trial whose point has a lower number already; whether there is one."""
+        same = [trial for trial in self._all_trials() if trial.user_attrs.get(KEY) == frozen.user_attrs[KEY]]
+        first = same[0].number
+        if first == frozen.number:
+            return False
+        self._storage.set_trial_user_attr(frozen._trial_id, DUPLICATE, first)
+        self.fail(frozen.number, f"a duplicate of trial {first}, which another home asked for at the same moment.")
+        return True
 
     def _sampled(self, study: optuna.Study, number: int, attempt: int) -> dict[str, Any]:
         """A point that the sampler draws."""
@@ -249,6 +270,11 @@ def parameters_of(frozen: FrozenTrial) -> dict[str, object]:
     return dict(frozen.user_attrs[PARAMETERS])
 
 
+def without_duplicates(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials but for those that were set aside, as another home had asked for the same point."""
+    return [trial for trial in trials if DUPLICATE not in trial.user_attrs]
+
+
 def runs_of(study: optuna.Study) -> dict[int, str]:
     """The MLflow runs of trials, by number."""
     noted = {int(number): run for number, run in study.user_attrs.get(RUN, {}).items()}
@@ -278,6 +304,29 @@ def distribution(axis: Axis, unit: int) -> BaseDistribution:
 def storage_url(home: Path) -> str:
     """Where a home folder keeps its searches."""
     return f"sqlite:///{home.absolute() / DATABASE}"
+
+
+def absolute(url: str) -> str:
+    """A database's URL that means the same in every directory.
+
+    Raises:
+        InputError: it names an SQLite that is no file.
+    """
+    try:
+        location = make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # which is told where it is opened
+        return url
+    if location.get_backend_name() != "sqlite":
+        return url
+    path = location.database or ":memory:"
+    if path == ":memory:" or path.startswith("file:"):
+        raise InputError(
+            f"--storage {url} names no file by its path, and a search's trials outlive its process: give one, such as "
+            "sqlite:////data/searches.db."
+        )
+    if Path(path).is_absolute():
+        return url
+    return location.set(database=str(Path(path).absolute())).render_as_string(hide_password=False)
 
 
 def without_password(url: str) -> str:

@@ -74,7 +74,7 @@ def plan(place: Place, /, as_json: bool, **asked: Any) -> None:
         click.echo(json.dumps(plan_record(session.plan), indent=1))
         return
     console = new_console()
-    notes = [place.told(note) for note in session.notes(session.trials)]
+    notes = [place.told(note) for note in session.notes(session.parts)]
     for table in plan_tables(session.study, session.plan, session.sides(), notes, session.parts):
         console.print(table, highlight=False)
     say_next(session.request.command("run", program=place.program))

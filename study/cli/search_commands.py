@@ -78,7 +78,7 @@ def search(
         session.compute(machine, mlflow)
         session.show_report()
         if session.stopped_by:
-            click.echo(f"stopped: all trials need a stage that failed. {place.told(session.stopped_by)}", err=True)
+            click.echo(f"stopped: {place.told(session.stopped_by)}", err=True)
             say_next(f"mend what failed, then type again: {command}")
             sys.exit(EXIT_TRIAL_FAILED)
         for sentence in session.outlook():

@@ -16,6 +16,7 @@ import click
 from rich.markup import escape
 
 from search_spaces.catalogue import COLLECTIONS, STUDIES
+from search_spaces.label_notes import label_notes
 from search_spaces.searches import SEARCHES
 from study.asking import Asking, folder_name, remember_search
 from study.campaign import Campaign, SearchObserver, search_here
@@ -33,6 +34,7 @@ from study.screens import new_console
 from study.search_display import SearchNarrator
 from study.search_report import Found, best_of, write_search_report
 from study.search_tracking import SearchTracker
+from study.spool import locked
 from study.store import Store, versions
 from study.suggestions import Suggestions, parameters_of
 from study.typed import program
@@ -110,6 +112,8 @@ class SearchSession:
         remember_search(self._asking, self.store.home)
         console = new_console()
         console.print(self._opening_line(), highlight=False, soft_wrap=True)
+        for note in self._label_notes():
+            console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
         best = best_of(self.suggestions.trials(), maximised=self.search.objective.maximised)
         narrator = SearchNarrator(self.search.objective, console, best.values[0] if best else None, self._home)
         with ExitStack() as stack:
@@ -242,10 +246,14 @@ class SearchSession:
             "objective": self.search.objective.title,
             "date": datetime.now(UTC).date().isoformat(),
             "Optuna": f"{self.suggestions.name} in {self.suggestions.url}",
-            "notes": " ".join(self.conditions.notes),
+            "notes": " ".join((*self.conditions.notes, *self._label_notes())),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": f"`{replace(self._asking, options=()).command()}`",
         }
+
+    def _label_notes(self) -> tuple[str, ...]:
+        """Sentences for label fractions that take more videos than they ask for; corners have what was fixed."""
+        return label_notes(self.conditions, self.space.corners())
 
 
 def named_search(name: str) -> Search:
@@ -270,9 +278,9 @@ def _halving(space: Space) -> Halving | None:
 def _driver_id(home: Path) -> str:
     """What this home's trials are known by in a database that several homes share."""
     path = home / "searches" / "driver"
-    path.parent.mkdir(exist_ok=True)
-    if not path.exists():
-        part = path.with_name(f"driver-{os.getpid()}")
-        part.write_text(uuid.uuid4().hex)
-        part.rename(path)
+    with locked(path.with_name("lock")):  # two first searches of a home are one driver
+        if not path.exists():
+            part = path.with_name("driver.part")
+            part.write_text(uuid.uuid4().hex)
+            part.rename(path)
     return path.read_text()

@@ -1,7 +1,7 @@
 """The composition root: a request becomes a study's trials on a dataset, their plan, and its computation."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -87,7 +87,7 @@ class Session:
         console.print(plan_line(self.plan), highlight=False)
         if len(self.parts) > 1:
             console.print(parts_table(self.plan, self.parts), saving_line(self.plan), highlight=False)
-        for warning in (*self._notes_of(self.trials), *self.plan.warnings):
+        for warning in (*self._notes_of(self.parts), *self.plan.warnings):
             console.print(f"[yellow]note[/] {escape(told(warning, self.store.home))}", highlight=False)
         outcome = computed(self.plan, self.store, machine, *observers)
         return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
@@ -141,18 +141,31 @@ class Session:
         Returns:
             The folder of every report, and why trials have no result, a sentence by their number in the part.
         """
-        shown = [replace(part, trials=self._shown_trials(part)) for part in self.parts]
+        shown = [self._shown(part) for part in self.parts]
         reports = [self._show_report(part) for part in shown]
         if isinstance(self.study, Collection):
-            self._show_overview(self.study, shown, reports)
+            known = {part.study.name: (part, report) for part, report in zip(shown, reports, strict=True)}
+            self._show_overview(self.study, known)
         return [(report.html.parent, self._problems(part)) for part, report in zip(self.parts, reports, strict=True)]
 
     def _show_report(self, part: Part) -> "Report":
-        """Writes the report of one study, with the rows and seeds that earlier runs have finished among its trials."""
+        """Writes the report of one study, and prints its table and where it lies."""
+        console, problems = new_console(), self._problems(part)
+        written = self._write_report(part, problems)
+        if len(self.parts) > 1:
+            console.print(f"\n[bold]{part.study.name}[/]: {escape(part.study.title)}", highlight=False)
+        console.print(report_table(written), highlight=False)
+        labels = {trial.number: trial.label for trial in part.trials}
+        for number, sentence in problems.items():
+            said = escape(told(sentence, self.store.home))
+            console.print(f"[yellow]{labels[number]}[/]: {said}", highlight=False, soft_wrap=True)
+        console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
+        return written
+
+    def _write_report(self, part: Part, problems: Mapping[int, str]) -> "Report":
+        """Writes the report of one study, and why trials of it have no result."""
         from study.report import write_picture, write_report  # Matplotlib, SciPy and statsmodels take seconds to import
 
-        console = new_console()
-        problems = self._problems(part)
         folder = part.request.folder(self.store.home)
         folder.mkdir(parents=True, exist_ok=True)
         context = self.context(part)
@@ -167,23 +180,19 @@ class Session:
         )
         summary = {name: context[name] for name in ("scale", "dataset", "seeds")}
         write_picture(part.study, part.trials, self.store, folder / "overview.png", context=summary)
-        if len(self.parts) > 1:
-            console.print(f"\n[bold]{part.study.name}[/]: {escape(part.study.title)}", highlight=False)
-        console.print(report_table(written), highlight=False)
-        labels = {trial.number: trial.label for trial in part.trials}
-        for number, sentence in problems.items():
-            said = escape(told(sentence, self.store.home))
-            console.print(f"[yellow]{labels[number]}[/]: {said}", highlight=False, soft_wrap=True)
-        console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
         return written
 
-    def _show_overview(self, collection: Collection, parts: Sequence[Part], reports: Sequence["Report"]) -> None:
-        """Writes the page over the studies of a collection, and prints where it lies."""
+    def _show_overview(self, collection: Collection, known: Mapping[str, tuple[Part, "Report"]]) -> None:
+        """Writes the page over the studies of a collection, the known ones and others, and prints where it lies."""
         from study.overview import write_overview
 
+        found = dict(known)
+        for other in self._other_parts(collection):
+            found[other.study.name] = (other, self._write_report(other, self._problems(other)))
+        parts, reports = zip(*(found[study.name] for study in collection.studies if study.name in found), strict=True)
         trials = together(parts)
         num_seeds = sorted(len({trial.seed for trial in part.trials}) for part in parts)
-        context = self._context_of(self.request, trials)
+        context = self._context_of(self.request, parts)
         context["seeds"] = " to ".join(map(str, dict.fromkeys((num_seeds[0], num_seeds[-1]))))
         page = write_overview(
             collection,
@@ -200,6 +209,22 @@ class Session:
         """Why trials of a part have no result, a sentence by their number."""
         failures = remembered_problems(part.request, self.store.home)
         return problems_of(make_plan(part.trials, self.store), self.store, failures)
+
+    def _other_parts(self, collection: Collection) -> list[Part]:
+        """The studies of a collection that no row is asked of now, as earlier runs have asked and finished them."""
+        home, asked = self.store.home, {part.study.name for part in self.parts}
+        found: list[Part] = []
+        for study in [study for study in collection.studies if study.name not in asked]:
+            folder = replace(self.request, study=study.name).folder(home)
+            for request in [each for each in requests_of(study.name, home) if each.folder(home) == folder]:
+                with suppress(InputError):  # a row of it is not there any more
+                    found += parts_of(study, request, self.conditions, self.conditions.dataset.layout)
+        shown = map(self._shown, found)
+        return [part for part in shown if any(self.store.find(key(trial.stage)) for trial in part.trials)]
+
+    def _shown(self, part: Part) -> Part:
+        """A part with the trials that its report shows."""
+        return replace(part, trials=self._shown_trials(part))
 
     def _shown_trials(self, part: Part) -> tuple[Trial, ...]:
         """The trials that were asked for, and those of other rows and seeds that earlier runs have finished."""
@@ -225,20 +250,20 @@ class Session:
 
     def context(self, part: Part) -> dict[str, str]:
         """What the report of a part says above its table."""
-        return self._context_of(part.request, part.trials)
+        return self._context_of(part.request, (part,))
 
-    def notes(self, trials: Sequence[Trial]) -> tuple[str, ...]:
-        """Sentences that a plan and a report of these trials must show."""
-        return (*self.conditions.notes, *self._notes_of(trials))
+    def notes(self, parts: Sequence[Part]) -> tuple[str, ...]:
+        """Sentences that a plan and a report of these parts must show."""
+        return (*self.conditions.notes, *self._notes_of(parts))
 
-    def _notes_of(self, trials: Sequence[Trial]) -> tuple[str, ...]:
-        settings = self.request.settings
-        is_held_against = any(part.study.published for part in self.parts)
-        published = (PUBLISHED_NOTE,) if settings and is_held_against else ()
-        return (*label_notes(self.conditions, trials), *setting_notes(trials, settings), *published)
+    def _notes_of(self, parts: Sequence[Part]) -> tuple[str, ...]:
+        settings, trials = self.request.settings, together(parts)
+        published = (PUBLISHED_NOTE,) if settings and any(part.study.published for part in parts) else ()
+        with own_faults_explained(self.request.study):
+            return (*label_notes(self.conditions, trials), *setting_notes(trials, settings), *published)
 
-    def _context_of(self, request: Request, trials: Sequence[Trial]) -> dict[str, str]:
-        conditions = self.conditions
+    def _context_of(self, request: Request, parts: Sequence[Part]) -> dict[str, str]:
+        conditions, trials = self.conditions, together(parts)
         sides = ", ".join(f"{count} {side}" for side, count in self.sides().items())
         return {
             "preset": f"{request.preset}: {conditions.preset.description}",
@@ -246,7 +271,7 @@ class Session:
             "dataset": f"{conditions.dataset.name}, {sides} videos",
             "seeds": str(len({trial.seed for trial in trials})),
             "date": datetime.now(UTC).date().isoformat(),
-            "notes": " ".join(self.notes(trials)),
+            "notes": " ".join(self.notes(parts)),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": request.command("run"),
         }

@@ -1,9 +1,13 @@
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from study.curve import SEED, Point, curve_figure, curve_sentences, levels, lines
-from study.plots import colours
+from study.plots import colours, pretraining_figure
 from study.results import Results, RowResult, Scores, TrialResult
 from study.spec import Choice, Curve, Row, Study, Trial
 from tests.study.small_study import student
@@ -124,9 +128,75 @@ def test_every_point_and_bar_is_in_view(study: Study):
             assert axes.get_ylim()[0] < point.y - 2.0 < point.y + 2.0 < axes.get_ylim()[1]
 
 
+def in_colour(axes: Axes) -> dict[str, str]:
+    """The colour of every line of a panel, by its title."""
+    return {str(line.get_label()): str(line.lines[0].get_color()) for line in axes.containers}
+
+
+def legend(figure: Figure) -> dict[str, str]:
+    """The colour of everything that a figure's legend has, by its title and in its order."""
+    (found,) = figure.legends
+    shown = [handle.get_children()[0] if hasattr(handle, "lines") else handle for handle in found.legend_handles]
+    titles = [text.get_text() for text in found.get_texts()]
+    return {title: to_hex(handle.get_color()) for title, handle in zip(titles, shown, strict=True)}
+
+
+def only(found: Results, *names: str) -> Results:
+    """What a run that asked for some of the rows left behind."""
+    return replace(found, rows=tuple(row for row in found.rows if row.row.name in names))
+
+
 def test_the_rows_of_a_series_have_its_colour_in_every_figure():
-    shown = results(SERIES, dict.fromkeys((row.name for row in SERIES.rows), (50.0,)))
-    colour = colours(shown)
+    colour = colours(SERIES)
     assert colour["none-0.1"] == colour["none-0.2"] != colour["head-0.1"] == colour["head-0.2"]
-    painted = [line.get_color() for line in curve_figure({"ours": shown}).axes[0].get_lines()]
-    assert set(painted) == set(colour.values())
+    shown = results(SERIES, dict.fromkeys((row.name for row in SERIES.rows), (50.0,)))
+    assert in_colour(curve_figure({"ours": shown}).axes[0]) == {"none": colour["none-0.1"], "head": colour["head-0.1"]}
+
+
+def test_a_line_that_is_missing_in_one_dataset_leaves_every_other_its_colour_and_its_legend():
+    whole = results(SERIES, dict.fromkeys((row.name for row in SERIES.rows), (50.0,)))
+    colour = colours(SERIES)
+    by_title = {"none": colour["none-0.1"], "head": colour["head-0.1"]}
+    for partial in (only(whole, "head-0.1"), results(SERIES, dict.fromkeys(colour, (None,)) | {"head-0.1": (50.0,)})):
+        for by_dataset in ({"ours": partial, "theirs": whole}, {"ours": whole, "theirs": partial}):
+            figure = curve_figure(by_dataset)
+            for axes, shown in zip(figure.axes, by_dataset.values(), strict=True):
+                assert in_colour(axes) == {title: by_title[title] for title in lines(shown)}
+            assert list(legend(figure).items()) == list(by_title.items())
+
+
+@pytest.mark.parametrize(
+    ("study", "accuracies"),
+    [
+        (SERIES, {"none-0.1": (None,), "none-0.2": (None,), "head-0.1": (50.0,), "head-0.2": (60.0,)}),
+        (SEEDS, {"a": (None, None), "b": (50.0, 60.0)}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Study) else "",
+)
+def test_a_first_line_that_failed_leaves_the_second_its_colour(
+    study: Study, accuracies: dict[str, tuple[float | None, ...]]
+):
+    shown = results(study, accuracies)
+    (title,) = lines(shown)
+    second = list(dict.fromkeys(colours(study).values()))[1]
+    figure = curve_figure({"ours": shown})
+    assert in_colour(figure.axes[0]) == legend(figure) == {title: second}
+
+
+def test_levels_have_the_colours_of_their_rows_and_stand_in_the_legend_wherever_they_are():
+    two = replace(SWEEP, rows=(*SWEEP.rows, Row(name="bare", title="untrained", parameters={}, baseline=True)))
+    whole = results(two, {"0.4": (60.0,), "0.1": (80.0,), "0.2": (70.0,), "base": (50.0,), "bare": (40.0,)})
+    left, right = {"baseline": colours(two)["base"]}, {"untrained": colours(two)["bare"]}
+    partial = {"ours": only(whole, "0.4", "bare"), "theirs": only(whole, "0.4", "base")}
+    assert list(legend(curve_figure(partial)).items()) == [*left.items(), *right.items()]
+
+
+def test_training_curves_keep_their_colours_where_rows_were_not_asked_for():
+    whole = results(SEEDS, {"a": (50.0,), "b": (60.0,)})
+    trained = []
+    for number, row in enumerate(whole.rows):
+        curve = {"knn_accuracy": {1: 50.0 + number, 2: 60.0}}
+        trained.append(RowResult(row.row, tuple(replace(trial, pretraining=curve) for trial in row.trials)))
+    figure = pretraining_figure(only(replace(whole, rows=tuple(trained)), "b"))
+    assert figure is not None
+    assert legend(figure) == {"method B": colours(SEEDS)["b"]}

@@ -30,28 +30,21 @@ def _tiny_scale() -> object:
 
 
 @pytest.fixture(scope="module")
-def cholec80(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("cholec80")
-    make_tiny_videos(root, NUM_VIDEOS)
-    return root
-
-
-@pytest.fixture(scope="module")
-def further(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One more video, laid out as Cholec80."""
-    root = tmp_path_factory.mktemp("further")
-    make_tiny_videos(root, NUM_VIDEOS + 1)
-    for path in sorted((root / "videos").glob("*.mp4"))[:-1]:
-        path.unlink()
-    return root
+def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Annotated videos laid out as Cholec80, and one more in a folder of its own."""
+    cholec80, further = tmp_path_factory.mktemp("cholec80"), tmp_path_factory.mktemp("further")
+    make_tiny_videos(cholec80, NUM_VIDEOS + 1)
+    for folder in ("videos", "phase_annotations"):
+        last = max((cholec80 / folder).iterdir())
+        (further / folder).mkdir()
+        last.rename(further / folder / last.name)
+    return cholec80, further
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
-def home(
-    request: pytest.FixtureRequest, cholec80: Path, further: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def home(request: pytest.FixtureRequest, videos: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which one trial was searched on a dataset of the layout, with an unlabelled video beside it."""
-    layout, folder = request.param, tmp_path_factory.mktemp(request.param)
+    (cholec80, further), layout, folder = videos, request.param, tmp_path_factory.mktemp(request.param)
     root, unlabelled, home = folder / "videos", folder / "unlabelled", folder / "home"
     if layout == "frames":
         as_frames(cholec80, root)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,7 +11,7 @@ import torch
 
 from search_spaces.catalogue import PAPER, STUDIES
 from search_spaces.scales import SCALES
-from study.cli.session import Session
+from study.cli.session import PUBLISHED_NOTE, Session
 from study.graph import walk
 from study.request import Request
 from study.store import Store
@@ -34,21 +35,28 @@ def _tiny_scale() -> object:
 
 
 @pytest.fixture(scope="module")
-def paper(tmp_path_factory: pytest.TempPathFactory, _tiny_scale: None) -> tuple[Path, str]:
-    """A home in which the whole paper was run, and what that printed."""
-    folder = tmp_path_factory.mktemp("paper")
+def stored(tmp_path_factory: pytest.TempPathFactory, _tiny_scale: None) -> Path:
+    """A home with videos, in which nothing was run."""
+    folder = tmp_path_factory.mktemp("stored")
     make_tiny_videos(folder / "videos", num_videos=8)
     home = folder / "home"
     assert (
         called(home, "ingest", "cholec80", str(folder / "videos"), "--name", "tiny", "--scale", "tiny").exit_code == 0
     )
+    return home
+
+
+@pytest.fixture(scope="module")
+def paper(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A home in which the whole paper was run, and what that printed."""
+    home = shutil.copytree(stored, tmp_path_factory.mktemp("paper") / "home")
     result = called(home, *RUN)
     assert result.exit_code == 0, result.output
     return home, result.output
 
 
-def session(home: Path, study: str) -> Session:
-    return Session(home, Request(study=study, scale="tiny", dataset="tiny"))
+def session(home: Path, study: str, *rows: str) -> Session:
+    return Session(home, Request(study=study, scale="tiny", dataset="tiny", rows=rows))
 
 
 def test_every_stage_is_computed_once_whichever_study_asks(paper: tuple[Path, str]):
@@ -130,6 +138,37 @@ def test_rows_of_some_of_its_studies_can_be_asked(paper: tuple[Path, str]):
         refused = called(home, *asked, "--row", rows)
         assert refused.exit_code == 2
         assert sentence in refused.stderr
+
+
+def studies_shown(home: Path) -> dict[str, str]:
+    """The lines of the page's table, by study."""
+    page = (session(home, "paper").request.folder(home) / "report.md").read_text()
+    return {name: line for line in page.splitlines() for name in re.findall(r"^\| \[.*\]\(<\.\./\.\./([^/]+)/", line)}
+
+
+def test_the_page_of_some_rows_keeps_the_studies_that_were_asked_before_and_have_results(stored: Path, tmp_path: Path):
+    home = shutil.copytree(stored, tmp_path / "home")
+    assert called(home, *RUN, "--row", "table1/scratch").exit_code == 0
+    first = studies_shown(home)
+    assert not session(home, "fig3", "scratch-100").plan.missing, "the trial is that of table1"
+    assert list(first) == ["table1"], "and yet nobody asked fig3"
+    session(home, "fig3", "scratch-100").remember({}, "freelunch run fig3")
+    session(home, "queue").remember({}, "freelunch run queue")
+    again = called(home, *RUN, "--row", "table3/majority")
+    assert again.exit_code == 0, again.output
+    assert again.output.count("report: ") == 2, "of the study that was asked now and of the page"
+    shown = studies_shown(home)
+    assert list(shown) == ["table1", "table3", "fig3"], "nothing of queue is finished"
+    assert shown["table1"] == first["table1"]
+    assert called(home, "report", "paper").exit_code == 0
+    assert studies_shown(home) == shown
+
+
+def test_published_numbers_are_told_apart_where_there_are_any(stored: Path):
+    for row, held_against in (("table3/head", True), ("queue/1", False)):
+        request = Request(study="paper", scale="tiny", dataset="tiny", rows=(row,), settings={"momentum": "0.5"})
+        asked = Session(stored, request)
+        assert (PUBLISHED_NOTE in asked.notes(asked.parts)) == held_against
 
 
 def test_what_one_of_its_studies_varies_cannot_be_fixed(paper: tuple[Path, str]):

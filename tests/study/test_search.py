@@ -189,7 +189,7 @@ def test_a_trial_that_fails_is_kept_as_failed_and_the_search_goes_on(tmp_path: P
 
 def test_a_search_ends_where_all_trials_would_fail_and_asks_for_that_trial_again(tmp_path: Path):
     campaign, trials = searched(tmp_path, 6, Conditions(fails="data"))
-    assert campaign.stopped_by == "Data failed: the video is torn: mend it."
+    assert campaign.stopped_by == "all trials need a stage that failed. Data failed: the video is torn: mend it."
     assert states(trials) == ["RUNNING"]
     observer = Told()
     _, mended = searched(tmp_path, 2, observers=(observer,))
@@ -376,7 +376,7 @@ def test_a_failure_that_all_trials_would_meet_ends_a_search_on_ray(cluster: Any,
         campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=4)
         profile = Profile(default=Resources())
         search_on_ray(campaign, space, store, lambda cpus, gpus: profile, Observer(), address=cluster.address)
-        assert campaign.stopped_by == "Data failed: the video is torn: mend it."
+        assert campaign.stopped_by == "all trials need a stage that failed. Data failed: the video is torn: mend it."
         assert set(states(memory.trials())) == {"RUNNING"}
 
 

@@ -5,7 +5,9 @@ import re
 import shutil
 import signal
 import sqlite3
+import threading
 import time
+import traceback
 from pathlib import Path
 
 import optuna
@@ -15,6 +17,7 @@ from search_spaces.catalogue import COLLECTIONS, STUDIES
 from search_spaces.scales import SCALES
 from search_spaces.searches import SEARCHES
 from study.asking import Asking, remember_search
+from study.cli import search_session
 from study.cli.search_session import SearchSession
 from study.request import Request
 from study.suggestions import runs_of
@@ -177,6 +180,63 @@ def test_a_storage_that_is_away_is_the_machines_fault(searched: Path):
     assert "error: the Optuna storage sqlite:////nowhere/at/all.db cannot be used" in result.output
 
 
+def test_a_storage_that_is_no_file_is_refused(searched: Path):
+    result = called(searched, *SEARCH, "--storage", "sqlite:///:memory:")
+    assert result.exit_code == 2
+    assert "error: --storage sqlite:///:memory: names no file" in result.output
+
+
+def test_a_storage_with_a_relative_path_is_the_same_in_every_directory(
+    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    home, here, elsewhere = tmp_path / "home", tmp_path / "here", tmp_path / "elsewhere"
+    shutil.copytree(searched, home)
+    for folder in (here, elsewhere):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    first = called(home, *SEARCH, "--trials", "1", "--no-mlflow", "--storage", "sqlite:///s.db")
+    assert first.exit_code == 0, first.output
+    before = data(home)["trials"]
+    assert len(before) == 1
+    monkeypatch.chdir(elsewhere)
+    for command in ("status", "report"):
+        told = called(home, command, "distilled")
+        assert told.exit_code == 0, told.output
+    assert data(home)["trials"] == before
+    assert (here / "s.db").is_file()
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_label_fraction_that_was_raised_is_told_at_the_start_and_in_the_report(searched: Path, tmp_path: Path):
+    home = Path(shutil.copytree(searched, tmp_path / "home"))
+    none = ("--hours", "1e-9")  # in which no trial begins
+    raised = called(home, *SEARCH, "--no-mlflow", *none, "--set", "label_fraction=0.05")
+    assert raised.exit_code == 0, raised.output
+    (path,) = (home / "studies" / "search-distilled").glob("*label_fraction*/search.json")
+    context = json.loads(path.read_text())["context"]
+    for told in (raised.output, context["notes"]):
+        assert re.search(r"label_fraction 0\.05 takes \d of \d training videos with seed 0 instead of 1", told), told
+    assert "label_fraction 0" not in called(home, *SEARCH, "--no-mlflow", *none).output
+
+
+def test_two_first_searches_of_a_home_are_one_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ids: list[str] = []
+    other = threading.Thread(target=lambda: ids.append(search_session._driver_id(tmp_path)))
+    draw = search_session.uuid.uuid4
+
+    def drawn_while_another_begins() -> object:
+        monkeypatch.setattr(search_session.uuid, "uuid4", draw)
+        other.start()
+        other.join(1)  # it ends here only where nothing holds it up
+        return draw()
+
+    monkeypatch.setattr(search_session.uuid, "uuid4", drawn_while_another_begins)
+    ids.append(search_session._driver_id(tmp_path))
+    other.join(PATIENCE_SECONDS)
+    assert len(ids) == 2
+    assert ids[0] == ids[1] == search_session._driver_id(tmp_path)
+
+
 def test_a_storages_password_is_neither_printed_nor_kept(searched: Path):
     url = "postgresql://me:secret@localhost:1/searches"
     result = called(searched, *SEARCH, "--storage", url)
@@ -197,9 +257,7 @@ def test_a_search_with_trials_that_failed_ends_with_1(searched: Path, tmp_path: 
 
 
 def test_two_processes_do_not_work_at_one_search(searched: Path):
-    asking = Asking(
-        request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3, storage="sqlite:///:memory:"
-    )
+    asking = Asking(request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3)
     with (
         SearchSession(searched, asking) as first,
         SearchSession(searched, asking) as second,
@@ -316,15 +374,31 @@ def test_a_running_search_is_seen_and_stopped_from_another_terminal(searched: Pa
     shutil.copytree(searched, home)
     process = start(home, *command)
     assert process.stdout is not None
-    next(line for line in process.stdout if "trial 3 begins" in line)
-    status = called(home, "status", "distilled").output
-    assert f"as process {process.pid} on" in status
-    assert f"freelunch --home {home} stop distilled" in status
-    assert "next:" not in status
-    assert called(home, "report", "distilled").exit_code == 0, "while it runs, too"
-    stopped = called(home, "stop", "distilled")
-    process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 130
-    (goes_on,) = (line for line in stopped.output.splitlines() if line.startswith("next: "))
-    assert goes_on.startswith(f"next: freelunch --home {home} search distilled --trials 40 --local")
-    assert goes_on in called(home, "status", "distilled").output
+    printed: list[str] = []
+    for line in process.stdout:
+        printed.append(line)
+        if "trial 3 begins" in line:
+            break
+    try:
+        status = called(home, "status", "distilled")
+        reported = called(home, "report", "distilled")
+        stopped = called(home, "stop", "distilled")
+        rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    except BaseException:
+        process.kill()
+        pytest.fail(f"{traceback.format_exc()}\nthe search: {''.join(printed)}{process.communicate()}")
+    afterwards = called(home, "status", "distilled")
+    commands = {"status": status, "report": reported, "stop": stopped, "status afterwards": afterwards}
+    all_said = f"\nthe search, ended with {process.returncode}:\n{''.join(printed)}{rest}{errors}" + "".join(
+        f"\n{name}, ended with {result.exit_code}:\n{result.output}" for name, result in commands.items()
+    )
+    assert any("trial 3 begins" in line for line in printed), all_said
+    assert f"as process {process.pid} on" in status.output, all_said
+    assert f"freelunch --home {home} stop distilled" in status.output, all_said
+    assert "next:" not in status.output, all_said
+    assert reported.exit_code == 0, f"while it runs, too{all_said}"
+    assert process.returncode == 130, all_said
+    goes_on = [line for line in stopped.output.splitlines() if line.startswith("next: ")]
+    assert len(goes_on) == 1, all_said
+    assert goes_on[0].startswith(f"next: freelunch --home {home} search distilled --trials 40 --local"), all_said
+    assert goes_on[0] in afterwards.output, all_said

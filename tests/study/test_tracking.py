@@ -17,19 +17,22 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
+from study.campaign import Campaign, SearchObserver, search_here
 from study.destination import Destination, default_uri
 from study.graph import key
 from study.local import run
 from study.mlflow_server import start_server, stop_server, wait_until_healthy
-from study.plan import make_plan
+from study.plan import Plan, make_plan
 from study.report import write_report
 from study.request import Request
+from study.search_tracking import SearchTracker
 from study.spec import Study, Trial
 from study.spool import Journal, UnreachableError, leftovers, spool_folder
 from study.store import Store
 from study.tracking import Tracker, send_leftovers
 from study.view import VIEW_TAG
 from tests.study import small_study
+from tests.study.searched import SEARCH, Conditions, suggestions
 from tests.study.small_study import CONTEXT, STUDY
 from trainers.stage import InputError, MachineError, Resources
 
@@ -201,6 +204,72 @@ def test_an_interrupted_trial_is_killed_and_goes_on_in_the_same_run(home: Path):
     follow(home, trials_of("head"))
     assert statuses(home) == {"tiny demo corrected": "FINISHED", "head, seed 0": "FINISHED"}
     assert runs_of(home)["head, seed 0"].info.run_id == before
+
+
+class Looking(SearchObserver):
+    """Looks at a search's own run in MLflow when a trial begins, and ends the search there if told to."""
+
+    def __init__(self, observer: SearchTracker, home: Path, error: type[BaseException] | None = None) -> None:
+        self._observer, self._home, self._error = observer, home, error
+        self.seen: list[str] = []
+
+    def trial_began(self, trial: Trial, plan: Plan, again: bool) -> None:
+        assert self._observer._sender.finish(60)
+        self.seen.append(search_run(self._home).info.status)
+        if self._error is not None:
+            raise self._error
+
+
+def search_run(home: Path) -> Run:
+    """A search's own run."""
+    client = client_of(home)
+    experiment = client.get_experiment_by_name("search-stub")
+    assert experiment is not None
+    [run] = [r for r in client.search_runs([experiment.experiment_id]) if r.data.tags.get("freelunch.trial", "") == ""]
+    return run
+
+
+def searched(home: Path, num_trials: int, error: type[BaseException] | None = None) -> list[str]:
+    """Searches with a tracker; the statuses of the search's own run whenever a trial begins."""
+    store, space = Store(home), SEARCH.under(Conditions())
+    with suggestions(home, space) as memory:
+        observer = SearchTracker(
+            search=SEARCH,
+            suggestions=memory,
+            home=home,
+            request=Request(study="search-stub", scale="demo"),
+            plan=make_plan((), store),
+            store=store,
+            context=CONTEXT,
+            uri=None,
+        )
+        with observer:
+            looking = Looking(observer, home, error)
+            campaign = Campaign(
+                space=space, store=store, suggestions=memory, num_trials=num_trials, observers=(observer, looking)
+            )
+            search_here(campaign, store, lambda stage: Resources(), observer)
+    return looking.seen
+
+
+def test_a_search_that_goes_on_runs_again_and_ends_anew(home: Path):
+    with pytest.raises(KeyboardInterrupt):
+        searched(home, 1, KeyboardInterrupt)
+    assert search_run(home).info.status == "KILLED"
+    assert searched(home, 2) == ["RUNNING", "RUNNING"]
+    first = search_run(home).info
+    assert first.status == "FINISHED"
+    assert searched(home, 3) == ["RUNNING"]
+    extended = search_run(home).info
+    assert (extended.run_id, extended.status) == (first.run_id, "FINISHED")
+    assert extended.end_time > first.end_time
+
+
+def test_a_search_with_nothing_to_compute_stays_ended(home: Path):
+    searched(home, 1)
+    ended = search_run(home).info.end_time
+    assert searched(home, 1) == []
+    assert (search_run(home).info.status, search_run(home).info.end_time) == ("FINISHED", ended)
 
 
 def test_the_runs_of_a_killed_driver_end_with_the_next_command(home: Path):

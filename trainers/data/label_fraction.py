@@ -69,7 +69,8 @@ def _check_phases(videos: Sequence[Ingest], fraction: float) -> None:
     if missing:
         raise InputError(
             f"label_fraction {fraction:g} leaves phase {missing[0]} without a video, for none of the {len(videos)} "
-            "training videos shows it: add one that does, or take all labels with label_fraction=1."
+            "training videos shows it: add one that does, or take all labels, with --set label_fraction=1 or, in a "
+            "study that varies it, with --row for its rows at 1, which `freelunch list --json` names."
         )
 
 

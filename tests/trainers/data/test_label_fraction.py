@@ -99,4 +99,8 @@ def test_a_phase_that_no_training_video_shows_is_named(tmp_path: Path):
     videos = [recording(tmp_path, number, PHASES[:2]) for number in range(1, 4)]
     with pytest.raises(InputError, match=r"label_fraction 0.5 leaves phase Retraction without a video, for none of th"):
         draw_labelled(videos, 0.5, seed=0)
+    with pytest.raises(
+        InputError, match=r"label_fraction=1 or, in a study that varies it, with --row for its rows at 1"
+    ):
+        draw_labelled(videos, 0.5, seed=0)
     assert draw_labelled(videos, 1.0, seed=0).videos == tuple(videos)
