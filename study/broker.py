@@ -262,7 +262,7 @@ class Broker:
 
     def _failed(self, job: _Job, failure: Failure) -> Verdict:
         self._tell("failed", job, failure=failure)
-        return Verdict(status="failed", by=job.order.key, sentence=failure.sentence)
+        return Verdict(status="failed", by=job.order.key, sentence=failure.sentence, machine=failure.machine)
 
     def _blocked(self, job: _Job, by: Verdict) -> Verdict:
         """The verdict on a stage whose input has no artifact."""

@@ -40,9 +40,7 @@ QUIET = {
 PACKAGE = "freelunch"
 PROBED = (PACKAGE, "torch")
 ON_THIS_MACHINE, HERE = "auto", "local"
-NO_DASHBOARD = (
-    "; it has no dashboard, so what stopped or killed runs had reserved may stay taken: start its head with one"
-)
+NO_DASHBOARD = "; it has no dashboard, so what killed runs had reserved may stay taken: start its head with one"
 
 
 @contextmanager

@@ -82,11 +82,13 @@ class Verdict:
             perhaps because it was restarted, or has cancelled it because nobody asked for it any more.
         by: of `failed`, `blocked` and `disk full`: the key of the stage that began it, perhaps its own.
         sentence: why that one failed.
+        machine: whether the machine was at fault for that, as `study.events.Failure` has it.
     """
 
     status: Literal["computed", "found", "failed", "blocked", "disk full", "stopped", "unknown"]
     by: str = ""
     sentence: str = ""
+    machine: bool = False
 
     @property
     def is_done(self) -> bool:

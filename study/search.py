@@ -121,8 +121,8 @@ class Desk:
             match result:
                 case {"status": "computed" | "found"}:
                     self._campaign.finish(asked)
-                case {"status": "failed" | "blocked", "by": by, "sentence": sentence, **further}:
-                    self._campaign.fail(asked, by, sentence, machine=bool(further.get("machine")))
+                case {"status": "failed" | "blocked", "by": by, "sentence": sentence, "machine": machine}:
+                    self._campaign.fail(asked, by, sentence, machine=machine)
                 case {"status": _}:  # stopped in order, or the disk is full: it will be asked for again
                     self.close()
                 case _ if not self._is_closed:

@@ -248,6 +248,8 @@ class Suggestions:
         """The key of a point's trial; of one that the recipe refuses, something in its place, and why."""
         try:
             return key(self._space.trial(number, parameters).stage), ""
+        except MachineError:
+            raise
         except InputError as error:
             return json.dumps(parameters, sort_keys=True), str(error)
 

@@ -54,7 +54,7 @@ class SearchSession:
         MachineError: the home folder or the storage cannot be used, be it now or later in the block.
 
     Attributes:
-        stopped_by: why all trials would fail, if they would.
+        stopped_by: why the search ended before its time, if it did.
         num_failed: how many trials have failed in this run.
     """
 

@@ -4,6 +4,7 @@ import errno
 import os
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -81,15 +82,17 @@ class Gang(Step):
         import ray
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-        group = ray.util.placement_group([{"CPU": work.resources.threads}] * work.resources.workers)
-        try:
-            group.wait(120)
-            workers = ray.remote(num_cpus=work.resources.threads)(sleep).options(
-                scheduling_strategy=PlacementGroupSchedulingStrategy(group)
-            )
-            ray.get([workers.remote(self.epoch_seconds) for _ in range(work.resources.workers)])
-        finally:
-            ray.util.remove_placement_group(group)
+        bundles = [{"CPU": work.resources.threads}] * work.resources.workers
+        with ThreadPoolExecutor(1) as pool:
+            made = pool.submit(ray.util.placement_group, bundles)  # where no interrupt can leave it made but unknown
+            try:
+                made.result().wait(120)
+                workers = ray.remote(num_cpus=work.resources.threads)(sleep).options(
+                    scheduling_strategy=PlacementGroupSchedulingStrategy(made.result())
+                )
+                ray.get([workers.remote(self.epoch_seconds) for _ in range(work.resources.workers)])
+            finally:
+                ray.util.remove_placement_group(made.result())
 
 
 def sleep(seconds: float) -> None:

@@ -29,7 +29,7 @@ Start = Callable[[], "Driver"]
 def ray() -> Iterator[Any]:
     import ray
 
-    # The dashboard's head removes the placement groups of gangs that were stopped, here as in `study/cluster.py`.
+    # With a dashboard, as `study/cluster.py` starts it.
     ray.init(num_cpus=2, address="local", include_dashboard=True, log_to_driver=False, logging_level="ERROR")
     started = psutil.Process().children(recursive=True)
     yield ray
