@@ -19,9 +19,9 @@ import torch
 from PIL import Image, ImageFilter
 from torchvision import transforms
 
+from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frame, Frames, decode_jpeg, encode_jpeg, write_frames
 from trainers.data.loading import ViewLoader, random_views
-from trainers.data.views import MoCoAugmentation
 
 NUM_FRAMES = 64
 NUM_ROUNDS = 9

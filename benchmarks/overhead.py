@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from study import cluster
-from study.events import Observer, Outcome
-from study.local import run
-from study.plan import Plan, make_plan
-from study.profile import Profile
-from study.runner import run_on_ray
-from study.spec import standalone
-from study.store import Store
+from study.core.plan import Plan, make_plan
+from study.core.store import Store
+from study.core.study import standalone
+from study.execution.events import Observer, Outcome
+from study.execution.local import run
+from study.execution.ray import connection
+from study.execution.ray.runner import run_on_ray
+from study.execution.resources import Profile
 from trainers.stage import Stage, Work
 
 NUM_STAGES = 100
@@ -65,7 +65,7 @@ def broker_answers(home: Path) -> tuple[float, float]:
     """Seconds of one question to the broker about a finished stage, and of the finding in the store itself."""
     import ray
 
-    from study.broker import start_broker
+    from study.execution.ray.broker import start_broker
 
     plan, store = study(home)
     finished = list(plan.cached)
@@ -90,7 +90,7 @@ def main() -> None:
         again = seconds(locally, homes["local"])
         started = seconds(through_ray, homes["started"])
         again_through_ray = seconds(through_ray, homes["started"])
-        with cluster.connect():
+        with connection.connect():
             asked, found = broker_answers(homes["started"])
     total = NUM_STAGES + NUM_TRIALS
     print(f"{NUM_TRIALS} trials, {total} stages that do nothing")

@@ -13,16 +13,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
-from search_spaces.conditions import Conditions
-from search_spaces.presets import PRESETS
-from search_spaces.scales import SCALES
-from search_spaces.teacher import table3
-from study.graph import describe, inputs, key
-from study.plan import Plan, make_plan
-from study.spec import Choice
-from study.store import MANIFEST, Manifest, Store
-from trainers.data.cholec80 import PHASES
-from trainers.data.datasets import Dataset, RegisteredVideo
+from search_spaces.protocol.conditions import Conditions
+from search_spaces.protocol.presets import PRESETS
+from search_spaces.protocol.scales import SCALES
+from search_spaces.studies.table3 import table3
+from study.core.graph import describe, inputs, key
+from study.core.plan import Plan, make_plan
+from study.core.store import MANIFEST, Manifest, Store
+from study.core.study import Choice
+from trainers.data.datasets.cholec80 import PHASES
+from trainers.data.datasets.registry import Dataset, RegisteredVideo
 
 NUM_VIDEOS = 80
 TEMPERATURES = tuple(0.02 * step for step in range(1, 26))

@@ -21,16 +21,16 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from search_spaces.recipes import distilled
-from search_spaces.searches import ON_VALIDATION, search_distilled
-from study.asking import latest_search
-from study.cli.session import Session
-from study.graph import key, walk
-from study.plots import FAINT, ROW_COLOURS, draw, png
-from study.request import Request
-from study.spec import Choice, Study
-from trainers.data.generic import GenericImages
-from trainers.pretrain import Pretrain
+from search_spaces.recipes.distillation import distilled
+from search_spaces.searches.distilled import ON_VALIDATION, search_distilled
+from study.cli.planning import Session
+from study.core.graph import key, walk
+from study.core.study import Choice, Study
+from study.home.request import Request
+from study.report.figures.study_figures import FAINT, ROW_COLOURS, draw, png
+from study.search.request import latest_search
+from trainers.data.synthetic.generic_images import GenericImages
+from trainers.ssl.pretrain import Pretrain
 from trainers.stage import Stage
 
 SCALE = "demo"

@@ -3,10 +3,10 @@
 Run it with `freelunch run docs/examples/my_study.py:my_study --scale demo`; docs/own-study.md explains it.
 """
 
-from search_spaces.conditions import Conditions
-from search_spaces.recipes import distilled, moco
-from study.spec import Choice, Curve, Row, Study
-from trainers.evaluate import Evaluate
+from search_spaces.protocol.conditions import Conditions
+from search_spaces.recipes.distillation import distilled, moco
+from study.core.study import Choice, Curve, Row, Study
+from trainers.evaluation.evaluate import Evaluate
 
 STUDENTS_TEMPERATURE = 0.07
 

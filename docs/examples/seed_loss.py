@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from search_spaces.conditions import Conditions
-from search_spaces.recipes import distilled
-from search_spaces.stages import adapted_teacher, on_surgical_frames, recognition, teacher_start
-from study.spec import Row, Study
-from trainers.backbones import Backbone
-from trainers.evaluate import Evaluate
+from search_spaces.protocol.conditions import Conditions
+from search_spaces.recipes.building_blocks import adapted_teacher, on_surgical_frames, recognition, teacher_start
+from search_spaces.recipes.distillation import distilled
+from study.core.study import Row, Study
+from trainers.evaluation.evaluate import Evaluate
+from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import EncoderPair, EncoderStage, SingleEncoder, frozen_pair, random_encoder
 from trainers.ssl.losses import dictionary_logits
 from trainers.ssl.method import Method, MethodConfig, Views, check_pair, check_queue

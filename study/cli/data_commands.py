@@ -99,7 +99,7 @@ def datasets(place: Place, as_json: bool) -> None:
         freelunch datasets
     """
     from study.cli.videos import dataset_records
-    from study.screens import datasets_table, new_console
+    from study.console.tables import datasets_table, new_console
 
     records = dataset_records(place.home)
     if as_json:
@@ -124,8 +124,8 @@ def weights(context: click.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from study.screens import new_console, weights_table
-    from trainers import weights_registry
+    from study.console.tables import new_console, weights_table
+    from trainers.pretrained import registry as weights_registry
 
     place: Place = context.obj
     folder = place.home / "weights"
@@ -148,7 +148,7 @@ def add_weights(place: Place, file: Path, name: str) -> None:
     Example:
         freelunch weights add moco_v2_800ep_pretrain.pth.tar --name moco-v2
     """
-    from trainers import weights_registry
+    from trainers.pretrained import registry as weights_registry
 
     added = weights_registry.register(place.home / "weights", name, file)
     click.echo(f"{name}: {added.architecture}, {added.title} (SHA-256 {added.digest[:8]}…)")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from study.cli.options import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, Place, exit_code, say_error
-from study.typed import DEFAULT_HOME, HOME_VARIABLE
+from study.home.commands import DEFAULT_HOME, HOME_VARIABLE
 from trainers.stage import InputError
 
 THE_MACHINES_FAULT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from study.interrupts import interrupts_heard
-from study.typed import program, told
+from study.home.commands import program, told
+from study.home.interrupts import interrupts_heard
 from trainers.stage import InputError, MachineError
 
 if TYPE_CHECKING:
-    from study.request import Request
-    from study.store import Store
+    from study.core.store import Store
+    from study.home.request import Request
 
 EXIT_TRIAL_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -88,7 +88,7 @@ def says_where(command: Callable[..., None]) -> Callable[..., None]:
         threads: int | None,
         **options: Any,
     ) -> None:
-        from study.cli.machine import Machine
+        from study.cli.resources import Machine
 
         machine = Machine(
             local=local,
@@ -116,7 +116,7 @@ def existing_store(place: Place) -> "Store":
     Raises:
         InputError: there is no such folder.
     """
-    from study.store import Store
+    from study.core.store import Store
 
     if not place.home.is_dir():
         raise InputError(f"there is no home folder {place.home}: name one with --home or FREELUNCH_HOME.")
@@ -134,7 +134,7 @@ def request_of(
     weights: tuple[str, ...],
 ) -> "Request":
     """The options of `asks_for_a_study` as a request."""
-    from study.request import Request, absolute
+    from study.home.request import Request, absolute
 
     return Request(
         study=absolute(study),

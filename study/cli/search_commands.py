@@ -12,7 +12,7 @@ from study.cli.group import main
 from study.cli.options import EXIT_TRIAL_FAILED, Place, interruptible, request_of, say_next, says_where
 
 if TYPE_CHECKING:
-    from study.cli.machine import Machine
+    from study.cli.resources import Machine
 
 
 @main.command()
@@ -59,9 +59,9 @@ def search(
         freelunch search distilled --set teacher_trains=head --trials 60
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
-    from study import drivers
-    from study.asking import Asking
-    from study.cli.search_session import SearchSession
+    from study.cli.searching import SearchSession
+    from study.home import runs
+    from study.search.request import Asking
 
     request = request_of(search, preset, scale, dataset, seeds=1, settings=settings, rows=(), weights=weights)
     options = (*machine.options(), *(() if mlflow else ("--no-mlflow",)))
@@ -73,7 +73,7 @@ def search(
         interruptible(command),
         SearchSession(place.home, asking) as session,
         session.alone(),
-        drivers.registered(place.home, request.study, asking.command()),
+        runs.registered(place.home, request.study, asking.command()),
     ):
         session.compute(machine, mlflow)
         session.show_report()

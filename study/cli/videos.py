@@ -8,18 +8,18 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from search_spaces.scales import SCALES, Scale
-from study.cli.computing import computed
-from study.cli.machine import Machine
-from study.plan import make_plan
-from study.screens import audits_table, new_console
-from study.spec import standalone
-from study.store import Store
-from study.words import nearest
-from trainers.data import datasets
-from trainers.data.synthetic import synthesize
-from trainers.data.video_file import NOMINAL_FPS
-from trainers.machine import available_cpus
+from search_spaces.protocol.scales import SCALES, Scale
+from study.cli.execute import computed
+from study.cli.resources import Machine
+from study.console.tables import audits_table, new_console
+from study.core.plan import make_plan
+from study.core.store import Store
+from study.core.study import standalone
+from study.home.text import nearest
+from trainers.data.datasets import registry as datasets
+from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.data.synthetic.videos import synthesize
+from trainers.runtime.cpus import available_cpus
 from trainers.stage import InputError
 
 DEMO = "demo"

@@ -10,7 +10,7 @@ import click
 
 from study.cli.group import main
 from study.cli.options import Place, as_json, existing_store, exit_code, say_next
-from study.typed import typed
+from study.home.commands import typed
 from trainers.stage import InputError, MachineError
 
 
@@ -26,14 +26,14 @@ def stop(place: Place, study: str, seconds: float) -> None:
         freelunch stop table3
         freelunch stop distilled
     """
-    from study import drivers
-    from study.cli.named import name_in
+    from study.cli.resolve import name_in
+    from study.home import runs
 
-    running = drivers.living(place.home, name_in(place.home, study))
+    running = runs.living(place.home, name_in(place.home, study))
     if not running:
         raise InputError(f"no run of {study} is going on in {place.home}: `freelunch status` shows what has been run.")
     for driver in running:
-        if not drivers.stop(place.home, driver, seconds):
+        if not runs.stop(place.home, driver, seconds):
             raise MachineError(
                 f"process {driver.pid} on {driver.host} did not end within {seconds:g} s: "
                 "wait longer with --seconds, or kill it; nothing that is finished gets lost."
@@ -55,9 +55,9 @@ def status(place: Place, study: str | None, as_json: bool) -> None:
         freelunch status table3
         freelunch status distilled
     """
-    from study.cli.named import name_in
-    from study.cli.seen import seen, what_was_run
-    from study.screens import new_console
+    from study.cli.history import seen, what_was_run
+    from study.cli.resolve import name_in
+    from study.console.tables import new_console
 
     names = [name_in(place.home, study)] if study else what_was_run(place.home)
     if not names:
@@ -95,8 +95,8 @@ def report(place: Place, study: str) -> None:
         freelunch report table3
         freelunch report distilled
     """
-    from study.cli.named import name_in
-    from study.cli.seen import show_report
+    from study.cli.history import show_report
+    from study.cli.resolve import name_in
 
     show_report(name_in(place.home, study), place.home)
 
@@ -115,9 +115,9 @@ def logs(place: Place, target: str) -> None:
         freelunch logs table3/head
         freelunch logs 'distilled/trial 3'
     """
-    from study.cli.named import name_in
-    from study.cli.seen import trials_of
-    from study.screens import logs_table, new_console
+    from study.cli.history import trials_of
+    from study.cli.resolve import name_in
+    from study.console.tables import logs_table, new_console
 
     if "/" not in target:
         store = existing_store(place)

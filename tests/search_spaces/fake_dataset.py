@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from search_spaces.conditions import Conditions
-from search_spaces.presets import PRESETS
-from search_spaces.scales import SCALES
-from trainers.data.cholec80 import PHASES
-from trainers.data.datasets import Dataset, RegisteredVideo
+from search_spaces.protocol.conditions import Conditions
+from search_spaces.protocol.presets import PRESETS
+from search_spaces.protocol.scales import SCALES
+from trainers.data.datasets.cholec80 import PHASES
+from trainers.data.datasets.registry import Dataset, RegisteredVideo
 
 ANNOTATION = Path(__file__).parent / "annotation.txt"
 """Of every video: each phase for one frame."""

@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from search_spaces.catalogue import STUDIES
-from study.graph import configs, key, walk
+from search_spaces.studies.catalogue import STUDIES
+from study.core.graph import configs, key, walk
 from tests.search_spaces.fake_dataset import conditions
 from trainers.stage import Config, Stage
 

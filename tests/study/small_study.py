@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from study.events import Observer, Outcome
-from study.graph import walk
-from study.local import run
-from study.plan import make_plan
-from study.spec import Choice, Published, Row, Study, Trial
-from study.store import Store
-from trainers.evaluate import Evaluate
-from trainers.history import write_history
-from trainers.predictions import VideoPredictions, write_predictions
+from study.core.graph import walk
+from study.core.plan import make_plan
+from study.core.store import Store
+from study.core.study import Choice, Published, Row, Study, Trial
+from study.execution.events import Observer, Outcome
+from study.execution.local import run
+from trainers.artifacts import write_history
+from trainers.evaluation.evaluate import Evaluate
+from trainers.evaluation.predictions import VideoPredictions, write_predictions
 from trainers.stage import InputError, Resources, Stage, Work
 
 PHASES = (

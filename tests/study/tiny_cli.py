@@ -5,9 +5,9 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from search_spaces.scales import SCALES, RivalSizes
+from search_spaces.protocol.scales import SCALES, RivalSizes
 from study.cli import main
-from trainers.data.synthetic import synthesize
+from trainers.data.synthetic.videos import synthesize
 
 TINY = replace(
     SCALES["demo"],

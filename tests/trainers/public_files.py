@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.backbones import Backbone
+from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import Encoder, random_encoder
 
 EMBEDDING = 128

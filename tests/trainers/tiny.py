@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainers.backbones import Backbone
 from trainers.data.frames import Frame, FrameSource, write_frames
-from trainers.pretrain import Untrained
-from trainers.randomness import torch_generator
+from trainers.networks.backbones import Backbone
+from trainers.runtime.randomness import torch_generator
 from trainers.ssl.encoders import EncoderPair, write_weights
 from trainers.ssl.method import Method, Views
+from trainers.ssl.pretrain import Untrained
 from trainers.ssl.regioncl import RegionCLMethod
 from trainers.stage import Resources, Work, discard_report
 

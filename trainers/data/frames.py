@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from trainers.randomness import derived_seed
+from trainers.runtime.randomness import derived_seed
 from trainers.stage import InputError, Stage
 
 FILE_NAME = "frames.arrow"

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainers.data.augmentation import MoCoAugmentation, plain
 from trainers.data.frames import Frames
-from trainers.data.views import MoCoAugmentation, plain
-from trainers.randomness import numpy_generator
+from trainers.runtime.randomness import numpy_generator
 from trainers.stage import InputError
 
 FRAMES_PER_TASK = 8

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainers.backbones import Backbone
+from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import (
     Encoder,
     EncoderPair,

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainers.backbones import Backbone
+from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import EncoderPair, EncoderStage, frozen_pair, random_pair, shuffle, started_pair
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_pair, check_start

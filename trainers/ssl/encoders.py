@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers import distributed, randomness
-from trainers.backbones import Backbone, FeatureExtractor
+from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.runtime import distributed, randomness
 from trainers.ssl.heads import projection_mlp
 from trainers.stage import Stage
 

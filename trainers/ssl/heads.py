@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from trainers import randomness
+from trainers.runtime import randomness
 
 
 def projection_mlp(num_features: int, embedding_size: int, seed: int, purpose: str) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from trainers.backbones import Backbone, FeatureExtractor
+from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.ssl.encoders import Encoders, EncoderStage
 from trainers.stage import Config, InputError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from trainers.backbones import Backbone
+from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import EncoderPair, EncoderStage, Trains, random_pair, shuffle, started_pair
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers import distributed, randomness
+from trainers.runtime import distributed, randomness
 
 NO_FRAME = -1
 

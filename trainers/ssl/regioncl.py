@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trainers import distributed, randomness
-from trainers.backbones import STRIDE_PX, Backbone, FeatureMaps
+from trainers.networks.backbones import STRIDE_PX, Backbone, FeatureMaps
+from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import EncoderPair, embed, random_pair, shuffle
 from trainers.ssl.losses import dictionary_logits, info_nce, region_logits
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive

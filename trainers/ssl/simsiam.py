@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers import distributed, randomness
-from trainers.backbones import Backbone, zero_last_norms
-from trainers.batch_norm import SyncBatchNorm1d
+from trainers.networks.backbones import Backbone, zero_last_norms
+from trainers.networks.batch_norm import SyncBatchNorm1d
+from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import Encoder, SingleEncoder
 from trainers.ssl.losses import negative_cosine
 from trainers.ssl.method import Method, MethodConfig, Views, check_synchronised

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers import distributed, randomness
-from trainers.backbones import Backbone
-from trainers.batch_norm import SyncBatchNorm1d
+from trainers.networks.backbones import Backbone
+from trainers.networks.batch_norm import SyncBatchNorm1d
+from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import Encoder, SingleEncoder, embed
 from trainers.ssl.losses import prototype_scores, sinkhorn, swapped_prediction
 from trainers.ssl.method import Method, MethodConfig, Views, check_queue, check_synchronised

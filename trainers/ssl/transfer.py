@@ -8,7 +8,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
-from trainers.backbones import Backbone, FeatureExtractor
+from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.ssl.encoders import Encoder, EncoderPair, EncoderStage, MomentumPair, load_backbone, shuffle
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.losses import dictionary_logits, info_nce

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from trainers.data.augmentation import MoCoAugmentation, MultiCropAugmentation, plain
 from trainers.data.frames import Frame, Frames, write_frames
 from trainers.data.loading import THREAD_NAMES, ViewLoader, plain_batches
-from trainers.data.views import MoCoAugmentation, MultiCropAugmentation, plain
-from trainers.randomness import numpy_generator
+from trainers.runtime.randomness import numpy_generator
 from trainers.stage import InputError
 
 AUGMENTATION = MoCoAugmentation(size_px=32)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, assert_same_state, copied, untrained, views, write_pair
-from trainers.backbones import Backbone
+from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import (
     MomentumPair,
     SharedBackbonePair,

@@ -7,12 +7,12 @@ import torch
 from torch.nn.functional import avg_pool2d, normalize
 
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, REGIONS_PX, Recording, take_steps, views
-from trainers.backbones import STRIDE_PX, Backbone
-from trainers.data.views import MoCoAugmentation
-from trainers.loop import Optimisation
-from trainers.pretrain import Pretrain
+from trainers.data.augmentation import MoCoAugmentation
+from trainers.networks.backbones import STRIDE_PX, Backbone
 from trainers.ssl.encoders import shuffle
+from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.regioncl import RegionCL, draw_regions, mean_inside, partners, swap_regions
 from trainers.stage import InputError
 

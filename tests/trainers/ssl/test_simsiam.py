@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock
 
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, ONE_SPLIT, take_steps, views
-from trainers.backbones import Backbone
+from trainers.networks.backbones import Backbone
 from trainers.ssl.simsiam import SimSiam, output_std
 from trainers.stage import InputError
 

@@ -18,15 +18,15 @@ from tests.trainers.tiny import (
     work,
     write_recording,
 )
-from trainers.data.views import MoCoAugmentation
-from trainers.extract import ExtractFeatures, read_sequences
-from trainers.finetune import FineTune, load_classifier
-from trainers.loop import Optimisation
-from trainers.pretrain import Pretrain
-from trainers.release import Release
+from trainers.data.augmentation import MoCoAugmentation
+from trainers.pretrained.release import Release
+from trainers.recognition.extract import ExtractFeatures, read_sequences
+from trainers.recognition.finetune import FineTune, load_classifier
 from trainers.ssl.encoders import frozen_pair, load_backbone, shuffle
+from trainers.ssl.loop import Optimisation
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.transfer import Combined, CombinedMoCo
 from trainers.stage import InputError
 

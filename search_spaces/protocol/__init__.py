@@ -1,0 +1,1 @@
+"""Presets, scales, and the conditions that a recipe is given."""

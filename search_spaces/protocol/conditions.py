@@ -1,0 +1,121 @@
+"""What every trial of a study has in common: a preset and a scale, which are chosen apart, and the data."""
+
+from dataclasses import dataclass, replace
+
+from search_spaces.protocol.presets import Preset
+from search_spaces.protocol.scales import Scale, one_pass
+from trainers.data.datasets.label_fraction import Draw, draw_labelled
+from trainers.data.datasets.registry import Dataset
+from trainers.data.datasets.splits import Split, official, selection
+from trainers.data.ingest.video import Ingest
+from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.pretrained.public_weights import Layout
+from trainers.pretrained.registry import RegisteredWeights
+from trainers.stage import InputError
+
+PUBLIC_KINDS: dict[Layout, str] = {"moco": "self-supervised", "torchvision": "supervised"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What every trial of a study has in common: the protocol, the sizes and the data.
+
+    Attributes:
+        preset: the protocol.
+        scale: the sizes.
+        dataset: the videos.
+        weights: public weights by their names in this home; self-supervised, supervised, or one of each.
+        brief: whether one pass over the shortest video of each side is enough, to see that every stage runs.
+
+    Raises:
+        InputError: public weights are of another architecture than the scale's, or play one role twice.
+    """
+
+    preset: Preset
+    scale: Scale
+    dataset: Dataset
+    weights: tuple[RegisteredWeights, ...] = ()
+    brief: bool = False
+
+    def __post_init__(self) -> None:
+        for each in self.weights:
+            self._check_weights(each)
+        if self.brief:
+            object.__setattr__(self, "scale", one_pass(self.scale))
+
+    def having(self, **values: object) -> "Conditions":
+        """The same conditions with other values for fields of the preset or the scale; None leaves a field as it is."""
+        changed = {name: value for name, value in values.items() if value is not None}
+        preset = {name: value for name, value in changed.items() if name in Preset.__dataclass_fields__}
+        scale = {name: value for name, value in changed.items() if name not in preset}
+        return replace(self, preset=replace(self.preset, **preset), scale=replace(self.scale, **scale))  # type: ignore[arg-type]
+
+    def videos(self) -> Split[Ingest]:
+        """The dataset's videos, ingested at this scale, on their sides of the preset's split."""
+        videos = self.dataset.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
+        divide = official if self.preset.split == "official" else selection
+        labelled = tuple(video for video in videos if video.annotation_digest is not None)
+        unlabelled = tuple(video for video in videos if video.annotation_digest is None)
+        split = replace(divide(labelled, subsets=self.dataset.subsets), unlabelled=unlabelled)
+        return _shortest(split) if self.brief else split
+
+    def labelled_videos(self, seed: int) -> tuple[Ingest, ...]:
+        """The training videos whose labels a trial of a seed learns from."""
+        return self.label_draw(seed).videos
+
+    def label_draw(self, seed: int) -> Draw:
+        """These videos, and how many of them the fraction alone asks for."""
+        videos = self.videos().train
+        return draw_labelled(videos, 1.0 if self.brief else self.preset.label_fraction, seed)
+
+    @property
+    def training_fps(self) -> float:
+        """Rate of the frames that pre-training, probe and fine-tuning see."""
+        return self.preset.training_fps or self.scale.ssl_fps
+
+    def public(self, layout: Layout) -> RegisteredWeights | None:
+        """The public weights of a layout, if they were asked for: MoCo's are self-supervised, torchvision's not."""
+        return next((each for each in self.weights if each.layout == layout), None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a plan and a report of these conditions must show."""
+        notes = [f"{each.name} is {each.title} (SHA-256 {each.digest[:8]}…)." for each in self.weights]
+        missing = [kind for layout, kind in PUBLIC_KINDS.items() if self.public(layout) is None]
+        if missing:
+            notes.append(self._stand_in_note(" and ".join(missing)))
+        if self.preset.stamp:
+            notes.append(f"Results of preset {self.preset.name} are {self.preset.stamp}: they flatter every method.")
+        return tuple(notes)
+
+    def _stand_in_note(self, kinds: str) -> str:
+        note = f"Whatever starts from {kinds} public weights starts from a stand-in, trained on drawn images"
+        if self.scale.architecture == "resnet10":
+            return f"{note}: nobody publishes weights of the network of scale {self.scale.name}."
+        return f"{note}, not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."
+
+    def _check_weights(self, weights: RegisteredWeights) -> None:
+        if weights.architecture != self.scale.architecture:
+            raise InputError(
+                f"weights {weights.name!r} are a {weights.architecture}, but scale {self.scale.name} trains "
+                f"{self.scale.architecture}: leave them out, or take a scale of their architecture."
+            )
+        first = self.public(weights.layout)
+        if first is not None and first.name != weights.name:
+            raise InputError(
+                f"weights {first.name!r} and {weights.name!r} are both {PUBLIC_KINDS[weights.layout]}: "
+                "name one of them."
+            )
+
+    def sample_every(self, fps: float) -> int:
+        """How many source frames lie between rows at a rate."""
+        return round(NOMINAL_FPS / fps)
+
+
+def _shortest(split: Split[Ingest]) -> Split[Ingest]:
+    """The shortest video of each side."""
+    train, validation, test, unlabelled = (
+        tuple(sorted(side, key=lambda video: video.num_source_frames)[:1])
+        for side in (split.train, split.validation, split.test, split.unlabelled)
+    )
+    return Split(train=train, validation=validation, test=test, unlabelled=unlabelled)

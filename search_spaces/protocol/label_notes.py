@@ -1,0 +1,79 @@
+"""What a plan and a report say of label fractions that were raised, lest a phase be missing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from search_spaces.protocol.conditions import Conditions
+from study.core.graph import walk
+from study.core.study import Trial
+from trainers.data.datasets.label_fraction import Draw
+from trainers.data.ingest.video import Ingest
+from trainers.stage import InputError
+
+Asked = tuple[float | None, str | None, int]
+"""What decides whose labels a trial of the house learns from: label fraction, split and seed."""
+Counts = Mapping[int, Sequence[int]]
+"""Number of videos taken -> the seeds that take so many."""
+
+
+def label_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, ...]:
+    """A sentence for every label fraction of the trials that takes more videos than it asks for.
+
+    A recipe of one's own may mean something else by these names. So a trial counts where some stage of it reads the
+    very videos that its values draw.
+    """
+    raised: dict[tuple[float, int, int], dict[int, list[int]]] = {}
+    for (fraction, split, seed), alike in _by_values(trials).items():
+        here = conditions.having(label_fraction=fraction, split=split)
+        draw = _draw(here, seed)
+        if draw is not None and draw.is_raised and any(_reads(trial, draw.videos) for trial in alike):
+            asked = (here.preset.label_fraction, draw.num_asked, len(here.videos().train))
+            raised.setdefault(asked, {}).setdefault(len(draw.videos), []).append(seed)
+    return tuple(_sentence(*asked, raised[asked]) for asked in sorted(raised))
+
+
+def _by_values(trials: Iterable[Trial]) -> dict[Asked, list[Trial]]:
+    """The trials by what decides their labels, without those whose values are none that recipes of the house take."""
+    found: dict[Asked, list[Trial]] = {}
+    for trial in trials:
+        fraction, split = trial.parameters.get("label_fraction"), trial.parameters.get("split")
+        if isinstance(fraction, float | None) and isinstance(split, str | None):
+            found.setdefault((fraction, split, trial.seed), []).append(trial)
+    return found
+
+
+def _draw(conditions: Conditions, seed: int) -> Draw | None:
+    """The draw of a seed; None where it is refused: a trial that was put together all the same means another thing."""
+    try:
+        return conditions.label_draw(seed)
+    except InputError:
+        return None
+
+
+def _reads(trial: Trial, videos: tuple[Ingest, ...]) -> bool:
+    """Whether a stage of a trial reads these videos and no others."""
+    values = (value for stage in walk(trial.stage).values() for value in vars(stage).values())
+    return any(isinstance(value, tuple) and value == videos for value in values)
+
+
+def _sentence(fraction: float, num_asked: int, num_videos: int, taken: Counts) -> str:
+    if len(taken) == 1:
+        ((count, seeds),) = taken.items()
+        told = f"{count} of {num_videos} training videos with {_seeds(seeds)}"
+    else:
+        counts = [f"{count} ({_seeds(seeds)})" for count, seeds in sorted(taken.items())]
+        told = f"{', '.join(counts[:-1])} and {counts[-1]} of {num_videos} training videos"
+    return (
+        f"label_fraction {fraction:g} takes {told} instead of {num_asked}: fewer would leave a phase without a video."
+    )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """Seeds in order, neighbours as a range: seeds 0 to 3, 7."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    texts = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(texts)}"

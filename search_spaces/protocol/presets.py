@@ -1,0 +1,110 @@
+"""Presets: the protocol of an experiment, whatever its size."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainers.networks.backbones import RunningStatistics
+
+SplitName = Literal["selection", "official"]
+Choosing = Literal["validation", "last", "test"]
+"""Which epoch is kept: the best on the validation videos, the last, or the best on the test videos."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What the experiment does, whatever its size.
+
+    Attributes:
+        temperature: τ.
+        distillation_weight: λ.
+        contrastive_weight: factor of L_con in the total loss.
+        batch_norm_splits: parts of a batch with normalisation statistics of their own.
+        running_statistics: from all parts, or from the first.
+        teacher_start: which public weights the teacher starts from.
+        start_running_statistics: whether the teacher starts with their running statistics too, or with 0 and 1.
+        heads_apart: whether the teacher's query and key head start drawn apart, not as the public one.
+        teacher_batch_statistics: whether the teacher's frozen backbone is in train mode while its head is trained.
+        moving_teacher: whether the teacher is in train mode, and its key encoder follows, while the student is trained.
+        queues_apart: whether teacher and student have queues and pointers of their own.
+        training_fps: rate of the frames that pre-training, probe and fine-tuning see; the scale's where None.
+        finetune_mode: what is fine-tuned on labelled frames.
+        finetune_learning_rate: of Adam there, at the start.
+        normalised_input: whether fine-tuning and features see frames normalised as pre-training does.
+        new_optimiser_every_epoch: whether Adam starts anew every epoch, in fine-tuning and in the temporal model.
+        split: which videos train, validate and test.
+        label_fraction: of the training videos, whose labels fine-tuning and the temporal model see; 1 is all.
+        selection: which epoch of the fine-tuned and of the temporal model is kept.
+        temporal_stages: stages of the temporal model.
+        dropout_in_first_epoch_only: whether the temporal model's dropout is off after its first epoch.
+        relaxed_fps: rate that the relaxed metrics' window of 10 s is counted at; that of the rows where None.
+    """
+
+    name: str
+    description: str
+    temperature: float = 0.07
+    distillation_weight: float = 5.0
+    contrastive_weight: float = 1.0
+    batch_norm_splits: int = 4
+    running_statistics: RunningStatistics = "mean"
+    teacher_start: Literal["self-supervised", "supervised"] = "self-supervised"
+    start_running_statistics: bool = True
+    heads_apart: bool = False
+    teacher_batch_statistics: bool = False
+    moving_teacher: bool = False
+    queues_apart: bool = False
+    training_fps: float | None = None
+    finetune_mode: Literal["linear", "full"] = "linear"
+    finetune_learning_rate: float = 1e-2
+    normalised_input: bool = True
+    new_optimiser_every_epoch: bool = False
+    split: SplitName = "selection"
+    label_fraction: float = 1.0
+    selection: Choosing = "validation"
+    temporal_stages: int = 2
+    dropout_in_first_epoch_only: bool = False
+    relaxed_fps: float | None = None
+
+    @property
+    def stamp(self) -> str | None:
+        """What must stand beside every result of this protocol."""
+        return "selected on test" if self.selection == "test" else None
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="corrected",
+            description="what the paper evidently means, without the faults of its code; models chosen on validation",
+        ),
+        Preset(
+            name="paper",
+            description="the paper's equations to the letter, at 5 fps throughout; all training videos, last epochs",
+            training_fps=5,
+            split="official",
+            selection="last",
+        ),
+        Preset(
+            name="official_code",
+            description="what the authors' published code really does; models SELECTED ON TEST videos, as there",
+            temperature=0.2,
+            contrastive_weight=2.0,
+            running_statistics="first",
+            teacher_start="supervised",
+            start_running_statistics=False,
+            heads_apart=True,
+            teacher_batch_statistics=True,
+            moving_teacher=True,
+            queues_apart=True,
+            finetune_mode="full",
+            finetune_learning_rate=1e-4,
+            normalised_input=False,
+            new_optimiser_every_epoch=True,
+            split="official",
+            selection="test",
+            temporal_stages=1,
+            dropout_in_first_epoch_only=True,
+            relaxed_fps=25,
+        ),
+    )
+}

@@ -1,0 +1,1 @@
+"""Recipes: functions from hyperparameters to the last stage of a trial."""

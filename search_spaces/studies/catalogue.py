@@ -1,0 +1,39 @@
+"""Every named study, and those that are asked together."""
+
+from collections.abc import Iterable
+
+from search_spaces.studies.fig3 import fig3
+from search_spaces.studies.sweeps import sweep_lambda, sweep_queue, sweep_seeds, sweep_temperature
+from search_spaces.studies.table1 import table1
+from search_spaces.studies.table2 import table2
+from search_spaces.studies.table3 import table3
+from study.core.study import Study
+from study.core.suite import Collection
+from trainers.stage import InputError
+
+
+def by_name(studies: Iterable[Study]) -> dict[str, Study]:
+    """Studies by their names.
+
+    Raises:
+        InputError: two have one name.
+    """
+    found: dict[str, Study] = {}
+    for study in studies:
+        if study.name in found:
+            raise InputError(f"two studies are named {study.name!r}: give each its own name.")
+        found[study.name] = study
+    return found
+
+
+STUDIES = by_name((table1, table2, table3, fig3, sweep_lambda, sweep_temperature, sweep_queue, sweep_seeds))
+
+PAPER = Collection(
+    name="paper",
+    title="Every table, figure and hyperparameter of the paper",
+    question="All named studies as one plan: a stage that several of them need is computed once.",
+    studies=tuple(STUDIES.values()),
+    cost={"demo": "about 28 minutes on two CPU cores", "full": "28 students and 13 teachers, most of 200 epochs"},
+)
+
+COLLECTIONS = {PAPER.name: PAPER}

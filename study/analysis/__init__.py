@@ -1,0 +1,1 @@
+"""Results of trials, and the statistics that compare them."""

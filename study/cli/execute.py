@@ -1,0 +1,36 @@
+"""Computes a plan where a command says: in this process, or through Ray."""
+
+from study.cli.resources import Machine
+from study.console.live import observer_for
+from study.console.tables import new_console
+from study.core.plan import Plan
+from study.core.store import Store
+from study.execution.events import Observer, Observers, Outcome
+from study.execution.executor import check_granted
+from study.execution.local import run as run_locally
+from study.execution.ray.runner import run_on_ray
+from trainers.runtime.cpus import available_cpus
+
+
+def computed(plan: Plan, store: Store, machine: Machine, *observers: Observer) -> Outcome:
+    """What became of a plan's stages, told to the display and to the observers on the way.
+
+    Raises:
+        InputError: a stage does not fit what it is granted.
+        MachineError: the cluster cannot be reached, or has no room for a stage.
+    """
+    with observer_for(plan, new_console(), store.home) as display:
+        observer = Observers(display, *observers)
+        if machine.local:
+            profile = machine.profile_of(available_cpus(), num_gpus())
+            for stage_key in plan.missing:
+                check_granted(plan.stages[stage_key], profile.grant)
+            return run_locally(plan, store, profile.grant, observer)
+        return run_on_ray(plan, store, machine.profile_of, observer, address=machine.address)
+
+
+def num_gpus() -> int:
+    """The GPUs of this machine."""
+    import torch  # a second; needed here alone
+
+    return torch.cuda.device_count()

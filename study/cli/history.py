@@ -1,0 +1,119 @@
+"""What was run in a home, by name, be it a study or a search: how far it is, its trials, and its report."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+
+from search_spaces.searches.distilled import SEARCHES
+from study.cli.planning import Session
+from study.console.status import status_record, status_tables
+from study.core.store import Store
+from study.core.study import Trial
+from study.home import runs
+from study.home.commands import typed
+from study.home.request import latest, latest_command, remembered_problems, studies_run
+from study.home.text import nearest
+from trainers.stage import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """How far something is.
+
+    Attributes:
+        record: for scripts.
+        lines: the same for people.
+        command: what goes on with it; None where it is done, or at work.
+    """
+
+    record: dict[str, Any]
+    lines: Sequence[RenderableType]
+    command: str | None
+
+
+def what_was_run(home: Path) -> list[str]:
+    """The studies that have been run in a home, and after them the searches."""
+    from study.search.request import searches_run
+
+    return [*studies_run(home), *searches_run(home)]
+
+
+def seen(name: str, home: Path) -> Seen:
+    """How far a study or a search is.
+
+    Raises:
+        InputError: it has not been run in this home, or cannot be put together any more.
+        MachineError: what is kept of it cannot be read.
+    """
+    return _seen_search(name, home) if name in SEARCHES else _seen_study(name, home)
+
+
+def show_report(name: str, home: Path) -> None:
+    """Writes the report of what was last asked of a study or a search, and prints what it comes to.
+
+    Raises:
+        InputError: as `seen`.
+        MachineError: as `seen`.
+    """
+    if name not in SEARCHES:
+        Session(home, latest(name, home)).show_reports()
+        return
+    from study.cli.searching import SearchSession
+    from study.search.request import latest_search
+    from study.search.status import kept_trials
+
+    asking = latest_search(name, home)
+    kept_trials(asking, home)  # a session would begin a search that has gone
+    with SearchSession(home, asking) as session:
+        session.show_report()
+
+
+def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
+    """The trials of one row of a study's last run, or one of a search's by its number, and where their stages lie.
+
+    Raises:
+        InputError: there is none; or as `seen`.
+    """
+    trials = _search_trials(name, home) if name in SEARCHES else Session(home, latest(name, home)).trials
+    found = [trial for trial in trials if row in (trial.row.name, trial.label)]
+    if not found:
+        rows = dict.fromkeys(trial.row.name for trial in trials)
+        raise InputError(f"the last run of {name} has no row {row!r}{nearest(row, rows)}")
+    return found, Store(home)
+
+
+def _seen_study(name: str, home: Path) -> Seen:
+    session = Session(home, latest(name, home))
+    problems = remembered_problems(session.request, home)
+    record = status_record(session.plan, session.store, problems, runs.living(home, name))
+    command = typed(latest_command(name, home), home) if record["resumable"] else None
+    return Seen(record=record, lines=status_tables(name, record, home), command=command)
+
+
+def _seen_search(name: str, home: Path) -> Seen:
+    from study.search.request import latest_search
+    from study.search.status import search_lines, search_record
+
+    asking = latest_search(name, home)
+    running = runs.living(home, name)
+    record = search_record(asking, home, running, maximised=SEARCHES[name].objective.maximised)
+    command = typed(asking.command(), home) if record["resumable"] else None
+    return Seen(record=record, lines=search_lines(name, record, home), command=command)
+
+
+def _search_trials(name: str, home: Path) -> list[Trial]:
+    from study.cli.searching import SearchSession
+    from study.search.optuna_study import parameters_of
+    from study.search.request import latest_search
+    from study.search.status import kept_trials
+
+    asking = latest_search(name, home)
+    space, trials = SearchSession(home, asking).space, []
+    for frozen in kept_trials(asking, home):
+        with suppress(InputError):  # the recipe refuses that point, which has no stages
+            trials.append(space.trial(frozen.number, parameters_of(frozen)))
+    return trials

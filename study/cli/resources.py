@@ -1,0 +1,62 @@
+"""Where a study is computed and what its stages are granted there, as the command line says it."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.execution.resources import Profile, check_gpus, read_profile, suggested
+from trainers.stage import InputError, Resources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """This process alone, or a Ray cluster: one that is started here, or one to join.
+
+    Attributes:
+        local: compute stage by stage in this process, without Ray.
+        address: of a Ray cluster; started here where there is none.
+        profile: file of the cluster profile.
+        workers: processes that train together, where a stage can.
+        gpus_per_worker: GPUs of every worker.
+        threads: CPU threads of every worker.
+    """
+
+    local: bool = False
+    address: str | None = None
+    profile: Path | None = None
+    workers: int | None = None
+    gpus_per_worker: float | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_gpus(self.gpus_per_worker or 0, "--gpus-per-worker")
+        if self.local and (self.workers or 1) > 1:
+            raise InputError(f"--workers {self.workers} needs Ray: leave --local out, or train with one worker.")
+        if self.local and self.address:
+            raise InputError(
+                f"--address {self.address} joins a Ray cluster, and --local runs without: give one of them."
+            )
+
+    def options(self) -> list[str]:
+        """The command line's options that say this."""
+        named = {
+            "--address": self.address,
+            "--profile": self.profile,
+            "--workers": self.workers,
+            "--gpus-per-worker": self.gpus_per_worker,
+            "--threads": self.threads,
+        }
+        given = [f"{name} {shlex.quote(f'{value}')}" for name, value in named.items() if value is not None]
+        return [*(["--local"] if self.local else []), *given]
+
+    def profile_of(self, cpus: int, gpus: int) -> Profile:
+        """What stages are granted on nodes with so many CPU cores and GPUs.
+
+        Raises:
+            InputError: the profile's file cannot be read, or names what there is not.
+        """
+        start = Profile(default=Resources(threads=cpus, gpus=min(gpus, 1))) if self.local else suggested(cpus, gpus)
+        profile = read_profile(self.profile, start) if self.profile else start
+        if self.local and any(each.workers > 1 for each in (profile.default, *profile.by_type.values())):
+            raise InputError(f"{self.profile} grants several workers, which needs Ray: leave --local out.")
+        return profile.having(workers=self.workers, threads=self.threads, gpus=self.gpus_per_worker)

@@ -1,0 +1,184 @@
+"""The commands that ask studies: list, plan, run, ui.
+
+Everything but click is imported inside the commands, so that `freelunch --help` answers at once.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from study.cli.group import main
+from study.cli.options import (
+    EXIT_TRIAL_FAILED,
+    Place,
+    as_json,
+    asks_for_a_study,
+    interruptible,
+    request_of,
+    say_next,
+    says_where,
+)
+from study.home.commands import typed
+
+if TYPE_CHECKING:
+    from study.cli.resources import Machine
+    from study.core.study import Study
+    from study.core.suite import Collection
+    from study.home.request import Request
+    from study.search.space import Search
+
+
+@main.command("list")
+@as_json
+def list_studies(as_json: bool) -> None:
+    """Every named study with its question and rows, and every search with what it goes over.
+
+    \b
+    Example:
+        freelunch list
+    """
+    from search_spaces.searches.distilled import SEARCHES
+    from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
+    from study.console.tables import collections_table, new_console, searches_table, studies_table
+
+    searches = [_search_record(search) for search in SEARCHES.values()]
+    if as_json:
+        studies = [_study_record(study) for study in STUDIES.values()]
+        collections = [_collection_record(each) for each in COLLECTIONS.values()]
+        click.echo(json.dumps({"studies": studies, "collections": collections, "searches": searches}, indent=1))
+        return
+    for table in (studies_table(STUDIES.values()), collections_table(COLLECTIONS.values()), searches_table(searches)):
+        new_console().print(table)
+
+
+@main.command()
+@asks_for_a_study
+@as_json
+@click.pass_obj
+def plan(place: Place, /, as_json: bool, **asked: Any) -> None:
+    """What a study would compute: stages, what is shared and cached, and the time it expects.
+
+    \b
+    Examples:
+        freelunch plan table3 --scale demo
+        freelunch plan table3 --dataset cholec80 --seeds 3 --set queue_size=4096
+    """
+    from study.cli.planning import Session
+    from study.console.tables import new_console, plan_record, plan_tables
+
+    session = Session(place.home, request_of(**asked))
+    if as_json:
+        click.echo(json.dumps(plan_record(session.plan), indent=1))
+        return
+    console = new_console()
+    notes = [place.told(note) for note in session.notes(session.parts)]
+    for table in plan_tables(session.study, session.plan, session.sides(), notes, session.parts):
+        console.print(table, highlight=False)
+    say_next(session.request.command("run", program=place.program))
+
+
+@main.command()
+@asks_for_a_study
+@says_where
+@click.option("--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow.")
+@click.option("--check", is_flag=True, help="Take every stage through one short pass first, and keep nothing.")
+@click.pass_obj
+def run(place: Place, /, machine: "Machine", mlflow: bool, check: bool, **asked: Any) -> None:
+    """Run a study, or go on with it: what is finished is not computed again.
+
+    \b
+    Examples:
+        freelunch run table3 --scale demo
+        freelunch run table3 --dataset cholec80 --check
+        freelunch run table3 --dataset cholec80 --seeds 3 --workers 2
+        freelunch run table3 --scale demo --set distillation_weight=2 --row head
+        freelunch run table3 --scale demo --local
+    """
+    from study.core.store import Store
+    from study.home import runs
+
+    request = request_of(**asked)
+    Store(place.home)  # one that cannot be used is refused before this run is made known in it
+    options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
+    kept = request.command("run", *options)
+    command = typed(kept, place.home)
+    with (
+        interruptible(f"{command} --check" if check else command),
+        runs.registered(place.home, request.name, kept),
+    ):
+        if check:
+            _check(place, request, machine, command)
+        else:
+            _run(place, request, machine, mlflow, kept)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; others can see it beyond.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen at.")
+@click.pass_obj
+def ui(place: Place, host: str, port: int) -> None:
+    """Open the studies in MLflow's web interface.
+
+    \b
+    Example:
+        freelunch ui
+    """
+    from study.tracking.server import serve
+
+    with interruptible(f"{place.program} ui --host {host} --port {port}"):
+        serve(place.home, host=host, port=port)
+
+
+def _check(place: Place, request: "Request", machine: "Machine", command: str) -> None:
+    """Takes every stage through one short pass."""
+    from study.cli.planning import Session
+
+    session = Session(place.home, request, brief=True)
+    if session.check(machine):
+        say_next(f"mend what failed, then type again: {command} --check")
+        sys.exit(EXIT_TRIAL_FAILED)
+    click.echo(f"checked: {len(session.plan.stages)} stages, each in one short pass")
+    say_next(command)
+
+
+def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, kept: str) -> None:
+    """Computes what is missing, and reports."""
+    from study.cli.planning import ProblemKeeper, Session
+
+    session = Session(place.home, request)
+    session.remember({}, kept)
+    with session.tracked(mlflow) as trackers:
+        problems = session.compute(machine, ProblemKeeper(session, kept), *trackers)
+        session.remember(problems, kept)
+        for tracker, report in zip(trackers, session.show_reports(), strict=False):  # none, or one for each
+            tracker.conclude(*report)
+    if mlflow:
+        click.echo(f"in MLflow: {place.program} ui")
+    if problems:
+        say_next(f"mend what failed, then type again: {typed(kept, place.home)}")
+        sys.exit(EXIT_TRIAL_FAILED)
+    if request.seeds == 1:
+        options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
+        more = replace(request, seeds=3).command("run", *options, program=place.program)
+        say_next(f"see how much the seed matters: {more}")
+
+
+def _study_record(study: "Study") -> dict[str, Any]:
+    rows = [{"name": row.name, "title": row.title, "baseline": row.baseline} for row in study.all_rows()]
+    published = study.published.source if study.published else None
+    told = {"name": study.name, "title": study.title, "question": study.question}
+    return {**told, "rows": rows, "published": published, "cost": dict(study.cost)}
+
+
+def _collection_record(collection: "Collection") -> dict[str, Any]:
+    told = {"name": collection.name, "title": collection.title, "question": collection.question}
+    return {**told, "studies": [study.name for study in collection.studies], "cost": dict(collection.cost)}
+
+
+def _search_record(search: "Search") -> dict[str, Any]:
+    told = {"name": search.name, "title": search.title, "question": search.question}
+    found = {"objective": search.objective.title, "evaluated_in": search.evaluated_in}
+    return {**told, "space": search.described(), **found}

@@ -1,0 +1,156 @@
+"""One line per event of a running plan: what a file, a pipe or a batch job's output gets."""
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+
+from study.core.eta import Forecast
+from study.core.graph import key, walk
+from study.core.plan import Plan
+from study.execution.events import Failure, Observer
+from study.home.commands import told, typed
+from study.home.text import duration
+from trainers.stage import Stage
+
+SHORT_SECONDS = 1.0
+"""A stage that takes less gets one line: that it is done."""
+
+
+class Narrator(Observer):
+    """Prints one line per event.
+
+    Args:
+        plan: what runs.
+        console: where to print.
+        home: the home folder, for the commands that are printed.
+    """
+
+    def __init__(self, plan: Plan, console: Console, home: Path) -> None:
+        self._plan = plan
+        self._home = home
+        self._console = console
+        self._forecast = Forecast(plan)
+        self._starting: dict[str, threading.Timer] = {}
+        self._row_names = _row_names(plan)
+        self.num_done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for timer in self._starting.values():
+            timer.cancel()
+
+    def connected(self, description: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')}  {escape(description)}", highlight=False, soft_wrap=True)
+
+    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
+        self._forecast.start(stage)
+        place = f" on {escape(where)}" if where else ""
+        if resumed:
+            self._say(stage, f"goes on where it was interrupted{',' + place if place else ''}")
+        else:
+            self._announce_later(stage, f"starts{place}")
+
+    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        if "fraction" in metrics:
+            self._forecast.advance(stage, metrics["fraction"])
+
+    def finished(self, stage: Stage, seconds: float) -> None:
+        self._forecast.measure(stage, seconds)
+        self._settle(stage)
+        self._say(stage, f"[green]done[/] in {duration(seconds)}; {self.outlook()}")
+
+    def found(self, stage: Stage) -> None:
+        self._settle(stage)
+        self._say(stage, f"[green]done[/] by another process; {self.outlook()}")
+
+    def waiting(self, stage: Stage, reason: str) -> None:
+        self._pause(stage)
+        self._say(stage, f"waits: {escape(reason)}")
+
+    def interrupted(self, stage: Stage, reason: str) -> None:
+        self._pause(stage)
+        self._say(stage, f"[yellow]interrupted[/], will go on: {escape(reason)}")
+
+    def failed(self, stage: Stage, failure: Failure) -> None:
+        self._settle(stage)
+        self._say(stage, f"[red]failed[/]: {escape(told(failure.sentence, self._home))}")
+        waiting = [k for k in self._plan.missing if k != key(stage) and key(stage) in walk(self._plan.stages[k])]
+        if waiting:
+            self._console.print(f"          {len(waiting)} stages that need it are left out", highlight=False)
+        if not failure.expected:
+            for line in failure.last_lines:
+                self._console.print(f"          [dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
+            command = typed(f"freelunch logs {key(stage)[:12]}", self._home)
+            self._console.print(f"          more: {escape(command)}", highlight=False, soft_wrap=True)
+
+    def blocked(self, stage: Stage, by: Stage) -> None:
+        self._settle(stage)
+
+    def outlook(self) -> str:
+        """How many stages are done, and how long the rest should take."""
+        total, left = len(self._plan.missing), self._forecast.seconds()
+        outlook = f", about {duration(left)} left" if self.num_done < total else ""
+        return f"{self.num_done}/{total} stages{outlook}"
+
+    def _settle(self, stage: Stage) -> None:
+        self._forget_start(stage)
+        self._forecast.settle(stage)
+        self.num_done += 1
+
+    def _pause(self, stage: Stage) -> None:
+        self._forget_start(stage)
+        self._forecast.pause(stage)
+
+    def _announce_later(self, stage: Stage, event: str) -> None:
+        timer = threading.Timer(SHORT_SECONDS, self._say, (stage, event, time.localtime()))
+        timer.daemon = True
+        self._starting[key(stage)] = timer
+        timer.start()
+
+    def _forget_start(self, stage: Stage) -> None:
+        timer = self._starting.pop(key(stage), None)
+        if timer is not None:
+            timer.cancel()
+
+    def _say(self, stage: Stage, event: str, when: time.struct_time | None = None) -> None:
+        rows = self._rows(stage)
+        users = f" [dim]({escape(rows)})[/]" if rows else ""
+        clock = time.strftime("%H:%M:%S", when or time.localtime())
+        self._console.print(
+            f"{clock}  {escape(stage.title)} {key(stage)[:8]}{users} {event}", highlight=False, soft_wrap=True
+        )
+
+    def _rows(self, stage: Stage) -> str:
+        """The rows that need a stage; nothing where it is a row of its own, as each video of an ingest is."""
+        users = self._plan.users[key(stage)]
+        if len(users) == len(self._plan.trials) > 1:
+            return "all rows"
+        names = [self._row_names[number] for number in users]
+        if names == [stage.title]:
+            return ""
+        return "; ".join(names) if len(names) <= 4 else f"{len(names)} rows"
+
+
+def progress_note(metrics: Mapping[str, float], epoch: int) -> str:
+    """What a stage last reported, in a few words."""
+    parts = [f"epoch {epoch}"] if any(name.startswith("loss_") for name in metrics) else []
+    parts += [f"{name.removeprefix('loss_')} {metrics[name]:.3f}" for name in metrics if name.startswith("loss_")]
+    if "frames_per_second" in metrics:
+        parts.append(f"{metrics['frames_per_second']:.0f} frames/s")
+    for name, title in (("knn_accuracy", "kNN"), ("validation_accuracy", "validation")):
+        if name in metrics:
+            parts.append(f"{title} {metrics[name]:.1f} %")
+    return ", ".join(parts)
+
+
+def _row_names(plan: Plan) -> dict[int, str]:
+    """What to call every trial: by its row, and by its seed too where there are several."""
+    several_seeds = len({trial.seed for trial in plan.trials}) > 1
+    return {trial.number: trial.label if several_seeds else trial.row.name for trial in plan.trials}

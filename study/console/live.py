@@ -1,0 +1,161 @@
+"""What a terminal shows while a plan runs: its trials, the stages at work, and how long it will take."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from study.console.lines import Narrator, progress_note
+from study.core.graph import key
+from study.core.plan import Plan
+from study.core.study import Trial
+from study.execution.events import Failure
+from study.home.text import duration
+from trainers.stage import Stage
+
+MAX_LINES = 12
+"""Lines of the trials' table; the others are counted."""
+BAR_WIDTH = 20
+REFRESHES_PER_SECOND = 4
+
+
+@dataclass
+class _AtWork:
+    """A stage that is being computed."""
+
+    stage: Stage
+    where: str
+    since: float = field(default_factory=time.monotonic)
+    fraction: float | None = None
+    note: str = ""
+
+
+class LiveDisplay(Narrator):
+    """The narrator's lines, and below them tables of the trials and of the stages at work."""
+
+    def __init__(self, plan: Plan, console: Console, home: Path) -> None:
+        super().__init__(plan, console, home)
+        self._at_work: dict[str, _AtWork] = {}
+        self._trials = {trial.number: _TrialLine(plan, trial) for trial in plan.trials}
+        self._live = Live(
+            get_renderable=self._render,
+            console=console,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        super().__exit__(*details)
+        self._live.stop()
+
+    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
+        self._at_work[key(stage)] = _AtWork(stage, where)
+        super().started(stage, resumed, where)
+
+    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        super().progress(stage, metrics, epoch)
+        at_work = self._at_work.get(key(stage))
+        if at_work is not None:
+            at_work.fraction = metrics.get("fraction", at_work.fraction)
+            at_work.note = progress_note(metrics, epoch) or at_work.note
+
+    def failed(self, stage: Stage, failure: Failure) -> None:
+        super().failed(stage, failure)
+        self._lose(stage, "failed")
+
+    def blocked(self, stage: Stage, by: Stage) -> None:
+        super().blocked(stage, by)
+        self._lose(stage, f"blocked by {by.title}")
+
+    def _settle(self, stage: Stage) -> None:
+        super()._settle(stage)
+        self._at_work.pop(key(stage), None)
+        for number in self._plan.users[key(stage)]:
+            self._trials[number].settle(key(stage))
+
+    def _pause(self, stage: Stage) -> None:
+        super()._pause(stage)
+        self._at_work.pop(key(stage), None)
+
+    def _announce_later(self, stage: Stage, event: str) -> None:
+        """The table shows it."""
+
+    def _lose(self, stage: Stage, why: str) -> None:
+        for number in self._plan.users[key(stage)]:
+            self._trials[number].lost = self._trials[number].lost or why
+
+    def _render(self) -> RenderableType:
+        parts: list[RenderableType] = [self._trials_table()] if len(self._trials) > 1 else []
+        if self._at_work:
+            parts.append(self._stages_table())
+        return Group("", *parts, self.outlook())
+
+    def _trials_table(self) -> Table:
+        table = _table("trial", "stages: cached", "done", "left", "state")
+        lines = [line for line in self._trials.values() if line.left or line.lost][:MAX_LINES]
+        at_work = list(self._at_work.values())
+        for line in lines:
+            titles = [w.stage.title for w in at_work if line.number in self._plan.users[key(w.stage)]]
+            counts = (line.num_cached, line.num_done, len(line.left))
+            table.add_row(escape(self._row_names[line.number]), *map(str, counts), line.state(titles))
+        rest = len(self._trials) - len(lines)
+        if rest:
+            done = sum(not line.left and not line.lost for line in self._trials.values())
+            table.add_row(f"[dim]{rest} more[/]", "", "", "", f"[dim]{done} done, {rest - done} not shown[/]")
+        return table
+
+    def _stages_table(self) -> Table:
+        table = _table("stage at work", "key", "for", "on", "progress", "", "left", "")
+        for work in list(self._at_work.values()):
+            elapsed = time.monotonic() - work.since
+            percent = f"{100 * work.fraction:.0f} %" if work.fraction is not None else duration(elapsed)
+            bar = ProgressBar(total=1.0, completed=work.fraction or 0.0, width=BAR_WIDTH, pulse=work.fraction is None)
+            left = duration(self._forecast.stage_seconds(work.stage)) if work.fraction is not None else ""
+            names = (escape(work.stage.title), key(work.stage)[:8], escape(self._rows(work.stage)), escape(work.where))
+            table.add_row(*names, bar, percent, left, escape(work.note))
+        return table
+
+
+class _TrialLine:
+    """What the table says of one trial."""
+
+    def __init__(self, plan: Plan, trial: Trial) -> None:
+        self.number = trial.number
+        self.left = {stage_key for stage_key in plan.missing if trial.number in plan.users[stage_key]}
+        self.num_cached = sum(trial.number in plan.users[stage_key] for stage_key in plan.cached)
+        self.num_done = 0
+        self.lost = ""
+
+    def settle(self, stage_key: str) -> None:
+        self.left.discard(stage_key)
+        self.num_done += 1
+
+    def state(self, titles: list[str]) -> str:
+        if self.lost:
+            return f"[red]{escape(self.lost)}[/]"
+        return escape(", ".join(titles[:3])) + (" …" if len(titles) > 3 else "") if titles else "[dim]waiting[/]"
+
+
+def observer_for(plan: Plan, console: Console, home: Path) -> Narrator:
+    """The display that suits where output goes."""
+    return LiveDisplay(plan, console, home) if console.is_terminal else Narrator(plan, console, home)
+
+
+def _table(*headers: str) -> Table:
+    table = Table(header_style="dim", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for header in headers:
+        table.add_column(header, no_wrap=True, overflow="ellipsis")
+    return table

@@ -1,0 +1,1 @@
+"""Stages as a graph, studies over recipes, plans, and the artifact store."""

@@ -1,0 +1,168 @@
+"""What has to be computed: the unique stages of a study's trials in order, what is finished, and what it will cost."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from study.core.graph import configs, inputs, key, source_hash, walk
+from study.core.store import Manifest, Store
+from study.core.study import Trial
+from trainers.stage import Stage
+
+LIKE_FACTOR = 10.0
+"""Up to how many times the expected cost of finished stages they still tell of others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The stages of a set of trials.
+
+    Attributes:
+        trials: the trials, in table order.
+        stages: every distinct stage by key, each after its inputs.
+        cached: keys of the stages that are finished.
+        missing: keys of the stages that must be computed, in order; a stage that only cached ones read is not needed.
+        users: the numbers of the trials that need a stage.
+        seconds: expected cost of every stage, by key.
+        measured: keys of the stages whose cost was corrected by what stages of their type and size took in this home.
+    """
+
+    trials: tuple[Trial, ...]
+    stages: Mapping[str, Stage]
+    cached: frozenset[str]
+    missing: tuple[str, ...]
+    users: Mapping[str, tuple[int, ...]]
+    seconds: Mapping[str, float]
+    measured: frozenset[str]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The stages that more than one trial needs."""
+        return tuple(stage_key for stage_key, trials in self.users.items() if len(trials) > 1)
+
+    @property
+    def expected_seconds(self) -> float:
+        """What the missing stages will take, one after the other."""
+        return sum(self.seconds[stage_key] for stage_key in self.missing)
+
+    @property
+    def unshared_seconds(self) -> float:
+        """What all trials would take if each computed its own stages."""
+        return sum(self.seconds[stage_key] * len(trials) for stage_key, trials in self.users.items())
+
+    @property
+    def num_unshared(self) -> int:
+        """How many stages would be computed if trials shared nothing."""
+        return sum(len(trials) for trials in self.users.values())
+
+    def by_type(self) -> list[dict[str, Any]]:
+        """One record per type of stage: how many, shared, cached, missing, and the seconds expected."""
+        counts: dict[str, Counter[str]] = {}
+        seconds: dict[str, float] = defaultdict(float)
+        shared, missing = set(self.shared), set(self.missing)
+        for stage_key, stage in self.stages.items():
+            count = counts.setdefault(stage.kind, Counter())
+            count["stages"] += 1
+            count["shared"] += stage_key in shared
+            count["cached"] += stage_key in self.cached
+            count["missing"] += stage_key in missing
+            seconds[stage.kind] += self.seconds[stage_key] if stage_key in missing else 0
+        return [{"type": name, **count, "seconds": seconds[name]} for name, count in counts.items()]
+
+
+def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
+    """Plans trials against what the store already holds.
+
+    Raises:
+        MachineError: the manifest of a finished stage among them is damaged.
+    """
+    stages = walk(*(trial.stage for trial in trials))
+    cached = frozenset(stage_key for stage_key in stages if store.find(stage_key))
+    needed = _needed(stages, cached, trials)
+    manifests = {manifest.key: manifest for manifest in store.manifests()}
+    manifests |= {stage_key: store.manifest(stage_key) for stage_key in cached - manifests.keys()}  # the damaged ones
+    corrections = _corrections(manifests.values())
+    return Plan(
+        trials=tuple(trials),
+        stages=stages,
+        cached=cached,
+        missing=tuple(stage_key for stage_key in stages if stage_key in needed),
+        users=_users(stages, trials),
+        seconds={k: s.expected_seconds() * _correction(s, corrections) for k, s in stages.items()},
+        measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
+        warnings=tuple(_changed_sources(stages, {stage_key: manifests[stage_key] for stage_key in cached})),
+    )
+
+
+def _users(stages: Mapping[str, Stage], trials: Sequence[Trial]) -> dict[str, tuple[int, ...]]:
+    """The numbers of the trials that need each stage; every stage hands its own down to its inputs, the last first."""
+    users: dict[str, set[int]] = {stage_key: set() for stage_key in stages}
+    for trial in trials:
+        users[key(trial.stage)].add(trial.number)
+    for stage_key in reversed(users):
+        for needed in inputs(stages[stage_key]).values():
+            users[key(needed)] |= users[stage_key]
+    return {stage_key: tuple(sorted(numbers)) for stage_key, numbers in users.items()}
+
+
+def _needed(stages: Mapping[str, Stage], cached: frozenset[str], trials: Sequence[Trial]) -> set[str]:
+    needed: set[str] = set()
+    pending = [key(trial.stage) for trial in trials]
+    while pending:
+        stage_key = pending.pop()
+        if stage_key in cached or stage_key in needed:
+            continue
+        needed.add(stage_key)
+        pending.extend(key(stage) for stage in inputs(stages[stage_key]).values())
+    return needed
+
+
+@dataclass(frozen=True)
+class _Correction:
+    """What finished stages of one type tell of others: measured over expected seconds, and the longest expected one."""
+
+    ratio: float
+    longest_seconds: float
+
+
+def _corrections(manifests: Iterable[Manifest]) -> dict[str, _Correction]:
+    by_type: dict[str, list[Manifest]] = defaultdict(list)
+    for manifest in manifests:
+        by_type[manifest.stage].append(manifest)
+    return {
+        stage: _Correction(
+            statistics.median(m.seconds / max(m.expected_seconds, 1e-3) for m in finished),
+            max(m.expected_seconds for m in finished),
+        )
+        for stage, finished in by_type.items()
+    }
+
+
+def _is_like_measured(stage: Stage, corrections: Mapping[str, _Correction]) -> bool:
+    """Whether stages of its size were measured: minutes of a small network say nothing of days of a large one."""
+    correction = corrections.get(type(stage).__name__)
+    return correction is not None and stage.expected_seconds() <= LIKE_FACTOR * correction.longest_seconds
+
+
+def _correction(stage: Stage, corrections: Mapping[str, _Correction]) -> float:
+    return corrections[type(stage).__name__].ratio if _is_like_measured(stage, corrections) else 1.0
+
+
+def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> list[str]:
+    changed: Counter[str] = Counter()
+    for stage_key, stage in stages.items():
+        if stage_key not in manifests:
+            continue
+        recorded = manifests[stage_key].sources
+        for cls in configs(stage):
+            name = f"{cls.__module__}.{cls.__qualname__}"
+            if recorded.get(name, source_hash(cls)) != source_hash(cls):
+                changed[name] += 1
+    return [
+        f"the file of {name} changed since {count} of these stages were computed, but its revision did not: "
+        "raise `revision` if its numbers change."
+        for name, count in sorted(changed.items())
+    ]

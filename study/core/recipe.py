@@ -1,0 +1,163 @@
+"""Recipes as they are called: what their signatures offer, how values are read, and what is wrong, in a sentence."""
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any, Literal, Union
+
+from study.home.text import nearest
+from trainers.stage import InputError, Stage
+
+Recipe = Callable[..., Stage]
+"""A function `recipe(conditions, *, seed, **hyperparameters)` that returns the last stage of a trial."""
+
+RESERVED = ("conditions", "seed")
+SHAPE = "a recipe is a function (conditions, *, seed, …) that returns the last stage of a trial"
+NAMELESS = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
+
+
+def vocabulary(recipe: Recipe) -> Mapping[str, Any]:
+    """The hyperparameters of a recipe and their annotations.
+
+    Raises:
+        InputError: it cannot be called, or an annotation cannot be read.
+    """
+    hints = _hints(_function(recipe))
+    offered = [name for name, each in _signature(recipe).parameters.items() if each.kind not in NAMELESS]
+    return {name: hints.get(name, Any) for name in offered if name not in RESERVED}
+
+
+def annotation_of(recipe: Recipe, name: str) -> Any:
+    """What a hyperparameter of a recipe takes.
+
+    Raises:
+        InputError: the recipe has none of that name.
+    """
+    valid = vocabulary(recipe)
+    if name not in valid:
+        raise InputError(f"recipe {title_of(recipe)} has no hyperparameter {name!r}{nearest(name, valid)}")
+    return valid[name]
+
+
+def last_stage(recipe: Recipe, conditions: object, seed: int, parameters: Mapping[str, object]) -> Stage:
+    """What a recipe returns for a point.
+
+    Raises:
+        InputError: it refuses the point, cannot be called with it, or returns something else than a stage.
+    """
+    try:
+        _signature(recipe).bind(conditions, seed=seed, **parameters)
+    except TypeError as error:
+        asked = ", ".join(("conditions", "seed", *parameters))
+        raise InputError(f"recipe {title_of(recipe)} cannot be called with {asked} ({error}): {SHAPE}.") from None
+    stage = recipe(conditions, seed=seed, **parameters)
+    if not isinstance(stage, Stage):
+        returned = "None" if stage is None else f"{_indefinite(type(stage).__name__)}"
+        raise InputError(f"recipe {title_of(recipe)} returns {returned}, which is no stage: {SHAPE}.")
+    return stage
+
+
+def title_of(recipe: Recipe) -> str:
+    """What sentences call a recipe."""
+    return str(getattr(_function(recipe), "__name__", type(recipe).__name__))
+
+
+def qualified_name(recipe: Recipe) -> str:
+    """Where a recipe is defined, and as what."""
+    function = _function(recipe)
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def coerced(name: str, value: object, annotation: Any) -> object:
+    """A value as its annotation wants it; text from a command line is read.
+
+    Raises:
+        InputError: the value does not fit; the sentence says what would.
+    """
+    for alternative in _alternatives(annotation):
+        try:
+            return _coerced_to(value, alternative)
+        except ValueError:
+            continue
+    wanted = " or ".join(_spelled(alternative) for alternative in _alternatives(annotation))
+    raise InputError(f"{name}={value} does not fit: {name} takes {wanted}.")
+
+
+def _function(recipe: Recipe) -> Any:
+    """The function that is called in the end: within a `functools.partial`, or of an object that can be called."""
+    while isinstance(recipe, partial):
+        recipe = recipe.func
+    return recipe if inspect.isroutine(recipe) or inspect.isclass(recipe) else type(recipe).__call__
+
+
+def _signature(recipe: Recipe) -> inspect.Signature:
+    if not callable(recipe):
+        raise InputError(f"{recipe!r} cannot be called: {SHAPE}.")
+    try:
+        return inspect.signature(recipe)
+    except ValueError:
+        raise InputError(f"{recipe!r} does not say what it takes: {SHAPE}.") from None
+
+
+@cache
+def _hints(function: Any) -> Mapping[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
+        raise InputError(f"the annotations of recipe {function.__name__} cannot be read: {error}.") from error
+
+
+def _indefinite(word: str) -> str:
+    return f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}"
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _coerced_to(value: object, annotation: Any) -> object:
+    if annotation is Any:
+        return value
+    if typing.get_origin(annotation) is Literal:
+        for choice in typing.get_args(annotation):
+            if value == choice or value == str(choice):
+                return choice
+        raise ValueError
+    if annotation is bool:
+        return _read_bool(value)
+    if annotation is type(None) and str(value).lower() == "none":
+        return None
+    if annotation is float and not isinstance(value, bool) and isinstance(value, int | float | str):
+        return _finite(float(value))
+    if annotation is int and isinstance(value, str):
+        return int(value)
+    kind = typing.get_origin(annotation) or annotation
+    if not isinstance(kind, type) or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+        return value
+    raise ValueError
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _read_bool(value: object) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    word = str(value).lower()
+    if word not in words:
+        raise ValueError
+    return words[word]
+
+
+def _spelled(annotation: Any) -> str:
+    if typing.get_origin(annotation) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(annotation)))
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
+    return names.get(annotation, str(annotation))

@@ -1,0 +1,247 @@
+"""What a study is: a recipe, the points it is asked at, and the published numbers it is held against."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from study.core.recipe import Recipe, annotation_of, coerced, last_stage, vocabulary
+from study.home.text import nearest
+from trainers.stage import InputError, Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One named point of a study.
+
+    Attributes:
+        name: what `--row` calls it.
+        title: what the tables call it.
+        parameters: the hyperparameters that make it, by name.
+        recipe: where it is not the study's.
+        baseline: whether it stands below the rule, beside what the study asks.
+        series: the line of the study's curve that it is a point of, where there are several.
+    """
+
+    name: str
+    title: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    baseline: bool = False
+    series: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An axis of a grid: the values a hyperparameter takes, and what the table calls them."""
+
+    values: tuple[object, ...]
+    titles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, tuple | list):
+            raise InputError(f"an axis needs its values in brackets: Choice(({self.values!r},)), say.")
+        if not self.values:
+            raise InputError("an axis needs at least one value.")
+        if self.titles and len(self.titles) != len(self.values):
+            raise InputError(f"an axis of {len(self.values)} values needs as many titles, not {len(self.titles)}.")
+
+    def points(self) -> list[tuple[object, str]]:
+        return list(zip(self.values, self.titles or map(str, self.values), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Numbers printed in a paper: percent, (mean, standard deviation) by row name and metric."""
+
+    source: str
+    rows: Mapping[str, Mapping[str, tuple[float, float]]]
+    note: str = ""
+    swapped: tuple[str, str] | None = None
+    """Two metrics whose columns are evidently interchanged in print."""
+    unswapped: tuple[str, ...] = ()
+    """Names of the rows in which they are not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A figure of accuracy against one hyperparameter. Rows that do not set it are level lines.
+
+    Attributes:
+        axis: the hyperparameter; `seed` is the seed of a trial.
+        title: what the figure calls it.
+        log: whether equal ratios lie equally far apart.
+        reference: the series that the others are compared with, value by value.
+    """
+
+    axis: str
+    title: str
+    log: bool = False
+    reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A question, and the trials that answer it.
+
+    Attributes:
+        name: what the command line calls it.
+        title: one line for lists and headings.
+        question: what is asked, in a sentence or two.
+        recipe: what every row computes unless it says otherwise.
+        axes: a grid over hyperparameters of the recipe.
+        rows: named points beside the grid, among them the baselines.
+        reference: name of the row that the others are compared with.
+        published: the numbers that the rows are held against.
+        published_on: those to hold them against on datasets of other layouts, by layout.
+        curve: the figure that the rows are points of.
+        fewest_seeds: how many seeds the question needs at least.
+        cost: what it takes, by scale.
+    """
+
+    name: str
+    title: str
+    question: str
+    recipe: Recipe
+    axes: Mapping[str, Choice] = field(default_factory=dict)
+    rows: tuple[Row, ...] = ()
+    reference: str | None = None
+    published: Published | None = None
+    published_on: Mapping[str, Published] = field(default_factory=dict)
+    curve: Curve | None = None
+    fewest_seeds: int = 1
+    cost: Mapping[str, str] = field(default_factory=dict)
+
+    def on(self, layout: str) -> "Study":
+        """The study, held against what was published of datasets of a layout."""
+        return replace(self, published=self.published_on.get(layout, self.published))
+
+    def all_rows(self) -> tuple[Row, ...]:
+        """The grid's rows and the named ones.
+
+        Raises:
+            InputError: there is none, two have one name or title, none is a point of the study's curve, or none is
+                what the others are compared with.
+        """
+        rows = (*self._grid(), *self.rows)
+        if not rows:
+            raise InputError(f"study {self.name} asks nothing: give it an axis or a row.")
+        for what, labels in (("name", [row.name for row in rows]), ("title", [row.title for row in rows])):
+            twice = next((label for label in labels if labels.count(label) > 1), None)
+            if twice is not None:
+                raise InputError(f"study {self.name} has two rows {what}d {twice!r}: give each its own {what}.")
+        axis = self.curve.axis if self.curve else "seed"
+        if axis != "seed" and not any(axis in row.parameters for row in rows):
+            raise InputError(f"the curve of study {self.name} is over {axis!r}, which no row sets: name an axis of it.")
+        self._check_reference_line(rows)
+        names = [row.name for row in rows]
+        if self.reference is not None and self.reference not in names:
+            raise InputError(
+                f"study {self.name} has no row {self.reference!r} to refer to{nearest(self.reference, names)}"
+            )
+        return rows
+
+    def trials(
+        self,
+        conditions: object,
+        *,
+        seeds: Sequence[int] = (0,),
+        settings: Mapping[str, object] | None = None,
+        only: Iterable[str] = (),
+    ) -> tuple["Trial", ...]:
+        """The study's trials, in table order, seed by seed.
+
+        Args:
+            conditions: preset, scale and dataset; handed to the recipes as they are.
+            seeds: one set of trials each.
+            settings: hyperparameters fixed for all rows; text is read as the recipe's annotation says.
+            only: names of the rows wanted; all where empty.
+
+        Raises:
+            InputError: an unknown row or hyperparameter, or a value of the wrong type.
+        """
+        settings = settings or {}
+        self._check_settings(settings)
+        points = list(itertools.product(seeds, self._chosen(tuple(only))))
+        return tuple(self._trial(number, row, seed, conditions, settings) for number, (seed, row) in enumerate(points))
+
+    def _check_reference_line(self, rows: Sequence[Row]) -> None:
+        line = self.curve.reference if self.curve else ""
+        if line and self.reference:
+            raise InputError(f"study {self.name} has a reference row and a reference line: keep one of them.")
+        series = dict.fromkeys(row.series for row in rows if row.series)
+        if line and line not in series:
+            raise InputError(f"the curve of study {self.name} has no line {line!r}{nearest(line, series)}")
+
+    def _grid(self) -> tuple[Row, ...]:
+        for axis_name, axis in self.axes.items():
+            if not isinstance(axis, Choice):
+                raise InputError(f"axis {axis_name} of study {self.name} is {axis!r}: write it as Choice((…)).")
+        rows = []
+        for point in itertools.product(*(axis.points() for axis in self.axes.values())):
+            values = [value for value, _ in point]
+            name = (
+                ",".join(map(str, values))
+                if len(values) == 1
+                else ",".join(f"{axis}={value}" for axis, value in zip(self.axes, values, strict=True))
+            )
+            title = ", ".join(title for _, title in point)
+            rows.append(Row(name=name, title=title, parameters=dict(zip(self.axes, values, strict=True))))
+        return tuple(rows) if self.axes else ()
+
+    def _chosen(self, only: tuple[str, ...]) -> tuple[Row, ...]:
+        rows = self.all_rows()
+        names = [row.name for row in rows]
+        for name in only:
+            if name not in names:
+                raise InputError(f"study {self.name} has no row {name!r}{nearest(name, names)}")
+        return tuple(row for row in rows if not only or row.name in only)
+
+    def _check_settings(self, settings: Mapping[str, object]) -> None:
+        varied = {*self.axes, *(name for row in self.rows for name in row.parameters)}
+        for name in settings:
+            if name in varied:
+                raise InputError(f"{name} is what study {self.name} varies: choose its rows with --row instead.")
+            annotation_of(self.recipe, name)
+
+    def _trial(self, number: int, row: Row, seed: int, conditions: object, settings: Mapping[str, object]) -> "Trial":
+        recipe = row.recipe or self.recipe
+        taken = {name: value for name, value in settings.items() if recipe is self.recipe or name in vocabulary(recipe)}
+        parameters = {
+            name: coerced(name, value, annotation_of(recipe, name))
+            for name, value in {**taken, **row.parameters}.items()
+        }
+        stage = last_stage(recipe, conditions, seed, parameters)
+        return Trial(number=number, row=row, seed=seed, parameters=parameters, stage=stage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One point of a study: its final stage holds its result."""
+
+    number: int
+    row: Row
+    seed: int
+    parameters: Mapping[str, object]
+    stage: Stage
+
+    @property
+    def label(self) -> str:
+        return f"{self.row.name}, seed {self.seed}"
+
+
+def setting_notes(trials: Sequence[Trial], settings: Iterable[str]) -> tuple[str, ...]:
+    """A sentence for every setting that some rows stay as they are under: their recipes have no such hyperparameter."""
+    left = {name: dict.fromkeys(t.row.name for t in trials if name not in t.parameters) for name in settings}
+    return tuple(
+        f"{name} is no hyperparameter of {', '.join(rows)}: --set leaves them as they are."
+        for name, rows in left.items()
+        if rows
+    )
+
+
+def standalone(stages: Iterable[Stage]) -> tuple[Trial, ...]:
+    """Stages that nobody's recipe asked for, such as the videos of an ingest, as trials of their own."""
+    return tuple(
+        Trial(number=number, row=Row(name=stage.title, title=stage.title), seed=0, parameters={}, stage=stage)
+        for number, stage in enumerate(stages)
+    )

@@ -1,0 +1,93 @@
+"""Studies that are asked together: one plan over the trials of all, in which a stage is computed once for all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from study.core.study import Study, Trial
+from study.home.request import Request
+from study.home.text import nearest
+from trainers.stage import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """Several studies under one name.
+
+    Attributes:
+        name: what the command line calls them.
+        title: one line for lists and headings.
+        question: what they have in common.
+        studies: each with its own report; their rows are called STUDY/ROW here.
+        cost: what they take together, by scale.
+    """
+
+    name: str
+    title: str
+    question: str
+    studies: tuple[Study, ...]
+    cost: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One study of what was asked, as if it had been asked alone."""
+
+    study: Study
+    request: Request
+    trials: tuple[Trial, ...]
+
+
+def parts_of(asked: Study | Collection, request: Request, conditions: object, layout: str) -> tuple[Part, ...]:
+    """The studies that were asked, with their trials.
+
+    Args:
+        asked: what the request names.
+        request: rows, seeds and settings; they hold for every study.
+        conditions: preset, scale and dataset.
+        layout: of the dataset, which decides what results are held against.
+
+    Raises:
+        InputError: an unknown row or hyperparameter, or a value that does not fit.
+    """
+    if isinstance(asked, Study):
+        return (_part(asked, request, conditions, layout),)
+    chosen = _chosen(asked, request.rows)
+    return tuple(
+        _part(study, replace(request, study=study.name, rows=chosen[study.name]), conditions, layout)
+        for study in asked.studies
+        if study.name in chosen
+    )
+
+
+def together(parts: Sequence[Part]) -> tuple[Trial, ...]:
+    """The trials of all parts, numbered through; of several, their rows are called STUDY/ROW."""
+    if len(parts) == 1:
+        return parts[0].trials
+    named = [
+        replace(trial, row=replace(trial.row, name=f"{part.study.name}/{trial.row.name}"))
+        for part in parts
+        for trial in part.trials
+    ]
+    return tuple(replace(trial, number=number) for number, trial in enumerate(named))
+
+
+def _part(study: Study, request: Request, conditions: object, layout: str) -> Part:
+    request = replace(request, seeds=max(request.seeds, study.fewest_seeds))
+    trials = study.trials(conditions, seeds=range(request.seeds), settings=request.settings, only=request.rows)
+    return Part(study=study.on(layout), request=request, trials=trials)
+
+
+def _chosen(collection: Collection, rows: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The rows wanted of every study that any are wanted of; of all, all."""
+    names = [study.name for study in collection.studies]
+    if not rows:
+        return dict.fromkeys(names, ())
+    chosen: dict[str, tuple[str, ...]] = {}
+    for each in rows:
+        study, slash, row = each.partition("/")
+        if not slash:
+            raise InputError(f"{each!r} is no row of {collection.name}: its rows are named STUDY/ROW, as table3/head.")
+        if study not in names:
+            raise InputError(f"{collection.name} has no study {study!r}{nearest(study, names)}")
+        chosen[study] = (*chosen.get(study, ()), row)
+    return chosen

@@ -1,0 +1,1 @@
+"""Computing a plan: in this process or on Ray."""

@@ -1,0 +1,1 @@
+"""Computing a plan on a Ray cluster: connection, broker, stage tasks, and trials in Ray Tune."""

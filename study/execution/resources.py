@@ -1,0 +1,116 @@
+"""The cluster profile: what every type of stage is granted. It never enters a key, so numbers do not depend on it.
+
+A profile is a TOML file with a table per type of stage, and one for all the others:
+
+    [default]
+    threads = 4         # CPU cores of every worker
+    gpus = 1            # of every worker, for stages that can use one
+
+    [Pretrain]
+    workers = 4         # processes that train together, on any nodes
+    threads = 8
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from study.home.text import nearest
+from trainers.stage import InputError, Resources, Stage
+
+DEFAULT = "default"
+SMALLEST = {"workers": 1, "threads": 1, "gpus": 0}
+SMALLEST_SHARE = 0.0001
+"""Of a GPU, that Ray can grant."""
+MAX_THREADS = 8
+"""Decoding and augmenting frames for one worker hardly gain from more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """What stages are granted: by type, or else the default.
+
+    A stage that cannot use a GPU, or several workers, is granted none, or one, whatever stands here.
+    """
+
+    default: Resources = Resources()
+    by_type: Mapping[str, Resources] = field(default_factory=dict)
+
+    def grant(self, stage: Stage) -> Resources:
+        """What a stage may use."""
+        granted = self.by_type.get(type(stage).__name__, self.default)
+        return replace(
+            granted,
+            workers=granted.workers if stage.trains_on_workers else 1,
+            gpus=granted.gpus if stage.uses_gpu else 0,
+        )
+
+    def having(self, *, workers: int | None = None, threads: int | None = None, gpus: float | None = None) -> "Profile":
+        """This profile with values from a command line, which hold for every type."""
+        asked = {"workers": workers, "threads": threads, "gpus": gpus}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        by_type = {name: replace(resources, **given) for name, resources in self.by_type.items()}
+        return Profile(default=replace(self.default, **given), by_type=by_type)
+
+
+def suggested(cpus: int, gpus: int) -> Profile:
+    """What suits machines with so many CPU cores and GPUs (of one node): a GPU and its share of the cores to a stage.
+
+    Without GPUs, two stages run side by side where there are cores for it.
+    """
+    threads = cpus // gpus if gpus else cpus // 2
+    return Profile(default=Resources(threads=min(max(threads, 1), MAX_THREADS), gpus=1 if gpus else 0))
+
+
+def read_profile(path: Path, start: Profile) -> Profile:
+    """A profile from a file; what it leaves open is taken from `start`.
+
+    Raises:
+        InputError: the file cannot be read, or names what there is not.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"the cluster profile {path} cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise InputError(f"the cluster profile {path} is not TOML: {error}.") from None
+    known = {cls.__name__ for cls in _below(Stage)}
+    for name in tables.keys() - known - {DEFAULT}:
+        if isinstance(tables[name], dict):
+            raise InputError(f"{path}: [{name}] is no type of stage{nearest(name, sorted(known))}")
+    default = _resources(path, DEFAULT, tables.pop(DEFAULT, {}), start.default)
+    return Profile(default=default, by_type={name: _resources(path, name, t, default) for name, t in tables.items()})
+
+
+def check_gpus(gpus: float, place: str) -> None:
+    """Makes sure that a worker can be granted so many GPUs.
+
+    Raises:
+        InputError: it cannot; the message begins with `place`.
+    """
+    if not (gpus == 0 or SMALLEST_SHARE <= gpus < 1 or (gpus >= 1 and float(gpus).is_integer())):
+        raise InputError(f"{place} = {gpus}: a worker gets whole GPUs, a share of one from {SMALLEST_SHARE} on, or 0.")
+
+
+def _below(cls: type) -> set[type]:
+    """A class and all that derive from it."""
+    below: list[type] = cls.__subclasses__()
+    return {cls}.union(*map(_below, below))
+
+
+def _resources(path: Path, name: str, table: object, start: Resources) -> Resources:
+    if not isinstance(table, dict):
+        raise InputError(
+            f"{path}: {name} = {table!r} stands outside a table: write it below [{DEFAULT}] or [Pretrain]."
+        )
+    for field_name, value in table.items():
+        if field_name not in SMALLEST:
+            raise InputError(f"{path}: [{name}] has no field {field_name!r}; valid: {', '.join(SMALLEST)}.")
+        kinds = (int, float) if field_name == "gpus" else (int,)
+        if type(value) not in kinds or not value >= SMALLEST[field_name]:
+            raise InputError(f"{path}: [{name}] {field_name} = {value!r}: a number from {SMALLEST[field_name]} on.")
+        if field_name == "gpus":
+            check_gpus(value, f"{path}: [{name}] gpus")
+    return replace(start, **table)

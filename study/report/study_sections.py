@@ -1,0 +1,269 @@
+"""What a report says, section by section, in the order in which a reader asks."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from study.analysis.comparisons import order_sentences, protocol_sentences, references, remarks
+from study.analysis.line_margins import margin_sentences
+from study.analysis.paired_tests import Comparison
+from study.analysis.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
+from study.core.store import Store
+from study.core.study import Curve, Trial
+from study.report import tables
+from study.report.document import Block, Details, Facts, Notice, Paragraph, Picture, Section
+from study.report.figures import study_figures
+from study.report.figures.curve import SEED, curve_figure, curve_sentences
+
+NOWHERE: Mapping[str, Results] = MappingProxyType({})
+NO_MARGINS: Mapping[str, Comparison] = MappingProxyType({})
+VERDICT = (
+    "The verdict needs both a p-value below 0.05 after Holm's correction over the {family} and an interval on one side "
+    "of zero."
+)
+ABSENT = {
+    "undefined_if_empty": "A phase that a video's ground truth lacks is left out where the metric divides by nothing.",
+    "undefined_if_absent": "A phase that a video's ground truth lacks is left out of that video, predicted or not.",
+    "scored": "A phase that a video's ground truth lacks counts 100 if it was not predicted either, and 0 if it was.",
+}
+METRICS = {
+    "Accuracy": "share of a test video's labelled frames whose phase is right; the mean over videos.",
+    "Precision, recall, Jaccard, F1": (
+        "of one phase in one video: TP/|predicted|, TP/|true|, TP/|predicted or true|, "
+        "2 TP/(|predicted| + |true|). First the mean over the videos that define it, then the mean over phases."
+    ),
+    "Edit": "how alike the sequences of segments are, whatever their lengths (100 is the same order of phases).",
+    "F1@50": "F1 of segments; a segment is found if it overlaps a true one of its phase by half of their union.",
+    "±": (
+        "a standard deviation (n-1). Over test videos for accuracy, edit and F1@50; over phases for precision, recall, "
+        "Jaccard and F1, as the column says. It is how far videos or phases lie apart, not an error of the mean."
+    ),
+    "Strict protocol": "every frame counts as it is.",
+    "Relaxed, fixed": (
+        "what the script evidently intends with which numbers on these datasets are usually published: near a "
+        "transition, within 10 s (counted at the rows' frame rate unless the preset names another), a confusion with "
+        "the neighbouring phase is forgiven."
+    ),
+    "Relaxed, official": "what that script really computes, with its indexing slip.",
+    "Frames": "accuracy of the frame classifier alone, before the temporal model.",
+    "kNN": "accuracy of nearest neighbours in feature space on validation videos after the last epoch of pre-training.",
+}
+
+
+def sections(
+    results: Results,
+    comparisons: Mapping[str, Comparison],
+    trials: Sequence[Trial],
+    store: Store,
+    context: Mapping[str, str],
+    elsewhere: Mapping[str, Results] = NOWHERE,
+    margins: Mapping[str, Comparison] = NO_MARGINS,
+) -> list[Block]:
+    """The whole report below its title and question.
+
+    Args:
+        results: what the study's trials left behind.
+        comparisons: of rows with their reference, by row name.
+        trials: of the study, in table order.
+        store: where their artifacts lie.
+        context: what is shown at the top.
+        elsewhere: the study's results on other datasets.
+        margins: how a reference line's margin changes along the axis, by the title of the other line.
+    """
+    predictions = read_all_predictions(results, store)
+    blocks: list[Block] = [Facts(context), *stamp([results], context), *_missing(results)]
+    blocks += _axis_section(results, elsewhere, context)
+    blocks += [_table_section(results, comparisons), _comparison_section(results, comparisons, margins)]
+    blocks += [_protocol_section(results), *_ribbon_section(results, predictions), *_curve_section(results)]
+    return [*blocks, *_phase_section(results), _computed_section(results, trials, store)]
+
+
+def stamp(everything: Sequence[Results], context: Mapping[str, str]) -> list[Block]:
+    """What stands above the numbers of the demo, so that nobody takes them for a result."""
+    if not context.get("scale", "").startswith("demo"):
+        return []
+    scores = next((scores for results in everything if (scores := results.any_scores)), None)
+    videos = f"{_count(scores.num_videos, 'test video')}, " if scores else ""
+    fewest, most = (pick(results.num_seeds for results in everything) for pick in (min, max))
+    seeds = _count(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
+    return [Notice(f"Scale demo: these numbers show the plumbing, not the method ({videos}{seeds}, a small network).")]
+
+
+def _missing(results: Results) -> list[Block]:
+    missing = {r.row.title: "; ".join(r.problems) for r in results.rows if r.problems}
+    if not missing:
+        return []
+    total = sum(len(r.trials) for r in results.rows)
+    count = sum(len(r.problems) for r in results.rows)
+    sentences = ". ".join(f"{title}: {problem.rstrip('.')}" for title, problem in missing.items())
+    return [Notice(f"{count} of {total} trials have no result. {sentences}.")]
+
+
+def _table_section(results: Results, comparisons: Mapping[str, Comparison]) -> Section:
+    order = order_sentences(results, comparisons)
+    blocks: list[Block] = [*([Paragraph(" ".join(order))] if order else []), tables.main_table(results)]
+    seeds = f"Means over {results.num_seeds} seeds; “seeds ±” is the standard deviation over seeds. "
+    notes = [
+        "Percent. The ± below a mean is the standard deviation over what the column names, and belongs to test videos "
+        "or phases, not to repeated runs. Below the rule: baselines. Bold: the best accuracy that is not a baseline's.",
+        *([seeds] if results.num_seeds > 1 else ["One seed: nothing is known of the spread over seeds."]),
+    ]
+    blocks.append(Paragraph(" ".join(notes)))
+    published = results.study.published
+    if published:
+        blocks.append(Paragraph(f"Published: {published.source}. {published.note}"))
+    if results.any_scores:
+        blocks.append(Picture("accuracy", study_figures.accuracy_figure(results), _accuracy_caption(results)))
+    return Section("Results beside the published numbers" if published else "Results", blocks)
+
+
+def _accuracy_caption(results: Results) -> str:
+    published = " Diamonds are the published means." if results.study.published else ""
+    return f"Strict accuracy on the test videos. A dot is one video of one seed, a bar the mean of a row.{published}"
+
+
+def _axis_section(results: Results, elsewhere: Mapping[str, Results], context: Mapping[str, str]) -> list[Block]:
+    """The curve of a study that has one, its datasets side by side."""
+    here = context.get("dataset", "").partition(",")[0]
+    shown = {name: each for name, each in {here: results, **elsewhere}.items() if each.any_scores}
+    if results.study.curve is None or not shown:
+        return []
+    spread = "seeds" if any(each.num_seeds > 1 for each in shown.values()) else "test videos"
+    caption = (
+        f"Strict accuracy on the test videos against {results.study.curve.title}. Bars: one standard deviation over "
+        f"{spread}. Dashed: rows that do not depend on it."
+    )
+    if results.study.curve.axis == SEED:
+        caption = "Strict accuracy on the test videos, seed by seed. Lines: the mean over seeds of a row."
+    blocks: list[Block] = [Picture("axis", curve_figure(shown), caption)]
+    sentences = curve_sentences(results)
+    return [Section("Accuracy against the axis", [*([Paragraph(" ".join(sentences))] if sentences else []), *blocks])]
+
+
+def _comparison_section(
+    results: Results, comparisons: Mapping[str, Comparison], margins: Mapping[str, Comparison]
+) -> Section:
+    if results.study.curve and results.study.curve.reference:
+        return _line_section(results, comparisons, margins, results.study.curve)
+    title = "Against the reference row"
+    if results.study.reference is None:
+        return Section(title, [Paragraph("This study declares no reference row.")])
+    if not comparisons:
+        return Section(title, [Paragraph("Nothing to compare yet: the reference row or all others are missing.")])
+    reference = next(r.row.title for r in results.rows if r.row.name == results.study.reference)
+    family = VERDICT.format(family=f"{len(references(results.study))} comparisons of this table")
+    intro = (
+        f"Strict accuracy of each row minus that of “{reference}”, in points, paired by test video (a video's "
+        f"difference is its mean over the seeds that both rows have). {family}"
+    )
+    known = [Paragraph(remark) for remark in remarks(results, comparisons)]
+    return Section(title, [Paragraph(intro), tables.comparison_table(results, comparisons), *known])
+
+
+def _line_section(
+    results: Results, comparisons: Mapping[str, Comparison], margins: Mapping[str, Comparison], curve: Curve
+) -> Section:
+    """Every point against that of the reference line at the same value, then how its margins change along the axis."""
+    title = f"Against {curve.reference}, value by value"
+    if not comparisons:
+        return Section(title, [Paragraph("Nothing to compare yet: the reference line or all others are missing.")])
+    family = VERDICT.format(family=f"{len(references(results.study))} comparisons that the whole figure declares")
+    intro = (
+        f"Strict accuracy of each row minus that of “{curve.reference}” at the same value of “{curve.title}”, in "
+        f"points, paired by test video (a video's difference is its mean over the seeds that both rows have). {family}"
+    )
+    found = " ".join(margin_sentences(results, comparisons, margins))
+    known = [Paragraph(remark) for remark in remarks(results, comparisons)]
+    blocks: list[Block] = [*([Paragraph(found)] if found else []), Paragraph(intro)]
+    blocks += [tables.comparison_table(results, comparisons), *known]
+    return Section(title, [*blocks, *_margin_blocks(results, margins, curve)])
+
+
+def _margin_blocks(results: Results, margins: Mapping[str, Comparison], curve: Curve) -> list[Block]:
+    if not margins:
+        return []
+    lines = {row.series for row in results.study.all_rows() if row.name in references(results.study)}
+    family = VERDICT.format(family=f"{len(lines)} comparisons of this table, a family of its own,")
+    intro = (
+        f"Does the margin of “{curve.reference}” differ between the two ends of the axis? Its margin over each other "
+        "line at the smallest value minus that at the largest, in points, paired by test video: above zero, the margin "
+        f"is larger at the smallest value. {family}"
+    )
+    said = dict.fromkeys(remark for comparison in margins.values() for remark in comparison.remarks)
+    return [Paragraph(intro), tables.margin_table(margins), *map(Paragraph, said)]
+
+
+def _protocol_section(results: Results) -> Section:
+    intro = "The same predictions under three protocols; a number means little without the name of its protocol."
+    sentences = " ".join((intro, *protocol_sentences(results)))
+    return Section("The choice of protocol", [Paragraph(sentences), tables.protocol_table(results)])
+
+
+def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Predictions]]) -> list[Block]:
+    video = median_video(results)
+    ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None}
+    if video is None or not ribbons:
+        return []
+    caption = (
+        f"{video}: the test video whose accuracy is the median in the reference row, so neither the best nor the "
+        "worst. Truth on top, then one ribbon per row (its first seed), with its accuracy on this video."
+    )
+    figure = study_figures.ribbon_figure(results, ribbons, video)
+    blocks: list[Block] = [Picture("ribbons", figure, caption)]
+    others = [name for name in next(iter(predictions.values())) if name != video]
+    every = [_compact_ribbon(results, predictions, name) for name in others]
+    if every:
+        blocks.append(Details(f"The other {_count(len(every), 'test video')}", every, html_only=True))
+    return [Section("Phases over time", blocks)]
+
+
+def _compact_ribbon(results: Results, predictions: Mapping[str, Mapping[str, Predictions]], name: str) -> Picture:
+    ribbons = {row: videos[name] for row, videos in predictions.items()}
+    figure = study_figures.ribbon_figure(results, ribbons, name, compact=True)
+    return Picture(f"ribbons-{name}", figure, f"{name}; colours as above.")
+
+
+def _curve_section(results: Results) -> list[Block]:
+    pretraining, temporal = study_figures.pretraining_figure(results), study_figures.temporal_figure(results)
+    blocks: list[Block] = []
+    if pretraining:
+        caption = (
+            "Pre-training by epoch, the mean over seeds. Dashed: baselines. A row that pre-trains nothing of its own "
+            "has no curve."
+        )
+        blocks.append(Picture("curves", pretraining, caption))
+    if temporal:
+        figure = Picture("temporal", temporal, "The temporal model on training and validation videos, by epoch.")
+        blocks.append(Details("Training of the temporal model", [figure]))
+    return [Section("Training curves", blocks)] if blocks else []
+
+
+def _phase_section(results: Results) -> list[Block]:
+    scores = results.any_scores
+    if scores is None:
+        return []
+    phases = scores.phases
+    blocks: list[Block] = [
+        Details(f"{title} by phase", [tables.phase_table(results, metric, phases)])
+        for metric, title in (("jaccard", "Jaccard"), ("f1", "F1"))
+    ]
+    intro = "Strict protocol, percent; the mean over the test videos in which the phase is defined."
+    return [Section("Phase by phase", [Paragraph(intro), *blocks])]
+
+
+def _computed_section(results: Results, trials: Sequence[Trial], store: Store) -> Section:
+    scores = results.any_scores
+    absent = {"Absent phases": ABSENT.get(scores.absent, scores.absent)} if scores else {}
+    framewise = any(r.score(FRAMEWISE, "accuracy") for r in results.rows)
+    metrics = {name: text for name, text in METRICS.items() if framewise or name != "Frames"}
+    logs = (
+        "Equal stages are computed once and shared by the rows that need them. What a stage printed is shown by "
+        "`freelunch logs KEY`, with a key of the table."
+    )
+    return Section(
+        "What was computed, and how to read it",
+        [Facts(metrics | absent), Paragraph(logs), Details("Every stage", [tables.stage_table(trials, store)])],
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{'one' if number == 1 else number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,160 @@
+"""What a hyperparameter may be in a search: a range, powers of two, a choice; perhaps only where another is set."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from study.core.study import Choice
+from trainers.stage import InputError
+
+DIGITS = 4
+"""Significant digits of searched numbers, so that the command that is printed gives the same stages again."""
+
+
+def one(conditions: object, settings: Mapping[str, object]) -> int:
+    """The unit of what is counted in no other."""
+    return 1
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Any number from `low` to `high`."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_range(self, self.low, self.high)
+
+    def corners(self, unit: int) -> tuple[object, object]:
+        return self.low, self.high
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Any number from `low` to `high`, every order of magnitude alike."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_range(self, self.low, self.high)
+        if self.low <= 0:
+            raise InputError(f"{self} begins at {self.low}: a range over orders of magnitude begins above 0.")
+
+    def corners(self, unit: int) -> tuple[object, object]:
+        return self.low, self.high
+
+
+@dataclass(frozen=True)
+class PowerOfTwo:
+    """Powers of two from `low` to `high`, times a unit that the trials' conditions and settings decide.
+
+    Attributes:
+        low: the smallest, a power of two.
+        high: the largest, a power of two.
+        unit: from conditions and settings to what one is: a batch of so many frames, say.
+    """
+
+    low: int
+    high: int
+    unit: Callable[[object, Mapping[str, object]], int] = one
+
+    def __post_init__(self) -> None:
+        _check_range(self, self.low, self.high)
+        for end in (self.low, self.high):
+            if end < 1 or end & (end - 1):
+                raise InputError(f"{end} is not a power of two: PowerOfTwo takes 1, 2, 4, 8 and so on.")
+
+    def __repr__(self) -> str:
+        return f"PowerOfTwo({self.low}, {self.high})"
+
+    def corners(self, unit: int) -> tuple[object, object]:
+        return self.low * unit, self.high * unit
+
+    def nearest(self, value: float, unit: int) -> int:
+        """The power of two, times the unit, whose order of magnitude is nearest."""
+        power = round(2.0 ** round(math.log2(value / unit)))
+        return unit * min(max(power, self.low), self.high)
+
+
+Domain = Uniform | LogUniform | PowerOfTwo | Choice
+
+
+@dataclass(frozen=True)
+class OrNone:
+    """A hyperparameter that may also be left out, which is decided by the toss of a coin of its own."""
+
+    domain: Domain
+
+
+@dataclass(frozen=True)
+class When:
+    """An axis that there is only where an earlier one has one of some values."""
+
+    axis: str
+    values: tuple[object, ...]
+    domain: Domain | OrNone
+
+
+Axis = Domain | OrNone | When
+
+
+def domain_of(axis: Axis) -> Domain:
+    """What an axis takes, where it takes anything."""
+    if isinstance(axis, When | OrNone):
+        return domain_of(axis.domain)
+    return axis
+
+
+def can_be_left_out(axis: Axis) -> bool:
+    """Whether a hyperparameter may be none where its axis exists."""
+    return isinstance(axis.domain if isinstance(axis, When) else axis, OrNone)
+
+
+def exists(axis: Axis, parameters: Mapping[str, object]) -> bool:
+    """Whether there is an axis, given what was decided for the earlier ones."""
+    return not isinstance(axis, When) or parameters.get(axis.axis) in axis.values
+
+
+def holds(axis: Axis, value: object, unit: int) -> bool:
+    """Whether a value is one that an axis may come to."""
+    match domain_of(axis):
+        case Uniform(low, high) | LogUniform(low, high):
+            return isinstance(value, int | float) and low <= value <= high and rounded(value) == value
+        case PowerOfTwo() as domain:
+            return isinstance(value, int) and value > 0 and domain.nearest(value, unit) == value
+        case Choice(values):
+            return value in values
+
+
+def rounded(value: float) -> float:
+    """A number to as many digits as are searched."""
+    return float(f"{value:.{DIGITS}g}")
+
+
+def described(axis: Axis, unit: int | str) -> str:
+    """An axis in words, for people and to tell two spaces apart; a unit that is not decided yet is a word, too."""
+    match axis:
+        case When(condition, values, domain):
+            return f"{described(domain, unit)}, where {condition} is {' or '.join(map(str, values))}"
+        case OrNone(domain):
+            return f"none, or {described(domain, unit)}"
+        case LogUniform(low, high):
+            return f"from {low:g} to {high:g}, logarithmic"
+        case Uniform(low, high):
+            return f"from {low:g} to {high:g}"
+        case PowerOfTwo(low, high):
+            return f"powers of two from {low} to {high}" + (f", times {unit}" if unit != 1 else "")
+        case Choice(values):
+            return ", ".join(map(str, values))
+
+
+def _check_range(domain: object, low: float, high: float) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"{domain} holds nothing to choose from: its second number must be the larger one.")
+    for end in (low, high):
+        if rounded(end) != end:
+            raise InputError(
+                f"{domain}: {end} has more than {DIGITS} significant digits, which is as many as are searched."
+            )

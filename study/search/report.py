@@ -1,0 +1,279 @@
+"""The report of a search: its best settings, what they were selected on, and how it came to them."""
+
+import html
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import optuna
+from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.trial import FrozenTrial, TrialState
+
+from study.home.interrupts import undivided
+from study.report.document import (
+    Block,
+    Details,
+    Facts,
+    Notice,
+    Paragraph,
+    Picture,
+    Section,
+    pictures,
+    to_html,
+    to_markdown,
+)
+from study.report.figures import study_figures
+from study.report.tables import Cell, Table
+from study.search import figures
+from study.search.optuna_study import KEY, PROBLEM, parameters_of, runs_of, without_duplicates
+from study.search.pruner import Halving
+from study.search.space import Space
+
+ENOUGH_TRIALS = 8
+"""Completed ones, before importances say anything."""
+STATES = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "stopped early",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "not finished",
+    TrialState.WAITING: "not begun",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search has come to.
+
+    Attributes:
+        space: what was searched.
+        study: Optuna's.
+        halving: when trials were stopped early; None where nothing was watched.
+        evaluation: the command that evaluates the best trial on test videos; None where there is no best one.
+        context: what is shown at the top.
+    """
+
+    space: Space
+    study: optuna.Study
+    halving: Halving | None
+    evaluation: str | None
+    context: Mapping[str, str]
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        return without_duplicates(self.study.get_trials(deepcopy=False))
+
+    @property
+    def best(self) -> FrozenTrial | None:
+        """The best completed trial, the first of equal ones."""
+        return best_of(self.trials, maximised=self.space.search.objective.maximised)
+
+
+def best_of(trials: Sequence[FrozenTrial], *, maximised: bool) -> FrozenTrial | None:
+    """The best completed trial, the first of equal ones."""
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    sign = -1 if maximised else 1
+    return min(done, key=lambda trial: sign * trial.values[0], default=None)
+
+
+def write_search_report(found: Found, folder: Path) -> Path:
+    """Writes `report.html`, `report.md` with `figures/`, and `search.json`; returns the first."""
+    found, search = replace(found, study=_in_memory(found.study)), found.space.search
+    blocks = _blocks(found)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for picture in pictures(blocks):
+        _write(folder / "figures" / f"{picture.name}.svg", picture.svg + "\n")
+        study_figures.png(picture.figure, folder / "figures" / f"{picture.name}.png")
+    template = Template(resources.files("study.report").joinpath("templates/report.html").read_text(encoding="utf-8"))
+    words = {"title": search.title, "question": search.question, "study": f"Search {search.name}"}
+    page = template.substitute({name: html.escape(text) for name, text in words.items()} | {"body": to_html(blocks)})
+    _write(folder / "report.html", page)
+    _write(folder / "report.md", to_markdown(search.title, search.question, blocks))
+    _write(folder / "search.json", json.dumps(_data(found), indent=1, ensure_ascii=False) + "\n")
+    return folder / "report.html"
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """How much each hyperparameter matters for reaching the best tenth (PED-ANOVA); empty before that can be told."""
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(done) < ENOUGH_TRIALS:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how it treats conditional hyperparameters
+        try:
+            found = optuna.importance.get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+        except (ValueError, RuntimeError):  # such as all trials of one value
+            return {}
+    return {name: value for name, value in found.items() if value > 0}
+
+
+@undivided()
+def _in_memory(study: optuna.Study) -> optuna.Study:
+    """A study as it is now: its storage, in whose middle no interrupt may hit, is read once and no more."""
+    kept = optuna.create_study(study_name=study.study_name, direction=study.direction)
+    for name, value in study.user_attrs.items():
+        kept.set_user_attr(name, value)
+    kept.add_trials(study.get_trials(deepcopy=False))
+    return kept
+
+
+def _blocks(found: Found) -> list[Block]:
+    blocks: list[Block] = [Facts(found.context)]
+    if found.context.get("scale", "").startswith("demo"):
+        blocks.append(
+            Notice("Scale demo: these numbers show the plumbing, not the method (a small network, one seed).")
+        )
+    return [*blocks, _best_section(found), _history_section(found), *_slice_section(found), _trials_section(found)]
+
+
+def _best_section(found: Found) -> Section:
+    best, objective = found.best, found.space.search.objective
+    if best is None:
+        return Section("Best settings", [Paragraph("No trial is completed yet.")])
+    selected = (
+        f"Trial {best.number}: {best.values[0]:.2f}, {objective.title}. It was selected among {len(found.trials)} "
+        "trials on validation videos alone; no stage of the search has a test video among its inputs. The "
+        "maximum over many trials flatters, so this value is no estimate of what the settings are worth."
+    )
+    blocks: list[Block] = [Paragraph(selected), _settings_table(found, best)]
+    if found.evaluation:
+        once = (
+            f"On test videos: `{found.evaluation}`. It computes only what follows the trained models. Type it once, "
+            "for the settings chosen here: choosing again after it would be choosing on test videos. With "
+            "`--set split=official` added, it trains them anew on all videos that are not for the test."
+        )
+        blocks.append(Paragraph(once))
+    return Section("Best settings", blocks)
+
+
+def _settings_table(found: Found, best: FrozenTrial) -> Table:
+    parameters, described = parameters_of(best), found.space.described()
+    rows = [(Cell(name), Cell(str(parameters.get(name, "–"))), Cell(text)) for name, text in described.items()]
+    rows += [(Cell(name), Cell(str(value)), Cell("fixed")) for name, value in found.space.fixed.items()]
+    headers = (Cell("hyperparameter"), Cell("best"), Cell("searched"))
+    return Table(headers=headers, rows=tuple(rows), text_columns=frozenset({0, 2}))
+
+
+def _history_section(found: Found) -> Section:
+    objective, trials = found.space.search.objective, found.trials
+    counts = {state: sum(trial.state == state for trial in trials) for state in STATES}
+    said = ", ".join(f"{count} {STATES[state]}" for state, count in counts.items() if count)
+    blocks: list[Block] = [Paragraph(f"{len(trials)} trials: {said or 'none yet'}. {_spent(found)}")]
+    if counts[TrialState.COMPLETE]:
+        figure = figures.history_figure(trials, objective.title, maximised=objective.maximised)
+        caption = (
+            "A dot is a completed trial. The line is the best so far. Ticks at the foot are trials without a value."
+        )
+        blocks.append(Picture("history", figure, caption))
+    if any(trial.intermediate_values for trial in trials):
+        caption = (
+            "What was watched of every trial, on validation videos, while its student was trained; the trial of a grey "
+            "curve was stopped at its end, failed, or is not finished. Learning rates follow the schedule of the whole "
+            "training, stopped or not."
+        )
+        figure = figures.curves_figure(trials, objective.metric, _decided_after(found))
+        blocks.append(Picture("curves", figure, caption))
+    return Section("How the search went", blocks)
+
+
+def _spent(found: Found) -> str:
+    if found.halving is None:
+        return "Nothing could be watched on the way, so no trial was stopped early."
+    spent, whole = epochs_spent(found.trials), _epochs_unstopped(found.trials, found.halving.epochs)
+    epochs = " and ".join(map(str, _decided_after(found)))
+    rule = f"After epoch {epochs}, one of {found.halving.factor} goes on. " if epochs else ""
+    return f"{rule}Students were trained for {spent} epochs; without early stopping it would have been {whole}."
+
+
+def epochs_spent(trials: Sequence[FrozenTrial]) -> int:
+    """Epochs of the stages that were watched, in all."""
+    return sum(trial.last_step or 0 for trial in trials)
+
+
+def _epochs_unstopped(trials: Sequence[FrozenTrial], epochs: int) -> int:
+    """Epochs of the same stages had none been stopped early; of a trial that failed or is at work, what it has had."""
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return sum(epochs if trial.state in ended else trial.last_step or 0 for trial in trials)
+
+
+def _decided_after(found: Found) -> tuple[int, ...]:
+    return found.halving.decided_after(found.trials) if found.halving else ()
+
+
+def _slice_section(found: Found) -> list[Block]:
+    objective, trials = found.space.search.objective, found.trials
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not done:
+        return []
+    names = [name for name in found.space.axes if any(name in parameters_of(t) for t in done)]
+    caption = "Every completed trial; darker ones came later. A hyperparameter that a trial did not have is left out."
+    blocks: list[Block] = [Picture("slices", figures.slice_figure(trials, names, objective.title), caption)]
+    shares = importances(found.study)
+    if shares:
+        caption = (
+            "Importance for reaching the best tenth of the completed trials (PED-ANOVA, arXiv 2304.10255). "
+            "Few trials, so an indication and no more."
+        )
+        blocks.insert(0, Picture("importances", figures.importance_figure(shares), caption))
+    else:
+        blocks.insert(0, Paragraph(f"Importances need {ENOUGH_TRIALS} completed trials that differ in value."))
+    return [Section("What matters", blocks)]
+
+
+def _trials_section(found: Found) -> Section:
+    names = list(found.space.axes)
+    headers = tuple(map(Cell, ("trial", "value", "state", "epochs", *names, "stage")))
+    rows = tuple(_trial_row(trial, names) for trial in found.trials)
+    table = Table(headers=headers, rows=rows, text_columns=frozenset({2, len(headers) - 1}))
+    return Section("Every trial", [Details(f"{len(rows)} trials", [table])])
+
+
+def _trial_row(trial: FrozenTrial, names: Sequence[str]) -> tuple[Cell, ...]:
+    parameters = parameters_of(trial)
+    problem = trial.user_attrs.get(PROBLEM)
+    value = f"{trial.values[0]:.2f}" if trial.state == TrialState.COMPLETE else "–"
+    state = Cell(STATES[trial.state], (problem,) if problem else ())
+    cells = [Cell(str(parameters.get(name, "–"))) for name in names]
+    return Cell(str(trial.number)), Cell(value), state, Cell(str(trial.last_step or 0)), *cells, Cell(_stage_key(trial))
+
+
+def _stage_key(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get(KEY, ""))[:8]
+
+
+def _data(found: Found) -> dict[str, Any]:
+    best, runs = found.best, runs_of(found.study)
+    return {
+        "search": found.space.search.name,
+        "optuna_study": found.study.study_name,
+        "context": dict(found.context),
+        "objective": found.space.search.objective.title,
+        "space": found.space.described(),
+        "fixed": {name: str(value) for name, value in found.space.fixed.items()},
+        "best": None if best is None else best.number,
+        "evaluation": found.evaluation,
+        "importances": importances(found.study),
+        "rungs": list(_decided_after(found)),
+        "trials": [
+            {
+                "number": trial.number,
+                "state": STATES[trial.state],
+                "value": trial.values[0] if trial.state == TrialState.COMPLETE else None,
+                "parameters": parameters_of(trial),
+                "watched": trial.intermediate_values,
+                "epochs": trial.last_step or 0,
+                "stage": trial.user_attrs.get(KEY),
+                "mlflow_run": runs.get(trial.number),
+                "problem": trial.user_attrs.get(PROBLEM),
+            }
+            for trial in found.trials
+        ],
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

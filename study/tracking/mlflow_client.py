@@ -1,0 +1,335 @@
+"""An MLflow that journals are sent to, by its tracking URI; the only file that imports MLflow.
+
+The import takes seconds, so it is made where it is first needed.
+"""
+
+import os
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.tracking.journal import TERMINAL, Entry, Journal, UnreachableError, locked, spool_folder
+from study.tracking.saved_view import VIEW_TAG, page, readable
+from trainers.stage import InputError, MachineError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param, Run, RunTag
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    # MLflow's own retries hold a call up for minutes; the spool tries again by itself.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+PARENT = "mlflow.parentRunId"
+VERSION_SECONDS, LONGEST_VERSION = 5.0, 100
+MOST_AT_ONCE = {"metrics": 1000, "param": 100, "tag": 100}
+"""What one call takes; everything else goes alone."""
+
+
+def default_uri(home: Path) -> str:
+    """Where a home keeps its runs unless told otherwise."""
+    return f"sqlite:///{home.absolute() / 'mlflow.db'}"
+
+
+def checked_uri(home: Path, uri: str | None) -> str:
+    """A tracking URI that MLflow 3 takes.
+
+    Raises:
+        InputError: it names a folder.
+    """
+    if not uri:
+        return default_uri(home)
+    scheme = uri.partition("://")[0].partition("+")[0] if "://" in uri else ""
+    if scheme not in (*DATABASES, "http", "https"):
+        raise InputError(
+            f"MLFLOW_TRACKING_URI is {uri}, but MLflow 3 keeps no runs in plain folders: "
+            "give sqlite:////absolute/path/mlflow.db or the http address of a server, or unset it."
+        )
+    return uri
+
+
+def print_error(sentence: str) -> None:
+    """Says a sentence where no display does."""
+    print(f"note: {sentence}", file=sys.stderr, flush=True)
+
+
+class Destination:
+    """An MLflow, by its tracking URI, that journals are sent to.
+
+    Raises:
+        MachineError: it does not answer.
+    """
+
+    def __init__(self, home: Path, uri: str, say: Callable[[str], None] = print_error) -> None:
+        self.uri = uri
+        self._home = home
+        self._say = say
+        self._runs: dict[tuple[str, str], dict[str, str]] = {}
+        self._experiments: dict[str, str] = {}
+        self._there: dict[str, set[tuple[str, int]]] = {}
+        os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+        # Locked: two processes that make the database at once break it.
+        with self._or_machine_error("does not answer"), self._locked():
+            from mlflow import MlflowClient
+
+            self._client = MlflowClient(tracking_uri=uri)
+            self._client.search_experiments(max_results=1)
+
+    def ensure_experiment(self, name: str, tags: Mapping[str, str]) -> str:
+        """The id of an experiment, made where it is missing, restored where it was deleted.
+
+        Raises:
+            InputError: another recipe has this name.
+            MachineError: this MLflow cannot be written to.
+        """
+        with self._or_machine_error("does not take what it is told"):
+            return self._experiment(name, tags)
+
+    def _experiment(self, name: str, tags: Mapping[str, str]) -> str:
+        tags = readable(tags, self.version)
+        with self._locked():
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                folder = None if self.uri.startswith("http") else (self._home / "mlflow" / "artifacts" / name).as_uri()
+                self._experiments[name] = self._client.create_experiment(name, folder, dict(tags))
+                return self._experiments[name]
+            recipe = found.tags.get("freelunch.recipe", tags["freelunch.recipe"])
+            if recipe != tags["freelunch.recipe"]:
+                raise InputError(
+                    f"experiment {name!r} in MLflow at {self.uri} is of the recipe {recipe}, and this study's is "
+                    f"{tags['freelunch.recipe']}: rename one of the studies, or the experiment in MLflow."
+                )
+            if found.lifecycle_stage == "deleted":
+                self._client.restore_experiment(found.experiment_id)
+                self._say(f"experiment {name!r} had been deleted in MLflow and is restored.")
+            for tag, value in tags.items():
+                is_outdated = tag == VIEW_TAG and found.tags.get(tag) != value  # users make views of their own
+                if tag not in found.tags or is_outdated:  # what a user has changed stays
+                    self._client.set_experiment_tag(found.experiment_id, tag, value)
+            self._experiments[name] = found.experiment_id
+        return self._experiments[name]
+
+    def send(self, journal: Journal) -> None:
+        """Sends what a journal has that this MLflow has not.
+
+        Raises:
+            UnreachableError: it does not answer; what it took is remembered.
+        """
+        try:
+            run_id = self._run_of(journal)
+            for batch, offset in _batches(journal.unsent(self.uri)):
+                self._send_batch(run_id, batch, self._there.get(run_id, set()))
+                journal.mark_sent(self.uri, offset=offset)
+        except InputError as error:  # the experiment was replaced by another study's meanwhile
+            raise UnreachableError(str(error)) from error
+        except Exception as error:
+            if journal.opening and self._is_gone(journal):
+                self._forget(journal)
+                raise UnreachableError("a run was deleted in MLflow and is made anew") from error
+            raise UnreachableError(f"MLflow at {self.uri} does not take what it is told ({_reason(error)})") from error
+
+    def pages(self) -> dict[str, str]:
+        """The experiments that studies made: name, and the part of their address that follows the server's.
+
+        Raises:
+            MachineError: this MLflow does not answer.
+        """
+        with self._or_machine_error("does not answer"):
+            found = self._client.search_experiments()
+        studies = [experiment for experiment in found if "freelunch.study" in experiment.tags]
+        return {study.name: page(study.experiment_id, readable(study.tags, self.version)) for study in studies}
+
+    @cached_property
+    def version(self) -> str:
+        """The version of the MLflow that shows what it is sent; empty where it does not say."""
+        if not self.uri.startswith("http"):
+            from mlflow import __version__  # which `freelunch ui` starts
+
+            return str(__version__)
+        try:
+            with urllib.request.urlopen(f"{self.uri.rstrip('/')}/version", timeout=VERSION_SECONDS) as response:
+                return str(response.read(LONGEST_VERSION), "ascii")
+        except (OSError, ValueError):
+            return ""
+
+    def _run_of(self, journal: Journal) -> str:
+        """The id of a journal's run, which is found by its tags or made."""
+        opening = journal.opening
+        experiment = opening["experiment"]
+        experiment_id = self._experiments.get(experiment["name"]) or self._experiment(**experiment)
+        request, trial = opening["request"], opening["trial"]
+        if trial not in self._known_runs(experiment_id, request):
+            with self._locked():
+                if trial not in self._known_runs(experiment_id, request, afresh=True):
+                    journal.mark_sent(self.uri, run_id=self._create(experiment_id, opening), offset=0, adopted=False)
+        run_id = self._known_runs(experiment_id, request)[trial]
+        if journal.sent(self.uri)["run_id"] != run_id:
+            journal.mark_sent(self.uri, run_id=run_id, offset=0, adopted=True)
+        if journal.sent(self.uri)["adopted"] and run_id not in self._there:
+            self._there[run_id] = self._points(run_id)
+        return run_id
+
+    def _known_runs(self, experiment_id: str, request: str, *, afresh: bool = False) -> dict[str, str]:
+        """The runs of a request: final stage key (empty for the parent) -> run id."""
+        if afresh or (experiment_id, request) not in self._runs:
+            runs = _all_runs(self._client, experiment_id, f"tags.`freelunch.request` = '{request}'")
+            by_age = sorted(runs, key=lambda run: run.info.start_time or 0, reverse=True)
+            found = {run.data.tags.get("freelunch.trial", ""): run.info.run_id for run in by_age}
+            self._runs[experiment_id, request] = found
+        return self._runs[experiment_id, request]
+
+    def _create(self, experiment_id: str, opening: Entry) -> str:
+        runs = self._runs[experiment_id, opening["request"]]
+        if opening["trial"] and "" not in runs:
+            self._create(experiment_id, opening | {"trial": "", "name": opening["parent"]})
+        tags = {"freelunch.request": opening["request"]}
+        if opening["trial"]:
+            tags |= {"freelunch.trial": opening["trial"], PARENT: runs[""]}
+        run_id = str(self._client.create_run(experiment_id, opening["time"], tags, opening["name"]).info.run_id)
+        if not opening["trial"]:
+            for child in runs.values():  # of a parent that was deleted
+                self._client.set_tag(child, PARENT, run_id)
+        runs[opening["trial"]] = run_id
+        return run_id
+
+    def _points(self, run_id: str) -> set[tuple[str, int]]:
+        """The points that a run had before its journal was written: metric and step."""
+        names = self._client.get_run(run_id).data.metrics
+        return {(name, point.step) for name in names for point in self._client.get_metric_history(run_id, name)}
+
+    def _send_batch(self, run_id: str, batch: Sequence[Entry], there: set[tuple[str, int]]) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        kind = batch[0]["kind"]
+        if kind in MOST_AT_ONCE:
+            metrics = [
+                Metric(name, value, entry["time"], entry["step"])
+                for entry in batch
+                if entry["kind"] == "metrics"
+                for name, value in entry["values"].items()
+                if (name, entry["step"]) not in there
+            ]
+            params = [Param(entry["name"], entry["value"]) for entry in batch if entry["kind"] == "param"]
+            tags = [RunTag(entry["name"], entry["value"]) for entry in batch if entry["kind"] == "tag"]
+            self._log(run_id, metrics, params, tags)
+        elif kind == "status":
+            self._set_status(run_id, batch[0])
+        elif kind == "dataset":
+            self._log_dataset(run_id, batch[0])
+        elif kind == "artifact":
+            self._log_artifact(run_id, batch[0])
+
+    def _log(
+        self, run_id: str, metrics: "Sequence[Metric]", params: "Sequence[Param]", tags: "Sequence[RunTag]"
+    ) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.log_batch(run_id, metrics, params, tags)
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE" or not self._is_active(run_id):
+                raise
+            old = self._client.get_run(run_id).data.params  # whatever it was told first stays
+            new = [param for param in params if param.key not in old]
+            if len(new) == len(params):
+                self._say(f"MLflow refuses what it is told, so it goes without: {_reason(error)}")
+                return
+            self._log(run_id, metrics, new, tags)
+
+    def _set_status(self, run_id: str, entry: Entry) -> None:
+        if entry["status"] in TERMINAL:
+            self._client.set_terminated(run_id, entry["status"], entry["time"])
+        else:
+            self._client.update_run(run_id, entry["status"])
+
+    def _log_dataset(self, run_id: str, entry: Entry) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(entry["name"], entry["digest"], "freelunch", entry["source"], profile=entry["profile"])
+        context = InputTag("mlflow.data.context", entry["context"])
+        self._client.log_inputs(run_id, [DatasetInput(dataset, [context])])
+
+    def _log_artifact(self, run_id: str, entry: Entry) -> None:
+        try:
+            self._client.log_artifact(run_id, entry["path"])
+        except (FileNotFoundError, PermissionError) as error:
+            self._say(f"{entry['path']} cannot be kept in MLflow ({error.strerror}).")
+
+    def _is_active(self, run_id: str) -> bool:
+        return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+
+    def _is_gone(self, journal: Journal) -> bool:
+        """Whether this MLflow answers, but has no such run any more."""
+        from mlflow.exceptions import MlflowException
+
+        run_id = journal.sent(self.uri)["run_id"]
+        try:
+            self._client.search_experiments(max_results=1)
+            return run_id is not None and not self._is_active(run_id)
+        except MlflowException as error:
+            return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+        except Exception:
+            return False
+
+    def _forget(self, journal: Journal) -> None:
+        """Looks everything up anew: a run, or the whole experiment, was deleted meanwhile."""
+        self._runs.clear()
+        self._experiments.pop(journal.opening["experiment"]["name"], None)
+
+    @contextmanager
+    def _or_machine_error(self, fault: str) -> Iterator[None]:
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            raise MachineError(
+                f"MLflow at {self.uri} {fault} ({_reason(error)}): start it, or mend or unset "
+                "MLFLOW_TRACKING_URI; --no-mlflow does without."
+            ) from error
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(spool_folder(self._home).parent / "lock")
+
+
+def _batches(entries: Iterable[tuple[Entry, int]]) -> Iterator[tuple[list[Entry], int]]:
+    """Entries that MLflow takes at once, in their order, and the offset behind them."""
+    batch: list[Entry] = []
+    counts: Counter[str] = Counter()
+    end = 0
+    for entry, offset in entries:
+        size = len(entry.get("values", "-"))
+        fits = {entry["kind"], *counts} <= MOST_AT_ONCE.keys()
+        if batch and not (fits and counts[entry["kind"]] + size <= MOST_AT_ONCE[entry["kind"]]):
+            yield batch, end
+            batch, counts = [], Counter()
+        batch.append(entry)
+        counts[entry["kind"]] += size
+        end = offset
+    if batch:
+        yield batch, end
+
+
+def _all_runs(client: "MlflowClient", experiment_id: str, condition: str) -> "Iterator[Run]":
+    page = client.search_runs([experiment_id], condition, max_results=1000)
+    yield from page
+    while page.token:
+        page = client.search_runs([experiment_id], condition, max_results=1000, page_token=page.token)
+        yield from page
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    known = {"refused": "connection refused", "timed out": "no answer in time", "resolve": "no such host"}
+    return next((short for sign, short in known.items() if sign in text), text.partition("\n")[0][:200])

@@ -1,0 +1,337 @@
+"""A study in MLflow: one experiment, a run per request, a run per trial below it.
+
+The driver writes what is to be told to a spool on disk, and a thread sends it on: a server that is slow or away never
+holds a study up, and whatever it has missed is sent later.
+"""
+
+import resource
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from study.analysis.results import NOT_COMPUTED, PRETRAINING, TEMPORAL, last_of, read_trial, starting_points_of
+from study.core.graph import key
+from study.core.plan import Plan
+from study.core.store import Store
+from study.core.study import Study, Trial
+from study.execution.events import Failure, Observer
+from study.home.commands import told
+from study.home.request import Request
+from study.tracking import records
+from study.tracking.journal import JOURNAL, TERMINAL, Journal, Sender, UnreachableError, leftovers, spool_folder
+from study.tracking.mlflow_client import Destination, checked_uri, print_error
+from study.tracking.records import Asked
+from trainers.stage import InputError, MachineError, Stage
+
+PATIENCE_SECONDS, INTERRUPTED_PATIENCE_SECONDS = 20.0, 5.0
+"""How long the end of a study waits for an MLflow that takes nothing."""
+OPEN_FILES_BESIDE = 256
+FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
+
+
+class Tracker(Observer):
+    """Keeps a study's trials in MLflow while they are computed.
+
+    Used as a context; inside it, `conclude` follows the report.
+
+    Args:
+        home: the home folder.
+        study: the question.
+        request: what was asked; other settings are another parent run.
+        trials: the study's trials; those with equal final stages share one run.
+        plan: their stages.
+        store: where artifacts lie.
+        context: what the report says above its table.
+        uri: the tracking URI; a database in the home folder where there is none.
+        is_alone: whether no other tracker of this process is still to open its runs; it then sends what earlier
+            commands left behind, too.
+        say: hears sentences for the user.
+
+    Raises:
+        InputError: the URI names a folder, or another study's experiment has this study's name.
+        MachineError: MLflow does not answer, and nothing of this study was ever kept for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        study: Study,
+        request: Request,
+        trials: Sequence[Trial],
+        plan: Plan,
+        store: Store,
+        context: Mapping[str, str],
+        uri: str | None,
+        is_alone: bool = True,
+        say: Callable[[str], None] = print_error,
+    ) -> None:
+        self._home = home.absolute()
+        self._uri = checked_uri(home, uri)
+        self._store = store
+        self._plan = plan
+        self._is_alone = is_alone
+        self._say: Callable[[str], None] = lambda sentence: say(told(sentence, home))
+        self._asked = Asked(
+            study=study,
+            request=request,
+            dataset=context["dataset"].partition(",")[0],
+            command=context["command"].strip("`"),
+        )
+        self._trials = {key(trial.stage): trial for trial in reversed(trials)}  # the first of equal ones
+        self._numbers = {trial.number: key(trial.stage) for trial in trials}
+        self._starting_points = starting_points_of(trials)
+        self._own = own_stages(self._trials, self._starting_points)
+        self._problems: dict[str, str] = {}
+        self._speeds: dict[str, Mapping[str, float]] = {}
+        self._journals: dict[str, Journal] = {}
+        self._leftover: Journal | None = None
+        self._claiming = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._destination = self._connect()
+        self._sender = Sender(self._send, self._say)
+        try:
+            _allow_open_files(len(self._trials))
+            self._open_study()
+            for trial_key in self._trials:
+                self._open_trial(trial_key)
+            for folder in leftovers(self._home, self._uri) if self._is_alone else ():
+                self._sender.once(partial(self._send_leftover, folder))
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for trial_key in self._trials:
+                if trial_key not in self._journals:  # another driver held it, and may have ended
+                    self._open_trial(trial_key)
+                self._end_trial(trial_key, error)
+            self._end_study(error)
+            self._name_runs_elsewhere()
+            if not self._sender.finish(PATIENCE_SECONDS if error is None else INTERRUPTED_PATIENCE_SECONDS):
+                self._say(self._what_is_left())
+        finally:
+            self._close()
+
+    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        stage_key = key(stage)
+        if stage_key not in self._own:
+            return
+        if metrics.get("epoch") != epoch:  # a report from within an epoch
+            self._speeds[stage_key] = {name: metrics[name] for name in records.SPEED if name in metrics}
+            return
+        for trial_key in self._own[stage_key]:
+            if journal := self._journals.get(trial_key):
+                records.tell_epoch(journal, stage, {**metrics, **self._speeds.get(stage_key, {})}, epoch)
+                self._sender.notice(journal)
+
+    def finished(self, stage: Stage, seconds: float) -> None:
+        self.found(stage)
+
+    def found(self, stage: Stage) -> None:
+        if key(stage) in self._trials:
+            self._end_trial(key(stage), None)
+
+    def failed(self, stage: Stage, failure: Failure) -> None:
+        self._problems[key(stage)] = failure.sentence
+
+    def blocked(self, stage: Stage, by: Stage) -> None:
+        sentence = self._problems.get(key(by), "")
+        self._problems[key(stage)] = f"blocked by {by.title}: {sentence}"
+
+    def conclude(self, report_folder: Path, problems: Mapping[int, str]) -> None:
+        """Takes the report that was written, and why trials have no result, a sentence by their number."""
+        self._problems |= {self._numbers[number]: sentence for number, sentence in problems.items()}
+        if journal := self._journals.get(""):
+            records.tell_report(journal, self._asked, report_folder)
+            self._sender.notice(journal)
+
+    def _connect(self) -> Destination | None:
+        """The destination, or None where it is away but this study was kept for it before."""
+        try:
+            destination = Destination(self._home, self._uri, self._say)
+            destination.ensure_experiment(**self._asked.experiment)
+        except MachineError as error:
+            if not (self._folder("") / JOURNAL).exists():
+                raise
+            self._say(f"{_first_half(error)}; the study goes on, and what MLflow is to know is kept.")
+            return None
+        return destination
+
+    def _send(self, journal: Journal) -> None:
+        if self._destination is None:
+            try:
+                self._destination = Destination(self._home, self._uri, self._say)
+            except MachineError as error:
+                raise UnreachableError(_first_half(error)) from error
+        self._destination.send(journal)
+
+    def _send_leftover(self, folder: Path) -> None:
+        """Sends what an earlier command could not; the journal is others' again after one attempt."""
+        with self._claiming:
+            journal = self._leftover = _claim_left_behind(folder)
+        if journal is None:
+            return
+        try:
+            self._send(journal)
+        finally:
+            with self._claiming:
+                if self._leftover is journal:  # else it is a trial's that began meanwhile
+                    self._leftover = None
+                    journal.close()
+
+    def _folder(self, trial_key: str) -> Path:
+        return spool_folder(self._home) / self._asked.study.name / self._asked.id / (trial_key or "study")
+
+    def _claim(self, trial_key: str) -> Journal | None:
+        folder = self._folder(trial_key)
+        with self._claiming:
+            journal = self._leftover
+            if journal is not None and journal.folder == folder:
+                self._leftover = None
+            else:
+                journal = Journal.claim(folder)
+        if journal is not None:
+            self._journals[trial_key] = journal
+        return journal
+
+    def _open_study(self) -> None:
+        if journal := self._claim(""):
+            records.tell_study(journal, self._asked)
+            if self._plan.missing or not journal.status:
+                journal.set_status(RUNNING)
+            self._hand_over(journal)
+
+    def _open_trial(self, trial_key: str) -> None:
+        if journal := self._claim(trial_key):
+            records.tell_trial(journal, self._asked, self._trials[trial_key])
+            if self._store.find(trial_key) is None:
+                journal.set_status(RUNNING)
+            else:
+                self._end_trial(trial_key, None)
+            self._hand_over(journal)
+
+    def _hand_over(self, journal: Journal) -> None:
+        journal.mark_sent(self._uri)
+        self._sender.notice(journal)
+
+    def _end_trial(self, trial_key: str, error: BaseException | None) -> None:
+        """Says what there is of a trial, and how it ended."""
+        journal = self._journals.get(trial_key)
+        if journal is None or journal.status == FINISHED:
+            return
+        is_scored = False
+        try:
+            result = read_trial(self._trials[trial_key], self._store, {}, self._starting_points)
+            records.tell_curves(journal, result, self._store)
+            if result.scores is not None:
+                records.tell_scores(journal, result, self._store)
+                is_scored = True
+        except InputError as damage:
+            self._problems[trial_key] = str(damage)
+        problem = "" if is_scored else self._problems.get(trial_key, "")
+        records.tell_end(journal, *_ending(is_scored, problem, error))
+        self._sender.notice(journal)
+
+    def _end_study(self, error: BaseException | None) -> None:
+        journal = self._journals.get("") or self._claim("")
+        if journal is None:
+            return
+        missing = [trial_key for trial_key in self._trials if self._store.find(trial_key) is None]
+        failed = [trial_key for trial_key in missing if self._problems.get(trial_key)]
+        problem = f"{len(missing)} of {len(self._trials)} trials have none." if failed else ""
+        records.tell_end(journal, *_ending(not missing, problem, error))
+        self._hand_over(journal)
+
+    def _close(self) -> None:
+        self._sender.stop()
+        for journal in self._journals.values():
+            journal.close()
+
+    def _name_runs_elsewhere(self) -> None:
+        keys = ("", *self._trials)
+        if elsewhere := [trial_key for trial_key in keys if trial_key not in self._journals]:
+            self._say(
+                f"{len(elsewhere)} of {len(keys)} runs of {self._asked.study.name} are kept in MLflow by another "
+                "freelunch command; where they lack anything after it, give this one again."
+            )
+
+    def _what_is_left(self) -> str:
+        count = sum(journal.num_unsent(self._uri) for journal in self._journals.values())
+        return (
+            f"{self._sender.fault or 'MLflow is slow'}; {count} entries are kept in {spool_folder(self._home)} and are "
+            "sent by the next `freelunch run` or `freelunch ui` of this home."
+        )
+
+
+def send_leftovers(home: Path, uri: str | None = None, say: Callable[[str], None] = print_error) -> Destination:
+    """Sends what earlier commands of a home could not, and ends the runs of drivers that were killed.
+
+    Raises:
+        InputError: the URI names a folder.
+        MachineError: MLflow does not answer.
+    """
+    uri = checked_uri(home, uri)
+    destination = Destination(home, uri, say)
+    for folder in leftovers(home, uri):
+        journal = _claim_left_behind(folder)
+        if journal is None:
+            continue
+        try:
+            destination.send(journal)
+        except UnreachableError as error:
+            say(f"{error}; what MLflow is to know stays in {journal.folder}.")
+        finally:
+            journal.close()
+    return destination
+
+
+def _claim_left_behind(folder: Path) -> Journal | None:
+    """A journal that nobody holds, ended where its driver was killed."""
+    journal = Journal.claim(folder)
+    if journal is not None and journal.status not in TERMINAL:
+        records.tell_end(journal, KILLED, "the process that computed it was killed.")
+    return journal
+
+
+def own_stages(trials: Mapping[str, Trial], starting_points: frozenset[str]) -> dict[str, list[str]]:
+    """The stages whose curves are a trial's own, and the final stages of those trials."""
+    own: dict[str, list[str]] = {}
+    for trial_key, trial in trials.items():
+        for class_name in (PRETRAINING, TEMPORAL):
+            stage = last_of(trial, class_name)
+            if stage is not None and key(stage) not in starting_points:
+                own.setdefault(key(stage), []).append(trial_key)
+    return own
+
+
+def _ending(is_scored: bool, problem: str, error: BaseException | None) -> tuple[str, str]:
+    """A run's last status, and why it has no result."""
+    if is_scored:
+        return FINISHED, ""
+    if problem and not problem.startswith(NOT_COMPUTED):
+        return FAILED, problem
+    if isinstance(error, InputError):
+        return KILLED, str(error)
+    return KILLED, "interrupted; the same command goes on with it."
+
+
+def _allow_open_files(num_journals: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = num_journals + OPEN_FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _first_half(error: Exception) -> str:
+    """What is wrong, without what to do about it."""
+    return str(error).partition("): ")[0] + ")"

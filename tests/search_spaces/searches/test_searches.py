@@ -1,0 +1,136 @@
+from dataclasses import replace
+
+import pytest
+
+from search_spaces.protocol.conditions import Conditions
+from search_spaces.recipes.building_blocks import recognition
+from search_spaces.searches.distilled import SEARCHES, best_accuracy
+from search_spaces.studies.catalogue import STUDIES
+from study.core.graph import key, walk
+from study.core.study import Study
+from study.search.space import Search
+from tests.search_spaces.fake_dataset import conditions
+from trainers.artifacts import write_history
+from trainers.evaluation.evaluate import Evaluate
+from trainers.recognition.temporal import PredictPhases
+from trainers.ssl.pretrain import Pretrain
+from trainers.stage import InputError, Stage
+
+every_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=lambda search: search.name)
+
+
+def temporal_stage(evaluate: Evaluate) -> Stage:
+    assert isinstance(evaluate.predictions, PredictPhases)
+    return evaluate.predictions.model
+
+
+def videos_to_test(scale: str) -> set[str]:
+    return {key(video) for video in conditions(scale).videos().test}
+
+
+@every_search
+@pytest.mark.parametrize("scale", ["demo", "full"])
+def test_no_path_leads_from_a_test_video_to_a_search(search: Search, scale: str):
+    space = search.under(conditions(scale))
+    for corner in space.corners():
+        stages = walk(corner.stage)
+        assert videos_to_test(scale)
+        assert videos_to_test(scale).isdisjoint(stages)
+        assert not any(isinstance(stage, PredictPhases | Evaluate) for stage in stages.values())
+    whole = search.recipe(conditions(scale), seed=0)
+    assert videos_to_test(scale) <= walk(whole).keys()
+
+
+@every_search
+@pytest.mark.parametrize("preset", ["official_code", "paper"])
+def test_presets_that_choose_on_test_videos_or_on_none_are_refused(search: Search, preset: str):
+    expected = {"official_code": "chooses models on test videos", "paper": "needs validation videos"}
+    with pytest.raises(InputError, match=expected[preset]):
+        search.under(conditions("demo", preset)).corners()
+
+
+@every_search
+def test_a_preset_that_keeps_another_epoch_than_the_best_on_validation_videos_is_refused(search: Search):
+    with pytest.raises(InputError, match="keeps the last epoch of a model"):
+        search.under(conditions("demo", "paper"), {"split": "selection"}).corners()
+
+
+@every_search
+def test_training_on_all_videos_leaves_nothing_to_search_on(search: Search):
+    with pytest.raises(InputError, match="needs validation videos"):
+        search.under(conditions(), {"split": "official"}).corners()
+
+
+@every_search
+def test_test_videos_that_were_ingested_otherwise_are_found_in_a_search(search: Search):
+    here = conditions()
+
+    def on_test_videos(conditions: Conditions, *, seed: int) -> Evaluate:
+        evaluate = search.recipe(conditions, seed=seed)
+        smaller = here.dataset.videos(fps=1, size_px=32)
+        tested = {video.name for video in here.videos().test}
+        student = [stage for stage in walk(evaluate).values() if isinstance(stage, Pretrain)][-1]
+        leaking = replace(student, frames=tuple(video for video in smaller if video.name in tested))
+        return recognition(conditions, leaking, seed)
+
+    leak = on_test_videos(here, seed=0)
+    assert {key(video) for video in here.videos().test}.isdisjoint(walk(temporal_stage(leak)))
+    with pytest.raises(InputError, match="chooses models on test videos"):
+        search.objective.last_stage(leak)
+
+
+@every_search
+def test_a_search_watches_the_student_whose_probe_looks_at_validation_videos_alone(search: Search):
+    for corner in search.under(conditions()).corners():
+        watched = search.objective.watched(corner.stage)
+        assert watched is not None
+        assert isinstance(watched.stage, Pretrain)
+        assert watched.stage.probe is not None
+        assert watched.epochs == watched.stage.optimisation.epochs
+        validation = {key(video) for video in watched.stage.probe.validation}
+        assert validation == {key(video) for video in conditions().videos().validation}
+
+
+@every_search
+def test_the_winner_is_evaluated_by_a_study_of_the_same_recipe(search: Search):
+    study = STUDIES[search.evaluated_in]
+    assert isinstance(study, Study)
+    assert study.recipe is search.recipe
+
+
+def test_queues_are_batches_times_a_power_of_two_at_every_scale_and_batch():
+    for scale, settings, batch in (
+        ("demo", {}, 64),
+        ("full", {}, 128),
+        ("demo", {"batch_size": "32"}, 32),
+        ("demo", {"batch_size": "none"}, 64),
+    ):
+        space = SEARCHES["distilled"].under(conditions(scale), settings)
+        queues = [corner.parameters["queue_size"] for corner in space.corners()]
+        assert queues == [batch, 64 * batch]
+
+
+def test_what_no_hyperparameter_touches_is_data_and_free_weights():
+    space = SEARCHES["distilled"].under(conditions())
+    stages = walk(space.corners()[0].stage)
+    kinds = [stages[stage_key].kind for stage_key in stages if stage_key in space.untouched()]
+    assert [kind for kind in kinds if kind != "Video"] == ["GenericImages", "Pretrain MoCo", "Release"]
+
+
+def test_the_objective_is_the_best_accuracy_on_validation_videos(tmp_path):
+    records = [{"epoch": e, "loss": 1.0, "validation_accuracy": a} for e, a in enumerate((40.0, 61.5, 60.0), 1)]
+    write_history(tmp_path, records)
+    assert best_accuracy(tmp_path) == 61.5
+    write_history(tmp_path, [{"epoch": 1, "loss": 1.0}])
+    with pytest.raises(InputError, match="no accuracy on validation videos"):
+        best_accuracy(tmp_path)
+
+
+@every_search
+@pytest.mark.parametrize("scale", ["demo", "full"])
+def test_a_search_begins_at_the_trial_that_studies_have(search: Search, scale: str):
+    space = search.under(conditions(scale))
+    first = space.first_point()
+    assert first is not None
+    studys = search.recipe(conditions(scale), seed=0)
+    assert key(space.trial(0, first).stage) == key(search.objective.last_stage(studys))

@@ -1,0 +1,284 @@
+import errno
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.core.graph import key
+from study.core.plan import make_plan
+from study.core.store import LOG, DiskFullError, Store
+from study.core.study import standalone
+from study.execution.events import Failure, Observer, Outcome
+from study.execution.local import run
+from trainers.stage import InputError, Resources, Stage, Work
+
+NOWHERE = Path("/nowhere")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Stage):
+    """Takes `steps` steps with a checkpoint after each, and writes each step's name down outside its folder."""
+
+    name: str
+    needs: tuple[Stage, ...] = ()
+    steps: int = 1
+    raises: str = ""
+    diary: Path = field(default=NOWHERE, compare=False)
+    pause_seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    def run(self, work: Work) -> None:
+        for folder in work.inputs.values():
+            assert (folder / "done").exists()
+        print(f"{self.name} says hello")
+        checkpoint = work.output / "checkpoint"
+        first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        for number in range(first, self.steps):
+            self._write(f"{self.name}{number}")
+            time.sleep(self.pause_seconds)
+            checkpoint.write_text(str(number + 1))
+            work.report({"fraction": (number + 1) / self.steps}, number)
+        if self.raises == "InputError":
+            raise InputError("the moon is full: wait.")
+        if self.raises == "ENOSPC":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if self.raises == "KeyboardInterrupt":
+            raise KeyboardInterrupt
+        if self.raises:
+            raise ValueError("first line\nsecond line")
+        (work.output / "done").write_text(self.name)
+        checkpoint.unlink(missing_ok=True)
+
+    def _write(self, line: str) -> None:
+        if self.diary != NOWHERE:
+            with self.diary.open("a") as file:
+                file.write(line + "\n")
+
+    def expected_seconds(self) -> float:
+        return 1.0
+
+
+class Listener(Observer):
+    """Remembers what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.failures: list[Failure] = []
+
+    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
+        self.heard.append(f"{stage.title} {'resumed' if resumed else 'started'}")
+
+    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        assert metrics["fraction"] > 0
+
+    def finished(self, stage: Stage, seconds: float) -> None:
+        assert seconds >= 0
+        self.heard.append(f"{stage.title} finished")
+
+    def found(self, stage: Stage) -> None:
+        self.heard.append(f"{stage.title} found")
+
+    def failed(self, stage: Stage, failure: Failure) -> None:
+        self.failures.append(failure)
+        self.heard.append(f"{stage.title} failed")
+
+    def blocked(self, stage: Stage, by: Stage) -> None:
+        self.heard.append(f"{stage.title} blocked by {by.title}")
+
+
+def compute(home: Path, *stages: Stage, observer: Observer | None = None) -> Outcome:
+    store = Store(home)
+    return run(make_plan(standalone(stages), store), store, lambda stage: Resources(), observer or Observer())
+
+
+def chain(diary: Path = NOWHERE, pause_seconds: float = 0.0) -> Step:
+    first = Step(name="first", diary=diary)
+    return Step(name="second", needs=(first,), steps=6, diary=diary, pause_seconds=pause_seconds)
+
+
+def start_process(home: Path, diary: Path, pause_seconds: float) -> "subprocess.Popen[bytes]":
+    """Computes `chain` in a process of its own."""
+    code = (
+        "import importlib.util, sys; sys.path.insert(0, sys.argv[1]);"
+        "spec = importlib.util.spec_from_file_location('steps', sys.argv[2]);"
+        "steps = importlib.util.module_from_spec(spec); sys.modules['steps'] = steps; spec.loader.exec_module(steps);"
+        "stage = steps.chain(steps.Path(sys.argv[4]), float(sys.argv[5]));"
+        "outcome = steps.compute(steps.Path(sys.argv[3]), stage); sys.exit(len(outcome.failures))"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, str(Path.cwd()), __file__, home, diary, str(pause_seconds)])
+
+
+def wait_for(diary: Path, line: str) -> None:
+    deadline = time.monotonic() + 30
+    while not diary.exists() or line not in diary.read_text().split():
+        assert time.monotonic() < deadline, f"{line} was never reached"
+        time.sleep(0.01)
+
+
+def test_stages_are_computed_in_order_each_after_its_inputs(tmp_path: Path):
+    listener = Listener()
+    outcome = compute(tmp_path, chain(), observer=listener)
+    assert listener.heard == ["first started", "first finished", "second started", "second finished"]
+    assert outcome.computed == [key(Step(name="first")), key(chain())]
+    assert not outcome.failures
+    assert Store(tmp_path).check(key(chain()))
+
+
+def test_what_is_finished_is_not_computed_again(tmp_path: Path):
+    compute(tmp_path, chain())
+    listener = Listener()
+    assert compute(tmp_path, chain(), observer=listener).computed == []
+    assert listener.heard == []
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(tmp_path: Path):
+    listener = Listener()
+    full = Step(name="full", raises="ENOSPC")
+    with pytest.raises(DiskFullError, match="free some space and type the same command again"):
+        compute(tmp_path, Step(name="first"), full, Step(name="later"), observer=listener)
+    assert listener.heard == ["first started", "first finished", "full started"]
+    assert Store(tmp_path).find(key(Step(name="first")))
+    assert Store(tmp_path).unfinished(key(full))
+
+
+@pytest.mark.parametrize(
+    ("raises", "sentence", "expected"),
+    [("InputError", "the moon is full: wait.", True), ("ValueError", "ValueError: first line", False)],
+)
+def test_a_stage_that_raises_fails_alone_and_blocks_what_needs_it(
+    tmp_path: Path, raises: str, sentence: str, expected: bool
+):
+    bad = Step(name="bad", raises=raises)
+    needing = Step(name="needing", needs=(bad, Step(name="good")))
+    last = Step(name="last", needs=(needing,))
+    listener = Listener()
+    outcome = compute(tmp_path, last, Step(name="other"), observer=listener)
+    assert [line for line in listener.heard if "started" not in line] == [
+        "bad failed",
+        "good finished",
+        "needing blocked by bad",
+        "last blocked by bad",
+        "other finished",
+    ]
+    assert outcome.failures == {key(bad): Failure(sentence, expected=expected)}
+    last_lines = outcome.failures[key(bad)].last_lines
+    assert last_lines[-2:] == (() if expected else ("ValueError: first line", "second line"))
+    assert len(last_lines) == (0 if expected else 5)
+    assert outcome.blocked == {key(needing): key(bad), key(last): key(bad)}
+    assert outcome.root_failure(key(last)) == outcome.root_failure(key(bad)) == key(bad)
+    assert outcome.root_failure(key(Step(name="other"))) is None
+
+
+def test_what_a_stage_prints_and_its_traceback_are_in_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    bad = Step(name="bad", raises="ValueError")
+    compute(tmp_path, Step(name="good"), bad)
+    store = Store(tmp_path)
+    logs = [store.log(key(stage)) for stage in (Step(name="good"), bad)]
+    assert all(logs)
+    good_log, bad_log = (path.read_text() for path in logs if path)
+    assert "good says hello" in good_log
+    assert "Traceback" not in good_log
+    assert "bad says hello" in bad_log
+    assert "ValueError: first line" in bad_log
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_failed_stage_is_tried_again_and_goes_on_in_its_folder(tmp_path: Path):
+    bad = Step(name="bad", raises="ValueError", steps=2, diary=tmp_path / "diary")
+    compute(tmp_path, bad)
+    listener = Listener()
+    compute(tmp_path, bad, observer=listener)
+    assert listener.heard == ["bad resumed", "bad failed"]
+    assert (tmp_path / "diary").read_text().split() == ["bad0", "bad1"]
+
+
+def test_a_damaged_input_fails_the_stage_that_reads_it(tmp_path: Path):
+    compute(tmp_path, Step(name="first"))
+    (tmp_path / "artifacts" / key(Step(name="first")) / "done").write_text("other")
+    listener = Listener()
+    compute(tmp_path, chain(), observer=listener)
+    assert listener.heard == ["second started", "second failed"]
+    assert listener.failures[0].expected
+    assert "is damaged" in listener.failures[0].sentence
+    assert "freelunch remove" in listener.failures[0].sentence
+
+
+def test_an_interrupt_ends_the_run_and_leaves_a_folder_to_go_on_from(tmp_path: Path):
+    stage = Step(name="long", steps=2, raises="KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        compute(tmp_path, stage)
+    store = Store(tmp_path)
+    folder = store.unfinished(key(stage))
+    assert folder is not None
+    assert (folder / "checkpoint").read_text() == "2"
+    assert "KeyboardInterrupt" in (folder / LOG).read_text()
+    assert not store.is_claimed(key(stage))
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint_and_repeats_nothing_finished(tmp_path: Path):
+    home, diary = tmp_path / "home", tmp_path / "diary"
+    process = start_process(home, diary, pause_seconds=0.3)
+    wait_for(diary, "second2")
+    process.kill()
+    process.wait()
+    assert Store(home).find(key(Step(name="first")))
+    assert Store(home).find(key(chain())) is None
+    listener = Listener()
+    compute(home, chain(diary), observer=listener)
+    assert listener.heard == ["second resumed", "second finished"]
+    lines = diary.read_text().split()
+    assert lines == ["first0", "second0", "second1", "second2", "second2", "second3", "second4", "second5"]
+    assert Store(home).manifest(key(chain())).seconds > 0.3  # the killed run's share is counted
+
+
+def test_a_stage_killed_before_it_was_published_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    stage = Step(name="long", steps=3, diary=tmp_path / "diary")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("study.core.store._manifest_of", killed)
+        with pytest.raises(KeyboardInterrupt):
+            compute(tmp_path, stage)
+    assert Store(tmp_path).find(key(stage)) is None
+    assert compute(tmp_path, stage).computed == [key(stage)]
+    assert (tmp_path / "diary").read_text().split() == ["long0", "long1", "long2"]
+    assert set(Store(tmp_path).manifest(key(stage)).files) == {"done", LOG}
+
+
+def test_an_interrupt_once_a_stage_is_published_leaves_its_artifact_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stage, publish = Step(name="long"), Store.publish
+
+    def interrupted(*arguments: Any) -> None:
+        publish(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compute(tmp_path, stage)
+    Store(tmp_path).check(key(stage))
+    assert compute(tmp_path, stage).computed == []
+
+
+def test_two_processes_on_one_plan_compute_each_stage_once(tmp_path: Path):
+    home, diary = tmp_path / "home", tmp_path / "diary"
+    process = start_process(home, diary, pause_seconds=0.3)
+    wait_for(diary, "second0")
+    listener = Listener()
+    outcome = compute(home, chain(diary), observer=listener)
+    assert process.wait() == 0
+    assert listener.heard == ["second found"]
+    assert outcome.computed == []
+    assert diary.read_text().split() == ["first0", *(f"second{number}" for number in range(6))]

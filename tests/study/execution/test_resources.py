@@ -1,0 +1,89 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from study.execution.resources import Profile, read_profile, suggested
+from trainers.stage import InputError, Resources, Stage, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingest(Stage):
+    def run(self, work: Work) -> None: ...
+
+    def expected_seconds(self) -> float:
+        return 1.0
+
+
+class Extract(Ingest):
+    uses_gpu = True
+
+
+class Train(Extract):
+    trains_on_workers = True
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "cluster.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_stage_is_granted_only_what_it_can_use():
+    profile = Profile(default=Resources(workers=4, gpus=1, threads=8))
+    assert profile.grant(Train()) == Resources(workers=4, gpus=1, threads=8)
+    assert profile.grant(Extract()) == Resources(workers=1, gpus=1, threads=8)
+    assert profile.grant(Ingest()) == Resources(workers=1, gpus=0, threads=8)
+
+
+def test_a_file_grants_by_type_and_leaves_open_what_it_does_not_say(tmp_path: Path):
+    path = written(tmp_path, "[default]\nthreads = 3\n[Train]\nworkers = 2\ngpus = 0.5\n")
+    profile = read_profile(path, Profile(default=Resources(threads=1, gpus=1)))
+    assert profile.grant(Train()) == Resources(workers=2, gpus=0.5, threads=3)
+    assert profile.grant(Extract()) == Resources(gpus=1, threads=3)
+
+
+def test_the_command_line_has_the_last_word(tmp_path: Path):
+    profile = read_profile(written(tmp_path, "[Train]\nworkers = 2\nthreads = 6\n"), Profile())
+    assert profile.having(workers=4, gpus=0).grant(Train()) == Resources(workers=4, threads=6)
+    assert profile.having() == profile
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "granted"),
+    [
+        (1, 0, Resources(threads=1)),
+        (2, 0, Resources(threads=1)),
+        (64, 0, Resources(threads=8)),
+        (16, 4, Resources(threads=4, gpus=1)),
+        (2, 8, Resources(threads=1, gpus=1)),
+    ],
+)
+def test_what_is_suggested_suits_the_nodes(cpus: int, gpus: int, granted: Resources):
+    assert suggested(cpus, gpus).grant(Extract()) == granted
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("threads = 3", ("threads = 3", "outside a table")),
+        ("[Train]\nworker = 3", ("[Train]", "no field 'worker'", "workers, threads, gpus")),
+        ("[Train]\nworkers = 0", ("[Train] workers = 0", "from 1 on")),
+        ("[Train]\nworkers = 1.5", ("[Train] workers = 1.5",)),
+        ("[Train]\nthreads = true", ("[Train] threads = True",)),
+        ("[Train", ("is not TOML",)),
+        ("[Trian]\nworkers = 2", ("[Trian] is no type of stage", "did you mean 'Train'?")),
+        ("[Train]\ngpus = nan", ("[Train] gpus = nan",)),
+        ("[Train]\ngpus = 1.5", ("[Train] gpus = 1.5", "whole GPUs")),
+        ("[Train]\ngpus = 0.00001", ("[Train] gpus = 1e-05", "from 0.0001 on")),
+    ],
+)
+def test_a_wrong_file_is_one_sentence_that_names_the_place(tmp_path: Path, text: str, parts: tuple[str, ...]):
+    with pytest.raises(InputError) as raised:
+        read_profile(written(tmp_path, text), Profile())
+    assert all(part in str(raised.value) for part in ("cluster.toml", *parts))
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"nowhere\.toml cannot be read"):
+        read_profile(tmp_path / "nowhere.toml", Profile())

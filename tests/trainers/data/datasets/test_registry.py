@@ -1,0 +1,232 @@
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from study.core.graph import key
+from trainers.data.datasets import registry
+from trainers.data.datasets.frame_folders import FrameFolder
+from trainers.data.datasets.recordings import digest
+from trainers.data.datasets.registry import Dataset, load, names, register
+from trainers.data.ingest.video import Video
+from trainers.stage import InputError, MachineError
+
+Encode = Callable[..., Path]
+PHASES = ("Preparation", "CalotTriangleDissection")
+
+
+@pytest.fixture
+def root(tmp_path: Path, encode_video: Encode) -> Path:
+    """Three short videos laid out like Cholec80."""
+    root = tmp_path / "cholec80"
+    (root / "videos").mkdir(parents=True)
+    (root / "phase_annotations").mkdir()
+    for number in (1, 2, 3):
+        encode_video(root / "videos" / f"video0{number}.mp4", 25 + number)
+        annotate(root, number, 25 + number)
+    return root
+
+
+def annotate(root: Path, number: int, num_frames: int, phase: str = PHASES[0]) -> None:
+    rows = [f"{frame}\t{phase}\n" for frame in range(num_frames)]
+    (root / "phase_annotations" / f"video0{number}-phase.txt").write_text("Frame\tPhase\n" + "".join(rows))
+
+
+@pytest.fixture
+def digested(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of the videos that were read from end to end."""
+    read: list[str] = []
+
+    def counted(path: Path) -> str:
+        if path.suffix == ".mp4":
+            read.append(path.name)
+        return digest(path)
+
+    monkeypatch.setattr(registry, "digest", counted)
+    return read
+
+
+def registered(tmp_path: Path, root: Path, name: str = "mine") -> Dataset:
+    return register(tmp_path / "datasets", name, "cholec80", root, report=lambda video: None)
+
+
+def keys(dataset: Dataset) -> list[str]:
+    return [key(video) for video in dataset.videos(fps=5, size_px=64)]
+
+
+def test_a_registered_dataset_is_loaded_as_it_was(tmp_path: Path, root: Path):
+    dataset = registered(tmp_path, root)
+    assert load(tmp_path / "datasets", "mine") == dataset
+    assert names(tmp_path / "datasets") == ["mine"]
+    assert [recording.name for recording in dataset.recordings] == ["video01", "video02", "video03"]
+    assert [recording.num_frames for recording in dataset.recordings] == [26, 27, 28]
+    assert len(dataset.phases) == 7
+    assert dataset.subsets == (None, None, None)
+
+
+def test_progress_names_every_video(tmp_path: Path, root: Path):
+    heard: list[str] = []
+    register(tmp_path / "datasets", "mine", "cholec80", root, report=heard.append)
+    assert sorted(heard) == ["video01", "video02", "video03"]
+
+
+def test_videos_are_known_by_content_wherever_they_lie(tmp_path: Path, root: Path):
+    before = keys(registered(tmp_path, root))
+    moved = root.rename(tmp_path / "moved")
+    assert keys(registered(tmp_path, moved, "other")) == before
+    assert len(set(before)) == 3
+
+
+def test_whoever_asks_for_videos_of_one_rate_and_size_shares_them(tmp_path: Path, root: Path):
+    dataset = registered(tmp_path, root)
+    first, second, larger = (dataset.videos(fps=5, size_px=size_px) for size_px in (64, 64, 96))
+    assert second is first
+    assert {video.size_px for video in larger} == {96}
+    assert dataset == registered(tmp_path, root), "a dataset is no other for having been asked"
+
+
+def test_unchanged_videos_are_not_read_again(tmp_path: Path, root: Path, digested: list[str]):
+    registered(tmp_path, root)
+    assert sorted(digested) == ["video01.mp4", "video02.mp4", "video03.mp4"]
+    digested.clear()
+    registered(tmp_path, root)
+    assert digested == []
+
+
+def test_only_the_changed_video_is_read_again_and_is_another_stage(
+    tmp_path: Path, root: Path, encode_video: Encode, digested: list[str]
+):
+    before = keys(registered(tmp_path, root))
+    digested.clear()
+    encode_video(root / "videos" / "video02.mp4", 30)
+    after = keys(registered(tmp_path, root))
+    assert digested == ["video02.mp4"]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+
+
+@pytest.mark.parametrize("file", ["videos/video02.mp4", "phase_annotations/video02-phase.txt"])
+def test_a_file_that_changed_since_is_refused_by_name(tmp_path: Path, root: Path, file: str):
+    registered(tmp_path, root)
+    stat = (root / file).stat()
+    os.utime(root / file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    with pytest.raises(InputError, match=f"{file} changed since dataset 'mine' was ingested") as refused:
+        load(tmp_path / "datasets", "mine")
+    assert f"`freelunch ingest cholec80 {root} --name mine`" in str(refused.value)
+    registered(tmp_path, root)
+    load(tmp_path / "datasets", "mine")
+
+
+def test_a_changed_annotation_makes_another_stage(tmp_path: Path, root: Path):
+    before = keys(registered(tmp_path, root))
+    annotate(root, 1, 26, PHASES[1])
+    after = keys(registered(tmp_path, root))
+    assert before[0] != after[0]
+    assert before[1:] == after[1:]
+
+
+def test_a_dataset_whose_files_are_gone_is_still_known(tmp_path: Path, root: Path):
+    dataset = registered(tmp_path, root)
+    root.rename(tmp_path / "away")
+    assert load(tmp_path / "datasets", "mine") == dataset
+
+
+def test_an_unknown_name_is_told_how_to_register_it(tmp_path: Path, root: Path):
+    with pytest.raises(InputError, match=r"no dataset named 'yours' \(registered: none\): `freelunch ingest cholec80"):
+        load(tmp_path / "datasets", "yours")
+    registered(tmp_path, root)
+    with pytest.raises(InputError, match=r"\(registered: mine\)"):
+        load(tmp_path / "datasets", "yours")
+    with pytest.raises(InputError, match="`freelunch ingest m2cai16 FOLDER --name m2cai16` adds it"):
+        load(tmp_path / "datasets", "m2cai16")
+
+
+@pytest.mark.parametrize("name", ["a/b", "../a", "", ".hidden", "a b"])
+def test_a_name_that_is_no_plain_word_is_refused(tmp_path: Path, root: Path, name: str):
+    with pytest.raises(InputError, match="cannot name a dataset"):
+        registered(tmp_path, root, name)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"recordings": [{}]}'])
+def test_a_damaged_record_is_one_sentence_and_registering_mends_it(tmp_path: Path, root: Path, content: str):
+    registered(tmp_path, root)
+    (tmp_path / "datasets" / "mine.json").write_text(content)
+    with pytest.raises(MachineError, match=r"mine\.json cannot be read: `freelunch ingest LAYOUT FOLDER --name mine`"):
+        load(tmp_path / "datasets", "mine")
+    registered(tmp_path, root)
+    load(tmp_path / "datasets", "mine")
+
+
+def test_unlabelled_videos_of_any_name_come_last_and_are_on_no_side_of_the_split(
+    tmp_path: Path, root: Path, encode_video: Encode
+):
+    more = tmp_path / "more"
+    more.mkdir()
+    encode_video(more / "an operation.mp4", 31)
+    dataset = register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+    assert load(tmp_path / "datasets", "mine") == dataset
+    assert [recording.name for recording in dataset.recordings] == ["video01", "video02", "video03", "an operation"]
+    assert dataset.subsets == (None, None, None)
+    last = dataset.videos(fps=5, size_px=64)[-1]
+    assert isinstance(last, Video)
+    assert (last.annotation_digest, last.annotation_path, last.num_source_frames) == (None, None, 31)
+    encode_video(more / "an operation.mp4", 32)
+    with pytest.raises(InputError, match=rf"ingest cholec80 {root} --unlabelled {more} --name mine` reads it again"):
+        load(tmp_path / "datasets", "mine")
+
+
+def test_a_video_that_is_there_twice_is_refused(tmp_path: Path, root: Path):
+    (root / "videos" / "video03.mp4").write_bytes((root / "videos" / "video01.mp4").read_bytes())
+    with pytest.raises(InputError, match=r"video03\.mp4 is the same video as .*video01\.mp4: move one of them away"):
+        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
+
+
+def test_a_video_that_is_there_twice_in_other_wrapping_is_refused(tmp_path: Path, root: Path):
+    free = (8).to_bytes(4, "big") + b"free"  # an empty box, as tools leave them that write a file anew
+    (root / "videos" / "video03.mp4").write_bytes((root / "videos" / "video01.mp4").read_bytes() + free)
+    with pytest.raises(InputError, match=r"video03\.mp4 is the same video as .*video01\.mp4: move one of them away"):
+        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
+
+
+def test_an_annotated_video_among_the_unlabelled_ones_is_refused(tmp_path: Path, root: Path):
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "copy.mp4").write_bytes((root / "videos" / "video03.mp4").read_bytes())
+    with pytest.raises(InputError, match=r"copy\.mp4 is the same video as .*video03\.mp4, which is annotated"):
+        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+    assert names(tmp_path / "datasets") == []
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_folder_without_unlabelled_videos_is_refused(tmp_path: Path, root: Path, missing: bool):
+    more = tmp_path / "more"
+    if not missing:
+        more.mkdir()
+    with pytest.raises(InputError, match="more is not a folder" if missing else "more holds no mp4"):
+        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+
+
+def test_folders_of_frames_are_videos_known_by_their_images(tmp_path: Path):
+    root = tmp_path / "frames"
+    for number in (1, 2):
+        (root / f"video0{number}").mkdir(parents=True)
+        for index in (0, 5, 10):
+            write_image(root / f"video0{number}" / f"{index:06}.png", number + index)
+    (root / "phase_annotations").mkdir()
+    annotate(root, 1, 11)
+    annotate(root, 2, 11)
+    dataset = register(tmp_path / "datasets", "mine", "frames", root, lambda video: None)
+    assert load(tmp_path / "datasets", "mine") == dataset
+    first, second = dataset.videos(fps=5, size_px=64)
+    assert isinstance(first, FrameFolder)
+    assert (first.video_path, first.num_source_frames) == (root / "video01", 11)
+    write_image(root / "video02" / "000005.png", 200)
+    again = register(tmp_path / "datasets", "mine", "frames", root, lambda video: None)
+    assert keys(again)[0] == key(first)
+    assert keys(again)[1] != key(second)
+
+
+def write_image(path: Path, value: int) -> None:
+    cv2.imwrite(str(path), np.full((8, 8, 3), value, np.uint8))

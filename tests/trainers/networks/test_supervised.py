@@ -1,0 +1,170 @@
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.trainers.tiny import assert_same_state
+from trainers.networks.supervised import Fit, fit
+from trainers.stage import InputError
+
+EPOCHS = 4
+
+
+class Killed(BaseException):
+    """What a test ends a run with."""
+
+
+def new_model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2))
+
+
+def batches(epoch):
+    generator = torch.Generator().manual_seed(epoch)
+    for _ in range(3):
+        inputs = torch.randn(6, 3, generator=generator)
+        yield inputs, (inputs[:, 0] > 0).long()
+
+
+@pytest.fixture
+def task(tmp_path):
+    def make(name="run", *, accuracies=(), **fields):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        remaining = iter(accuracies)
+        return Fit(
+            **{
+                "model": new_model(),
+                "batches": batches,
+                "loss": F.cross_entropy,
+                "validate": lambda: next(remaining, None),
+                "learning_rate": lambda epoch: 0.05,
+                "weight_decay": 1e-5,
+                "epochs": EPOCHS,
+                "selection": "validation",
+                "seed": 3,
+                "folder": folder,
+                "device": torch.device("cpu"),
+                "report": lambda metrics, epoch: None,
+            }
+            | fields
+        )
+
+    return make
+
+
+def weights_by_epoch(task, **fields):
+    """The model's weights after every epoch."""
+    model, seen = new_model(), []
+
+    def report(metrics, epoch):
+        seen.append(copy.deepcopy(model.state_dict()))
+
+    fit(task("seen", model=model, report=report, **fields))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("selection", "accuracies", "kept"),
+    [
+        ("validation", (50.0, 80.0, 80.0, 70.0), 1),
+        ("validation", (90.0, 80.0, 80.0, 70.0), 0),
+        ("validation", (), 3),
+        ("last", (50.0, 80.0, 80.0, 70.0), 3),
+    ],
+)
+def test_the_first_best_epoch_on_validation_is_kept_or_the_last(task, selection, accuracies, kept):
+    chosen = task(selection=selection, accuracies=accuracies)
+    history = fit(chosen)
+    assert_same_state(chosen.model.state_dict(), weights_by_epoch(task)[kept])
+    assert [record.get("validation_accuracy") for record in history] == list(accuracies or [None] * EPOCHS)
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("killed_after", [1, 3, EPOCHS])
+def test_a_run_killed_and_resumed_is_the_run_that_was_not(task, killed_after):
+    accuracies = [50.0, 80.0, 60.0, 80.0]
+    whole = task("whole", accuracies=accuracies)
+    history = fit(whole)
+
+    def report(metrics, epoch):
+        if epoch == killed_after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(task("killed", accuracies=accuracies, report=report))
+    resumed = task("killed", accuracies=accuracies[killed_after:])
+    assert fit(resumed) == history
+    assert_same_state(resumed.model.state_dict(), whole.model.state_dict())
+
+
+def test_dropout_depends_on_the_seed_and_not_on_torchs_global_generator(task):
+    runs = []
+    for name, seed in (("first", 3), ("second", 3), ("third", 4)):
+        torch.rand(5)
+        runs.append(fit(task(name, seed=seed)))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_adam_steps_with_the_learning_rate_of_the_epoch(task):
+    frozen = task(learning_rate=lambda epoch: 0.05 if epoch < 2 else 0.0)
+    fit(frozen)
+    assert_same_state(frozen.model.state_dict(), weights_by_epoch(task)[1])
+
+
+def test_optimiser_state_is_kept_between_epochs(task):
+    """Epochs 1 and 2 as one epoch of twice the batches: only the keying of dropout would differ."""
+    model, same = (nn.Linear(3, 2) for _ in range(2))
+    same.load_state_dict(model.state_dict())
+    fit(task("two", model=model, epochs=2))
+    fit(task("one", model=same, epochs=1, batches=lambda epoch: (pair for e in (0, 1) for pair in batches(e))))
+    assert_same_state(model.state_dict(), same.state_dict())
+
+
+def test_parts_without_a_gradient_stay(task):
+    model = new_model()
+    model[0].requires_grad_(False)
+    before = copy.deepcopy(model[0].state_dict())
+    fit(task(model=model))
+    assert_same_state(model[0].state_dict(), before)
+
+
+def test_a_loss_that_is_no_longer_finite_ends_the_run_with_a_sentence(task):
+    with pytest.raises(InputError, match="the loss became nan in epoch 1: lower the learning rate"):
+        fit(task(loss=lambda outputs, targets: outputs.sum() * float("nan")))
+
+
+def test_an_optimiser_made_anew_forgets_its_moments_and_still_resumes_exactly(task):
+    kept, anew = (
+        fitted(task, name, new_optimiser_every_epoch=habit) for name, habit in (("kept", False), ("anew", True))
+    )
+    assert not torch.equal(anew["0.weight"], kept["0.weight"])
+
+    def kill(metrics, epoch):
+        if epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fitted(task, "killed", new_optimiser_every_epoch=True, report=kill)
+    assert_same_state(fitted(task, "killed", new_optimiser_every_epoch=True), anew)
+
+
+def test_dropout_may_end_with_the_first_epoch(task):
+    modes = []
+
+    def loss(outputs, targets):
+        modes.append(model.training)
+        return F.cross_entropy(outputs, targets)
+
+    model = new_model()
+    fit(task(model=model, loss=loss, dropout_in_first_epoch_only=True))
+    assert modes == [True] * 3 + [False] * 3 * (EPOCHS - 1)
+
+
+def fitted(task, name, **fields):
+    model = new_model()
+    fit(task(name, model=model, **fields))
+    return model.state_dict()

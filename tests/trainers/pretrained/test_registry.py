@@ -1,0 +1,105 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from torchvision.models import ResNet18_Weights, ResNet50_Weights
+
+from tests.trainers.public_files import moco_file, torchvision_file
+from trainers.networks.backbones import Backbone
+from trainers.pretrained.registry import OFFICIAL, UNKNOWN, load, names, register
+from trainers.stage import InputError, MachineError
+
+BACKBONE = Backbone(architecture="resnet18")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint as MoCo's authors lay it out."""
+    return moco_file(tmp_path_factory.mktemp("files") / "moco v2.pth.tar", BACKBONE, keys=64)[0]
+
+
+def test_registered_weights_are_loaded_as_they_were(tmp_path: Path, published: Path):
+    weights = register(tmp_path / "weights", "moco-v2", published)
+    assert load(tmp_path / "weights", "moco-v2") == weights
+    assert names(tmp_path / "weights") == ["moco-v2"]
+    assert (weights.layout, weights.architecture, weights.embedding_size) == ("moco", "resnet18", 128)
+    assert weights.title == UNKNOWN
+    encoder = weights.encoder()
+    assert encoder.digest == weights.digest
+    assert encoder.path == published
+    assert encoder.backbone == BACKBONE
+
+
+def test_supervised_weights_are_known_by_their_layout(tmp_path: Path):
+    path, _ = torchvision_file(tmp_path / "mine.pth", BACKBONE)
+    assert register(tmp_path / "weights", "supervised", path).layout == "torchvision"
+
+
+def test_a_file_that_has_a_published_name_but_another_content_is_refused(tmp_path: Path, published: Path):
+    for name, sentence in (
+        ("moco_v2_800ep_pretrain.pth.tar", r"is not MoCo v2, 800 epochs on ImageNet: its md5 begins with"),
+        (
+            "resnet50-0676ba61.pth",
+            r"is not ResNet-50, supervised .*: its sha256 begins with .*, not 0676ba61; download",
+        ),
+    ):
+        copy = tmp_path / "copies" / name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(published.read_bytes())
+        with pytest.raises(InputError, match=sentence):
+            register(tmp_path / "weights", "w", copy)
+    assert names(tmp_path / "weights") == []
+
+
+def test_the_published_prefixes_are_torchvisions():
+    urls = [*ResNet50_Weights, *ResNet18_Weights]
+    files = {weights.url.rpartition("/")[2] for weights in urls}
+    ours = {official.file_name for official in OFFICIAL if official.digest == "sha256"}
+    assert ours == files
+    for official in OFFICIAL:
+        if official.digest == "sha256":
+            assert official.file_name.endswith(f"-{official.prefix}.pth")
+
+
+def test_a_file_that_changed_since_is_refused_by_name(tmp_path: Path):
+    path, _ = torchvision_file(tmp_path / "my file.pth", BACKBONE)
+    register(tmp_path / "weights", "mine", path)
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    with pytest.raises(InputError, match=r"my file\.pth changed since weights 'mine' were registered") as refused:
+        load(tmp_path / "weights", "mine")
+    assert f"`freelunch weights add '{path}' --name mine`" in str(refused.value)
+
+
+def test_weights_whose_file_is_gone_are_still_known(tmp_path: Path):
+    path, _ = torchvision_file(tmp_path / "mine.pth", BACKBONE)
+    weights = register(tmp_path / "weights", "mine", path)
+    path.unlink()
+    assert load(tmp_path / "weights", "mine") == weights
+
+
+def test_an_unknown_name_is_told_how_to_register_it(tmp_path: Path):
+    with pytest.raises(
+        InputError,
+        match=r"no weights named 'moco-v2' \(registered: none\): `freelunch weights add FILE --name moco-v2`",
+    ):
+        load(tmp_path / "weights", "moco-v2")
+
+
+@pytest.mark.parametrize("name", ["a/b", "../a", "", ".hidden", "a b"])
+def test_a_name_that_is_no_plain_word_is_refused(tmp_path: Path, published: Path, name: str):
+    with pytest.raises(InputError, match="cannot name weights"):
+        register(tmp_path / "weights", name, published)
+
+
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path):
+    with pytest.raises(MachineError, match=r"nothing\.pth cannot be read on this machine \(No such file"):
+        register(tmp_path / "weights", "mine", tmp_path / "nothing.pth")
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", json.dumps({"stamp": [1, 2]})])
+def test_a_damaged_record_is_one_sentence(tmp_path: Path, content: str):
+    (tmp_path / "mine.json").write_text(content)
+    with pytest.raises(MachineError, match=r"mine\.json cannot be read: `freelunch weights add FILE --name mine`"):
+        load(tmp_path, "mine")

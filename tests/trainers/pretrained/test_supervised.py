@@ -1,0 +1,90 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainers.tiny import BACKBONE, SIZE_PX, assert_same_state, work, write_recording
+from trainers.artifacts import read_history
+from trainers.data.frames import Frames
+from trainers.data.loading import ViewLoader
+from trainers.data.synthetic.generic_images import CLASSES, GenericImages
+from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier, _examples
+from trainers.ssl.encoders import SharedBackbonePair, frozen_pair, load_backbone, read_weights
+from trainers.stage import InputError
+
+LABELS = [0, 1, 2] * 16
+AUGMENTATION = replace(CROP_AND_FLIP, size_px=SIZE_PX, min_scale=0.5)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> tuple[TrainClassifier, Path]:
+    recording, folder = write_recording(tmp_path / "images", LABELS)
+    stage = TrainClassifier(
+        frames=(recording,),
+        backbone=BACKBONE,
+        augmentation=AUGMENTATION,
+        epochs=8,
+        batch_size=8,
+        learning_rate=1e-2,
+        embedding_size=6,
+    )
+    return stage, folder
+
+
+def run(stage: TrainClassifier, folder: Path, output: Path) -> Path:
+    stage.run(work(output, {"frames.0": folder}))
+    return output
+
+
+def test_a_backbone_learns_to_tell_classes_apart_and_is_published_with_an_untrained_head(tmp_path, images):
+    stage, folder = images
+    output = run(stage, folder, tmp_path / "out")
+    losses = [loss for _, loss in read_history(output)["loss"]]
+    assert len(losses) == 8
+    assert losses[-1] < 0.5 * losses[0]
+    pair = frozen_pair(stage, output)
+    assert isinstance(pair, SharedBackbonePair)
+    weights = read_weights(output)
+    assert_same_state(weights["query"], weights["key"])
+    started = stage.backbone.build(stage.seed).state_dict()
+    trained = load_backbone(stage, output).state_dict()
+    assert not torch.equal(trained["conv1.weight"], started["conv1.weight"])
+
+
+class Killed(BaseException):
+    """What a test ends a run with."""
+
+
+def test_an_interrupted_run_ends_with_the_bits_of_one_that_was_not(tmp_path, images):
+    stage, folder = images
+    whole = run(stage, folder, tmp_path / "whole")
+
+    def stop(metrics, epoch):
+        if epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stage.run(work(tmp_path / "parts", {"frames.0": folder}, report=stop))
+    parts = run(stage, folder, tmp_path / "parts")
+    assert_same_state(read_weights(parts), read_weights(whole))
+    assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())
+
+
+def test_both_views_of_an_image_have_its_class(tmp_path):
+    stage = GenericImages(num_images=24, size_px=32)
+    stage.run(work(tmp_path / "generic"))
+    with Frames([tmp_path / "generic"], labelled_only=True) as frames:
+        assert frames.label_names == CLASSES
+        loader = ViewLoader(frames, AUGMENTATION, batch_size=8, seed=0, threads=1)
+        batches = list(_examples(loader, 0, torch.device("cpu")))
+        for rows, (views, labels) in zip(loader.order(0), batches, strict=True):
+            assert views.shape == (16, 3, SIZE_PX, SIZE_PX)
+            assert labels.tolist() == [*frames.labels[rows], *frames.labels[rows]]
+
+
+def test_images_without_classes_are_refused(tmp_path, images):
+    stage, _ = images
+    _, unlabelled = write_recording(tmp_path / "unlabelled", [-1] * 16, name="video02")
+    with pytest.raises(InputError, match="no labelled image"):
+        run(stage, unlabelled, tmp_path / "out")

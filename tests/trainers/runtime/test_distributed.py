@@ -1,0 +1,315 @@
+"""The same training on one, two and four workers, as gloo processes on this machine."""
+
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import distributed as group
+from torch import multiprocessing
+
+from tests.trainers.tiny import (
+    BACKBONE,
+    EMBEDDING,
+    ONE_SPLIT,
+    SIZE_PX,
+    Recording,
+    assert_same_state,
+    new_optimiser,
+    views_for,
+    write_pair,
+    write_recording,
+)
+from trainers.data.augmentation import MoCoAugmentation
+from trainers.data.frames import Frames
+from trainers.data.loading import ViewLoader
+from trainers.networks.backbones import settle_running_statistics
+from trainers.runtime import checkpoint, distributed
+from trainers.ssl import loop
+from trainers.ssl.authors_code import AuthorsStudent, AuthorsTeacher
+from trainers.ssl.distilled_moco import DistilledMoCo
+from trainers.ssl.encoders import shuffle, started_pair
+from trainers.ssl.moco import MoCo
+from trainers.ssl.pretrain import Pretrain, Untrained
+from trainers.ssl.regioncl import RegionCL
+from trainers.ssl.simsiam import SimSiam
+from trainers.ssl.swav import SwAV
+from trainers.ssl.transfer import CombinedMoCo
+from trainers.stage import InputError, Resources, Work, discard_report
+
+BATCH = 16
+HALF = 2
+WORKERS = (2, 4)
+QUARTERS = replace(BACKBONE, batch_norm_splits=4)
+FIRST = replace(QUARTERS, running_statistics="first")
+SIZES = {"temperature": 0.2, "queue_size": 3 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
+START = Untrained(backbone=BACKBONE, embedding_size=EMBEDDING, seed=3)
+TRAININGS = {
+    "MoCo": (QUARTERS, MoCo(**SIZES)),
+    "MoCo whose running statistics are the first split's": (FIRST, MoCo(**SIZES)),
+    "a teacher that trains its head": (QUARTERS, MoCo(**SIZES, start=START, trains="head")),
+    "a teacher that trains its backbone": (QUARTERS, MoCo(**SIZES, start=START, trains="backbone")),
+    "a student of a teacher with one backbone": (QUARTERS, DistilledMoCo(**SIZES, teacher=START)),
+    "a student of a teacher with two backbones": (FIRST, DistilledMoCo(**SIZES, teacher=START)),
+    "a student whose features are added to its teacher's": (
+        QUARTERS,
+        CombinedMoCo(**SIZES, teacher=START, combination="sum"),
+    ),
+    "a student whose features stand beside its teacher's": (
+        FIRST,
+        CombinedMoCo(**SIZES, teacher=START, combination="concatenation"),
+    ),
+    "RegionCL": (QUARTERS, RegionCL(**SIZES, smallest_region=1, largest_region=2)),
+    "RegionCL in one split": (ONE_SPLIT, RegionCL(**SIZES, smallest_region=1, largest_region=2)),
+    "MoCo in one split": (ONE_SPLIT, MoCo(**SIZES)),
+    "SimSiam": (ONE_SPLIT, SimSiam(embedding_size=EMBEDDING, predictor_size=3)),
+    "the authors' teacher": (FIRST, AuthorsTeacher(**SIZES, start=START)),
+    "the authors' student": (FIRST, AuthorsStudent(**SIZES, teacher=START)),
+    "SwAV": (ONE_SPLIT, SwAV(num_prototypes=12, queue_size=2 * BATCH, queue_from_epoch=0, embedding_size=EMBEDDING)),
+}
+
+
+def inputs(name, folder):
+    teacher = folder / ("one" if "one backbone" in name else "two")
+    return {"start": folder / "start", "teacher": teacher}
+
+
+def new_method(name, folder):
+    backbone, config = TRAININGS[name]
+    return config.build(backbone, inputs(name, folder), seed=7).double()
+
+
+def take_steps(method, optimiser, steps):
+    """An epoch of this worker's share of the steps' batches; the loss terms of each over all workers."""
+    method.train()
+    losses = []
+    for step in steps:
+        whole = views_for(method, step, batch_size=BATCH, dtype=torch.float64)
+        query, key, ids = (distributed.own_share(each) for each in (whole.query, whole.key, whole.frame_ids))
+        small = tuple(distributed.own_share(each) for each in whole.small)
+        views = replace(whole, query=query, key=key, frame_ids=ids, small=small)
+        terms = loop.take_step(method, optimiser, views)
+        losses.append({name: value.detach().clone() for name, value in {**terms, **method.metrics()}.items()})
+        distributed.average_(losses[-1].values())
+    settle_running_statistics(method)
+    return losses
+
+
+def train(name, folder):
+    """A training of two epochs: state and losses."""
+    method = new_method(name, folder)
+    optimiser = new_optimiser(method)
+    losses = take_steps(method, optimiser, range(HALF)) + take_steps(method, optimiser, range(HALF, 2 * HALF))
+    return {"state": method.state_dict(), "losses": losses}
+
+
+def train_resumed(name, folder):
+    """The same, saved and loaded after the first."""
+    first, second = new_method(name, folder), new_method(name, folder)
+    optimiser, resumed = new_optimiser(first), new_optimiser(second)
+    take_steps(first, optimiser, range(HALF))
+    second.load_state_dict(first.state_dict())
+    resumed.load_state_dict(optimiser.state_dict())
+    take_steps(second, resumed, range(HALF, 2 * HALF))
+    return second.state_dict()
+
+
+def train_on_frames(folder):
+    """Epochs of the step loop on real frames, from loader to checkpoint, in double precision."""
+    method = TRAININGS["MoCo"][1].build(QUARTERS, {}, seed=7).double()
+    method.register_forward_pre_hook(
+        lambda _, given: replace(given[0], query=given[0].query.double(), key=given[0].key.double())
+    )
+    output = folder / f"output-{distributed.workers()}"
+    output.mkdir(exist_ok=True)
+    with Frames([folder / "video"]) as frames:
+        share = distributed.share(BATCH)
+        augmentation = MoCoAugmentation(size_px=SIZE_PX)
+        loader = ViewLoader(frames, augmentation, batch_size=BATCH, seed=0, threads=1, share=share)
+        history = loop.train(
+            loop.Training(
+                method=method,
+                loader=loader,
+                optimisation=loop.Optimisation(epochs=2, batch_size=BATCH),
+                folder=output,
+                device=torch.device("cpu"),
+                probe=lambda backbone, epoch: {},
+                report=discard_report,
+            )
+        )
+    return {"state": method.state_dict(), "losses": history}
+
+
+def use_collectives():
+    rows = torch.arange(BATCH, dtype=torch.float64)
+    own = distributed.own_share(rows).clone()
+    permutation = shuffle(0, 0, own)
+    shuffled = distributed.gather(distributed.gather(own)[distributed.own_share(permutation)])
+    back = torch.empty_like(shuffled)
+    back[permutation] = shuffled
+    mixed = [torch.full((2, 3), float(distributed.rank())), own.clone(), torch.ones(4, 2, 1, 1)]
+    first = [each.clone() for each in mixed]
+    distributed.average_(mixed)
+    distributed.take_from_first_(first)
+    return {
+        "workers": distributed.workers(),
+        "gathered": distributed.gather(own),
+        "gathered ids": distributed.gather(own.long()),
+        "share": rows[distributed.share(BATCH)],
+        "shuffled": shuffled,
+        "back": back,
+        "average": mixed,
+        "first": first,
+    }
+
+
+def lose_a_worker():
+    """What the first worker is told when the last one has gone."""
+    if distributed.rank() == distributed.workers() - 1:
+        os._exit(0)
+    try:
+        distributed.gather(torch.ones(1))
+    except distributed.WorkerLostError as error:
+        return str(error)
+    return None
+
+
+def work_as(rank, workers, folder):
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    group.init_process_group("gloo", f"file://{folder}/meet-{workers}", rank=rank, world_size=workers)
+    results = {name: train(name, folder) for name in TRAININGS}
+    results |= {
+        "on frames": train_on_frames(folder),
+        "resumed": train_resumed("MoCo", folder),
+        "collectives": use_collectives(),
+    }
+    torch.save(results, folder / f"{workers}-{rank}.pt")
+    if workers == 2:
+        torch.save(lose_a_worker(), folder / "lost.pt")
+        os._exit(0)  # there is nobody left to say goodbye to
+    group.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where encoders to start from lie, and what every worker found."""
+    folder = tmp_path_factory.mktemp("distributed")
+    write_recording(folder / "video", [0, 1, 2, 1] * 8)
+    (folder / "start").mkdir()
+    START.run(Work(output=folder / "start"))
+    for name, trains in (("one", "head"), ("two", "all")):
+        pair = started_pair(BACKBONE, START, folder / "start", momentum=0.9, trains=trains)
+        for parameter in pair.query.head.parameters():
+            parameter.data += 0.05
+        write_pair(folder / name, pair)
+    for workers in WORKERS:
+        multiprocessing.spawn(work_as, (workers, folder), nprocs=workers)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    """Results of every worker by (number of workers, rank)."""
+    return {
+        (workers, rank): torch.load(folder / f"{workers}-{rank}.pt") for workers in WORKERS for rank in range(workers)
+    }
+
+
+def assert_close(one, many):
+    for name, value in one["state"].items():
+        if isinstance(value, torch.Tensor):
+            assert torch.allclose(value, many["state"][name], rtol=0, atol=1e-9), name
+        else:
+            assert value == many["state"][name], name
+    for ours, theirs in zip(one["losses"], many["losses"], strict=True):
+        assert {name: float(value) for name, value in ours.items()} == pytest.approx(
+            {name: float(value) for name, value in theirs.items()}, rel=0, abs=1e-9
+        )
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_workers_compute_what_one_process_computes(name, folder, found):
+    one = train(name, folder)
+    for workers in WORKERS:
+        assert_close(one, found[workers, 0][name])
+
+
+def test_the_step_loop_trains_on_shares_of_the_same_batches_and_records_the_same_losses(folder, found):
+    one = train_on_frames(folder)
+    for workers in WORKERS:
+        assert_close(one, found[workers, workers - 1]["on frames"])
+        assert_close(one, {"state": checkpoint.load(folder / f"output-{workers}")["method"], "losses": one["losses"]})
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_workers_agree_to_the_last_bit(name, found):
+    for (workers, _), results in found.items():
+        assert_same_state(results[name]["state"], found[workers, 0][name]["state"])
+
+
+def test_resumed_workers_are_those_that_were_not_interrupted_to_the_last_bit(found):
+    for results in found.values():
+        assert_same_state(results["resumed"], results["MoCo"]["state"])
+
+
+def test_the_running_statistics_of_the_first_split_are_not_their_mean(folder):
+    first, mean = (train(name, folder)["state"] for name in list(TRAININGS)[1::-1])
+    name = "encoders.query.backbone.bn1.running_mean"
+    assert not torch.allclose(first[name], mean[name], atol=1e-6)
+
+
+def test_rows_are_gathered_in_rank_order_and_shared_out_again(found):
+    rows = torch.arange(BATCH, dtype=torch.float64)
+    for (workers, rank), results in found.items():
+        collectives = results["collectives"]
+        assert collectives["workers"] == workers
+        assert torch.equal(collectives["gathered"], rows)
+        assert torch.equal(collectives["gathered ids"], rows.long())
+        assert torch.equal(collectives["share"], rows.chunk(workers)[rank])
+
+
+def test_shuffling_over_all_workers_and_back_is_the_identity(found):
+    rows = torch.arange(BATCH, dtype=torch.float64)
+    for results in found.values():
+        assert torch.equal(results["collectives"]["shuffled"], rows[shuffle(0, 0, rows)])
+        assert torch.equal(results["collectives"]["back"], rows)
+
+
+def test_tensors_of_any_type_and_shape_are_averaged_or_taken_from_the_first(found):
+    rows = torch.arange(BATCH, dtype=torch.float64)
+    for (workers, _), results in found.items():
+        shares = torch.stack(rows.chunk(workers))
+        expected = [torch.full((2, 3), (workers - 1) / 2), shares.mean(0), torch.ones(4, 2, 1, 1)]
+        taken = [torch.zeros(2, 3), shares[0], torch.ones(4, 2, 1, 1)]
+        for ours, theirs in zip(results["collectives"]["average"], expected, strict=True):
+            assert torch.equal(ours, theirs)
+        for ours, theirs in zip(results["collectives"]["first"], taken, strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_a_worker_that_died_is_told_apart_from_other_errors(folder, found):
+    assert "the workers of this run lost each other" in torch.load(folder / "lost.pt")
+
+
+def test_alone_every_collective_is_the_identity():
+    x = torch.rand(6, 2)
+    before = x.clone()
+    assert distributed.gather(x) is x
+    assert distributed.own_share(x) is x
+    distributed.average_([x])
+    distributed.take_from_first_([x])
+    assert torch.equal(x, before)
+    assert distributed.share(6) == slice(0, 6)
+    assert distributed.total(6) == 6
+    assert distributed.is_first()
+
+
+@pytest.mark.parametrize("workers", [3, 8])
+def test_workers_that_do_not_divide_the_splits_are_refused_before_anything_is_computed(workers, tmp_path):
+    optimisation = loop.Optimisation(batch_size=BATCH)
+    stage = Pretrain(frames=(Recording(),), method=MoCo(**SIZES), backbone=QUARTERS, optimisation=optimisation)
+    match = f"workers is {workers}: it must divide batch_norm_splits = 4; 1, 2, 4 would do"
+    with pytest.raises(InputError, match=match):
+        stage.run(Work(output=tmp_path, resources=Resources(workers=workers)))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+"""Dataset layouts, splits and label fractions."""

@@ -1,0 +1,1 @@
+"""Surgical-like videos and generic images, drawn procedurally."""

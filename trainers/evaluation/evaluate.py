@@ -1,0 +1,169 @@
+"""The last stage of every trial: stored predictions become metrics, under every protocol at once."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainers.evaluation import metrics
+from trainers.evaluation.metrics import AbsentPhase, Labels, Relaxation, Summary, VideoScores
+from trainers.evaluation.predictions import VideoPredictions, read_predictions
+from trainers.stage import InputError, Stage, Work
+
+SUMMARY_NAME = "summary.json"
+PER_VIDEO_NAME = "per_video.parquet"
+PER_PHASE_NAME = "per_phase.parquet"
+
+PER_VIDEO_SCHEMA = pa.schema(
+    [("protocol", pa.string()), ("video", pa.string()), ("metric", pa.string()), ("value", pa.float64())]
+)
+"""value: percent, null where undefined. Metrics of phases appear as their mean over the phases that define them."""
+PER_PHASE_SCHEMA = pa.schema(
+    [
+        ("protocol", pa.string()),
+        ("video", pa.string()),
+        ("phase", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+"""value: percent, null where undefined."""
+
+
+Row = dict[str, str | float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredProtocol:
+    """What one protocol makes of a set of videos."""
+
+    videos: Mapping[str, VideoScores]
+    summary: Mapping[str, Summary]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Stage):
+    """Scores predictions of phases; frames whose truth is unknown do not count.
+
+    The artifact holds
+
+    - `summary.json`: by protocol and metric the mean and the standard deviation, and over what that one is taken;
+      `num_videos`, `num_frames` (the ones that count) and `phases`. Undefined values are null.
+    - `per_video.parquet` and `per_phase.parquet`: what these are means of.
+
+    The protocols are `strict`, `relaxed_fixed`, `relaxed_official` and, where the frame classifier's own predictions
+    are known, `framewise`: the strict metrics of those.
+
+    Attributes:
+        predictions: the stage whose artifact holds the predictions.
+        fps: frame rate of the predictions' rows.
+        relaxed_fps: frame rate that the relaxed window of 10 s assumes, where it is not `fps`. The authors' code takes
+            25 for rows at 5 fps.
+        phases: names of the phases, in index order.
+        absent: how a phase that a video's ground truth lacks counts in the strict metrics.
+    """
+
+    predictions: Stage
+    fps: float
+    relaxed_fps: float | None = None
+    phases: tuple[str, ...]
+    absent: AbsentPhase = "undefined_if_absent"
+
+    def __post_init__(self) -> None:
+        for name, fps in (("fps", self.fps), ("relaxed_fps", self.relaxed_fps)):
+            if fps is not None and not fps > 0:
+                raise InputError(f"Evaluate.{name} is {fps}: a frame rate is above 0")
+
+    def run(self, work: Work) -> None:
+        folder = work.inputs["predictions"]
+        videos = [self._labelled(video, folder) for video in read_predictions(folder)]
+        if not videos:
+            raise InputError(f"{folder} holds no predictions: there is nothing to evaluate")
+        protocols = self._protocols(videos)
+        _write_summary(work.output, protocols, videos, self.phases)
+        _write_table(work.output / PER_VIDEO_NAME, PER_VIDEO_SCHEMA, _per_video_rows(protocols))
+        _write_table(work.output / PER_PHASE_NAME, PER_PHASE_SCHEMA, _per_phase_rows(protocols, self.phases))
+
+    def expected_seconds(self) -> float:
+        return 0.1
+
+    def _labelled(self, video: VideoPredictions, folder: Path) -> VideoPredictions:
+        """The rows of a video whose truth is known, once all labels are found to name a phase."""
+        known = video.truth >= 0
+        if not known.any():
+            raise InputError(f"{folder}: {video.video} has no labelled frame; leave it out of the test videos")
+        labelled = video.rows(known)
+        for labels in (labelled.truth, labelled.prediction, labelled.framewise):
+            unknown = set() if labels is None else set(labels.tolist()) - set(range(len(self.phases)))
+            if unknown:
+                place, last = f"{folder}: {video.video}", len(self.phases) - 1
+                raise InputError(f"{place} has phase {min(unknown)}, but Evaluate.phases names only 0 to {last}")
+        return labelled
+
+    def _protocols(self, videos: Sequence[VideoPredictions]) -> dict[str, ScoredProtocol]:
+        protocols = {
+            "strict": _strict_protocol({v.video: self._strict(v.truth, v.prediction) for v in videos}),
+            "relaxed_fixed": self._relaxed(videos, "relaxed_fixed"),
+            "relaxed_official": self._relaxed(videos, "relaxed_official"),
+        }
+        framewise = {v.video: self._strict(v.truth, v.framewise) for v in videos if v.framewise is not None}
+        return protocols | ({"framewise": _strict_protocol(framewise)} if framewise else {})
+
+    def _strict(self, truth: Labels, prediction: Labels) -> VideoScores:
+        return metrics.strict(truth, prediction, num_phases=len(self.phases), absent=self.absent)
+
+    def _relaxed(self, videos: Sequence[VideoPredictions], relaxation: Relaxation) -> ScoredProtocol:
+        fps = self.fps if self.relaxed_fps is None else self.relaxed_fps
+        scores = {
+            v.video: metrics.relaxed(v.truth, v.prediction, num_phases=len(self.phases), fps=fps, relaxation=relaxation)
+            for v in videos
+        }
+        return ScoredProtocol(videos=scores, summary=metrics.summarise_relaxed(list(scores.values())))
+
+
+def _strict_protocol(scores: Mapping[str, VideoScores]) -> ScoredProtocol:
+    return ScoredProtocol(videos=scores, summary=metrics.summarise_strict(list(scores.values())))
+
+
+def _write_summary(
+    folder: Path, protocols: Mapping[str, ScoredProtocol], videos: Sequence[VideoPredictions], phases: Sequence[str]
+) -> None:
+    summary: dict[str, object] = {
+        name: {metric: _entry(value) for metric, value in protocol.summary.items()}
+        for name, protocol in protocols.items()
+    }
+    summary |= {"num_videos": len(videos), "num_frames": sum(len(v.frames) for v in videos), "phases": list(phases)}
+    (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _entry(summary: Summary) -> dict[str, float | str | None]:
+    return {"mean": _or_null(summary.mean), "std": _or_null(summary.std), "over": summary.over}
+
+
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _per_video_rows(protocols: Mapping[str, ScoredProtocol]) -> Iterator[Row]:
+    for name, protocol in protocols.items():
+        for video, scores in protocol.videos.items():
+            means = {metric: float(metrics.mean_over_defined(values)) for metric, values in scores.per_phase.items()}
+            for metric, value in {**scores.whole, **means}.items():
+                yield {"protocol": name, "video": video, "metric": metric, "value": _or_null(value)}
+
+
+def _per_phase_rows(protocols: Mapping[str, ScoredProtocol], phases: Sequence[str]) -> Iterator[Row]:
+    for name, protocol in protocols.items():
+        for video, scores in protocol.videos.items():
+            for metric, values in scores.per_phase.items():
+                row: Row = {"protocol": name, "video": video, "metric": metric}
+                for phase, value in zip(phases, values, strict=True):
+                    yield {**row, "phase": phase, "value": _or_null(value)}
+
+
+def _write_table(path: Path, schema: pa.Schema, rows: Iterator[Row]) -> None:
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)

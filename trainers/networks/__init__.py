@@ -1,0 +1,1 @@
+"""Backbones, batch normalisation, supervised training, and costs."""

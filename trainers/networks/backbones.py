@@ -1,0 +1,203 @@
+"""Backbones: ResNets whose batch normalisation sees the batch in splits, as MoCo's GPUs do."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+from trainers.networks.batch_norm import normalise_together
+from trainers.runtime import distributed, randomness
+from trainers.stage import Config, InputError
+
+Architecture = Literal["resnet50", "resnet18", "resnet10"]
+RunningStatistics = Literal["mean", "first"]
+
+STRIDE_PX = 32
+"""Pixels of an image, along each side, per cell of the last feature maps of every architecture here."""
+
+
+class FeatureExtractor(Config, ABC):
+    """What turns images into the pooled features that heads and classifiers are given."""
+
+    @property
+    @abstractmethod
+    def num_features(self) -> int:
+        """Length of the pooled feature vector."""
+
+    @property
+    @abstractmethod
+    def gflops_at_224(self) -> float:
+        """Multiply-adds of one forward pass of a 224-px image, in units of 10⁹."""
+
+    @abstractmethod
+    def build(self, seed: int) -> nn.Module:
+        """A freshly initialised network: images N×3×H×W to features N×C."""
+
+    @abstractmethod
+    def without_splits(self) -> Self:
+        """The same network for batches that need not divide: it normalises a batch in one part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone(FeatureExtractor):
+    """A residual network up to its global average pooling.
+
+    Attributes:
+        architecture: `resnet50` and `resnet18` are torchvision's; `resnet10` has one basic block per stage and a 3×3
+            stem, for small images.
+        width: channels of the first stage; only `resnet10` takes another than 64.
+        batch_norm_splits: into how many parts a batch is split for its normalisation statistics. MoCo's authors have
+            one part per GPU, which makes the number part of the algorithm.
+        running_statistics: from the splits' statistics, take the mean, or the first split's (what DDP does when it
+            broadcasts rank 0's buffers).
+    """
+
+    architecture: Architecture = "resnet50"
+    width: int = 64
+    batch_norm_splits: int = 1
+    running_statistics: RunningStatistics = "mean"
+
+    def __post_init__(self) -> None:
+        if self.architecture != "resnet10" and self.width != 64:
+            raise InputError(f"width is {self.width}: {self.architecture} has 64; only resnet10 takes another.")
+        if self.batch_norm_splits < 1:
+            raise InputError(f"batch_norm_splits is {self.batch_norm_splits}: it must be at least 1.")
+
+    @property
+    def num_features(self) -> int:
+        return {"resnet50": 2048, "resnet18": 512, "resnet10": 8 * self.width}[self.architecture]
+
+    @property
+    def gflops_at_224(self) -> float:
+        return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 0.8 * (self.width / 64) ** 2}[self.architecture]
+
+    def without_splits(self) -> Self:
+        return replace(self, batch_norm_splits=1)
+
+    def build(self, seed: int, purpose: str = "backbone") -> nn.Module:
+        norm = partial(SplitBatchNorm2d, num_splits=self.batch_norm_splits, running_statistics=self.running_statistics)
+        with randomness.torch_seeded(seed, purpose):
+            if self.architecture == "resnet10":
+                return SmallResNet(self.width, norm)
+            block, layers = (
+                (Bottleneck, (3, 4, 6, 3)) if self.architecture == "resnet50" else (BasicBlock, (2, 2, 2, 2))
+            )
+            network = LargeResNet(block, list(layers), norm_layer=norm)
+        network.fc = nn.Identity()
+        return cast(nn.Module, network)
+
+
+class SplitBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation whose training statistics are taken over `num_splits` consecutive parts of the batch.
+
+    One process with four splits computes what four GPUs with a quarter of the batch each compute without
+    synchronisation; with shuffled batches this is MoCo's ShuffleBN (He et al., arXiv 1911.05722, Sec. 3.3).
+    Several workers hold whole splits each, so that how many they are changes nothing; their running statistics part
+    until `settle_running_statistics` is called. A single split is synchronised: any number of workers share it.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def __init__(self, num_features: int, *, num_splits: int = 1, running_statistics: RunningStatistics = "mean"):
+        super().__init__(num_features)
+        self.num_splits = num_splits
+        self.running_statistics = running_statistics
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        if self.num_splits == 1 and distributed.workers() > 1:
+            return normalise_together(self, x)
+        num_splits = self.num_splits // distributed.workers()
+        if num_splits == 1:
+            return super().forward(x)
+        means = self.running_mean.repeat(num_splits, 1)
+        variances = self.running_var.repeat(num_splits, 1)
+        parts = [
+            F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum, self.eps)
+            for part, mean, variance in zip(x.chunk(num_splits), means, variances, strict=True)
+        ]
+        with torch.no_grad():
+            first = self.running_statistics == "first"
+            self.running_mean.copy_(means[0] if first else means.mean(0))
+            self.running_var.copy_(variances[0] if first else variances.mean(0))
+            self.num_batches_tracked += 1
+        return torch.cat(parts)
+
+
+def zero_last_norms(backbone: nn.Module) -> None:
+    """Makes every residual block start as the identity: its last normalisation's scale becomes zero.
+
+    Source: Goyal et al., arXiv 1706.02677, Sec. 5.1.
+    """
+    for module in backbone.modules():
+        if isinstance(module, Bottleneck):
+            nn.init.zeros_(module.bn3.weight)
+        elif isinstance(module, BasicBlock):
+            nn.init.zeros_(module.bn2.weight)
+
+
+def settle_running_statistics(module: nn.Module) -> None:
+    """Makes the running statistics of all workers what one process would have.
+
+    They are linear in the batches' statistics, so that once is enough before they are read.
+    """
+    norms = [each for each in module.modules() if isinstance(each, SplitBatchNorm2d) and each.training]
+    for settle, running_statistics in ((distributed.average_, "mean"), (distributed.take_from_first_, "first")):
+        alike = [each for each in norms if each.running_statistics == running_statistics]
+        settle(statistic for each in alike for statistic in (each.running_mean, each.running_var))
+
+
+class FeatureMaps(ABC):
+    """A network whose features are the mean of its last feature maps."""
+
+    @abstractmethod
+    def feature_maps(self, images: Tensor) -> Tensor:
+        """The maps before they are pooled: images N×3×H×W to N×C×⌈H/32⌉×⌈W/32⌉."""
+
+
+class LargeResNet(ResNet, FeatureMaps):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's ResNet, which also shows its last feature maps."""
+
+    def feature_maps(self, images: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        return cast(Tensor, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+
+
+class SmallResNet(nn.Module, FeatureMaps):
+    """One basic block in each of four stages behind a strided 3×3 stem; parameters are named as torchvision's are."""
+
+    def __init__(self, width: int, norm: partial[SplitBatchNorm2d]) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
+        self.bn1 = norm(width)
+        self.layer1 = _block(width, width, 1, norm)
+        self.layer2 = _block(width, 2 * width, 2, norm)
+        self.layer3 = _block(2 * width, 4 * width, 2, norm)
+        self.layer4 = _block(4 * width, 8 * width, 2, norm)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.feature_maps(images).mean((2, 3))
+
+    def feature_maps(self, images: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, stride=2, padding=1)
+        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return maps
+
+
+def _block(inputs: int, outputs: int, stride: int, norm: partial[SplitBatchNorm2d]) -> nn.Module:
+    shortcut = None
+    if stride != 1:
+        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), norm(outputs))
+    return nn.Sequential(BasicBlock(inputs, outputs, stride, shortcut, norm_layer=norm))

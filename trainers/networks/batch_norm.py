@@ -1,0 +1,82 @@
+"""Batch normalisation over all workers' rows, on any device: N workers compute what one process computes."""
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainers.runtime import distributed
+
+
+class SyncBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation of N×C features whose training statistics are those of all workers' rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or distributed.workers() == 1:
+            return super().forward(x)
+        return normalise_together(self, x)
+
+
+def normalise_together(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Normalises this worker's rows (N×C or N×C×H×W) by the statistics of all workers' and moves the running ones.
+
+    Torch's SyncBatchNorm does the same, but on GPUs alone.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.momentum is not None
+    y, mean, variance = _Normalise.apply(x, norm.weight, norm.bias, norm.eps)
+    with torch.no_grad():
+        count = distributed.total(x.numel() // x.shape[1])
+        norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
+        norm.running_var.lerp_((variance * count / (count - 1)).to(norm.running_var.dtype), norm.momentum)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked += 1
+    return cast(Tensor, y)
+
+
+class _Normalise(torch.autograd.Function):
+    """x ↦ γ (x − μ) / √(σ² + ε) + β, with μ and σ² over all workers' rows; the gradient goes through both."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, epsilon: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        own = _at_least_single(x)
+        variance, mean = torch.var_mean(own, dim=_rows(x), correction=0)
+        means, variances = distributed.gather(torch.stack([mean, variance])[None]).unbind(1)  # workers×C
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)  # every worker has equally many rows
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.epsilon = epsilon
+        ctx.mark_non_differentiable(mean, variance)
+        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, epsilon), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        x, weight, mean, variance = ctx.saved_tensors
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        scale = torch.rsqrt(variance + ctx.epsilon)
+        gradient = _at_least_single(gradients[0])
+        normalised = (_at_least_single(x) - mean.view(shape)) * scale.view(shape)
+        product = gradient * normalised
+        weight_gradient = bias_gradient = None
+        if weight is not None:
+            weight_gradient = product.sum(_rows(x)).to(weight.dtype)
+            bias_gradient = gradient.sum(_rows(x)).to(weight.dtype)
+            scale = scale * weight
+        through = torch.stack([gradient.mean(_rows(x)), product.mean(_rows(x))])
+        distributed.average_([through])
+        shift, slope = (each.view(shape) for each in through)
+        x_gradient = (gradient - shift - normalised * slope) * scale.view(shape)
+        return x_gradient.to(x.dtype), weight_gradient, bias_gradient, None
+
+
+def _rows(x: Tensor) -> list[int]:
+    """The dimensions that statistics are taken over: all but the channels."""
+    return [dimension for dimension in range(x.dim()) if dimension != 1]
+
+
+def _at_least_single(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,30 @@
+"""Rough costs on the reference machine, two CPU cores, for the plan's estimates."""
+
+from trainers.networks.backbones import FeatureExtractor
+
+REFERENCE_GFLOPS = 45.0
+"""Multiply-adds (10⁹) per second that narrow ResNets reach there in single precision."""
+SECONDS_PER_VIEW = 1.5e-4
+"""Decoding and augmenting one small view."""
+
+
+def training_seconds(
+    backbone: FeatureExtractor, size_px: int, num_frames: float, passes: float, num_views: int = 2
+) -> float:
+    """Training time for a number of frames.
+
+    Args:
+        backbone: the architecture.
+        size_px: side of the square views.
+        num_frames: frames seen, over all epochs.
+        passes: forward-pass equivalents per frame; a trained view counts 3.
+        num_views: of every frame.
+    """
+    gflops = backbone.gflops_at_224 * (size_px / 224) ** 2
+    return num_frames * (passes * gflops / REFERENCE_GFLOPS + num_views * SECONDS_PER_VIEW)
+
+
+def inference_seconds(backbone: FeatureExtractor, size_px: int, num_frames: float) -> float:
+    """Time to compute the features of a number of frames; arguments as in `training_seconds`."""
+    gflops = backbone.gflops_at_224 * (size_px / 224) ** 2
+    return num_frames * (gflops / REFERENCE_GFLOPS + SECONDS_PER_VIEW)

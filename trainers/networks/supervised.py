@@ -1,0 +1,124 @@
+"""The loop of supervised training: Adam, schedule, choice of the epoch, checkpoint, resume."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trainers.artifacts import Record
+from trainers.runtime import checkpoint, randomness
+from trainers.stage import InputError
+
+Selection = Literal["validation", "last"]
+"""Which epoch's weights are kept: the best on the validation videos (the last where there are none), or the last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What the loop is given.
+
+    Attributes:
+        model: what is trained; its frozen parts have no gradient.
+        batches: (inputs, targets) of an epoch, in their order.
+        loss: of the model's output and the targets.
+        validate: accuracy in percent on the validation videos, or None where there are none.
+        learning_rate: of an epoch (0-based).
+        weight_decay: of Adam.
+        epochs: passes over the data.
+        selection: which epoch's weights are kept.
+        seed: of dropout.
+        folder: where checkpoints go.
+        device: to compute on.
+        report: hears every epoch's metrics.
+        new_optimiser_every_epoch: whether Adam forgets its moments between epochs, as in the paper's code.
+        dropout_in_first_epoch_only: whether the model stays in eval mode after the first epoch, as in the paper's code.
+    """
+
+    model: nn.Module
+    batches: Callable[[int], Iterator[tuple[Tensor, Tensor]]]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    validate: Callable[[], float | None]
+    learning_rate: Callable[[int], float]
+    weight_decay: float
+    epochs: int
+    selection: Selection
+    seed: int
+    folder: Path
+    device: torch.device
+    report: Callable[[Mapping[str, float], int], None]
+    new_optimiser_every_epoch: bool = False
+    dropout_in_first_epoch_only: bool = False
+
+
+def fit(task: Fit) -> list[Record]:
+    """Trains to the last epoch, from the folder's checkpoint if there is one; leaves the chosen weights in the model.
+
+    Returns:
+        One record per epoch: `loss`, and `validation_accuracy` where there are validation videos.
+
+    Raises:
+        InputError: the loss is no longer finite.
+    """
+    model = task.model.to(task.device)
+    optimiser = _new_optimiser(task)
+    state = _resumed(task, model, optimiser)
+    for epoch in range(state["epoch"], task.epochs):
+        if task.new_optimiser_every_epoch:
+            optimiser = _new_optimiser(task)
+        for group in optimiser.param_groups:
+            group["lr"] = task.learning_rate(epoch)
+        record: Record = {"epoch": epoch + 1.0, "loss": _train_epoch(task, model, optimiser, epoch)}
+        accuracy = task.validate()
+        if accuracy is not None:
+            record["validation_accuracy"] = accuracy
+        if _is_better(task.selection, accuracy, state["best_accuracy"]):
+            state |= {"best_accuracy": accuracy, "best_weights": copy.deepcopy(model.state_dict())}
+        state |= {"epoch": epoch + 1, "history": [*state["history"], record]}
+        checkpoint.save(task.folder, {**state, "model": model.state_dict(), "optimiser": optimiser.state_dict()})
+        task.report({**record, "fraction": (epoch + 1) / task.epochs}, epoch + 1)
+    model.load_state_dict(state["best_weights"])
+    history: list[Record] = state["history"]
+    return history
+
+
+def _new_optimiser(task: Fit) -> torch.optim.Optimizer:
+    learning = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(learning, weight_decay=task.weight_decay)
+
+
+def _resumed(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    state = checkpoint.load(task.folder)
+    if state is None:
+        return {"epoch": 0, "history": [], "best_accuracy": None, "best_weights": None}
+    model.load_state_dict(state.pop("model"))
+    optimiser.load_state_dict(state.pop("optimiser"))
+    print(f"resumed after epoch {state['epoch']}")
+    return state
+
+
+def _train_epoch(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> float:
+    total, count = torch.zeros((), device=task.device), 0
+    model.train(epoch == 0 or not task.dropout_in_first_epoch_only)
+    for step, (inputs, targets) in enumerate(task.batches(epoch)):
+        with randomness.torch_seeded(task.seed, "dropout", epoch, step):
+            loss: Any = task.loss(model(inputs), targets)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        total += loss.detach()
+        count += 1
+    mean = float(total) / max(count, 1)
+    if not math.isfinite(mean):
+        raise InputError(f"the loss became {mean} in epoch {epoch + 1}: lower the learning rate.")
+    return mean
+
+
+def _is_better(selection: Selection, accuracy: float | None, best: float | None) -> bool:
+    if selection == "last" or accuracy is None or best is None:
+        return True
+    return accuracy > best

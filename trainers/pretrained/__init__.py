@@ -1,0 +1,1 @@
+"""Public weights, and stand-ins for them."""

@@ -1,0 +1,204 @@
+"""Registered weights: a name for a public checkpoint whose content was digested and checked once."""
+
+import hashlib
+import json
+import re
+import shlex
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trainers.networks.backbones import Architecture, Backbone
+from trainers.pretrained.public_weights import DIGEST, Layout, PublicWeights, inspect, read_file
+from trainers.stage import InputError, MachineError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficialFile:
+    """A checkpoint as its authors publish it.
+
+    Attributes:
+        file_name: what they call it.
+        title: what it holds.
+        digest: the content digest that its publisher names.
+        prefix: the hexadecimal digits of it that are published.
+    """
+
+    file_name: str
+    title: str
+    digest: str
+    prefix: str
+
+
+OFFICIAL = (
+    OfficialFile(
+        file_name="moco_v2_200ep_pretrain.pth.tar",
+        title="MoCo v2, 200 epochs on ImageNet",
+        digest="md5",
+        prefix="59fd9945",
+    ),
+    OfficialFile(
+        file_name="moco_v2_800ep_pretrain.pth.tar",
+        title="MoCo v2, 800 epochs on ImageNet",
+        digest="md5",
+        prefix="a04e12f8",
+    ),
+    OfficialFile(
+        file_name="resnet50-0676ba61.pth",
+        title="ResNet-50, supervised on ImageNet (torchvision, V1)",
+        digest=DIGEST,
+        prefix="0676ba61",
+    ),
+    OfficialFile(
+        file_name="resnet50-11ad3fa6.pth",
+        title="ResNet-50, supervised on ImageNet (torchvision, V2)",
+        digest=DIGEST,
+        prefix="11ad3fa6",
+    ),
+    OfficialFile(
+        file_name="resnet18-f37072fd.pth",
+        title="ResNet-18, supervised on ImageNet (torchvision, V1)",
+        digest=DIGEST,
+        prefix="f37072fd",
+    ),
+)
+"""Known files. MoCo's authors publish the beginning of an MD5 digest (README of facebookresearch/moco, at a commit
+of 2020), torchvision that of a SHA-256 digest, in the file's name."""
+
+UNKNOWN = "of unknown origin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredWeights:
+    """A checkpoint as it was when it was digested.
+
+    Attributes:
+        name: what the command line calls it.
+        file: where it lies.
+        digest: SHA-256, in hex.
+        layout: how it is laid out: MoCo's is self-supervised, torchvision's is supervised.
+        architecture: of its backbone.
+        embedding_size: length of the embeddings.
+        title: which published file it is, as far as that is known.
+        stamp: size in bytes and time of modification in nanoseconds: where they stay, the content has stayed.
+    """
+
+    name: str
+    file: str
+    digest: str
+    layout: Layout
+    architecture: Architecture
+    embedding_size: int
+    title: str
+    stamp: tuple[int, int]
+
+    def encoder(self) -> PublicWeights:
+        """The stage that makes encoders of the checkpoint."""
+        return PublicWeights(
+            digest=self.digest,
+            layout=self.layout,
+            backbone=Backbone(architecture=self.architecture),
+            embedding_size=self.embedding_size,
+            path=Path(self.file),
+        )
+
+
+def register(folder: Path, name: str, path: Path) -> RegisteredWeights:
+    """Digests and checks a checkpoint and remembers it under a name.
+
+    Args:
+        folder: where registered weights are kept.
+        name: what to call it.
+        path: the file; it stays where it is.
+
+    Raises:
+        InputError: the name is no plain word, the file holds something else than its own name says, or it is no
+            checkpoint that can be used.
+        MachineError: the file cannot be read.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise InputError(f"{name!r} cannot name weights: use letters, digits, '-', '_' and '.'.")
+    path = path.resolve()
+    content = read_file(path)
+    stamp = _stamp(path)
+    title = _recognised(path, content)
+    found = inspect(path, content)
+    weights = RegisteredWeights(
+        name=name,
+        file=str(path),
+        digest=hashlib.new(DIGEST, content).hexdigest(),
+        layout=found.layout,
+        architecture=found.architecture,
+        embedding_size=found.embedding_size,
+        title=title,
+        stamp=stamp,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{name}.json.part"
+    temporary.write_text(json.dumps(asdict(weights), indent=1))
+    temporary.rename(folder / f"{name}.json")
+    return weights
+
+
+def load(folder: Path, name: str) -> RegisteredWeights:
+    """Registered weights.
+
+    Raises:
+        InputError: nothing is registered under this name, or the file changed since it was.
+        MachineError: what was remembered of it cannot be read.
+    """
+    if name not in names(folder):
+        known = ", ".join(names(folder)) or "none"
+        raise InputError(
+            f"no weights named {name!r} (registered: {known}): `freelunch weights add FILE --name {name}` adds them."
+        )
+    weights = _read(folder / f"{name}.json")
+    file = Path(weights.file)
+    if file.exists() and _stamp(file) != weights.stamp:
+        raise InputError(
+            f"{file} changed since weights {name!r} were registered: "
+            f"`freelunch weights add {shlex.quote(str(file))} --name {name}` reads it again."
+        )
+    return weights
+
+
+def names(folder: Path) -> list[str]:
+    """The names of all registered weights."""
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def _recognised(path: Path, content: bytes) -> str:
+    """Which published file a content is.
+
+    Raises:
+        InputError: the file has the name of a published one, but another content.
+    """
+    digests = {
+        kind: hashlib.new(kind, content, usedforsecurity=False).hexdigest()
+        for kind in {official.digest for official in OFFICIAL}
+    }
+    for official in OFFICIAL:
+        if digests[official.digest].startswith(official.prefix):
+            return official.title
+    for official in OFFICIAL:
+        if path.name == official.file_name:
+            raise InputError(
+                f"{path} is not {official.title}: its {official.digest} begins with "
+                f"{digests[official.digest][: len(official.prefix)]}, not {official.prefix}; "
+                "download it again, or rename it if it is another model."
+            )
+    return UNKNOWN
+
+
+def _read(path: Path) -> RegisteredWeights:
+    try:
+        record = json.loads(path.read_text())
+        return RegisteredWeights(**{**record, "stamp": tuple(record["stamp"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        raise MachineError(
+            f"{path} cannot be read: `freelunch weights add FILE --name {path.stem}` registers the weights again."
+        ) from None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns

@@ -1,0 +1,1 @@
+"""Phase recognition: fine-tuning, features, temporal model, baselines."""

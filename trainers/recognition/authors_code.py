@@ -1,0 +1,166 @@
+"""What the paper's own code does otherwise before and after self-supervision, each habit a field."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from trainers.data.augmentation import IMAGENET_MEAN, IMAGENET_STD
+from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.supervised import Fit
+from trainers.recognition.finetune import FineTune
+from trainers.recognition.temporal import TrainTemporal
+from trainers.runtime import randomness
+from trainers.ssl.encoders import EncoderStage, MomentumPair, separate_encoders, write_weights
+from trainers.ssl.heads import projection_mlp
+from trainers.ssl.method import check_pair
+from trainers.stage import Work
+
+HEAD_STD = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorsStart(EncoderStage):
+    """What a teacher starts from in the code of Ding et al., MICCAI 2022: public weights, in part.
+
+    Attributes:
+        encoder: the public weights.
+        running_statistics: whether those of the backbone's normalisation are kept; the authors' code loads parameters
+            alone, so that they start at 0 and 1.
+        heads_apart: whether query and key head are drawn apart, from N(0, 0.01) with bias 0, as there; otherwise they
+            are those of the public weights.
+        seed: of the heads.
+    """
+
+    encoder: EncoderStage
+    running_statistics: bool = False
+    heads_apart: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_pair(self.encoder, "encoder to start from")
+
+    @property
+    def backbone(self) -> Backbone:  # type: ignore[override]
+        """The architecture of the public weights."""
+        return self.encoder.backbone
+
+    @property
+    def output_size(self) -> int:
+        return self.encoder.output_size
+
+    def expected_seconds(self) -> float:
+        return 0.1
+
+    def run(self, work: Work) -> None:
+        query, key = separate_encoders(self.backbone, self.encoder, work.inputs["encoder"])
+        for role, encoder in (("query", query), ("key", key)):
+            if not self.running_statistics:
+                _forget_running_statistics(encoder.backbone)
+            if self.heads_apart:
+                encoder.head = self._head(role)
+        write_weights(work.output, MomentumPair(query, key, momentum=1.0, trains="none"))
+
+    def _head(self, role: str) -> nn.Module:
+        head = projection_mlp(self.backbone.num_features, self.output_size, self.seed, "head")
+        with randomness.torch_seeded(self.seed, "authors' head", role):
+            for layer in head.modules():
+                if isinstance(layer, nn.Linear):
+                    nn.init.normal_(layer.weight, std=HEAD_STD)
+                    nn.init.zeros_(layer.bias)
+        return head
+
+
+def _forget_running_statistics(backbone: nn.Module) -> None:
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorsFineTune(FineTune):
+    """Fine-tuning with habits of the code of Ding et al., MICCAI 2022.
+
+    Attributes:
+        normalised_input: whether frames are normalised as in pre-training; the authors' code feeds values from 0 to 1.
+        new_optimiser_every_epoch: whether Adam starts anew with every epoch, as there.
+    """
+
+    normalised_input: bool = False
+    new_optimiser_every_epoch: bool = True
+
+    @property
+    def backbone(self) -> FeatureExtractor:
+        return self.encoder.extractor if self.normalised_input else Unnormalised(extractor=self.encoder.extractor)
+
+    def started(self, folder: Path) -> nn.Module:
+        network = super().started(folder)
+        return network if self.normalised_input else UnnormalisedNetwork(network)
+
+    def task(self, task: Fit) -> Fit:
+        return replace(task, new_optimiser_every_epoch=self.new_optimiser_every_epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorsTrainTemporal(TrainTemporal):
+    """Training of the temporal model with habits of the same code.
+
+    Attributes:
+        new_optimiser_every_epoch: whether Adam starts anew with every epoch, as there.
+        dropout_in_first_epoch_only: whether dropout is off after the first epoch: train mode is set once, there, and
+            looking at the validation videos ends it.
+    """
+
+    new_optimiser_every_epoch: bool = True
+    dropout_in_first_epoch_only: bool = True
+
+    def task(self, task: Fit) -> Fit:
+        return replace(
+            task,
+            new_optimiser_every_epoch=self.new_optimiser_every_epoch,
+            dropout_in_first_epoch_only=self.dropout_in_first_epoch_only,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unnormalised(FeatureExtractor):
+    """A network that sees images with values from 0 to 1, whatever normalisation they come in.
+
+    Attributes:
+        extractor: the network.
+    """
+
+    extractor: FeatureExtractor
+
+    @property
+    def num_features(self) -> int:
+        return self.extractor.num_features
+
+    @property
+    def gflops_at_224(self) -> float:
+        return self.extractor.gflops_at_224
+
+    def build(self, seed: int) -> nn.Module:
+        return UnnormalisedNetwork(self.extractor.build(seed))
+
+    def without_splits(self) -> Self:
+        return replace(self, extractor=self.extractor.without_splits())
+
+
+class UnnormalisedNetwork(nn.Module):
+    """Takes ImageNet's mean and standard deviation back out of images, N×3×H×W, before the network sees them."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.network(images * self.std + self.mean)
+        return features

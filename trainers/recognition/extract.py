@@ -1,0 +1,96 @@
+"""Features of every frame of a set of videos, from a fine-tuned backbone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from trainers.data.frames import Frames
+from trainers.data.ingest.video import Ingest
+from trainers.networks.costs import inference_seconds
+from trainers.recognition.finetune import FineTune, load_classifier
+from trainers.runtime import devices
+from trainers.ssl.probe import features_of
+from trainers.stage import InputError, Stage, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractFeatures(Stage):
+    """Pooled features and the classifier's frame-wise phase, in one Parquet file per video.
+
+    Attributes:
+        model: the fine-tuned network.
+        videos: whose frames are read, all of them labelled.
+        sample_every: keep every n-th source frame.
+    """
+
+    uses_gpu: ClassVar[bool] = True
+
+    model: FineTune
+    videos: tuple[Ingest, ...]
+    sample_every: int = 5
+
+    def expected_seconds(self) -> float:
+        num_frames = sum(video.num_source_frames for video in self.videos) / self.sample_every
+        return inference_seconds(self.model.backbone, self.model.size_px, num_frames)
+
+    def run(self, work: Work) -> None:
+        device = devices.prepare(work.resources)
+        backbone, classifier = load_classifier(self.model, work.inputs["model"])
+        backbone.to(device).to(memory_format=torch.channels_last)
+        for done, (video, folder) in enumerate(zip(self.videos, work.inputs_of("videos"), strict=True)):
+            with Frames([folder], sample_every=self.sample_every, labelled_only=True) as frames:
+                if not len(frames):
+                    raise InputError(f"{video.name} has no labelled frame at this rate: ingest it with annotations.")
+                features = features_of(backbone, frames, self.model.size_px, device, work.resources.threads)
+                with torch.inference_mode():
+                    framewise = classifier(features).argmax(1).numpy()
+                sequence = Sequence(video.name, frames.frames, frames.labels, framewise, features.numpy())
+            write_sequence(work.output, sequence)
+            work.report({"fraction": (done + 1) / len(self.videos)}, 0)
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A video as the temporal model sees it; T rows in order of time."""
+
+    video: str
+    frames: np.ndarray
+    """Source frame index of every row, T."""
+    labels: np.ndarray
+    """True phase, T."""
+    framewise: np.ndarray
+    """The frame-wise classifier's phase, T."""
+    features: np.ndarray
+    """T×C, float32."""
+
+
+def write_sequence(folder: Path, sequence: Sequence) -> None:
+    """Writes one video's rows to `<video>.parquet`."""
+    flat = pa.array(sequence.features.reshape(-1), pa.float32())
+    table = pa.table(
+        {
+            "frame": pa.array(sequence.frames, pa.int32()),
+            "label": pa.array(sequence.labels, pa.int8()),
+            "framewise": pa.array(sequence.framewise, pa.int8()),
+            "feature": pa.FixedSizeListArray.from_arrays(flat, sequence.features.shape[1]),
+        }
+    )
+    pq.write_table(table, folder / f"{sequence.video}.parquet")
+
+
+def read_sequence(folder: Path, video: str) -> Sequence:
+    """Reads what `write_sequence` wrote."""
+    table = pq.read_table(folder / f"{video}.parquet").combine_chunks()
+    frames, labels, framewise = (table[name].to_numpy() for name in ("frame", "label", "framewise"))
+    features = np.concatenate([chunk.flatten().to_numpy() for chunk in table["feature"].chunks])
+    return Sequence(video, frames, labels, framewise, features.reshape(len(frames), -1))
+
+
+def read_sequences(stage: ExtractFeatures, folder: Path) -> list[Sequence]:
+    """All videos of an `ExtractFeatures` artifact, in the stage's order."""
+    return [read_sequence(folder, video.name) for video in stage.videos]

@@ -1,0 +1,1 @@
+"""Randomness, devices, processes and checkpoints: what every stage computes with."""

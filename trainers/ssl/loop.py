@@ -1,0 +1,229 @@
+"""The step loop of self-supervised training: precision, schedule, checkpoint, resume; it knows no method by name."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trainers.artifacts import Record
+from trainers.data.loading import ViewBatch, ViewLoader
+from trainers.networks.backbones import settle_running_statistics
+from trainers.runtime import checkpoint, devices, distributed
+from trainers.ssl.method import Method, Views
+from trainers.stage import Config, InputError
+
+Precision = Literal["fp32", "bf16"]
+REPORT_PERIOD_SECONDS = 1.0
+CONSTANT_RATE = "constant_rate"
+"""What marks a parameter group whose learning rate does not follow the schedule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation(Config):
+    """Stochastic gradient descent with a learning rate that falls along a cosine, epoch by epoch.
+
+    Attributes:
+        epochs: passes over the frames.
+        batch_size: frames per step, over all workers.
+        learning_rate: at the start.
+        momentum: of the optimiser.
+        weight_decay: on all parameters.
+        precision: of the forward pass; parameters and optimiser are in single precision. On an NVIDIA GPU, torch
+            computes the convolutions of `fp32` as TF32.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    epochs: int = 200
+    batch_size: int = 128
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    precision: Precision = "fp32"
+
+    def __post_init__(self) -> None:
+        for name, count in (("epochs", self.epochs), ("batch_size", self.batch_size)):
+            if count < 1:
+                raise InputError(f"{name} is {count}: it must be at least 1.")
+        if self.learning_rate <= 0:
+            raise InputError(f"learning_rate is {self.learning_rate:g}: it must be positive.")
+        for name, value in (("momentum", self.momentum), ("weight_decay", self.weight_decay)):
+            if value < 0:
+                raise InputError(f"{name} is {value:g}: it must not be negative.")
+
+    def optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The optimiser at its start, for groups of parameters."""
+        return torch.optim.SGD(
+            groups, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
+        )
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """The learning rate of an epoch (0-based)."""
+        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs))
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the loop is given: the method, its data, and where checkpoints go."""
+
+    method: Method
+    loader: ViewLoader
+    optimisation: Optimisation
+    folder: Path
+    device: torch.device
+    probe: Callable[[nn.Module, int], Mapping[str, float]]
+    """Called with the backbone after every epoch (1-based); returns metrics to record, none where it does not look."""
+    report: Callable[[Mapping[str, float], int], None]
+    """Hears of the epochs and, of the first worker's share, of the progress within them."""
+
+
+def train(training: Training) -> list[Record]:
+    """Trains to the last epoch, from the folder's checkpoint if there is one.
+
+    Every worker calls it with its share of the data; the first one probes and writes.
+
+    Returns:
+        One record per epoch. The same records and weights come out whether or not the run was interrupted.
+
+    Raises:
+        InputError: the loss is no longer finite, or there are fewer frames than a batch takes.
+    """
+    optimisation = training.optimisation
+    method = training.method.to(training.device).to(memory_format=torch.channels_last)
+    optimiser = optimisation.optimiser(parameter_groups(method))
+    first_epoch, history = _resume(training.folder, method, optimiser)
+    for past in history:  # whoever listens now may not have heard the epochs of the run that was interrupted
+        training.report(past, int(past["epoch"]))
+    for epoch in range(first_epoch, optimisation.epochs):
+        set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
+        record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
+        settle_running_statistics(method)
+        record |= training.probe(method.encoders.query.backbone, epoch + 1)
+        if distributed.is_first():
+            _save(training.folder, epoch + 1, method, optimiser, [*history, record])
+        history.append(record)
+        training.report(record, epoch + 1)
+    return history
+
+
+def parameter_groups(method: Method) -> list[dict[str, Any]]:
+    """What of a method learns: what follows the schedule and, where the method names any, what does not."""
+    constant = {id(parameter) for parameter in method.at_constant_rate()}
+    learning = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": [each for each in learning if id(each) not in constant]}]
+    if constant:
+        groups.append({"params": [each for each in learning if id(each) in constant], CONSTANT_RATE: True})
+    return groups
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Sets the learning rate of all groups that follow the schedule."""
+    for group in optimiser.param_groups:
+        if CONSTANT_RATE not in group:
+            group["lr"] = learning_rate
+
+
+def _save(
+    folder: Path, epoch: int, method: Method, optimiser: torch.optim.Optimizer, history: Sequence[Record]
+) -> None:
+    states = {"method": method.state_dict(), "optimiser": optimiser.state_dict()}
+    checkpoint.save(folder, {"epoch": epoch, "history": list(history), **states})
+
+
+def _resume(folder: Path, method: Method, optimiser: torch.optim.Optimizer) -> tuple[int, list[Record]]:
+    state = checkpoint.load(folder)
+    if state is None:
+        return 0, []
+    method.load_state_dict(state["method"])
+    optimiser.load_state_dict(state["optimiser"])
+    print(f"resumed after epoch {state['epoch']}")
+    return state["epoch"], state["history"]
+
+
+def _train_epoch(training: Training, method: Method, optimiser: torch.optim.Optimizer, epoch: int) -> dict[str, float]:
+    steps = len(training.loader)
+    method.train()
+    totals: dict[str, Tensor] = {}
+    meter = _Meter(training, epoch, steps)
+    with closing(training.loader.epoch(epoch)) as batches:
+        for index, batch in enumerate(meter.timed(batches)):
+            views = _on_device(batch, training.device, epoch, epoch * steps + index)
+            terms = take_step(method, optimiser, views, training.optimisation.precision)
+            losses = {f"loss_{name}": value for name, value in terms.items()}
+            for name, value in {**losses, **method.metrics()}.items():
+                totals[name] = totals[name] + value.detach() if name in totals else value.detach()
+            meter.tick(index + 1, totals)
+    distributed.average_(totals.values())
+    means = {name: float(total) / steps for name, total in totals.items()}
+    return {"loss": _finite(sum(means[name] for name in losses), epoch), **means}
+
+
+def take_step(
+    method: Method, optimiser: torch.optim.Optimizer, views: Views, precision: Precision = "fp32"
+) -> Mapping[str, Tensor]:
+    """One step on this worker's views; the gradients are the mean over all workers'.
+
+    Returns:
+        The loss terms of this worker's views.
+    """
+    with torch.autocast(views.query.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        terms: Mapping[str, Tensor] = method(views)
+    optimiser.zero_grad(set_to_none=True)
+    loss: Any = sum(terms.values())
+    loss.backward()
+    distributed.average_(parameter.grad for parameter in method.parameters() if parameter.grad is not None)
+    optimiser.step()
+    return terms
+
+
+def _on_device(batch: ViewBatch, device: torch.device, epoch: int, step: int) -> Views:
+    query, key, *small = (devices.network_input(view, device) for view in (*batch.views, *batch.small))
+    ids = batch.frame_ids.to(device, non_blocking=True)
+    return Views(query=query, key=key, frame_ids=ids, step=step, epoch=epoch, small=tuple(small))
+
+
+def _finite(loss: float, epoch: int) -> float:
+    if not math.isfinite(loss):
+        raise InputError(f"the loss became {loss} in epoch {epoch + 1}: lower learning_rate or raise temperature.")
+    return loss
+
+
+class _Meter:
+    """Frames per second, the share of time spent waiting for data, and the losses so far, reported now and then."""
+
+    def __init__(self, training: Training, epoch: int, steps: int) -> None:
+        self._training = training
+        self._epoch = epoch
+        self._steps = steps
+        self._start = self._last = time.monotonic()
+        self._waited = 0.0
+
+    def timed(self, batches: Iterator[ViewBatch]) -> Iterator[ViewBatch]:
+        while True:
+            start = time.monotonic()
+            batch = next(batches, None)
+            self._waited += time.monotonic() - start
+            if batch is None:
+                return
+            yield batch
+
+    def tick(self, done: int, totals: Mapping[str, Tensor]) -> None:
+        now = time.monotonic()
+        if now - self._last < REPORT_PERIOD_SECONDS and done < self._steps:
+            return
+        self._last = now
+        elapsed = max(now - self._start, 1e-9)
+        metrics = {name: float(total) / done for name, total in totals.items()}
+        metrics |= {
+            "frames_per_second": done * self._training.optimisation.batch_size / elapsed,
+            "data_wait": self._waited / elapsed,
+            "fraction": (self._epoch + done / self._steps) / self._training.optimisation.epochs,
+        }
+        self._training.report(metrics, self._epoch + 1)

@@ -1,0 +1,195 @@
+"""Self-supervised training as a stage: free weights, teacher and student alike."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from trainers.artifacts import write_history
+from trainers.data.augmentation import MoCoAugmentation
+from trainers.data.frames import Frames, FrameSource
+from trainers.data.loading import ViewLoader
+from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.costs import training_seconds
+from trainers.runtime import checkpoint, devices, distributed
+from trainers.runtime.launch import launch
+from trainers.ssl.encoders import EncoderStage, random_pair, write_weights
+from trainers.ssl.loop import Optimisation, Training, train
+from trainers.ssl.method import MethodConfig
+from trainers.ssl.probe import KnnProbe, Prober
+from trainers.stage import InputError, Resources, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain(EncoderStage):
+    """Trains a method's encoders on unlabelled frames.
+
+    Leaves `encoders.pt` (query encoder, and key encoder where there is one) and `history.parquet` (losses, the method's
+    own metrics, and the probe's accuracy).
+
+    Attributes:
+        frames: videos, or sets of images.
+        method: the self-supervised method.
+        backbone: the architecture of the query and key backbones.
+        augmentation: what makes the views of a frame.
+        optimisation: epochs, batch size, learning rate.
+        sample_every: keep every n-th source frame.
+        probe: looks at the backbone after every epoch; none without labelled validation videos.
+        seed: of everything drawn.
+    """
+
+    uses_gpu: ClassVar[bool] = True
+    trains_on_workers: ClassVar[bool] = True
+
+    frames: tuple[FrameSource, ...]
+    method: MethodConfig
+    backbone: Backbone
+    augmentation: MoCoAugmentation = MoCoAugmentation()
+    optimisation: Optimisation = Optimisation()
+    sample_every: int = 1
+    probe: KnnProbe | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.method.check(self.backbone, self.optimisation.batch_size)
+        self.method.check_size(self.augmentation.size_px)
+        splits = self.backbone.batch_norm_splits
+        if self.optimisation.batch_size % splits:
+            raise InputError(
+                f"batch_size is {self.optimisation.batch_size}: it must be a multiple of batch_norm_splits = {splits}."
+            )
+        self._check_batch()
+
+    @property
+    def extractor(self) -> FeatureExtractor:
+        return self.method.extractor(self.backbone)
+
+    @property
+    def output_size(self) -> int:
+        return self.method.embedding_size
+
+    @property
+    def leaves_pair(self) -> bool:
+        return self.method.leaves_pair
+
+    @property
+    def kind(self) -> str:
+        return f"Pretrain {type(self.method).__name__}"
+
+    def _check_batch(self) -> None:
+        """Refuses frames that are too few for a batch, before anything is computed, where their number is known."""
+        counts = [source.num_source_frames for source in self.frames]
+        most = sum(-(-count // self.sample_every) for count in counts)
+        if all(counts) and most < self.optimisation.batch_size:
+            raise InputError(
+                f"batch_size of {self.kind} is {self.optimisation.batch_size}, but there are {most} frames: "
+                "lower it, or add videos."
+            )
+
+    def expected_seconds(self) -> float:
+        num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every
+        size_px, _, *further = self.augmentation.sizes_px
+        passes = self.method.passes + sum(3 * (each / size_px) ** 2 for each in further)
+        return training_seconds(
+            self.backbone, size_px, num_frames * self.optimisation.epochs, passes, num_views=2 + len(further)
+        )
+
+    def run(self, work: Work) -> None:
+        self.check(work.resources)
+        launch(self._train, work)
+
+    def check(self, resources: Resources) -> None:
+        """Every worker holds whole splits, or all share the only one, so that their number never changes the result."""
+        workers, splits = resources.workers, self.backbone.batch_norm_splits
+        if splits == 1 and self.optimisation.batch_size % workers:
+            raise InputError(f"workers is {workers}: it must divide batch_size = {self.optimisation.batch_size}.")
+        if splits > 1 and splits % workers:
+            fitting = ", ".join(str(count) for count in range(1, splits + 1) if splits % count == 0)
+            raise InputError(f"workers is {workers}: it must divide batch_norm_splits = {splits}; {fitting} would do.")
+        if workers > 1 and resources.gpus % 1:
+            raise InputError(
+                f"gpus is {resources.gpus:g} for each of {workers} workers: those that train together cannot share a "
+                "GPU (NCCL refuses to), so give each a whole one, or train with one worker."
+            )
+
+    def _train(self, work: Work) -> None:
+        """What every worker runs."""
+        device = devices.prepare(work.resources)
+        method = self.method.build(self.backbone, work.inputs_under("method"), self.seed)
+        with ExitStack() as stack:
+            frames = stack.enter_context(Frames(work.inputs_of("frames"), sample_every=self.sample_every))
+            loader = ViewLoader(
+                frames,
+                batch_size=self.optimisation.batch_size,
+                augmentation=self.augmentation,
+                seed=self.seed,
+                threads=work.resources.threads,
+                share=distributed.share(self.optimisation.batch_size),
+                pin_memory=device.type == "cuda",
+            )
+            history = train(
+                Training(
+                    method=method,
+                    loader=loader,
+                    optimisation=self.optimisation,
+                    folder=work.output,
+                    device=device,
+                    probe=self._probe(work, device, stack),
+                    report=work.report,
+                )
+            )
+        if distributed.is_first():
+            write_weights(work.output, method.encoders)
+            write_history(work.output, history)
+            checkpoint.discard(work.output)
+
+    def _probe(
+        self, work: Work, device: torch.device, stack: ExitStack
+    ) -> Callable[[nn.Module, int], dict[str, float]]:
+        probe = self.probe
+        if probe is None or not distributed.is_first():
+            return lambda backbone, epoch: {}
+        prober = stack.enter_context(
+            Prober(
+                probe,
+                work.inputs_of("probe.training"),
+                work.inputs_of("probe.validation"),
+                size_px=self.augmentation.size_px,
+                device=device,
+                threads=work.resources.threads,
+            )
+        )
+
+        def look(backbone: nn.Module, epoch: int) -> dict[str, float]:
+            due = epoch % probe.every_epochs == 0 or epoch == self.optimisation.epochs
+            return {"knn_accuracy": prober.accuracy(backbone)} if due else {}
+
+        return look
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(EncoderStage):
+    """Encoders at their random start: what training is worth shows against these.
+
+    Attributes:
+        backbone: the architecture.
+        embedding_size: length of the embeddings.
+        seed: of the initialisation; the same start as a `Pretrain` of this seed.
+    """
+
+    backbone: Backbone
+    embedding_size: int = 128
+    seed: int = 0
+
+    @property
+    def output_size(self) -> int:
+        return self.embedding_size
+
+    def expected_seconds(self) -> float:
+        return 0.1
+
+    def run(self, work: Work) -> None:
+        write_weights(work.output, random_pair(self.backbone, self.embedding_size, momentum=1.0, seed=self.seed))
