@@ -7,17 +7,11 @@ hue turned in HSV), computed with OpenCV, which is several times faster.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from trainers.stage import Config
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 ASPECT_RATIOS = (3 / 4, 4 / 3)
 """Narrowest and widest crop, as width over height."""
@@ -234,18 +228,6 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
 def plain(image: np.ndarray, size_px: int) -> np.ndarray:
     """The whole image (H×W×3, uint8) at size_px×size_px: what fine-tuning, features and the probe see."""
     return resize(image, size_px)
-
-
-def normalise(images: Tensor) -> Tensor:
-    """Images (…×3×H×W, uint8 RGB) as float32 with ImageNet's mean and standard deviation, on their own device."""
-    scale, shift = _normalisation(images.device)
-    return images.float().mul_(scale).add_(shift)  # on a CPU faster than a product of mixed types
-
-
-@cache
-def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return 1 / (255 * std), -mean / std
 
 
 def _central_crop(height: int, width: int) -> Crop:

@@ -16,6 +16,7 @@ from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
 from trainers.networks.backbones import Backbone
 from trainers.networks.costs import training_seconds
+from trainers.networks.features import network_input
 from trainers.networks.supervised import Fit, fit
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.ssl.encoders import Encoder, EncoderStage, SharedBackbonePair, write_weights
@@ -116,5 +117,5 @@ def _examples(loader: ViewLoader, epoch: int, device: torch.device) -> Iterator[
     """Both views of every image of a batch, 2N×3×S×S, and their classes, 2N."""
     labels = torch.from_numpy(loader.frames.labels).long()
     for rows, batch in zip(loader.order(epoch), loader.epoch(epoch), strict=True):
-        views = devices.network_input(batch.views.flatten(0, 1), device)
+        views = network_input(batch.views.flatten(0, 1), device)
         yield views, labels[torch.from_numpy(rows)].repeat(2).to(device)

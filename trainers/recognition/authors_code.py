@@ -7,8 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from trainers.data.augmentation import IMAGENET_MEAN, IMAGENET_STD
 from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 from trainers.networks.supervised import Fit
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import TrainTemporal

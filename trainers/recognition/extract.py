@@ -12,9 +12,9 @@ import torch
 from trainers.data.frames import Frames
 from trainers.data.ingest.video import Ingest
 from trainers.networks.costs import inference_seconds
+from trainers.networks.features import features_of
 from trainers.recognition.finetune import FineTune, load_classifier
 from trainers.runtime import devices
-from trainers.ssl.probe import features_of
 from trainers.stage import InputError, Stage, Work
 
 

@@ -18,10 +18,10 @@ from trainers.data.loading import plain_batches
 from trainers.evaluation.metrics import right_share
 from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.costs import inference_seconds, training_seconds
+from trainers.networks.features import features_of, network_input
 from trainers.networks.supervised import Fit, Selection, fit
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.ssl.encoders import EncoderStage, load_backbone
-from trainers.ssl.probe import features_of
 from trainers.stage import InputError, Stage, Work
 
 WEIGHTS = "classifier.pt"
@@ -211,7 +211,7 @@ class _Images(_Examples):
         for images in plain_batches(
             self._frames, stage.size_px, stage.batch_size, self._threads, order=order, pin_memory=pinned
         ):
-            yield devices.network_input(images, self._device)
+            yield network_input(images, self._device)
 
 
 @torch.inference_mode()

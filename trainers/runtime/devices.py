@@ -2,9 +2,7 @@
 
 import cv2
 import torch
-from torch import Tensor
 
-from trainers.data.augmentation import normalise
 from trainers.stage import MachineError, Resources
 
 
@@ -23,11 +21,3 @@ def prepare(resources: Resources) -> torch.device:
     torch.backends.cudnn.deterministic = True  # a resumed run gives the bits of one that was not interrupted
     # By number: Ray Train shows a worker all GPUs of its node, and makes the worker's own one current in this thread.
     return torch.device("cuda", torch.cuda.current_device())
-
-
-def network_input(images: Tensor, device: torch.device) -> Tensor:
-    """Images (N×3×S×S, uint8 RGB) as a backbone takes them: on the device, normalised, channels last.
-
-    From page-locked memory the copy goes on beside the GPU's work.
-    """
-    return normalise(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from trainers.artifacts import Record
 from trainers.data.loading import ViewBatch, ViewLoader
 from trainers.networks.backbones import settle_running_statistics
-from trainers.runtime import checkpoint, devices, distributed
+from trainers.networks.features import network_input
+from trainers.runtime import checkpoint, distributed
 from trainers.ssl.method import Method, Views
 from trainers.stage import Config, InputError
 
@@ -184,7 +185,7 @@ def take_step(
 
 
 def _on_device(batch: ViewBatch, device: torch.device, epoch: int, step: int) -> Views:
-    query, key, *small = (devices.network_input(view, device) for view in (*batch.views, *batch.small))
+    query, key, *small = (network_input(view, device) for view in (*batch.views, *batch.small))
     ids = batch.frame_ids.to(device, non_blocking=True)
     return Views(query=query, key=key, frame_ids=ids, step=step, epoch=epoch, small=tuple(small))
 

@@ -10,12 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainers.data.frames import Frames
-from trainers.data.loading import plain_batches
 from trainers.evaluation.metrics import mean_accuracy
-from trainers.runtime import devices
+from trainers.networks.features import features_of
 from trainers.stage import Config, InputError, Stage
 
-FEATURE_BATCH = 256
 QUERY_BATCH = 1024
 
 
@@ -38,18 +36,6 @@ class KnnProbe(Config):
     temperature: float = 0.07
     sample_every: int = 25
     every_epochs: int = 1
-
-
-def features_of(backbone: nn.Module, frames: Frames, size_px: int, device: torch.device, threads: int) -> Tensor:
-    """Pooled features of every frame, in row order: float32 on the CPU, N×C. There must be a frame."""
-    backbone.eval()
-    pinned = device.type == "cuda"
-    with torch.inference_mode():
-        batches = [
-            backbone(devices.network_input(batch, device)).float().cpu()
-            for batch in plain_batches(frames, size_px, FEATURE_BATCH, threads, pin_memory=pinned)
-        ]
-    return torch.cat(batches)
 
 
 def knn_predict(

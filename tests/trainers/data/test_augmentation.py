@@ -12,15 +12,8 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as pil
 
 from trainers.data import augmentation
-from trainers.data.augmentation import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    MoCoAugmentation,
-    MultiCropAugmentation,
-    ViewDraw,
-    normalise,
-    plain,
-)
+from trainers.data.augmentation import MoCoAugmentation, MultiCropAugmentation, ViewDraw, plain
+from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD, normalise
 from trainers.runtime.randomness import numpy_generator
 
 NUM_DRAWS = 4000

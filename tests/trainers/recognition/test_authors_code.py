@@ -6,7 +6,7 @@ from torch import nn
 
 from study.core.graph import key
 from tests.trainers.tiny import PHASES, SIZE_PX, assert_same_state, untrained, work, write_recording
-from trainers.data.augmentation import normalise
+from trainers.networks.features import normalise
 from trainers.recognition.authors_code import AuthorsFineTune, AuthorsStart, AuthorsTrainTemporal, UnnormalisedNetwork
 from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune, load_classifier

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainers.data.augmentation import normalise
+from trainers.networks.features import normalise
 from trainers.runtime.devices import network_input, prepare
 from trainers.stage import MachineError, Resources
 

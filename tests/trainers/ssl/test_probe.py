@@ -6,8 +6,9 @@ from torch import nn
 
 from tests.trainers.tiny import SIZE_PX, write_recording
 from trainers.data.frames import Frames
+from trainers.networks.features import features_of
 from trainers.ssl import probe as probe_module
-from trainers.ssl.probe import KnnProbe, Prober, features_of, knn_predict
+from trainers.ssl.probe import KnnProbe, Prober, knn_predict
 from trainers.stage import InputError
 
 CPU = torch.device("cpu")

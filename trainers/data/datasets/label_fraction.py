@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.data.datasets.cholec80 import read_phases
+from trainers.data.ingest.annotations import read_phases
 from trainers.data.ingest.video import Ingest
 from trainers.runtime.randomness import derived_seed
 from trainers.stage import InputError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.data.datasets.cholec80 import read_phases
 from trainers.data.frames import UNLABELLED, Frame, FrameSource, write_frames
+from trainers.data.ingest.annotations import read_phases
 from trainers.data.ingest.margins import NUM_SAMPLES, Margins, find_margins, resize
 from trainers.data.ingest.video_file import (
     NOMINAL_FPS,

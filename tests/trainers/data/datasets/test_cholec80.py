@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainers.data.datasets.cholec80 import PHASES, discover, read_phases
+from trainers.data.datasets.cholec80 import PHASES, discover
 from trainers.data.datasets.recordings import Recording, digest
+from trainers.data.ingest.annotations import read_phases
 from trainers.stage import InputError
 
 HEADER = "Frame\tPhase\n"

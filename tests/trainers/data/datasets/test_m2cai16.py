@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from trainers.data.datasets.cholec80 import read_phases
 from trainers.data.datasets.m2cai16 import PHASES, discover
+from trainers.data.ingest.annotations import read_phases
 from trainers.stage import InputError
 
 

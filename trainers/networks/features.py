@@ -1,0 +1,45 @@
+"""What goes into a backbone, and what comes out of it: normalised images, pooled features."""
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from trainers.data.frames import Frames
+from trainers.data.loading import plain_batches
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+FEATURE_BATCH = 256
+
+
+def features_of(backbone: nn.Module, frames: Frames, size_px: int, device: torch.device, threads: int) -> Tensor:
+    """Pooled features of every frame, in row order: float32 on the CPU, N×C. There must be a frame."""
+    backbone.eval()
+    pinned = device.type == "cuda"
+    with torch.inference_mode():
+        batches = [
+            backbone(network_input(batch, device)).float().cpu()
+            for batch in plain_batches(frames, size_px, FEATURE_BATCH, threads, pin_memory=pinned)
+        ]
+    return torch.cat(batches)
+
+
+def network_input(images: Tensor, device: torch.device) -> Tensor:
+    """Images (N×3×S×S, uint8 RGB) as a backbone takes them: on the device, normalised, channels last.
+
+    From page-locked memory the copy goes on beside the GPU's work.
+    """
+    return normalise(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Images (…×3×H×W, uint8 RGB) as float32 with ImageNet's mean and standard deviation, on their own device."""
+    scale, shift = _normalisation(images.device)
+    return images.float().mul_(scale).add_(shift)  # on a CPU faster than a product of mixed types
+
+
+@cache
+def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return 1 / (255 * std), -mean / std
