@@ -5,9 +5,9 @@ import torch
 from tests.trainers.tiny import SIZE_PX, untrained, work, write_recording
 from trainers.data.frames import Frames
 from trainers.data.loading import plain_batches
+from trainers.networks.features import network_input
 from trainers.recognition.extract import ExtractFeatures, Sequence, read_sequence, read_sequences, write_sequence
 from trainers.recognition.finetune import FineTune, load_classifier
-from trainers.runtime.devices import network_input
 from trainers.stage import InputError
 
 

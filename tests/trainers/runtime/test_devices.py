@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from trainers.networks.features import normalise
-from trainers.runtime.devices import network_input, prepare
+from trainers.networks.features import network_input, normalise
+from trainers.runtime.devices import prepare
 from trainers.stage import MachineError, Resources
 
 CPU = torch.device("cpu")
