@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as pil
 
-from trainers.data import augmentation
+from trainers.data import augmentation as views
 from trainers.data.augmentation import MoCoAugmentation, MultiCropAugmentation, ViewDraw, plain
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD, normalise
 from trainers.runtime.randomness import numpy_generator
@@ -43,9 +43,9 @@ def difference(ours, theirs):
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (augmentation.adjust_brightness, pil.adjust_brightness),
-        (augmentation.adjust_contrast, pil.adjust_contrast),
-        (augmentation.adjust_saturation, pil.adjust_saturation),
+        (views.adjust_brightness, pil.adjust_brightness),
+        (views.adjust_contrast, pil.adjust_contrast),
+        (views.adjust_saturation, pil.adjust_saturation),
     ],
 )
 def test_blends_differ_from_pil_in_few_pixels_and_by_one_level(ours, theirs, factor):
@@ -59,7 +59,7 @@ def test_blends_differ_from_pil_in_few_pixels_and_by_one_level(ours, theirs, fac
 @pytest.mark.parametrize("turn", [-0.1, -0.03, 0.0, 0.05, 0.1])
 def test_hue_differs_from_pil_by_less_than_a_level(turn):
     # Both quantise hue and saturation to 8 bits, PIL truncating, OpenCV rounding; one step of hue is up to six levels.
-    found = difference(lambda image: augmentation.adjust_hue(image, turn), lambda image: pil.adjust_hue(image, turn))
+    found = difference(lambda image: views.adjust_hue(image, turn), lambda image: pil.adjust_hue(image, turn))
     assert found.mean() < 0.65
     assert found.max() <= 12
 
@@ -69,7 +69,7 @@ def test_hue_differs_from_pil_by_less_than_a_level(turn):
 def test_blur_differs_from_pil_by_less_than_a_level(sigma):
     # PIL's Gaussian is three box filters, each rounded to 8 bits; MoCo v2 calls sigma its radius.
     found = difference(
-        lambda image: augmentation.blur(image, sigma),
+        lambda image: views.blur(image, sigma),
         lambda image: image.filter(ImageFilter.GaussianBlur(radius=sigma)),
     )
     assert found.mean() < 0.9
@@ -78,7 +78,7 @@ def test_blur_differs_from_pil_by_less_than_a_level(sigma):
 
 def test_blur_of_a_gray_image_is_the_blur_of_its_channels():
     gray = IMAGES[0][..., 0]
-    assert np.array_equal(augmentation.blur(gray, 1.3), augmentation.blur(np.stack([gray] * 3, -1), 1.3)[..., 1])
+    assert np.array_equal(views.blur(gray, 1.3), views.blur(np.stack([gray] * 3, -1), 1.3)[..., 1])
 
 
 @pytest.mark.external
@@ -88,7 +88,7 @@ def test_resized_crop_is_close_to_pils(crop, size_px, bound):
     # At 64 px, pixels are averaged over a box where PIL weighs them by a triangle twice as wide.
     image = natural_image(0)
     top, left, height, width = crop
-    ours = augmentation.resize(image[top : top + height, left : left + width], size_px).astype(int)
+    ours = views.resize(image[top : top + height, left : left + width], size_px).astype(int)
     theirs = np.asarray(pil.resized_crop(Image.fromarray(image), top, left, height, width, [size_px, size_px]))
     assert np.abs(ours - theirs).mean() < bound
 
@@ -97,7 +97,7 @@ def pil_view(image: np.ndarray, draw: ViewDraw, size_px: int) -> np.ndarray:
     """MoCo v2's transforms of a PIL image with given parameters."""
     adjustments = dict(
         zip(
-            augmentation.ADJUSTMENTS,
+            views.ADJUSTMENTS,
             (pil.adjust_brightness, pil.adjust_contrast, pil.adjust_saturation, pil.adjust_hue),
             strict=True,
         )
@@ -120,7 +120,7 @@ def test_whole_views_are_close_to_pils():
     for seed in range(40):
         image = natural_image(seed % 5)
         draw = augmentation.draw(numpy_generator(seed, "view"), 250, 250)
-        found.append(np.abs(augmentation.apply(image, draw, 224).astype(int) - pil_view(image, draw, 224)).mean())
+        found.append(np.abs(views.apply(image, draw, 224).astype(int) - pil_view(image, draw, 224)).mean())
     assert np.mean(found) < 0.8
     assert np.max(found) < 1.7
 
@@ -165,11 +165,11 @@ def test_each_step_is_made_with_its_probability(draws, happens, probability):
 
 def test_jitter_factors_are_uniform_and_every_order_is_as_likely(draws):
     jitters = [draw.jitter for draw in draws if draw.jitter]
-    for adjust, low, high in zip(augmentation.ADJUSTMENTS, (0.6, 0.6, 0.6, -0.1), (1.4, 1.4, 1.4, 0.1), strict=True):
+    for adjust, low, high in zip(views.ADJUSTMENTS, (0.6, 0.6, 0.6, -0.1), (1.4, 1.4, 1.4, 0.1), strict=True):
         positions = [(dict(jitter)[adjust] - low) / (high - low) for jitter in jitters]
         assert np.allclose(np.quantile(positions, [0, 0.25, 0.5, 0.75, 1]), [0, 0.25, 0.5, 0.75, 1], atol=0.04)
     orders, counts = np.unique(
-        [[augmentation.ADJUSTMENTS.index(adjust) for adjust, _ in jitter] for jitter in jitters],
+        [[views.ADJUSTMENTS.index(adjust) for adjust, _ in jitter] for jitter in jitters],
         axis=0,
         return_counts=True,
     )
@@ -189,7 +189,7 @@ def test_crops_are_distributed_as_torchvisions(height, width):
     blank = Image.new("L", (width, height))
     theirs = np.array([RandomResizedCrop.get_params(blank, [0.2, 1.0], [3 / 4, 4 / 3]) for _ in range(NUM_DRAWS)])
     generator = np.random.default_rng(0)
-    crops = [augmentation.draw_crop(generator, height, width, 0.2) for _ in range(NUM_DRAWS)]
+    crops = [views.draw_crop(generator, height, width, 0.2) for _ in range(NUM_DRAWS)]
     ours = np.array([(crop.top, crop.left, crop.height, crop.width) for crop in crops])
     assert (ours[:, :2] >= 0).all()
     assert (ours[:, :2] + ours[:, 2:] <= (height, width)).all()
@@ -205,7 +205,7 @@ def kolmogorov_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("height", "width", "expected"), [(300, 20, (136, 0, 27, 20)), (20, 300, (0, 136, 20, 27))])
 def test_an_image_too_narrow_for_any_crop_is_cropped_centrally(height, width, expected):
-    crop = augmentation.draw_crop(np.random.default_rng(0), height, width, min_scale=1.0)
+    crop = views.draw_crop(np.random.default_rng(0), height, width, min_scale=1.0)
     assert (crop.top, crop.left, crop.height, crop.width) == expected
 
 
@@ -218,7 +218,7 @@ def test_every_view_takes_equally_many_numbers():
 
 def test_an_adjustment_of_no_strength_is_left_out():
     draw = MoCoAugmentation(hue=0, contrast=0, jitter_probability=1.0).draw(np.random.default_rng(0), 9, 9)
-    assert {adjust for adjust, _ in draw.jitter} == {augmentation.adjust_brightness, augmentation.adjust_saturation}
+    assert {adjust for adjust, _ in draw.jitter} == {views.adjust_brightness, views.adjust_saturation}
 
 
 @pytest.mark.parametrize("size_px", [64, 200, 250])
@@ -255,10 +255,10 @@ def test_multi_crop_makes_two_full_views_and_then_small_ones_of_small_parts():
 def test_multi_crop_jitters_colours_as_swav_does():
     generator = np.random.default_rng(0)
     draws = [MultiCropAugmentation().draw(generator, 250, 250, index) for index in (0, 2) for _ in range(1000)]
-    factors = {adjust: [] for adjust in augmentation.ADJUSTMENTS}
+    factors = {adjust: [] for adjust in views.ADJUSTMENTS}
     for adjust, factor in (each for draw in draws for each in draw.jitter):
         factors[adjust].append(factor)
-    for adjust, (low, high) in zip(augmentation.ADJUSTMENTS, [(0.2, 1.8)] * 3 + [(-0.2, 0.2)], strict=True):
+    for adjust, (low, high) in zip(views.ADJUSTMENTS, [(0.2, 1.8)] * 3 + [(-0.2, 0.2)], strict=True):
         assert np.allclose([min(factors[adjust]), max(factors[adjust])], [low, high], atol=0.01)
 
 
@@ -268,7 +268,7 @@ def test_small_crops_are_distributed_as_torchvisions():
     blank = Image.new("L", (250, 250))
     theirs = np.array([RandomResizedCrop.get_params(blank, [0.05, 0.14], [3 / 4, 4 / 3]) for _ in range(NUM_DRAWS)])
     generator = np.random.default_rng(0)
-    crops = [augmentation.draw_crop(generator, 250, 250, 0.05, 0.14) for _ in range(NUM_DRAWS)]
+    crops = [views.draw_crop(generator, 250, 250, 0.05, 0.14) for _ in range(NUM_DRAWS)]
     ours = np.array([(crop.top, crop.left, crop.height, crop.width) for crop in crops])
     for measure in (lambda c: c[:, 2] * c[:, 3], lambda c: c[:, 3] / c[:, 2], lambda c: c[:, 0], lambda c: c[:, 1]):
         assert kolmogorov_distance(measure(ours), measure(theirs)) < 1.95 * np.sqrt(2 / NUM_DRAWS)  # p = 0.001

@@ -7,7 +7,7 @@ from trainers.runtime import worker_channel
 WORKER = """
 import sys, time
 from pathlib import Path
-from trainers import relay
+from trainers.runtime import worker_channel
 with worker_channel.while_wanted(Path(sys.argv[1])):
     print("at work", flush=True)
     time.sleep(600)

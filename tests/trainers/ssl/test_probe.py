@@ -75,7 +75,7 @@ def test_videos_without_a_label_are_refused(tmp_path):
 
 
 def test_features_are_those_of_every_frame_in_order_in_eval_mode(tmp_path, monkeypatch):
-    monkeypatch.setattr(probe_module, "FEATURE_BATCH", 4)
+    monkeypatch.setattr("trainers.networks.features.FEATURE_BATCH", 4)
     _, folder = write_recording(tmp_path / "video", [0, 1, 2] * 3)
     backbone = nn.Sequential(MeanColour(), nn.Dropout(0.9)).train()
     with Frames([folder]) as frames:
