@@ -5,19 +5,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach version,3.12 3.13 3.11,$(shell command -v python$(version) >/dev/null 2>&1 && python$(version) -c 'import venv, ensurepip' >/dev/null 2>&1 && echo python$(version))) python3)
 INSTALLED := $(VENV)/.installed
+LANES := --numprocesses 2 --dist loadgroup
 
-.PHONY: demo check check-external bench format install clean
+.PHONY: demo check check-fast check-static check-external bench format install clean
 .DELETE_ON_ERROR:
 
 demo: install ## Table 3 on synthetic videos through Ray and MLflow: set-up, videos, study, report
 	$(BIN)/freelunch run table3 --scale demo
 
-check: install ## format, lint, types, import contracts, tests
+check: check-static ## format, lint, types, import contracts, all tests in two lanes, one of which has all of Ray
+	$(BIN)/pytest $(LANES) --durations=25
+
+check-fast: check-static ## the same without tests of Ray, of killed processes, of servers and of whole studies
+	$(BIN)/pytest $(LANES) -m "not (ray or kills or mlflow_server or slow or external)"
+
+check-static: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
 
 check-external: install ## the losses against lightly's, the augmentation against torchvision's on PIL images
 	$(BIN)/pytest -m external

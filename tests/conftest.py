@@ -1,13 +1,33 @@
-"""Options and environment of the whole test suite."""
+"""Options, environment and lanes of the whole test suite."""
 
 import os
+import signal
 import uuid
 
 import pytest
 
 # Every Ray of the tests asks for this token, as clusters of several nodes should; none writes one into the user's home.
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+# Two lanes of tests share two cores: more threads than that slow each other down many times over.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+RAY_FIXTURES = {"cluster", "ray"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden numbers instead of comparing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What a shell script starts in the background ignores SIGINT, and so would every process that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs Ray, and gives tests their lanes: all of Ray is one, which shares a cluster; else a file is."""
+    for item in items:
+        if RAY_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("ray")
+        group = "ray" if item.get_closest_marker("ray") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))

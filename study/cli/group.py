@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from study.cli.options import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, Place, exit_code, say_error
-from study.home.commands import DEFAULT_HOME, HOME_VARIABLE
+from study.home.commands import DEFAULT_HOME, DISTRIBUTION, HOME_VARIABLE, NAME
 from trainers.stage import InputError
 
 THE_MACHINES_FAULT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
@@ -34,7 +34,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="freelunch")
+@click.version_option(package_name=DISTRIBUTION, prog_name=NAME)
 @click.option(
     "--home",
     type=click.Path(path_type=Path),

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from study.core.graph import configs, describe, inputs, key, source_hash
+from study.home.commands import DISTRIBUTION
 from trainers.stage import InputError, MachineError, Stage
 
 MANIFEST = "manifest.json"
@@ -33,7 +34,7 @@ LOG = "log.txt"
 PROGRESS = "progress.json"
 COMPUTED = "computed.json"
 """Lies in a folder whose stage has run to its end, until it is published: how many seconds that took."""
-VERSIONED = ("freelunch", "torch", "torchvision", "numpy", "opencv-python-headless", "av", "pyarrow")
+VERSIONED = (DISTRIBUTION, "torch", "torchvision", "numpy", "opencv-python-headless", "av", "pyarrow")
 CONTENT_CHECK_BYTES = 64 * 2**20
 """Files up to this size are read and compared with their digest before a stage uses them; larger ones by `verify`."""
 FULL_DISK_BYTES = 2**20

@@ -10,6 +10,8 @@ import shlex
 from pathlib import Path
 
 NAME = "freelunch"
+DISTRIBUTION = "freelunch-surgical"
+"""Name of the installed package; `freelunch` alone is another product on the package index."""
 HOME_VARIABLE, DEFAULT_HOME = "FREELUNCH_HOME", ".freelunch"
 COMMAND = re.compile(rf"(?<=[`(]){NAME}(?= )")
 

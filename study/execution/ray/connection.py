@@ -22,6 +22,7 @@ from ray._private.worker import get_dashboard_url
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.execution.executor import Grant, check_granted
+from study.home.commands import DISTRIBUTION
 from trainers.stage import InputError, MachineError, Resources, Stage
 
 OBJECT_STORE_BYTES = 256 * 2**20
@@ -37,7 +38,7 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-PACKAGE = "freelunch"
+PACKAGE = DISTRIBUTION
 PROBED = (PACKAGE, "torch")
 ON_THIS_MACHINE, HERE = "auto", "local"
 NO_DASHBOARD = "; it has no dashboard, so what killed runs had reserved may stay taken: start its head with one"

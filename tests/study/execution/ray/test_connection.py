@@ -17,7 +17,7 @@ from tests.study.steps import Gang, Step
 from trainers.stage import InputError, MachineError, Resources
 
 HOME = Path("/home/of/ours")
-VERSIONS = {name: importlib.metadata.version(name) for name in ("freelunch", "torch")}
+VERSIONS = {name: importlib.metadata.version(name) for name in ("freelunch-surgical", "torch")}
 HERE = """
 import psutil
 from study.execution.ray.connection import connect
@@ -121,7 +121,9 @@ def test_a_node_without_our_package_is_named(cluster: Any, tmp_path: Path, monke
     monkeypatch.setenv("PYTHONPATH", str(broken.parent))
     with added(cluster, num_cpus=1):
         monkeypatch.delenv("PYTHONPATH")
-        fault = r"cannot import freelunch \(ImportError: no such package here\): install freelunch .* there"
+        fault = (
+            r"cannot import freelunch-surgical \(ImportError: no such package here\): install freelunch-surg.* there"
+        )
         # In a process of its own, since Ray hands this one's sys.path on to the nodes.
         command = [sys.executable, "-c", CHECK, cluster.address, tmp_path]
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -141,7 +143,7 @@ def test_a_node_without_our_package_is_named(cluster: Any, tmp_path: Path, monke
         (
             Answer(sees_home=True, lacks="", versions=VERSIONS | {"torch": "1.0"}),
             f"node n1 has torch 1.0, but here it is {VERSIONS['torch']}: "
-            f"install freelunch {VERSIONS['freelunch']} there, as it is here",
+            f"install freelunch-surgical {VERSIONS['freelunch-surgical']} there, as it is here",
         ),
     ],
 )

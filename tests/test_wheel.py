@@ -1,0 +1,58 @@
+"""The wheel, installed where no checkout is: it has every package, template and the command."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+Command = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def freelunch(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The installed command of a fresh environment, which borrows only the dependencies of this one."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", folder]
+    subprocess.run([*pip, "wheel", *options, CHECKOUT], check=True, cwd=folder)
+    (wheel,) = folder.glob("*.whl")
+    environment = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = environment / "bin" / "python"
+    subprocess.run([*pip, "--python", python, "install", "--no-deps", "--no-index", wheel], check=True, cwd=folder)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+
+    def call(*arguments: str) -> str:
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        command = [environment / "bin" / "freelunch", "--home", folder / "home", *arguments]
+        done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return call
+
+
+def test_the_installed_command_knows_its_version(freelunch: Command):
+    assert freelunch("--version").startswith("freelunch, version 0.")
+
+
+def test_the_installed_command_lists_the_studies(freelunch: Command):
+    listed = json.loads(freelunch("list", "--json"))
+    assert {"table1", "table2", "table3", "fig3"} <= {study["name"] for study in listed["studies"]}
+
+
+def test_the_installed_command_plans_a_study_on_videos_that_it_makes(freelunch: Command, tmp_path: Path):
+    freelunch("synthesize", str(tmp_path / "videos"), "--videos", "6", "--minutes", "0.1")
+    freelunch("ingest", "cholec80", str(tmp_path / "videos"), "--name", "few", "--scale", "demo")
+    asked = ("--scale", "demo", "--dataset", "few")
+    plan = json.loads(freelunch("plan", "table3", *asked, "--row", "majority", "--json"))
+    assert len(plan["trials"]) == 1
+    assert len(plan["missing"]) + plan["cached"] == plan["stages"]
+    assert plan["cached"] == 6  # the videos
