@@ -14,6 +14,8 @@ from trainers.stage import InputError, Stage
 Recipe = Callable[..., Stage]
 """A function `recipe(conditions, *, seed, **hyperparameters)` that returns the last stage of a trial."""
 
+REPOSITORY = "search_spaces"
+"""Package of this repository's recipes."""
 RESERVED = ("conditions", "seed")
 SHAPE = "a recipe is a function (conditions, *, seed, …) that returns the last stage of a trial"
 NAMELESS = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
@@ -65,10 +67,20 @@ def title_of(recipe: Recipe) -> str:
     return str(getattr(_function(recipe), "__name__", type(recipe).__name__))
 
 
-def qualified_name(recipe: Recipe) -> str:
-    """Where a recipe is defined, and as what."""
+def identity_of(recipe: Recipe) -> str:
+    """Identity of a recipe, kept with its results: `freelunch.NAME` for one of this repository, else MODULE.NAME."""
     function = _function(recipe)
-    return f"{function.__module__}.{function.__qualname__}"
+    return current_identity(f"{function.__module__}.{function.__qualname__}")
+
+
+def current_identity(identity: str) -> str:
+    """An identity as it is written today.
+
+    Earlier versions wrote the module of this repository's recipes, such as `search_spaces.rivals.swav`: moving a recipe
+    to another module must not make it another recipe.
+    """
+    package, _, path = identity.partition(".")
+    return f"freelunch.{path.rpartition('.')[2]}" if package == REPOSITORY else identity
 
 
 def coerced(name: str, value: object, annotation: Any) -> object:

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
 from study.core.graph import key
+from study.core.recipe import current_identity
 from study.core.study import Choice, Trial
 from study.home.interrupts import undivided
 from study.search.domains import Axis, LogUniform, PowerOfTwo, Uniform, can_be_left_out, domain_of, exists, rounded
@@ -258,7 +259,10 @@ class Suggestions:
         theirs = study.user_attrs.get(IDENTITY)
         if theirs is None and not study.get_trials(deepcopy=False):
             study.set_user_attr(IDENTITY, ours)
-        elif theirs != ours:
+            return
+        if isinstance(theirs, dict) and "recipe" in theirs:
+            theirs = {**theirs, "recipe": current_identity(theirs["recipe"])}
+        if theirs != ours:
             differing = [name for name in ours if not isinstance(theirs, dict) or theirs.get(name) != ours[name]]
             what = " and ".join(DIFFERENCES[name] for name in differing) if theirs else "something else altogether"
             raise InputError(

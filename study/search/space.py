@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.core.graph import key, walk
-from study.core.recipe import Recipe, annotation_of, coerced, last_stage, qualified_name, vocabulary
+from study.core.recipe import Recipe, annotation_of, coerced, identity_of, last_stage, vocabulary
 from study.core.study import Choice, Row, Trial
 from study.search.domains import Axis, PowerOfTwo, When, can_be_left_out, described, domain_of, exists, holds, one
 from trainers.stage import InputError, Stage
@@ -164,7 +164,7 @@ class Space:
         """What makes this search another one than those of its name: trials of the two are not to be mixed."""
         recipe = self.search.recipe
         return {
-            "recipe": qualified_name(recipe),
+            "recipe": identity_of(recipe),
             "space": "; ".join(f"{name}: {text}" for name, text in self.described().items()),
             "objective": self.search.objective.title,
             "stages": key(self.corners()[0].stage),

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.core.recipe import current_identity
 from study.tracking.journal import TERMINAL, Entry, Journal, UnreachableError, locked, spool_folder
 from study.tracking.saved_view import VIEW_TAG, page, readable
 from trainers.stage import InputError, MachineError
@@ -32,6 +33,7 @@ QUIET = {
 }
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 PARENT = "mlflow.parentRunId"
+RECIPE_TAG = "freelunch.recipe"
 VERSION_SECONDS, LONGEST_VERSION = 5.0, 100
 MOST_AT_ONCE = {"metrics": 1000, "param": 100, "tag": 100}
 """What one call takes; everything else goes alone."""
@@ -97,24 +99,26 @@ class Destination:
             return self._experiment(name, tags)
 
     def _experiment(self, name: str, tags: Mapping[str, str]) -> str:
-        tags = readable(tags, self.version)
+        recipe = current_identity(tags[RECIPE_TAG])
+        tags = readable({**tags, RECIPE_TAG: recipe}, self.version)
         with self._locked():
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 folder = None if self.uri.startswith("http") else (self._home / "mlflow" / "artifacts" / name).as_uri()
                 self._experiments[name] = self._client.create_experiment(name, folder, dict(tags))
                 return self._experiments[name]
-            recipe = found.tags.get("freelunch.recipe", tags["freelunch.recipe"])
-            if recipe != tags["freelunch.recipe"]:
+            known = current_identity(found.tags.get(RECIPE_TAG, recipe))
+            if known != recipe:
                 raise InputError(
-                    f"experiment {name!r} in MLflow at {self.uri} is of the recipe {recipe}, and this study's is "
-                    f"{tags['freelunch.recipe']}: rename one of the studies, or the experiment in MLflow."
+                    f"experiment {name!r} in MLflow at {self.uri} is of the recipe {known}, and this study's is "
+                    f"{recipe}: rename one of the studies, or the experiment in MLflow."
                 )
             if found.lifecycle_stage == "deleted":
                 self._client.restore_experiment(found.experiment_id)
                 self._say(f"experiment {name!r} had been deleted in MLflow and is restored.")
             for tag, value in tags.items():
-                is_outdated = tag == VIEW_TAG and found.tags.get(tag) != value  # users make views of their own
+                # Users make views of their own, and earlier versions named recipes otherwise.
+                is_outdated = tag in (VIEW_TAG, RECIPE_TAG) and found.tags.get(tag) != value
                 if tag not in found.tags or is_outdated:  # what a user has changed stays
                     self._client.set_experiment_tag(found.experiment_id, tag, value)
             self._experiments[name] = found.experiment_id

@@ -20,7 +20,7 @@ from study.analysis.results import (
     last_of,
 )
 from study.core.graph import describe, inputs, key, walk
-from study.core.recipe import qualified_name
+from study.core.recipe import identity_of
 from study.core.store import Store
 from study.core.study import Study, Trial
 from study.home.request import Request
@@ -72,7 +72,7 @@ class Asked:
                 VIEW_TAG: saved_view(self.study),
                 NOTE: _heading(self.study),
                 "freelunch.study": self.study.name,
-                "freelunch.recipe": qualified_name(self.study.recipe),
+                "freelunch.recipe": identity_of(self.study.recipe),
             },
         }
 

@@ -1,5 +1,7 @@
 from dataclasses import replace
+from pathlib import Path
 
+import optuna
 import pytest
 
 from search_spaces.protocol.conditions import Conditions
@@ -8,6 +10,7 @@ from search_spaces.searches.distilled import SEARCHES, best_accuracy
 from search_spaces.studies.catalogue import STUDIES
 from study.core.graph import key, walk
 from study.core.study import Study
+from study.search.optuna_study import IDENTITY, Suggestions, storage_url
 from study.search.space import Search
 from tests.search_spaces.fake_dataset import conditions
 from trainers.artifacts import write_history
@@ -134,3 +137,38 @@ def test_a_search_begins_at_the_trial_that_studies_have(search: Search, scale: s
     assert first is not None
     studys = search.recipe(conditions(scale), seed=0)
     assert key(space.trial(0, first).stage) == key(search.objective.last_stage(studys))
+
+
+IDENTITY_OF_AN_EARLIER_VERSION = {
+    "recipe": "search_spaces.recipes.distilled",
+    "space": (
+        "distillation_weight: from 0.1 to 50, logarithmic; temperature: from 0.02 to 0.5, logarithmic; "
+        "teacher_temperature: none, or from 0.02 to 0.5, logarithmic; queue_size: powers of two from 1 to 64, times 64;"
+        " momentum: 0.9, 0.97, 0.99, 0.996, 0.999, 0.9997; teacher_trains: none, head, backbone, all; "
+        "teacher_epochs: powers of two from 1 to 4, where teacher_trains is head or backbone or all"
+    ),
+    "objective": "accuracy on validation videos, %",
+    "stages": "820203dbe6cba671d889eeb97591f333",
+    "seed": "0",
+}
+"""Of the search at scale demo, word for word as version 0.1 kept it in Optuna's database."""
+
+
+def started_before(home: Path, identity: dict[str, str]) -> Suggestions:
+    """The search `distilled`, going on with an Optuna study that an earlier version made."""
+    study = optuna.create_study(study_name="distilled demo", storage=storage_url(home), direction="maximize")
+    study.set_user_attr(IDENTITY, identity)
+    space = SEARCHES["distilled"].under(conditions())
+    return Suggestions(name="distilled demo", space=space, seed=0, url=storage_url(home), driver="ours")
+
+
+def test_a_search_of_an_earlier_version_goes_on_in_its_optuna_study(tmp_path: Path):
+    with started_before(tmp_path, IDENTITY_OF_AN_EARLIER_VERSION) as suggestions:
+        assert suggestions.ask().number == 0
+    assert len(optuna.get_all_study_names(storage_url(tmp_path))) == 1
+
+
+def test_a_search_with_another_recipe_of_an_earlier_version_is_refused(tmp_path: Path):
+    other = {**IDENTITY_OF_AN_EARLIER_VERSION, "recipe": "search_spaces.recipes.moco"}
+    with pytest.raises(InputError, match="searched with another recipe: ask as it was asked then"):
+        started_before(tmp_path, other)

@@ -493,6 +493,17 @@ def test_two_studies_of_one_name_with_different_recipes_are_refused(home: Path):
         tracker(home, trials_of("public", study=other), study=other).__enter__()
 
 
+def test_an_experiment_of_an_earlier_version_goes_on_and_its_recipe_is_brought_up_to_date(home: Path):
+    before, now = "search_spaces.rivals.swav", "freelunch.swav"
+    experiment = client_of(home).create_experiment("rivals", f"{home}/artifacts", {"freelunch.recipe": before})
+    destination = Destination(home, default_uri(home))
+    for tag in (now, before):  # the latter from a journal that the earlier version left behind
+        assert destination.ensure_experiment("rivals", {"freelunch.recipe": tag}) == experiment
+        assert client_of(home).get_experiment(experiment).tags["freelunch.recipe"] == now
+    with pytest.raises(InputError, match=r"of the recipe freelunch\.swav, and this study's is freelunch\.moco"):
+        destination.ensure_experiment("rivals", {"freelunch.recipe": "freelunch.moco"})
+
+
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "/tmp/mlruns", "mlruns"])
 def test_a_folder_is_refused_as_tracking_uri(tmp_path: Path, uri: str):
     with pytest.raises(InputError, match=f"MLFLOW_TRACKING_URI is {uri}"):
