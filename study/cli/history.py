@@ -14,8 +14,8 @@ from study.console.status import status_record, status_tables
 from study.core.store import Store
 from study.core.study import Trial
 from study.home import runs
-from study.home.commands import typed
-from study.home.request import latest, latest_command, remembered_problems, studies_run
+from study.home.commands import with_home
+from study.home.request import known_studies, latest_command, latest_request, saved_problems
 from study.home.text import nearest
 from trainers.stage import InputError
 
@@ -39,7 +39,7 @@ def what_was_run(home: Path) -> list[str]:
     """The studies that have been run in a home, and after them the searches."""
     from study.search.request import searches_run
 
-    return [*studies_run(home), *searches_run(home)]
+    return [*known_studies(home), *searches_run(home)]
 
 
 def seen(name: str, home: Path) -> Seen:
@@ -60,7 +60,7 @@ def show_report(name: str, home: Path) -> None:
         MachineError: as `seen`.
     """
     if name not in SEARCHES:
-        Session(home, latest(name, home)).show_reports()
+        Session(home, latest_request(name, home)).show_reports()
         return
     from study.cli.searching import SearchSession
     from study.search.request import latest_search
@@ -78,7 +78,7 @@ def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
     Raises:
         InputError: there is none; or as `seen`.
     """
-    trials = _search_trials(name, home) if name in SEARCHES else Session(home, latest(name, home)).trials
+    trials = _search_trials(name, home) if name in SEARCHES else Session(home, latest_request(name, home)).trials
     found = [trial for trial in trials if row in (trial.row.name, trial.label)]
     if not found:
         rows = dict.fromkeys(trial.row.name for trial in trials)
@@ -87,10 +87,10 @@ def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
 
 
 def _seen_study(name: str, home: Path) -> Seen:
-    session = Session(home, latest(name, home))
-    problems = remembered_problems(session.request, home)
-    record = status_record(session.plan, session.store, problems, runs.living(home, name))
-    command = typed(latest_command(name, home), home) if record["resumable"] else None
+    session = Session(home, latest_request(name, home))
+    problems = saved_problems(session.request, home)
+    record = status_record(session.plan, session.store, problems, runs.active_runs(home, name))
+    command = with_home(latest_command(name, home), home) if record["resumable"] else None
     return Seen(record=record, lines=status_tables(name, record, home), command=command)
 
 
@@ -99,9 +99,9 @@ def _seen_search(name: str, home: Path) -> Seen:
     from study.search.status import search_lines, search_record
 
     asking = latest_search(name, home)
-    running = runs.living(home, name)
+    running = runs.active_runs(home, name)
     record = search_record(asking, home, running, maximised=SEARCHES[name].objective.maximised)
-    command = typed(asking.command(), home) if record["resumable"] else None
+    command = with_home(asking.command(), home) if record["resumable"] else None
     return Seen(record=record, lines=search_lines(name, record, home), command=command)
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from study.home.commands import program, told
-from study.home.interrupts import interrupts_heard
+from study.home.commands import expand_commands, program
+from study.home.interrupts import handle_interrupts
 from trainers.stage import InputError, MachineError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Place:
 
     def told(self, sentence: object) -> str:
         """A sentence, or an error's, whose commands can be copied."""
-        return told(str(sentence), self.home)
+        return expand_commands(str(sentence), self.home)
 
 
 def asks_for_a_study(command: Callable[..., None]) -> Callable[..., None]:
@@ -134,10 +134,10 @@ def request_of(
     weights: tuple[str, ...],
 ) -> "Request":
     """The options of `asks_for_a_study` as a request."""
-    from study.home.request import Request, absolute
+    from study.home.request import Request, absolute_name
 
     return Request(
-        study=absolute(study),
+        study=absolute_name(study),
         preset=preset,
         scale=scale,
         dataset=dataset,
@@ -166,7 +166,7 @@ def exit_code(error: InputError) -> int:
 @contextmanager
 def interruptible(command: str) -> Iterator[None]:
     """Ends on Ctrl-C and on SIGTERM with a sentence; what was computed stays, and the stage at work goes on later."""
-    with interrupts_heard() as interrupts:
+    with handle_interrupts() as interrupts:
         try:
             yield
         except BaseException as error:

@@ -24,8 +24,8 @@ from study.core.store import Store, versions
 from study.core.study import Study, Trial, setting_notes
 from study.core.suite import Collection, Part, parts_of, together
 from study.execution.events import Failure, Observer
-from study.home.commands import told
-from study.home.request import Request, most_seeds, remember, remembered_problems, requests_of
+from study.home.commands import expand_commands
+from study.home.request import Request, most_seeds, save_request, saved_problems, saved_requests
 from study.home.text import nearest
 from study.tracking.tracker import Tracker, send_leftovers
 from trainers.data.datasets import registry as datasets
@@ -81,7 +81,7 @@ class Session:
         if len(self.parts) > 1:
             console.print(parts_table(self.plan, self.parts), saving_line(self.plan), highlight=False)
         for warning in (*self._notes_of(self.parts), *self.plan.warnings):
-            console.print(f"[yellow]note[/] {escape(told(warning, self.store.home))}", highlight=False)
+            console.print(f"[yellow]note[/] {escape(expand_commands(warning, self.store.home))}", highlight=False)
         outcome = computed(self.plan, self.store, machine, *observers)
         return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
 
@@ -126,7 +126,7 @@ class Session:
     def remember(self, problems: dict[str, str], command: str) -> None:
         """Keeps what was asked, of every part as if it had been asked alone, and why stages failed."""
         for request in (self.request, *(part.request for part in self.parts)):
-            remember(request, self.store.home, problems, command)
+            save_request(request, self.store.home, problems, command)
 
     def show_reports(self) -> list[tuple[Path, dict[int, str]]]:
         """Writes the report of every part, prints its table and where it lies.
@@ -150,7 +150,7 @@ class Session:
         console.print(report_table(written), highlight=False)
         labels = {trial.number: trial.label for trial in part.trials}
         for number, sentence in problems.items():
-            said = escape(told(sentence, self.store.home))
+            said = escape(expand_commands(sentence, self.store.home))
             console.print(f"[yellow]{labels[number]}[/]: {said}", highlight=False, soft_wrap=True)
         console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
         return written
@@ -200,7 +200,7 @@ class Session:
 
     def _problems(self, part: Part) -> dict[int, str]:
         """Why trials of a part have no result, a sentence by their number."""
-        failures = remembered_problems(part.request, self.store.home)
+        failures = saved_problems(part.request, self.store.home)
         return problems_of(make_plan(part.trials, self.store), self.store, failures)
 
     def _other_parts(self, collection: Collection) -> list[Part]:
@@ -209,7 +209,7 @@ class Session:
         found: list[Part] = []
         for study in [study for study in collection.studies if study.name not in asked]:
             folder = replace(self.request, study=study.name).folder(home)
-            for request in [each for each in requests_of(study.name, home) if each.folder(home) == folder]:
+            for request in [each for each in saved_requests(study.name, home) if each.folder(home) == folder]:
                 with suppress(InputError):  # a row of it is not there any more
                     found += parts_of(study, request, self.conditions, self.conditions.dataset.layout)
         shown = map(self._shown, found)
@@ -229,7 +229,7 @@ class Session:
     def _trials_elsewhere(self, part: Part) -> dict[str, tuple[Trial, ...]]:
         """The trials of the same study, asked alike, on other datasets: what its curve is shown beside."""
         found: dict[str, tuple[Trial, ...]] = {}
-        for other in requests_of(part.request.name, self.store.home) if part.study.curve else ():
+        for other in saved_requests(part.request.name, self.store.home) if part.study.curve else ():
             alike = replace(other, dataset=part.request.dataset, seeds=part.request.seeds, rows=part.request.rows)
             if alike != part.request or other.dataset == part.request.dataset:
                 continue

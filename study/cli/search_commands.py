@@ -73,7 +73,7 @@ def search(
         interruptible(command),
         SearchSession(place.home, asking) as session,
         session.alone(),
-        runs.registered(place.home, request.study, asking.command()),
+        runs.register_run(place.home, request.study, asking.command()),
     ):
         session.compute(machine, mlflow)
         session.show_report()

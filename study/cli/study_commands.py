@@ -21,7 +21,7 @@ from study.cli.options import (
     say_next,
     says_where,
 )
-from study.home.commands import typed
+from study.home.commands import with_home
 
 if TYPE_CHECKING:
     from study.cli.resources import Machine
@@ -104,10 +104,10 @@ def run(place: Place, /, machine: "Machine", mlflow: bool, check: bool, **asked:
     Store(place.home)  # one that cannot be used is refused before this run is made known in it
     options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
     kept = request.command("run", *options)
-    command = typed(kept, place.home)
+    command = with_home(kept, place.home)
     with (
         interruptible(f"{command} --check" if check else command),
-        runs.registered(place.home, request.name, kept),
+        runs.register_run(place.home, request.name, kept),
     ):
         if check:
             _check(place, request, machine, command)
@@ -158,7 +158,7 @@ def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, kep
     if mlflow:
         click.echo(f"in MLflow: {place.program} ui")
     if problems:
-        say_next(f"mend what failed, then type again: {typed(kept, place.home)}")
+        say_next(f"mend what failed, then type again: {with_home(kept, place.home)}")
         sys.exit(EXIT_TRIAL_FAILED)
     if request.seeds == 1:
         options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]

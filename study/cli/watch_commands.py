@@ -10,7 +10,7 @@ import click
 
 from study.cli.group import main
 from study.cli.options import Place, as_json, existing_store, exit_code, say_next
-from study.home.commands import typed
+from study.home.commands import with_home
 from trainers.stage import InputError, MachineError
 
 
@@ -29,7 +29,7 @@ def stop(place: Place, study: str, seconds: float) -> None:
     from study.cli.resolve import name_in
     from study.home import runs
 
-    running = runs.living(place.home, name_in(place.home, study))
+    running = runs.active_runs(place.home, name_in(place.home, study))
     if not running:
         raise InputError(f"no run of {study} is going on in {place.home}: `freelunch status` shows what has been run.")
     for driver in running:
@@ -39,7 +39,7 @@ def stop(place: Place, study: str, seconds: float) -> None:
                 "wait longer with --seconds, or kill it; nothing that is finished gets lost."
             )
         click.echo(f"stopped process {driver.pid} on {driver.host}")
-    say_next(typed(running[-1].command, place.home))
+    say_next(with_home(running[-1].command, place.home))
 
 
 @main.command()

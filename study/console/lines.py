@@ -13,7 +13,7 @@ from study.core.eta import Forecast
 from study.core.graph import key, walk
 from study.core.plan import Plan
 from study.execution.events import Failure, Observer
-from study.home.commands import told, typed
+from study.home.commands import expand_commands, with_home
 from study.home.text import duration
 from trainers.stage import Stage
 
@@ -80,14 +80,14 @@ class Narrator(Observer):
 
     def failed(self, stage: Stage, failure: Failure) -> None:
         self._settle(stage)
-        self._say(stage, f"[red]failed[/]: {escape(told(failure.sentence, self._home))}")
+        self._say(stage, f"[red]failed[/]: {escape(expand_commands(failure.sentence, self._home))}")
         waiting = [k for k in self._plan.missing if k != key(stage) and key(stage) in walk(self._plan.stages[k])]
         if waiting:
             self._console.print(f"          {len(waiting)} stages that need it are left out", highlight=False)
         if not failure.expected:
             for line in failure.last_lines:
                 self._console.print(f"          [dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
-            command = typed(f"freelunch logs {key(stage)[:12]}", self._home)
+            command = with_home(f"freelunch logs {key(stage)[:12]}", self._home)
             self._console.print(f"          more: {escape(command)}", highlight=False, soft_wrap=True)
 
     def blocked(self, stage: Stage, by: Stage) -> None:

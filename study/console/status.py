@@ -15,13 +15,13 @@ from study.console.tables import new_table
 from study.core.graph import key, walk
 from study.core.plan import Plan
 from study.core.store import PROGRESS, Store
-from study.home.commands import program, told
-from study.home.runs import Driver
+from study.home.commands import expand_commands, program
+from study.home.runs import RunningProcess
 from study.home.text import duration
 
 
 def status_record(
-    plan: Plan, store: Store, problems: Mapping[str, str], running: Sequence[Driver] = ()
+    plan: Plan, store: Store, problems: Mapping[str, str], running: Sequence[RunningProcess] = ()
 ) -> dict[str, Any]:
     """How far every trial is, what every unfinished stage is doing, and who runs the study now."""
     stages = [_stage_status(plan, store, stage_key, problems) for stage_key in plan.missing]
@@ -54,7 +54,9 @@ def status_tables(name: str, record: Mapping[str, Any], home: Path) -> list[Rend
     if active:
         stages = new_table("stage", "key", "state", "progress")
         for stage in active:
-            stages.add_row(escape(stage["title"]), stage["key"][:8], stage["state"], escape(told(stage["note"], home)))
+            stages.add_row(
+                escape(stage["title"]), stage["key"][:8], stage["state"], escape(expand_commands(stage["note"], home))
+            )
         lines.append(stages)
     return lines
 

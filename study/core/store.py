@@ -213,7 +213,7 @@ class Store:
         Raises:
             DiskFullError: the disk is full; what was computed stays in the unfinished folder.
         """
-        with disk_full_explained(folder):
+        with translate_disk_errors(folder):
             _sync_all(folder)
             _write_synced(folder / COMPUTED, {"seconds": seconds})
             manifest = _manifest_of(stage, folder, seconds)
@@ -278,7 +278,7 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def disk_full_explained(place: Path) -> Iterator[None]:
+def translate_disk_errors(place: Path) -> Iterator[None]:
     """Turns the system's 'no space left', however a library words it, into a sentence that says what to do."""
     try:
         yield

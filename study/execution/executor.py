@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from study.core.graph import inputs, key
-from study.core.store import LOG, PROGRESS, DiskFullError, Store, computed_seconds, disk_full_explained
+from study.core.store import LOG, PROGRESS, DiskFullError, Store, computed_seconds, translate_disk_errors
 from study.execution.events import Failure, error_line, failure_of
 from trainers.stage import InputError, Resources, Stage, Work
 
@@ -52,7 +52,7 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, repo
     """
     stopwatch = _Stopwatch(folder)
     try:
-        with disk_full_explained(folder):
+        with translate_disk_errors(folder):
             with _log(folder / LOG):
                 if computed_seconds(folder) is None:
                     stage.run(_work(stage, folder, store, resources, report, stopwatch))

@@ -22,11 +22,11 @@ def program(home: Path) -> str:
     return NAME if home.absolute() == found.absolute() else f"{NAME} --home {shlex.quote(str(home))}"
 
 
-def typed(command: str, home: Path) -> str:
+def with_home(command: str, home: Path) -> str:
     """A command that was kept without a home, as it is typed for one."""
     return program(home) + command.removeprefix(NAME)
 
 
-def told(sentence: str, home: Path) -> str:
+def expand_commands(sentence: str, home: Path) -> str:
     """A sentence, the commands in its backticks or brackets as they are typed for a home folder."""
     return COMMAND.sub(lambda _: program(home), sentence)

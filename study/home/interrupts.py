@@ -16,16 +16,16 @@ class _Interrupts:
     Attributes:
         raised: whether one was.
         is_waiting: whether one came while none may be raised.
-        num_undivided: how many blocks that none may cut in two are being worked at, one within the other.
+        num_deferring: how many blocks that none may cut in two are being worked at, one within the other.
     """
 
     def __init__(self) -> None:
         self.raised = False
         self.is_waiting = False
-        self.num_undivided = 0
+        self.num_deferring = 0
 
     def interrupt(self, *_: object) -> None:
-        if self.num_undivided and not self.is_waiting:  # a second one does not wait
+        if self.num_deferring and not self.is_waiting:  # a second one does not wait
             self.is_waiting = True
         else:
             self.is_waiting, self.raised = False, True
@@ -36,7 +36,7 @@ _interrupts = _Interrupts()
 
 
 @contextmanager
-def interrupts_heard() -> Iterator[_Interrupts]:
+def handle_interrupts() -> Iterator[_Interrupts]:
     """Raises KeyboardInterrupt in the main thread on SIGINT, even where that is ignored at first, and on SIGTERM.
 
     What a shell script starts in the background ignores SIGINT. One that hits a destructor or a weak reference's
@@ -62,15 +62,15 @@ def interrupts_heard() -> Iterator[_Interrupts]:
 
 
 @contextmanager
-def undivided() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Lets an interrupt wait until the end of a block, or of a function; other threads hold none up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _interrupts.num_undivided += 1
+    _interrupts.num_deferring += 1
     try:
         yield
     finally:
-        _interrupts.num_undivided -= 1
-        if _interrupts.is_waiting and not _interrupts.num_undivided:
+        _interrupts.num_deferring -= 1
+        if _interrupts.is_waiting and not _interrupts.num_deferring:
             _interrupts.interrupt()

@@ -53,13 +53,13 @@ class Request:
         return home / "studies" / self.name / re.sub(r"[^\w.=+-]", "_", name)
 
 
-def absolute(study: str) -> str:
+def absolute_name(study: str) -> str:
     """The same study, named so that it is found from any folder: the file of one's own by its whole path."""
     file, colon, variable = study.rpartition(":")
     return f"{Path(file).resolve()}:{variable}" if colon else study
 
 
-def remember(request: Request, home: Path, problems: dict[str, str], command: str) -> Path:
+def save_request(request: Request, home: Path, problems: dict[str, str], command: str) -> Path:
     """Keeps a request, why stages failed (a sentence by stage key), and what was typed, as the study's latest.
 
     Commands and sentences are kept without the home that they are typed for, which may be another's path to it.
@@ -67,14 +67,14 @@ def remember(request: Request, home: Path, problems: dict[str, str], command: st
     folder = request.folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     most = max(request.seeds, most_seeds(request, home))
-    write_note(folder / REQUEST, {**asdict(request), MOST_SEEDS: most})
-    write_note(folder / PROBLEMS, problems)
+    write_json(folder / REQUEST, {**asdict(request), MOST_SEEDS: most})
+    write_json(folder / PROBLEMS, problems)
     _write_text(home / "studies" / request.name / COMMAND, command)
-    write_note(home / "studies" / request.name / REQUEST, asdict(request))
+    write_json(home / "studies" / request.name / REQUEST, asdict(request))
     return folder
 
 
-def latest(study: str, home: Path) -> Request:
+def latest_request(study: str, home: Path) -> Request:
     """What was last asked of a study.
 
     Raises:
@@ -86,10 +86,10 @@ def latest(study: str, home: Path) -> Request:
     return _request(path)
 
 
-def remembered_problems(request: Request, home: Path) -> dict[str, str]:
+def saved_problems(request: Request, home: Path) -> dict[str, str]:
     """Why stages failed when the study was last run, by stage key."""
     path = request.folder(home) / PROBLEMS
-    return read_note(path) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def latest_command(study: str, home: Path) -> str:
@@ -100,7 +100,7 @@ def latest_command(study: str, home: Path) -> str:
 def most_seeds(request: Request, home: Path) -> int:
     """The largest number of seeds that this study, with these settings, was ever asked for."""
     path = request.folder(home) / REQUEST
-    return int(read_note(path).get(MOST_SEEDS, 1)) if path.exists() else 1
+    return int(read_json(path).get(MOST_SEEDS, 1)) if path.exists() else 1
 
 
 def has_been_run(study: str, home: Path) -> bool:
@@ -108,17 +108,17 @@ def has_been_run(study: str, home: Path) -> bool:
     return (home / "studies" / study / REQUEST).exists()
 
 
-def requests_of(study: str, home: Path) -> list[Request]:
+def saved_requests(study: str, home: Path) -> list[Request]:
     """The latest request of every report of a study: each with its own settings, scale or dataset."""
     return [_request(path) for path in sorted((home / "studies" / study).glob(f"*/{REQUEST}"))]
 
 
-def studies_run(home: Path) -> list[str]:
+def known_studies(home: Path) -> list[str]:
     """The studies that have been run in a home."""
     return sorted(path.parent.name for path in (home / "studies").glob(f"*/{REQUEST}"))
 
 
-def request_from(record: Mapping[str, Any]) -> Request:
+def request_from_record(record: Mapping[str, Any]) -> Request:
     """A request that was kept.
 
     Raises:
@@ -127,7 +127,7 @@ def request_from(record: Mapping[str, Any]) -> Request:
     return Request(**{**record, **{name: tuple(record[name]) for name in ("rows", "weights")}})
 
 
-def read_note(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """What was kept in a file of a home.
 
     Raises:
@@ -136,27 +136,27 @@ def read_note(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except ValueError:
-        raise damaged(path) from None
+        raise damaged_file(path) from None
     if not isinstance(content, dict):
-        raise damaged(path)
+        raise damaged_file(path)
     return content
 
 
-def damaged(path: Path) -> MachineError:
+def damaged_file(path: Path) -> MachineError:
     """Says that a file of a home cannot be read."""
     return MachineError(f"{path} is damaged: remove it and run the study again, which computes only what is missing.")
 
 
-def write_note(path: Path, content: object) -> None:
+def write_json(path: Path, content: object) -> None:
     """Keeps something in a file of a home, whole or not at all."""
     _write_text(path, json.dumps(content, indent=1))
 
 
 def _request(path: Path) -> Request:
     try:
-        return request_from({name: value for name, value in read_note(path).items() if name != MOST_SEEDS})
+        return request_from_record({name: value for name, value in read_json(path).items() if name != MOST_SEEDS})
     except (TypeError, KeyError):
-        raise damaged(path) from None
+        raise damaged_file(path) from None
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -24,7 +24,7 @@ POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Driver:
+class RunningProcess:
     """A process that runs a study."""
 
     id: str
@@ -36,11 +36,11 @@ class Driver:
 
 
 @contextmanager
-def registered(home: Path, study: str, command: str) -> Iterator[Driver]:
+def register_run(home: Path, study: str, command: str) -> Iterator[RunningProcess]:
     """Makes this process known as a study's driver; `stop` interrupts it as Ctrl-C does."""
     folder = home / "drivers"
     folder.mkdir(parents=True, exist_ok=True)
-    driver = Driver(
+    driver = RunningProcess(
         id=uuid.uuid4().hex[:12],
         study=study,
         command=command,
@@ -65,7 +65,7 @@ def registered(home: Path, study: str, command: str) -> Iterator[Driver]:
             request.unlink(missing_ok=True)
 
 
-def living(home: Path, study: str | None = None) -> list[Driver]:
+def active_runs(home: Path, study: str | None = None) -> list[RunningProcess]:
     """The drivers that run now, of one study or of all, the oldest first; the files of dead ones are removed."""
     found = []
     for path in (home / "drivers").glob("*.json"):
@@ -75,11 +75,11 @@ def living(home: Path, study: str | None = None) -> list[Driver]:
     return sorted(found, key=lambda driver: driver.started)
 
 
-def stop(home: Path, driver: Driver, seconds: float) -> bool:
+def stop(home: Path, driver: RunningProcess, seconds: float) -> bool:
     """Asks a driver to stop, and waits for it; whether it ended in time."""
     (home / "drivers" / f"{driver.id}.stop").touch()
     deadline = time.monotonic() + seconds
-    while any(other.id == driver.id for other in living(home)):
+    while any(other.id == driver.id for other in active_runs(home)):
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS / 2)
@@ -94,14 +94,14 @@ def _interrupt_when_asked(request: Path, gone: threading.Event) -> None:
             return
 
 
-def _read(path: Path) -> Driver | None:
+def _read(path: Path) -> RunningProcess | None:
     """A driver that lives, or None; a dead one's files are removed."""
     try:
         with path.open("r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return Driver(**json.load(file))
+                return RunningProcess(**json.load(file))
             path.unlink(missing_ok=True)
             path.with_suffix(".stop").unlink(missing_ok=True)
     except (OSError, ValueError, TypeError):  # it has just ended, or is just beginning

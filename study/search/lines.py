@@ -11,7 +11,7 @@ from study.core.graph import key
 from study.core.plan import Plan
 from study.core.study import Trial
 from study.execution.events import Failure, Observer
-from study.home.commands import told, typed
+from study.home.commands import expand_commands, with_home
 from study.home.text import duration
 from study.search.loop import SearchObserver
 from study.search.space import Objective, Parameters
@@ -48,15 +48,17 @@ class SearchNarrator(SearchObserver, Observer):
         self._say(f"[bold]{trial.row.name}[/] [yellow]stopped early[/] after epoch {epoch}: {escape(watched)}")
 
     def trial_failed(self, trial: Trial, problem: str) -> None:
-        self._say(f"[bold]{trial.row.name}[/] [red]failed[/]: {escape(told(problem, self._home))}")
+        self._say(f"[bold]{trial.row.name}[/] [red]failed[/]: {escape(expand_commands(problem, self._home))}")
 
     def point_refused(self, number: int, parameters: Parameters, problem: str) -> None:
         point = ", ".join(f"{name} {value}" for name, value in parameters.items())
-        self._say(f"[bold]trial {number}[/] [red]refused[/]: {escape(point)}: {escape(told(problem, self._home))}")
+        self._say(
+            f"[bold]trial {number}[/] [red]refused[/]: {escape(point)}: {escape(expand_commands(problem, self._home))}"
+        )
 
     def failed(self, stage: Stage, failure: Failure) -> None:
         if not failure.expected:
-            command = typed(f"freelunch logs {key(stage)[:12]}", self._home)
+            command = with_home(f"freelunch logs {key(stage)[:12]}", self._home)
             tail = "".join(f"\n          [dim]{escape(line)}[/]" for line in failure.last_lines)
             self._say(f"{escape(stage.title)} failed; more: {escape(command)}{tail}")
 

@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from study.core.graph import key
 from study.core.recipe import current_identity
 from study.core.study import Choice, Trial
-from study.home.interrupts import undivided
+from study.home.interrupts import defer_interrupts
 from study.search.domains import Axis, LogUniform, PowerOfTwo, Uniform, can_be_left_out, domain_of, exists, rounded
 from study.search.pruner import Halving
 from study.search.space import Parameters, Space
@@ -77,7 +77,7 @@ class Suggestions:
         MachineError: the storage cannot be used, be it now or later in the block.
     """
 
-    @undivided()
+    @defer_interrupts()
     def __init__(
         self, *, name: str, space: Space, seed: int, url: str, driver: str, halving: Halving | None = None
     ) -> None:
@@ -97,7 +97,7 @@ class Suggestions:
     def __enter__(self) -> Self:
         return self
 
-    @undivided()
+    @defer_interrupts()
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -107,17 +107,17 @@ class Suggestions:
             raise _unusable(self.url, error) from error
 
     @property
-    @undivided()
+    @defer_interrupts()
     def study(self) -> optuna.Study:
         """The Optuna study as it is now."""
         return optuna.load_study(study_name=self.name, storage=self._storage)
 
-    @undivided()
+    @defer_interrupts()
     def trials(self) -> list[FrozenTrial]:
         """All trials in their order, but for duplicates."""
         return without_duplicates(self._all_trials())
 
-    @undivided()
+    @defer_interrupts()
     def left_behind(self) -> list[FrozenTrial]:
         """Trials that this driver was killed or interrupted at, with their parameters as they were."""
         running = [trial for trial in self._all_trials() if trial.state == TrialState.RUNNING]
@@ -127,7 +127,7 @@ class Suggestions:
         """Our trial for one of Optuna's."""
         return self._space.trial(frozen.number, parameters_of(frozen))
 
-    @undivided()
+    @defer_interrupts()
     def ask(self) -> FrozenTrial:
         """A point whose trial nobody has asked for yet, kept as a trial that runs; all of it at once, or nothing.
 
@@ -143,7 +143,7 @@ class Suggestions:
             if not self._set_aside(frozen):
                 return frozen
 
-    @undivided()
+    @defer_interrupts()
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Notes what a trial is worth after an epoch; whether to stop it there. It may be told again."""
         trials = self._all_trials()
@@ -157,21 +157,21 @@ class Suggestions:
         so_far.intermediate_values = {past: worth for past, worth in known.items() if past <= epoch}
         return self._halving.stops(so_far, trials, self._direction)
 
-    @undivided()
+    @defer_interrupts()
     def complete(self, number: int, value: float) -> None:
         self.study.tell(number, value)
 
-    @undivided()
+    @defer_interrupts()
     def prune(self, number: int) -> None:
         """Takes note that a trial was stopped early; the last value that it had stays its own."""
         self.study.tell(number, state=TrialState.PRUNED)
 
-    @undivided()
+    @defer_interrupts()
     def fail(self, number: int, problem: str) -> None:
         self._storage.set_trial_user_attr(self._frozen(number)._trial_id, PROBLEM, problem)
         self.study.tell(number, state=TrialState.FAIL)
 
-    @undivided()
+    @defer_interrupts()
     def note_run(self, number: int, run: str) -> None:
         """Keeps a trial's MLflow run beside it, or beside the study: Optuna leaves a trial that has ended alone."""
         frozen, study = self._frozen(number), self.study

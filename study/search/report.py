@@ -14,7 +14,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from study.home.interrupts import undivided
+from study.home.interrupts import defer_interrupts
 from study.report.document import (
     Block,
     Details,
@@ -111,7 +111,7 @@ def importances(study: optuna.Study) -> dict[str, float]:
     return {name: value for name, value in found.items() if value > 0}
 
 
-@undivided()
+@defer_interrupts()
 def _in_memory(study: optuna.Study) -> optuna.Study:
     """A study as it is now: its storage, in whose middle no interrupt may hit, is read once and no more."""
     kept = optuna.create_study(study_name=study.study_name, direction=study.direction)

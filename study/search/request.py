@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from study.home.commands import NAME
-from study.home.request import Request, damaged, read_note, request_from, write_note
+from study.home.request import Request, damaged_file, read_json, request_from_record, write_json
 from study.search.optuna_study import absolute, storage_url, without_password
 from trainers.stage import InputError, MachineError
 
@@ -88,7 +88,7 @@ def remember_search(asking: Asking, home: Path) -> None:
     storage = without_password(asking.storage) if asking.storage else None
     path = _path(asking.request.study, home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_note(path, asdict(replace(asking, storage=storage)))
+    write_json(path, asdict(replace(asking, storage=storage)))
 
 
 def latest_search(search: str, home: Path) -> Asking:
@@ -101,12 +101,12 @@ def latest_search(search: str, home: Path) -> Asking:
     path = _path(search, home)
     if not path.exists():
         raise InputError(f"search {search!r} has not been run in {home}: `freelunch search {search}` runs it.")
-    content = read_note(path)
+    content = read_json(path)
     try:
-        parts = {"request": request_from(content["request"]), "options": tuple(content["options"])}
+        parts = {"request": request_from_record(content["request"]), "options": tuple(content["options"])}
         return Asking(**{**content, **parts})
     except (TypeError, KeyError):
-        raise damaged(path) from None
+        raise damaged_file(path) from None
 
 
 def searches_run(home: Path) -> list[str]:

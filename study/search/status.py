@@ -11,14 +11,14 @@ from rich.markup import escape
 from sqlalchemy.engine import make_url
 
 from study.console.status import running_lines
-from study.home.runs import Driver
+from study.home.runs import RunningProcess
 from study.search.optuna_study import parameters_of, storage_at, storage_explained, without_duplicates
 from study.search.report import STATES, best_of
 from study.search.request import Asking
 from trainers.stage import MachineError
 
 
-def search_record(asking: Asking, home: Path, running: Sequence[Driver], *, maximised: bool) -> dict[str, Any]:
+def search_record(asking: Asking, home: Path, running: Sequence[RunningProcess], *, maximised: bool) -> dict[str, Any]:
     """A search's trials by their state, the best of them, and who is at it now.
 
     Raises:

@@ -15,7 +15,7 @@ from study.search.request import folder_name
 from study.search.space import Search
 from study.tracking import records
 from study.tracking.journal import Journal
-from study.tracking.records import NOTE, Asked
+from study.tracking.records import NOTE, RunContext
 from study.tracking.tracker import FAILED, FINISHED, KILLED, RUNNING, Tracker, own_stages
 from trainers.stage import InputError
 
@@ -25,7 +25,7 @@ OPTUNA_STUDY, OPTUNA_TRIAL, STATE = "freelunch.optuna_study", "freelunch.optuna_
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchAsked(Asked):
+class SearchContext(RunContext):
     """What the runs of a search have in common."""
 
     @property
@@ -45,7 +45,7 @@ class SearchTracker(Tracker, SearchObserver):
 
     def __init__(self, *, search: Search, suggestions: Suggestions, **arguments: Any) -> None:
         super().__init__(study=as_study(search), trials=(), **arguments)
-        self._asked = SearchAsked(**vars(self._asked))
+        self._asked = SearchContext(**vars(self._asked))
         self._suggestions = suggestions
         self._is_ending = False
 
@@ -97,12 +97,12 @@ class SearchTracker(Tracker, SearchObserver):
 
     def _conclude_trial(self, trial: Trial, journal: Journal, status: str, state: str, problem: str = "") -> None:
         try:
-            records.tell_curves(journal, self._result(trial), self._store)
+            records.log_curves(journal, self._result(trial), self._store)
         except InputError as damage:
             self._say(str(damage))
         self._link(trial)
         journal.tags({STATE: state})
-        records.tell_end(journal, status, problem)
+        records.log_end(journal, status, problem)
         self._sender.notice(journal)
 
     def _link(self, trial: Trial) -> None:
@@ -122,12 +122,12 @@ class SearchTracker(Tracker, SearchObserver):
         """At the end of the driver: whatever still runs will be asked for again."""
         journal = self._journals.get(trial_key)
         if journal is not None and journal.status == RUNNING and self._is_ending:
-            records.tell_end(journal, KILLED, "interrupted; the same command goes on with it.")
+            records.log_end(journal, KILLED, "interrupted; the same command goes on with it.")
             self._sender.notice(journal)
 
     def _end_study(self, error: BaseException | None) -> None:
         if journal := self._journals.get("") or self._claim(""):
-            records.tell_end(journal, FINISHED if error is None else KILLED, "")
+            records.log_end(journal, FINISHED if error is None else KILLED, "")
             self._hand_over(journal)
 
 

@@ -41,7 +41,7 @@ REPORT_FILES = ("report.html", "overview.png", "table.csv", "results.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RunContext:
     """What a run of a study has in common: who asked for what."""
 
     study: Study
@@ -77,7 +77,7 @@ class Asked:
         }
 
 
-def tell_study(journal: Journal, asked: Asked) -> None:
+def log_study(journal: Journal, asked: RunContext) -> None:
     """Says what the parent run is."""
     journal.open_run(_opening(asked, "", asked.name))
     journal.params(_conditions(asked))
@@ -87,7 +87,7 @@ def tell_study(journal: Journal, asked: Asked) -> None:
         journal.tags({NOTE: _question(asked)})
 
 
-def tell_trial(journal: Journal, asked: Asked, trial: Trial) -> None:
+def log_trial(journal: Journal, asked: RunContext, trial: Trial) -> None:
     """Says what a trial's run is, before anything of it is known."""
     journal.open_run(_opening(asked, key(trial.stage), trial.label))
     varied = {name: str(value)[:LONGEST_VALUE] for name, value in trial.parameters.items()}
@@ -104,20 +104,20 @@ def tell_trial(journal: Journal, asked: Asked, trial: Trial) -> None:
         }
     )
     for (side, what), found in sorted(_datasets(trial, asked.dataset).items()):
-        _tell_dataset(journal, side, what, found)
+        _log_dataset(journal, side, what, found)
     config = journal.folder / "config.json"
     described = {stage_key: {"title": stage.title, **describe(stage)} for stage_key, stage in stages.items()}
     config.write_text(json.dumps(described, indent=1), encoding="utf-8")
     journal.artifact(config)
 
 
-def tell_epoch(journal: Journal, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+def log_epoch(journal: Journal, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
     """Says what a stage reported at the end of an epoch."""
     prefix = CURVES[type(stage).__name__]
     journal.metrics({f"{prefix}/{name}": v for name, v in metrics.items() if name not in NOT_A_METRIC}, epoch)
 
 
-def tell_curves(journal: Journal, result: TrialResult, store: Store) -> None:
+def log_curves(journal: Journal, result: TrialResult, store: Store) -> None:
     """Says the points of the finished curves that were not said while they came."""
     for class_name, curves in ((PRETRAINING, result.pretraining), (TEMPORAL, result.temporal)):
         stage = last_of(result.trial, class_name)
@@ -129,7 +129,7 @@ def tell_curves(journal: Journal, result: TrialResult, store: Store) -> None:
             journal.metrics({f"{CURVES[class_name]}/{name}": v for name, v in values.items()}, epoch, finished)
 
 
-def tell_scores(journal: Journal, result: TrialResult, store: Store) -> None:
+def log_scores(journal: Journal, result: TrialResult, store: Store) -> None:
     """Says a finished trial's scores, and which files hold its predictions and what they were scored as."""
     assert result.scores is not None
     stage_key = key(result.trial.stage)
@@ -149,7 +149,7 @@ def tell_scores(journal: Journal, result: TrialResult, store: Store) -> None:
         journal.artifact(path)
 
 
-def tell_report(journal: Journal, asked: Asked, folder: Path) -> None:
+def log_report(journal: Journal, asked: RunContext, folder: Path) -> None:
     """Says the study's answer so far: a note with its table, and the report's files."""
     data = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     findings = "\n".join(f"- {sentence}" for sentence in data["findings"])
@@ -159,7 +159,7 @@ def tell_report(journal: Journal, asked: Asked, folder: Path) -> None:
             journal.artifact(folder / name)
 
 
-def tell_end(journal: Journal, status: str, problem: str) -> None:
+def log_end(journal: Journal, status: str, problem: str) -> None:
     """Says how a run ended, and why it has no result where it has none."""
     if problem or journal.tag(PROBLEM):
         note = journal.tag(NOTE).partition(PROBLEM_MARK)[0]
@@ -167,16 +167,16 @@ def tell_end(journal: Journal, status: str, problem: str) -> None:
     journal.set_status(status)
 
 
-def _opening(asked: Asked, trial: str, name: str) -> dict[str, Any]:
+def _opening(asked: RunContext, trial: str, name: str) -> dict[str, Any]:
     """All that it takes to make a run, and its parent."""
     return {"experiment": asked.experiment, "request": asked.id, "trial": trial, "name": name, "parent": asked.name}
 
 
-def _conditions(asked: Asked) -> dict[str, object]:
+def _conditions(asked: RunContext) -> dict[str, object]:
     return {"preset": asked.request.preset, "scale": asked.request.scale, "dataset": asked.dataset}
 
 
-def _question(asked: Asked) -> str:
+def _question(asked: RunContext) -> str:
     return f"{_heading(asked.study)}\n\n    {asked.command}"
 
 
@@ -185,7 +185,7 @@ def _heading(study: Study) -> str:
     return f"## {study.title}\n\n{study.question}".replace("<", "&lt;")
 
 
-def _trial_note(asked: Asked, trial: Trial) -> str:
+def _trial_note(asked: RunContext, trial: Trial) -> str:
     role = "baseline" if trial.row.baseline else "row"
     return (
         f"{trial.row.title}: {role} **{trial.row.name}** of {asked.study.name}, seed {trial.seed}.\n\n"
@@ -230,7 +230,7 @@ def _side(path: str, side: str) -> str:
     return side
 
 
-def _tell_dataset(journal: Journal, side: str, what: str, found: Mapping[str, Stage]) -> None:
+def _log_dataset(journal: Journal, side: str, what: str, found: Mapping[str, Stage]) -> None:
     digest = hashlib.blake2b("".join(sorted(found)).encode(), digest_size=8).hexdigest()
     contents = [describe(stage) | {"key": stage_key} for stage_key, stage in found.items()]
     names = [str(content.get("name", content["class"])) for content in contents]

@@ -18,12 +18,12 @@ from study.core.plan import Plan
 from study.core.store import Store
 from study.core.study import Study, Trial
 from study.execution.events import Failure, Observer
-from study.home.commands import told
+from study.home.commands import expand_commands
 from study.home.request import Request
 from study.tracking import records
 from study.tracking.journal import JOURNAL, TERMINAL, Journal, Sender, UnreachableError, leftovers, spool_folder
 from study.tracking.mlflow_client import Destination, checked_uri, print_error
-from study.tracking.records import Asked
+from study.tracking.records import RunContext
 from trainers.stage import InputError, MachineError, Stage
 
 PATIENCE_SECONDS, INTERRUPTED_PATIENCE_SECONDS = 20.0, 5.0
@@ -74,8 +74,8 @@ class Tracker(Observer):
         self._store = store
         self._plan = plan
         self._is_alone = is_alone
-        self._say: Callable[[str], None] = lambda sentence: say(told(sentence, home))
-        self._asked = Asked(
+        self._say: Callable[[str], None] = lambda sentence: say(expand_commands(sentence, home))
+        self._asked = RunContext(
             study=study,
             request=request,
             dataset=context["dataset"].partition(",")[0],
@@ -130,7 +130,7 @@ class Tracker(Observer):
             return
         for trial_key in self._own[stage_key]:
             if journal := self._journals.get(trial_key):
-                records.tell_epoch(journal, stage, {**metrics, **self._speeds.get(stage_key, {})}, epoch)
+                records.log_epoch(journal, stage, {**metrics, **self._speeds.get(stage_key, {})}, epoch)
                 self._sender.notice(journal)
 
     def finished(self, stage: Stage, seconds: float) -> None:
@@ -151,7 +151,7 @@ class Tracker(Observer):
         """Takes the report that was written, and why trials have no result, a sentence by their number."""
         self._problems |= {self._numbers[number]: sentence for number, sentence in problems.items()}
         if journal := self._journals.get(""):
-            records.tell_report(journal, self._asked, report_folder)
+            records.log_report(journal, self._asked, report_folder)
             self._sender.notice(journal)
 
     def _connect(self) -> Destination | None:
@@ -205,14 +205,14 @@ class Tracker(Observer):
 
     def _open_study(self) -> None:
         if journal := self._claim(""):
-            records.tell_study(journal, self._asked)
+            records.log_study(journal, self._asked)
             if self._plan.missing or not journal.status:
                 journal.set_status(RUNNING)
             self._hand_over(journal)
 
     def _open_trial(self, trial_key: str) -> None:
         if journal := self._claim(trial_key):
-            records.tell_trial(journal, self._asked, self._trials[trial_key])
+            records.log_trial(journal, self._asked, self._trials[trial_key])
             if self._store.find(trial_key) is None:
                 journal.set_status(RUNNING)
             else:
@@ -231,14 +231,14 @@ class Tracker(Observer):
         is_scored = False
         try:
             result = read_trial(self._trials[trial_key], self._store, {}, self._starting_points)
-            records.tell_curves(journal, result, self._store)
+            records.log_curves(journal, result, self._store)
             if result.scores is not None:
-                records.tell_scores(journal, result, self._store)
+                records.log_scores(journal, result, self._store)
                 is_scored = True
         except InputError as damage:
             self._problems[trial_key] = str(damage)
         problem = "" if is_scored else self._problems.get(trial_key, "")
-        records.tell_end(journal, *_ending(is_scored, problem, error))
+        records.log_end(journal, *_ending(is_scored, problem, error))
         self._sender.notice(journal)
 
     def _end_study(self, error: BaseException | None) -> None:
@@ -248,7 +248,7 @@ class Tracker(Observer):
         missing = [trial_key for trial_key in self._trials if self._store.find(trial_key) is None]
         failed = [trial_key for trial_key in missing if self._problems.get(trial_key)]
         problem = f"{len(missing)} of {len(self._trials)} trials have none." if failed else ""
-        records.tell_end(journal, *_ending(not missing, problem, error))
+        records.log_end(journal, *_ending(not missing, problem, error))
         self._hand_over(journal)
 
     def _close(self) -> None:
@@ -298,7 +298,7 @@ def _claim_left_behind(folder: Path) -> Journal | None:
     """A journal that nobody holds, ended where its driver was killed."""
     journal = Journal.claim(folder)
     if journal is not None and journal.status not in TERMINAL:
-        records.tell_end(journal, KILLED, "the process that computed it was killed.")
+        records.log_end(journal, KILLED, "the process that computed it was killed.")
     return journal
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from study.core.graph import key
-from study.core.store import COMPUTED, MANIFEST, Store, computed_seconds, disk_full_explained
+from study.core.store import COMPUTED, MANIFEST, Store, computed_seconds, translate_disk_errors
 from trainers.stage import InputError, MachineError, Stage, Work
 
 
@@ -286,14 +286,14 @@ def test_a_full_disk_is_one_sentence_and_the_unfinished_folder_is_kept(
 def test_a_full_disk_is_recognised_however_a_library_words_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=100)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
-    with pytest.raises(MachineError, match="is full"), disk_full_explained(tmp_path):
+    with pytest.raises(MachineError, match="is full"), translate_disk_errors(tmp_path):
         raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
 
 
 def test_other_errors_are_not_taken_for_a_full_disk(tmp_path: Path):
-    with pytest.raises(RuntimeError, match="unrelated"), disk_full_explained(tmp_path):
+    with pytest.raises(RuntimeError, match="unrelated"), translate_disk_errors(tmp_path):
         raise RuntimeError("unrelated")
-    with pytest.raises(PermissionError), disk_full_explained(tmp_path):
+    with pytest.raises(PermissionError), translate_disk_errors(tmp_path):
         raise PermissionError(errno.EACCES, "no")
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from study.home.commands import program, told, typed
+from study.home.commands import expand_commands, program, with_home
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +29,12 @@ def test_the_environment_says_which_home_is_left_out(monkeypatch: pytest.MonkeyP
 
 
 def test_a_command_that_was_kept_is_typed_for_the_home_it_is_read_from():
-    assert typed("freelunch run 'freelunch x'", Path("/h")) == "freelunch --home /h run 'freelunch x'"
+    assert with_home("freelunch run 'freelunch x'", Path("/h")) == "freelunch --home /h run 'freelunch x'"
 
 
 def test_commands_in_backticks_and_brackets_get_the_home_and_other_words_do_not():
     sentence = "freelunch has it: `freelunch logs abc` (freelunch stop x), `freelunch`."
-    assert told(sentence, Path("/h")) == (
+    assert expand_commands(sentence, Path("/h")) == (
         "freelunch has it: `freelunch --home /h logs abc` (freelunch --home /h stop x), `freelunch`."
     )
-    assert told(sentence, Path(".freelunch")) == sentence
+    assert expand_commands(sentence, Path(".freelunch")) == sentence

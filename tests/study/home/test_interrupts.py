@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from study.cli.options import EXIT_INTERRUPTED, interruptible
-from study.home.interrupts import interrupts_heard, undivided
+from study.home.interrupts import defer_interrupts, handle_interrupts
 
 PATIENCE_SECONDS = 30
 
@@ -72,17 +72,17 @@ def test_errors_that_no_interrupt_brought_about_are_raised():
 def test_an_interrupt_waits_for_what_must_not_be_cut_in_two():
     done = []
 
-    @undivided()
+    @defer_interrupts()
     def inner() -> None:
         signal.raise_signal(signal.SIGINT)
         done.append("inner")
 
-    @undivided()
+    @defer_interrupts()
     def outer() -> None:
         inner()
         done.append("outer")
 
-    with interrupts_heard(), pytest.raises(KeyboardInterrupt):
+    with handle_interrupts(), pytest.raises(KeyboardInterrupt):
         outer()
     assert done == ["inner", "outer"]
 
@@ -90,32 +90,32 @@ def test_an_interrupt_waits_for_what_must_not_be_cut_in_two():
 def test_a_second_interrupt_does_not_wait():
     done = []
 
-    @undivided()
+    @defer_interrupts()
     def hang() -> None:
         signal.raise_signal(signal.SIGINT)
         done.append("the first waits")
         signal.raise_signal(signal.SIGINT)
         done.append("the second does not")
 
-    with interrupts_heard(), pytest.raises(KeyboardInterrupt):
+    with handle_interrupts(), pytest.raises(KeyboardInterrupt):
         hang()
     assert done == ["the first waits"]
 
 
 def test_an_interrupt_is_not_lost_where_what_it_waited_for_fails():
-    @undivided()
+    @defer_interrupts()
     def fail() -> None:
         signal.raise_signal(signal.SIGINT)
         raise ValueError("of its own")
 
-    with interrupts_heard(), pytest.raises(KeyboardInterrupt):
+    with handle_interrupts(), pytest.raises(KeyboardInterrupt):
         fail()
 
 
 def test_the_main_thread_is_interrupted_whatever_another_thread_is_at():
     begun, gone = threading.Event(), threading.Event()
 
-    @undivided()
+    @defer_interrupts()
     def work() -> None:
         begun.set()
         gone.wait(PATIENCE_SECONDS)

@@ -8,13 +8,13 @@ from click.testing import CliRunner
 from study.cli import main
 from study.home.request import (
     Request,
-    absolute,
+    absolute_name,
     has_been_run,
-    latest,
-    remember,
-    remembered_problems,
-    requests_of,
-    studies_run,
+    known_studies,
+    latest_request,
+    save_request,
+    saved_problems,
+    saved_requests,
 )
 from trainers.stage import InputError, MachineError
 
@@ -30,12 +30,12 @@ REQUEST = Request(
 
 
 def test_what_was_asked_is_remembered_as_the_latest(tmp_path: Path):
-    folder = remember(REQUEST, tmp_path, {"abc": "failed."}, "freelunch run table3 --local")
-    assert latest("table3", tmp_path) == REQUEST
-    assert remembered_problems(REQUEST, tmp_path) == {"abc": "failed."}
-    assert studies_run(tmp_path) == ["table3"]
+    folder = save_request(REQUEST, tmp_path, {"abc": "failed."}, "freelunch run table3 --local")
+    assert latest_request("table3", tmp_path) == REQUEST
+    assert saved_problems(REQUEST, tmp_path) == {"abc": "failed."}
+    assert known_studies(tmp_path) == ["table3"]
     assert folder.is_dir()
-    assert remembered_problems(Request(study="other"), tmp_path) == {}
+    assert saved_problems(Request(study="other"), tmp_path) == {}
 
 
 def test_the_command_asks_for_the_same_again():
@@ -73,35 +73,35 @@ def test_no_setting_leads_out_of_the_home(tmp_path: Path):
 
 def test_a_study_that_was_not_run_is_one_sentence(tmp_path: Path):
     with pytest.raises(InputError, match="study 'table3' has not been run in"):
-        latest("table3", tmp_path)
+        latest_request("table3", tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"study": "table3", "rows": [], "weights": [], "other": 1}'])
 def test_a_damaged_note_is_one_sentence(tmp_path: Path, content: str):
-    remember(REQUEST, tmp_path, {}, "freelunch run table3")
+    save_request(REQUEST, tmp_path, {}, "freelunch run table3")
     (tmp_path / "studies" / "table3" / "request.json").write_text(content)
     with pytest.raises(MachineError, match=r"request\.json is damaged: remove it"):
-        latest("table3", tmp_path)
+        latest_request("table3", tmp_path)
 
 
 def test_a_study_of_ones_own_is_asked_by_its_whole_path_and_found_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    request = Request(study=absolute("my study.py:mine"))
+    request = Request(study=absolute_name("my study.py:mine"))
     assert request.study == f"{tmp_path}/my study.py:mine"
     assert request.command("run") == f"freelunch run '{tmp_path}/my study.py:mine'"
     assert not has_been_run("mine", tmp_path)
-    remember(request, tmp_path, {}, "freelunch run")
+    save_request(request, tmp_path, {}, "freelunch run")
     assert has_been_run("mine", tmp_path)
-    assert latest("mine", tmp_path) == request
-    assert absolute("table3") == "table3"
+    assert latest_request("mine", tmp_path) == request
+    assert absolute_name("table3") == "table3"
 
 
 def test_every_report_of_a_study_has_the_latest_request_for_it(tmp_path: Path):
     other = Request(study="table3", dataset="other")
     for request in (REQUEST, other, replace(other, seeds=4)):
-        remember(request, tmp_path, {}, "freelunch run")
-    assert requests_of("table3", tmp_path) == sorted(
+        save_request(request, tmp_path, {}, "freelunch run")
+    assert saved_requests("table3", tmp_path) == sorted(
         [REQUEST, replace(other, seeds=4)], key=lambda request: request.folder(tmp_path)
     )

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from study.home.runs import living, registered, stop
+from study.home.runs import active_runs, register_run, stop
 
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from study.home.runs import registered
+from study.home.runs import register_run
 try:
-    with registered(Path(sys.argv[1]), sys.argv[2], f"freelunch run {sys.argv[2]}"):
+    with register_run(Path(sys.argv[1]), sys.argv[2], f"freelunch run {sys.argv[2]}"):
         print("running", flush=True)
         time.sleep(60)
 except KeyboardInterrupt:
@@ -28,38 +28,38 @@ def start(home: Path, study: str) -> "subprocess.Popen[str]":
 
 
 def test_a_driver_is_known_while_it_lives_and_not_longer(tmp_path: Path):
-    assert living(tmp_path) == []
-    with registered(tmp_path, "table3", "freelunch run table3") as driver:
-        assert living(tmp_path) == [driver]
-        assert living(tmp_path, "table3") == [driver]
-        assert living(tmp_path, "table1") == []
-    assert living(tmp_path) == []
+    assert active_runs(tmp_path) == []
+    with register_run(tmp_path, "table3", "freelunch run table3") as driver:
+        assert active_runs(tmp_path) == [driver]
+        assert active_runs(tmp_path, "table3") == [driver]
+        assert active_runs(tmp_path, "table1") == []
+    assert active_runs(tmp_path) == []
     assert list((tmp_path / "drivers").iterdir()) == []
 
 
 def test_a_driver_that_was_killed_is_forgotten(tmp_path: Path):
     process = start(tmp_path, "table3")
-    (found,) = living(tmp_path)
+    (found,) = active_runs(tmp_path)
     assert (found.pid, found.study, found.command) == (process.pid, "table3", "freelunch run table3")
     process.kill()
     process.communicate()
-    assert living(tmp_path) == []
+    assert active_runs(tmp_path) == []
     assert list((tmp_path / "drivers").iterdir()) == []
 
 
 def test_stop_interrupts_that_driver_alone(tmp_path: Path):
     first, second = start(tmp_path, "table3"), start(tmp_path, "table1")
-    (driver,) = living(tmp_path, "table3")
+    (driver,) = active_runs(tmp_path, "table3")
     assert stop(tmp_path, driver, seconds=20)
     assert first.wait(timeout=10) == 0
     assert first.communicate()[0] == "interrupted\n"
-    assert [other.pid for other in living(tmp_path)] == [second.pid]
+    assert [other.pid for other in active_runs(tmp_path)] == [second.pid]
     second.kill()
     second.communicate()
 
 
 def test_a_driver_that_does_not_stop_is_not_waited_for_without_end(tmp_path: Path):
-    with registered(tmp_path, "table3", "freelunch run table3") as driver:
+    with register_run(tmp_path, "table3", "freelunch run table3") as driver:
         assert not stop(tmp_path, driver, seconds=0)
         with pytest.raises(KeyboardInterrupt):
             time.sleep(10)

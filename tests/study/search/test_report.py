@@ -13,7 +13,7 @@ import sqlalchemy
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from study.home.interrupts import interrupts_heard
+from study.home.interrupts import handle_interrupts
 from study.search.figures import curves_figure
 from study.search.optuna_study import DUPLICATE, KEY, PARAMETERS, PROBLEM, RUN
 from study.search.pruner import Halving
@@ -138,7 +138,7 @@ def test_an_interrupt_waits_for_what_is_read_of_the_storage(tmp_path: Path):
         asked, engine = found(TRIALS, memory.study), memory._storage.engine
         sqlalchemy.event.listen(engine, "before_cursor_execute", interrupt, once=True)
         sqlalchemy.event.listen(engine, "after_cursor_execute", end)
-        with interrupts_heard(), pytest.raises(KeyboardInterrupt):
+        with handle_interrupts(), pytest.raises(KeyboardInterrupt):
             write_search_report(asked, tmp_path / "report")
     assert any("trial_intermediate_values" in statement for statement in ended), "all of it was read"
     assert not (tmp_path / "report").exists()

@@ -10,12 +10,12 @@ import pytest
 from study.home.request import Request
 from study.tracking.journal import Journal, leftovers, spool_folder
 from study.tracking.mlflow_client import Destination, default_uri
-from study.tracking.records import Asked, tell_end, tell_study
+from study.tracking.records import RunContext, log_end, log_study
 from study.tracking.server import running
 from tests.study.small_study import STUDY
 from trainers.stage import InputError, MachineError
 
-ASKED = Asked(study=STUDY, request=Request(study="tiny"), dataset="synthetic", command="freelunch run tiny")
+ASKED = RunContext(study=STUDY, request=Request(study="tiny"), dataset="synthetic", command="freelunch run tiny")
 
 
 def free_port() -> int:
@@ -28,8 +28,8 @@ def leave_behind(home: Path) -> None:
     """A run that was finished while MLflow was away."""
     journal = Journal.claim(spool_folder(home) / "tiny" / ASKED.id / "study")
     assert journal is not None
-    tell_study(journal, ASKED)
-    tell_end(journal, "FINISHED", "")
+    log_study(journal, ASKED)
+    log_end(journal, "FINISHED", "")
     journal.mark_sent(default_uri(home))
     journal.close()
 

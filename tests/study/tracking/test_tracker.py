@@ -40,7 +40,7 @@ REQUEST = Request(study="tiny", scale="demo")
 KILLED_SCRIPT = """
 import sys, time
 from pathlib import Path
-from tests.study.test_tracking import tracker, trials_of
+from tests.study.tracking.test_tracker import tracker, trials_of
 with tracker(Path(sys.argv[1]), trials_of("head", "none")):
     Path(sys.argv[2]).touch()
     time.sleep(600)
