@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from search_spaces.recipes.distillation import distilled
 from search_spaces.searches.distilled import ON_VALIDATION, search_distilled
-from study.cli.planning import Session
+from study.cli.planning import PlannedStudy
 from study.core.graph import key, walk
 from study.core.study import Choice, Study
 from study.home.request import Request
@@ -68,7 +68,7 @@ class Point:
     epochs: dict[str, int]
 
 
-def of_grid(session: Session) -> list[Point]:
+def of_grid(session: PlannedStudy) -> list[Point]:
     """The points of the grid."""
     return [
         Point(trial.row.name, ON_VALIDATION.value(session.store.check(key(model))), epochs_of(model))
@@ -77,7 +77,7 @@ def of_grid(session: Session) -> list[Point]:
     ]
 
 
-def of_search(session: Session) -> list[Point]:
+def of_search(session: PlannedStudy) -> list[Point]:
     """The trials of the search that was last run, in the order in which they were begun."""
     home = session.store.home
     folder = latest_search(SEARCH, home).folder(home)
@@ -169,7 +169,7 @@ def run(home: Path, *command: str) -> None:
     subprocess.run([freelunch, "--home", home, *command, "--scale", SCALE, "--no-mlflow"], check=True)
 
 
-def searched(home: Path, session: Session, seed: int) -> list[Point]:
+def searched(home: Path, session: PlannedStudy, seed: int) -> list[Point]:
     """The trials of a search whose sampler has a seed, each search in a database of its own."""
     storage = f"sqlite:///{home.absolute() / f'sampler-{seed}.db'}"
     run(home, "search", SEARCH, "--trials", str(NUM_TRIALS), "--seed", str(seed), "--storage", storage)
@@ -178,7 +178,7 @@ def searched(home: Path, session: Session, seed: int) -> list[Point]:
 
 def main(home: Path) -> None:
     run(home, "run", GRID)
-    session = Session(home, Request(study=GRID, scale=SCALE))
+    session = PlannedStudy(home, Request(study=GRID, scale=SCALE))
     points = of_grid(session)
     searches = {seed: searched(home, session, seed) for seed in SAMPLER_SEEDS}
     print(f"{ON_VALIDATION.title}, best of all")

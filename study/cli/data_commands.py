@@ -11,12 +11,12 @@ from study.cli.group import main
 from study.cli.options import (
     EXIT_ENVIRONMENT,
     EXIT_TRIAL_FAILED,
-    Place,
+    HomeContext,
     as_json,
     existing_store,
     interruptible,
-    say_error,
-    say_next,
+    print_error,
+    print_next,
     threads_option,
 )
 from trainers.stage import MachineError
@@ -28,7 +28,7 @@ from trainers.stage import MachineError
 @click.option("--minutes", type=float, default=1.0, show_default=True, help="Mean length of a video.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other videos.")
 @click.pass_obj
-def synthesize(place: Place, folder: Path, videos: int, minutes: float, seed: int) -> None:
+def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, seed: int) -> None:
     """Make surgical-like videos: real mp4 files and annotations, laid out like Cholec80.
 
     \b
@@ -41,7 +41,7 @@ def synthesize(place: Place, folder: Path, videos: int, minutes: float, seed: in
         f"freelunch synthesize {shlex.quote(str(folder))} --videos {videos} --minutes {minutes:g} --seed {seed}"
     ):
         make_videos(folder, videos, minutes, seed)
-    say_next(f"{place.program} ingest cholec80 {shlex.quote(str(folder))} --name NAME")
+    print_next(f"{context.program} ingest cholec80 {shlex.quote(str(folder))} --name NAME")
 
 
 @main.command()
@@ -58,7 +58,7 @@ def synthesize(place: Place, folder: Path, videos: int, minutes: float, seed: in
 @threads_option
 @click.pass_obj
 def ingest(
-    place: Place,
+    context: HomeContext,
     layout: str,
     root: Path,
     name: str | None,
@@ -79,19 +79,19 @@ def ingest(
 
     name = name or layout
     more = f" --unlabelled {shlex.quote(str(unlabelled))}" if unlabelled else ""
-    command = f"{place.program} ingest {layout} {shlex.quote(str(root))}{more} --name {name} --scale {scale}"
+    command = f"{context.program} ingest {layout} {shlex.quote(str(root))}{more} --name {name} --scale {scale}"
     with interruptible(command):
-        all_stored = ingest_videos(place.home, name, layout, root, unlabelled, scale, threads)
+        all_stored = ingest_videos(context.home, name, layout, root, unlabelled, scale, threads)
     if not all_stored:
-        say_next(f"mend the videos that failed, then type again: {command}")
+        print_next(f"mend the videos that failed, then type again: {command}")
         sys.exit(EXIT_TRIAL_FAILED)
-    say_next(f"{place.program} plan table3 --dataset {name} --scale {scale}")
+    print_next(f"{context.program} plan table3 --dataset {name} --scale {scale}")
 
 
 @main.command()
 @as_json
 @click.pass_obj
-def datasets(place: Place, as_json: bool) -> None:
+def datasets(context: HomeContext, as_json: bool) -> None:
     """The registered datasets.
 
     \b
@@ -101,19 +101,19 @@ def datasets(place: Place, as_json: bool) -> None:
     from study.cli.videos import dataset_records
     from study.console.tables import datasets_table, new_console
 
-    records = dataset_records(place.home)
+    records = dataset_records(context.home)
     if as_json:
         click.echo(json.dumps(records, indent=1))
     elif records:
         new_console().print(datasets_table(records), highlight=False)
     else:
-        click.echo(f"no dataset is registered in {place.home}; `--scale demo` makes its own.")
-        say_next(f"{place.program} ingest cholec80 FOLDER")
+        click.echo(f"no dataset is registered in {context.home}; `--scale demo` makes its own.")
+        print_next(f"{context.program} ingest cholec80 FOLDER")
 
 
 @main.group(invoke_without_command=True)
 @click.pass_context
-def weights(context: click.Context) -> None:
+def weights(click_context: click.Context) -> None:
     """Public weights that studies can start from, by the names they were added under.
 
     \b
@@ -122,26 +122,26 @@ def weights(context: click.Context) -> None:
         freelunch weights add moco_v2_800ep_pretrain.pth.tar --name moco-v2
         freelunch run table3 --dataset cholec80 --weights moco-v2
     """
-    if context.invoked_subcommand is not None:
+    if click_context.invoked_subcommand is not None:
         return
     from study.console.tables import new_console, weights_table
     from trainers.pretrained import registry as weights_registry
 
-    place: Place = context.obj
-    folder = place.home / "weights"
+    context: HomeContext = click_context.obj
+    folder = context.home / "weights"
     records = [vars(weights_registry.load(folder, name)) for name in weights_registry.names(folder)]
     if records:
         new_console().print(weights_table(records), highlight=False)
     else:
-        click.echo(f"no public weights are known in {place.home}; studies start from a stand-in.")
-        say_next(f"{place.program} weights add FILE --name NAME")
+        click.echo(f"no public weights are known in {context.home}; studies start from a stand-in.")
+        print_next(f"{context.program} weights add FILE --name NAME")
 
 
 @weights.command("add")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="What to call them.")
 @click.pass_obj
-def add_weights(place: Place, file: Path, name: str) -> None:
+def add_weights(context: HomeContext, file: Path, name: str) -> None:
     """Check a checkpoint of MoCo v2 or torchvision, and give it a name. The file stays where it is.
 
     \b
@@ -150,22 +150,22 @@ def add_weights(place: Place, file: Path, name: str) -> None:
     """
     from trainers.pretrained import registry as weights_registry
 
-    added = weights_registry.register(place.home / "weights", name, file)
+    added = weights_registry.register(context.home / "weights", name, file)
     click.echo(f"{name}: {added.architecture}, {added.title} (SHA-256 {added.digest[:8]}…)")
-    say_next(f"{place.program} plan table3 --dataset cholec80 --weights {name}")
+    print_next(f"{context.program} plan table3 --dataset cholec80 --weights {name}")
 
 
 @main.command()
 @click.argument("key")
 @click.pass_obj
-def remove(place: Place, key: str) -> None:
+def remove(context: HomeContext, key: str) -> None:
     """Remove a stage, so that it is computed from its beginning when it is next needed.
 
     \b
     Example:
         freelunch remove 3f2a91bc
     """
-    store = existing_store(place)
+    store = existing_store(context)
     whole = store.key_beginning(key)
     store.remove(whole)
     click.echo(f"removed {whole}")
@@ -173,14 +173,14 @@ def remove(place: Place, key: str) -> None:
 
 @main.command()
 @click.pass_obj
-def verify(place: Place) -> None:
+def verify(context: HomeContext) -> None:
     """Compare every file of every finished stage with the digest it was published with.
 
     \b
     Example:
         freelunch verify
     """
-    store = existing_store(place)
+    store = existing_store(context)
     finished = [key for key in store.stage_keys() if store.find(key)]
     damaged = 0
     for key in finished:
@@ -188,7 +188,7 @@ def verify(place: Place) -> None:
             store.check(key, whole=True)
         except MachineError as error:
             damaged += 1
-            say_error(error, place)
+            print_error(error, context)
     if damaged:
         sys.exit(EXIT_ENVIRONMENT)
     click.echo(f"{len(finished)} finished stages, all whole")

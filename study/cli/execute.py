@@ -1,6 +1,6 @@
 """Computes a plan where a command says: in this process, or through Ray."""
 
-from study.cli.resources import Machine
+from study.cli.resources import ComputeTarget
 from study.console.live import observer_for
 from study.console.tables import new_console
 from study.core.plan import Plan
@@ -12,7 +12,7 @@ from study.execution.ray.runner import run_on_ray
 from trainers.runtime.cpus import available_cpus
 
 
-def computed(plan: Plan, store: Store, machine: Machine, *observers: Observer) -> Outcome:
+def compute(plan: Plan, store: Store, machine: ComputeTarget, *observers: Observer) -> Outcome:
     """What became of a plan's stages, told to the display and to the observers on the way.
 
     Raises:

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from study.cli.options import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, Place, exit_code, say_error
+from study.cli.options import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, HomeContext, exit_code, print_error
 from study.home.commands import DEFAULT_HOME, DISTRIBUTION, HOME_VARIABLE, NAME
 from trainers.stage import InputError
 
-THE_MACHINES_FAULT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
+ENVIRONMENT_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
 
 
 class Commands(click.Group):
@@ -21,13 +21,13 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            say_error(error, ctx.obj)
+            print_error(error, ctx.obj)
             sys.exit(exit_code(error))
         except KeyboardInterrupt:
             click.echo("\ninterrupted", err=True)
             sys.exit(EXIT_INTERRUPTED)
         except OSError as error:
-            if error.errno not in THE_MACHINES_FAULT:
+            if error.errno not in ENVIRONMENT_ERRNOS:
                 raise
             click.echo(f"error: {error.filename or 'a file'} cannot be used: {error.strerror}.", err=True)
             sys.exit(EXIT_ENVIRONMENT)
@@ -44,7 +44,7 @@ class Commands(click.Group):
     help="Folder of datasets, artifacts and reports (also FREELUNCH_HOME).",
 )
 @click.pass_context
-def main(context: click.Context, home: Path) -> None:
+def main(click_context: click.Context, home: Path) -> None:
     """Studies of distilled self-supervision on surgical video.
 
     \b
@@ -57,4 +57,4 @@ def main(context: click.Context, home: Path) -> None:
         freelunch run table3 --dataset cholec80 --check
         freelunch run table3 --dataset cholec80
     """
-    context.obj = Place(home=home)
+    click_context.obj = HomeContext(home=home)

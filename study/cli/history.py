@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from search_spaces.searches.distilled import SEARCHES
-from study.cli.planning import Session
+from study.cli.planning import PlannedStudy
 from study.console.status import status_record, status_tables
 from study.core.store import Store
 from study.core.study import Trial
@@ -21,7 +21,7 @@ from trainers.stage import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class RunSummary:
     """How far something is.
 
     Attributes:
@@ -35,40 +35,40 @@ class Seen:
     command: str | None
 
 
-def what_was_run(home: Path) -> list[str]:
+def known_runs(home: Path) -> list[str]:
     """The studies that have been run in a home, and after them the searches."""
     from study.search.request import searches_run
 
     return [*known_studies(home), *searches_run(home)]
 
 
-def seen(name: str, home: Path) -> Seen:
+def summarise(name: str, home: Path) -> RunSummary:
     """How far a study or a search is.
 
     Raises:
         InputError: it has not been run in this home, or cannot be put together any more.
         MachineError: what is kept of it cannot be read.
     """
-    return _seen_search(name, home) if name in SEARCHES else _seen_study(name, home)
+    return _summarise_search(name, home) if name in SEARCHES else _summarise_study(name, home)
 
 
 def show_report(name: str, home: Path) -> None:
     """Writes the report of what was last asked of a study or a search, and prints what it comes to.
 
     Raises:
-        InputError: as `seen`.
-        MachineError: as `seen`.
+        InputError: as `summarise`.
+        MachineError: as `summarise`.
     """
     if name not in SEARCHES:
-        Session(home, latest_request(name, home)).show_reports()
+        PlannedStudy(home, latest_request(name, home)).show_reports()
         return
-    from study.cli.searching import SearchSession
+    from study.cli.searching import PlannedSearch
     from study.search.request import latest_search
     from study.search.status import kept_trials
 
     asking = latest_search(name, home)
     kept_trials(asking, home)  # a session would begin a search that has gone
-    with SearchSession(home, asking) as session:
+    with PlannedSearch(home, asking) as session:
         session.show_report()
 
 
@@ -76,9 +76,9 @@ def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
     """The trials of one row of a study's last run, or one of a search's by its number, and where their stages lie.
 
     Raises:
-        InputError: there is none; or as `seen`.
+        InputError: there is none; or as `summarise`.
     """
-    trials = _search_trials(name, home) if name in SEARCHES else Session(home, latest_request(name, home)).trials
+    trials = _search_trials(name, home) if name in SEARCHES else PlannedStudy(home, latest_request(name, home)).trials
     found = [trial for trial in trials if row in (trial.row.name, trial.label)]
     if not found:
         rows = dict.fromkeys(trial.row.name for trial in trials)
@@ -86,15 +86,15 @@ def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
     return found, Store(home)
 
 
-def _seen_study(name: str, home: Path) -> Seen:
-    session = Session(home, latest_request(name, home))
+def _summarise_study(name: str, home: Path) -> RunSummary:
+    session = PlannedStudy(home, latest_request(name, home))
     problems = saved_problems(session.request, home)
     record = status_record(session.plan, session.store, problems, runs.active_runs(home, name))
     command = with_home(latest_command(name, home), home) if record["resumable"] else None
-    return Seen(record=record, lines=status_tables(name, record, home), command=command)
+    return RunSummary(record=record, lines=status_tables(name, record, home), command=command)
 
 
-def _seen_search(name: str, home: Path) -> Seen:
+def _summarise_search(name: str, home: Path) -> RunSummary:
     from study.search.request import latest_search
     from study.search.status import search_lines, search_record
 
@@ -102,17 +102,17 @@ def _seen_search(name: str, home: Path) -> Seen:
     running = runs.active_runs(home, name)
     record = search_record(asking, home, running, maximised=SEARCHES[name].objective.maximised)
     command = with_home(asking.command(), home) if record["resumable"] else None
-    return Seen(record=record, lines=search_lines(name, record, home), command=command)
+    return RunSummary(record=record, lines=search_lines(name, record, home), command=command)
 
 
 def _search_trials(name: str, home: Path) -> list[Trial]:
-    from study.cli.searching import SearchSession
+    from study.cli.searching import PlannedSearch
     from study.search.optuna_study import parameters_of
     from study.search.request import latest_search
     from study.search.status import kept_trials
 
     asking = latest_search(name, home)
-    space, trials = SearchSession(home, asking).space, []
+    space, trials = PlannedSearch(home, asking).space, []
     for frozen in kept_trials(asking, home):
         with suppress(InputError):  # the recipe refuses that point, which has no stages
             trials.append(space.trial(frozen.number, parameters_of(frozen)))

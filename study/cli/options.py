@@ -23,7 +23,7 @@ EXIT_TRIAL_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class HomeContext:
     """Where a command works, and what its user types to get there."""
 
     home: Path
@@ -32,12 +32,12 @@ class Place:
     def program(self) -> str:
         return program(self.home)
 
-    def told(self, sentence: object) -> str:
+    def copyable(self, sentence: object) -> str:
         """A sentence, or an error's, whose commands can be copied."""
         return expand_commands(str(sentence), self.home)
 
 
-def asks_for_a_study(command: Callable[..., None]) -> Callable[..., None]:
+def study_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options that decide a study's trials; the command gets them as one request."""
     options = [
         click.argument("study"),
@@ -60,7 +60,7 @@ def asks_for_a_study(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def says_where(command: Callable[..., None]) -> Callable[..., None]:
+def resource_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options that decide where stages are computed; the command gets them as one machine."""
     options = [
         click.option("--local", is_flag=True, help="Compute stage by stage in this process, without Ray."),
@@ -88,9 +88,9 @@ def says_where(command: Callable[..., None]) -> Callable[..., None]:
         threads: int | None,
         **options: Any,
     ) -> None:
-        from study.cli.resources import Machine
+        from study.cli.resources import ComputeTarget
 
-        machine = Machine(
+        machine = ComputeTarget(
             local=local,
             address=None if local and _is_from_environment("address") else address,
             profile=profile,
@@ -110,7 +110,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 threads_option = click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores where not given.")
 
 
-def existing_store(place: Place) -> "Store":
+def existing_store(context: HomeContext) -> "Store":
     """The store of a home folder that is there already.
 
     Raises:
@@ -118,9 +118,9 @@ def existing_store(place: Place) -> "Store":
     """
     from study.core.store import Store
 
-    if not place.home.is_dir():
-        raise InputError(f"there is no home folder {place.home}: name one with --home or FREELUNCH_HOME.")
-    return Store(place.home)
+    if not context.home.is_dir():
+        raise InputError(f"there is no home folder {context.home}: name one with --home or FREELUNCH_HOME.")
+    return Store(context.home)
 
 
 def request_of(
@@ -133,7 +133,7 @@ def request_of(
     rows: tuple[str, ...],
     weights: tuple[str, ...],
 ) -> "Request":
-    """The options of `asks_for_a_study` as a request."""
+    """The options of `study_options` as a request."""
     from study.home.request import Request, absolute_name
 
     return Request(
@@ -148,14 +148,14 @@ def request_of(
     )
 
 
-def say_next(what: str) -> None:
+def print_next(what: str) -> None:
     """Prints what to type next."""
     click.echo(f"next: {what}")
 
 
-def say_error(error: InputError, place: Place | None = None) -> None:
-    """Prints what a user can mend; `place` is missing where the command line itself was wrong."""
-    click.echo(f"error: {place.told(error) if place else error}", err=True)
+def print_error(error: InputError, context: HomeContext | None = None) -> None:
+    """Prints what a user can mend; `context` is missing where the command line itself was wrong."""
+    click.echo(f"error: {context.copyable(error) if context else error}", err=True)
 
 
 def exit_code(error: InputError) -> int:

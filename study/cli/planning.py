@@ -13,10 +13,10 @@ from rich.markup import escape
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS
-from study.cli.execute import computed
-from study.cli.resolve import check_ends, named_study, own_faults_explained
-from study.cli.resources import Machine
-from study.cli.videos import DEMO, make_demo_dataset, scale_named
+from study.cli.execute import compute
+from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
+from study.cli.resources import ComputeTarget
+from study.cli.videos import DEMO, find_scale, make_demo_dataset
 from study.console.tables import new_console, parts_table, plan_line, problems_of, report_table, saving_line
 from study.core.graph import key
 from study.core.plan import Plan, make_plan
@@ -39,7 +39,7 @@ FULL_SCALE_DATASET = "cholec80"
 PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those that --set has fixed."
 
 
-class Session:
+class PlannedStudy:
     """A request put together with everything it names.
 
     Attributes:
@@ -58,14 +58,14 @@ class Session:
 
     def __init__(self, home: Path, request: Request, *, brief: bool = False) -> None:
         self.request = request
-        self.study: Study | Collection = named_study(request.study)
+        self.study: Study | Collection = find_study(request.study)
         self.store = Store(home)
         self.conditions: Conditions = replace(conditions_of(self.store, request), brief=brief)
         layout = self.conditions.dataset.layout
-        with own_faults_explained(request.study):
+        with translate_own_study_errors(request.study):
             self.parts: tuple[Part, ...] = parts_of(self.study, request, self.conditions, layout)
             self.trials: tuple[Trial, ...] = together(self.parts)
-            check_ends(self.trials)
+            check_last_stages(self.trials)
             self.plan: Plan = make_plan(self.trials, self.store)
 
     def sides(self) -> dict[str, int]:
@@ -74,7 +74,7 @@ class Session:
         sides = {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
         return sides | ({"unlabelled": len(split.unlabelled)} if split.unlabelled else {})
 
-    def compute(self, machine: Machine, *observers: Observer) -> dict[str, str]:
+    def compute(self, machine: ComputeTarget, *observers: Observer) -> dict[str, str]:
         """Computes what is missing, and returns why stages failed, a sentence by key."""
         console = new_console()
         console.print(plan_line(self.plan), highlight=False)
@@ -82,12 +82,12 @@ class Session:
             console.print(parts_table(self.plan, self.parts), saving_line(self.plan), highlight=False)
         for warning in (*self._notes_of(self.parts), *self.plan.warnings):
             console.print(f"[yellow]note[/] {escape(expand_commands(warning, self.store.home))}", highlight=False)
-        outcome = computed(self.plan, self.store, machine, *observers)
+        outcome = compute(self.plan, self.store, machine, *observers)
         return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
 
-    def check(self, machine: Machine) -> dict[str, str]:
+    def check(self, machine: ComputeTarget) -> dict[str, str]:
         """Computes what is missing of a brief session, and removes what is of no use to a whole one."""
-        whole = Session(self.store.home, self.request)
+        whole = PlannedStudy(self.store.home, self.request)
         try:
             return self.compute(machine)
         finally:
@@ -252,7 +252,7 @@ class Session:
     def _notes_of(self, parts: Sequence[Part]) -> tuple[str, ...]:
         settings, trials = self.request.settings, together(parts)
         published = (PUBLISHED_NOTE,) if settings and any(part.study.published for part in parts) else ()
-        with own_faults_explained(self.request.study):
+        with translate_own_study_errors(self.request.study):
             return (*label_notes(self.conditions, trials), *setting_notes(trials, settings), *published)
 
     def _context_of(self, request: Request, parts: Sequence[Part]) -> dict[str, str]:
@@ -278,7 +278,7 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     """
     if request.preset not in PRESETS:
         raise InputError(f"no preset named {request.preset!r}{nearest(request.preset, PRESETS)}")
-    scale = scale_named(request.scale)
+    scale = find_scale(request.scale)
     folder = store.home / "datasets"
     name = request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET)
     if name == DEMO and DEMO not in datasets.names(folder):
@@ -296,7 +296,7 @@ class ProblemKeeper(Observer):
         command: what was typed to run it.
     """
 
-    def __init__(self, session: Session, command: str) -> None:
+    def __init__(self, session: PlannedStudy, command: str) -> None:
         self._session = session
         self._command = command
         self._problems: dict[str, str] = {}

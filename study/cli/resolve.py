@@ -22,7 +22,7 @@ OWN_MODULE = "own_study"
 """Modules of users' files are named after it: a file may be called like one that is installed."""
 
 
-def named_study(name: str) -> Study | Collection:
+def find_study(name: str) -> Study | Collection:
     """A study by its name, or FILE.py:NAME for one of a user's own.
 
     Raises:
@@ -40,7 +40,7 @@ def named_study(name: str) -> Study | Collection:
 
 
 @contextmanager
-def own_faults_explained(study: str) -> Iterator[None]:
+def translate_own_study_errors(study: str) -> Iterator[None]:
     """Turns whatever goes wrong in a study of a user's own into a sentence that names the line of its file.
 
     Raises:
@@ -57,7 +57,7 @@ def own_faults_explained(study: str) -> Iterator[None]:
         raise InputError(f"{_place(Path(file), error)}: study {variable}: {error_line(error)}") from error
 
 
-def check_ends(trials: Iterable[Trial]) -> None:
+def check_last_stages(trials: Iterable[Trial]) -> None:
     """Refuses trials that end in something else than scores.
 
     Raises:
@@ -71,13 +71,13 @@ def check_ends(trials: Iterable[Trial]) -> None:
             )
 
 
-def name_in(home: Path, study: str) -> str:
+def run_name(home: Path, study: str) -> str:
     """What the runs of a study, or of a search, are found by in a home folder.
 
     Raises:
         InputError: there is none, and none of that name was run in this home.
     """
-    return study if study in SEARCHES or has_been_run(study, home) else named_study(study).name
+    return study if study in SEARCHES or has_been_run(study, home) else find_study(study).name
 
 
 def _own_study(file: Path, variable: str) -> Study:

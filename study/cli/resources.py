@@ -9,7 +9,7 @@ from trainers.stage import InputError, Resources
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class ComputeTarget:
     """This process alone, or a Ray cluster: one that is started here, or one to join.
 
     Attributes:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from study.cli.group import main
-from study.cli.options import EXIT_TRIAL_FAILED, Place, interruptible, request_of, say_next, says_where
+from study.cli.options import EXIT_TRIAL_FAILED, HomeContext, interruptible, print_next, request_of, resource_options
 
 if TYPE_CHECKING:
-    from study.cli.resources import Machine
+    from study.cli.resources import ComputeTarget
 
 
 @main.command()
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 @click.option("--dataset", help="A registered dataset; where not given, cholec80, or the demo's own.")
 @click.option("--weights", multiple=True, metavar="NAME", help="Public weights to start from; one of each kind.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number.")
-@says_where
+@resource_options
 @click.option("--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow.")
 @click.pass_obj
 def search(
-    place: Place,
+    context: HomeContext,
     /,
-    machine: "Machine",
+    machine: "ComputeTarget",
     search: str,
     trials: int,
     hours: float | None,
@@ -59,7 +59,7 @@ def search(
         freelunch search distilled --set teacher_trains=head --trials 60
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
-    from study.cli.searching import SearchSession
+    from study.cli.searching import PlannedSearch
     from study.home import runs
     from study.search.request import Asking
 
@@ -68,20 +68,20 @@ def search(
     asking = Asking(
         request=request, num_trials=trials, hours=hours, at_once=at_once, seed=seed, storage=storage, options=options
     )
-    command = asking.command(place.program)
+    command = asking.command(context.program)
     with (
         interruptible(command),
-        SearchSession(place.home, asking) as session,
+        PlannedSearch(context.home, asking) as session,
         session.alone(),
-        runs.register_run(place.home, request.study, asking.command()),
+        runs.register_run(context.home, request.study, asking.command()),
     ):
         session.compute(machine, mlflow)
         session.show_report()
         if session.stopped_by:
-            click.echo(f"stopped: {place.told(session.stopped_by)}", err=True)
-            say_next(f"mend what failed, then type again: {command}")
+            click.echo(f"stopped: {context.copyable(session.stopped_by)}", err=True)
+            print_next(f"mend what failed, then type again: {command}")
             sys.exit(EXIT_TRIAL_FAILED)
         for sentence in session.outlook():
-            say_next(sentence)
+            print_next(sentence)
         if session.num_failed:
             sys.exit(EXIT_TRIAL_FAILED)

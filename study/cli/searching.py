@@ -20,7 +20,7 @@ from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
 from study.cli.execute import num_gpus
 from study.cli.planning import conditions_of
-from study.cli.resources import Machine
+from study.cli.resources import ComputeTarget
 from study.console.tables import new_console
 from study.core.graph import walk
 from study.core.plan import make_plan
@@ -45,7 +45,7 @@ from trainers.stage import InputError
 HOUR_SECONDS = 3600
 
 
-class SearchSession:
+class PlannedSearch:
     """A search with everything that it names; used as a context, at whose end its storage is closed.
 
     Raises:
@@ -60,7 +60,7 @@ class SearchSession:
 
     def __init__(self, home: Path, asking: Asking) -> None:
         self._asking, self._request = asking, asking.request
-        self.search = named_search(self._request.study)
+        self.search = find_search(self._request.study)
         self._home = home
         self.store = Store(home)
         self.conditions = conditions_of(self.store, self._request)
@@ -107,7 +107,7 @@ class SearchSession:
                 ) from None
             yield
 
-    def compute(self, machine: Machine, mlflow: bool) -> None:
+    def compute(self, machine: ComputeTarget, mlflow: bool) -> None:
         """Computes trials until there are enough, and writes the report, whatever ends it, where that can be done."""
         remember_search(self._asking, self.store.home)
         console = new_console()
@@ -175,7 +175,7 @@ class SearchSession:
         for tracker in trackers:
             tracker.take_report(self.folder, self._summary())
 
-    def _search(self, machine: Machine, observers: tuple[SearchObserver, ...], observer: Observer) -> None:
+    def _search(self, machine: ComputeTarget, observers: tuple[SearchObserver, ...], observer: Observer) -> None:
         hours = self._asking.hours
         campaign = Campaign(
             space=self.space,
@@ -256,7 +256,7 @@ class SearchSession:
         return label_notes(self.conditions, self.space.corners())
 
 
-def named_search(name: str) -> Search:
+def find_search(name: str) -> Search:
     """A search by its name.
 
     Raises:

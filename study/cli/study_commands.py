@@ -13,18 +13,18 @@ import click
 from study.cli.group import main
 from study.cli.options import (
     EXIT_TRIAL_FAILED,
-    Place,
+    HomeContext,
     as_json,
-    asks_for_a_study,
     interruptible,
+    print_next,
     request_of,
-    say_next,
-    says_where,
+    resource_options,
+    study_options,
 )
 from study.home.commands import with_home
 
 if TYPE_CHECKING:
-    from study.cli.resources import Machine
+    from study.cli.resources import ComputeTarget
     from study.core.study import Study
     from study.core.suite import Collection
     from study.home.request import Request
@@ -55,10 +55,10 @@ def list_studies(as_json: bool) -> None:
 
 
 @main.command()
-@asks_for_a_study
+@study_options
 @as_json
 @click.pass_obj
-def plan(place: Place, /, as_json: bool, **asked: Any) -> None:
+def plan(context: HomeContext, /, as_json: bool, **asked: Any) -> None:
     """What a study would compute: stages, what is shared and cached, and the time it expects.
 
     \b
@@ -66,27 +66,27 @@ def plan(place: Place, /, as_json: bool, **asked: Any) -> None:
         freelunch plan table3 --scale demo
         freelunch plan table3 --dataset cholec80 --seeds 3 --set queue_size=4096
     """
-    from study.cli.planning import Session
+    from study.cli.planning import PlannedStudy
     from study.console.tables import new_console, plan_record, plan_tables
 
-    session = Session(place.home, request_of(**asked))
+    session = PlannedStudy(context.home, request_of(**asked))
     if as_json:
         click.echo(json.dumps(plan_record(session.plan), indent=1))
         return
     console = new_console()
-    notes = [place.told(note) for note in session.notes(session.parts)]
+    notes = [context.copyable(note) for note in session.notes(session.parts)]
     for table in plan_tables(session.study, session.plan, session.sides(), notes, session.parts):
         console.print(table, highlight=False)
-    say_next(session.request.command("run", program=place.program))
+    print_next(session.request.command("run", program=context.program))
 
 
 @main.command()
-@asks_for_a_study
-@says_where
+@study_options
+@resource_options
 @click.option("--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow.")
 @click.option("--check", is_flag=True, help="Take every stage through one short pass first, and keep nothing.")
 @click.pass_obj
-def run(place: Place, /, machine: "Machine", mlflow: bool, check: bool, **asked: Any) -> None:
+def run(context: HomeContext, /, machine: "ComputeTarget", mlflow: bool, check: bool, **asked: Any) -> None:
     """Run a study, or go on with it: what is finished is not computed again.
 
     \b
@@ -101,25 +101,25 @@ def run(place: Place, /, machine: "Machine", mlflow: bool, check: bool, **asked:
     from study.home import runs
 
     request = request_of(**asked)
-    Store(place.home)  # one that cannot be used is refused before this run is made known in it
+    Store(context.home)  # one that cannot be used is refused before this run is made known in it
     options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
     kept = request.command("run", *options)
-    command = with_home(kept, place.home)
+    command = with_home(kept, context.home)
     with (
         interruptible(f"{command} --check" if check else command),
-        runs.register_run(place.home, request.name, kept),
+        runs.register_run(context.home, request.name, kept),
     ):
         if check:
-            _check(place, request, machine, command)
+            _check(context, request, machine, command)
         else:
-            _run(place, request, machine, mlflow, kept)
+            _run(context, request, machine, mlflow, kept)
 
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; others can see it beyond.")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen at.")
 @click.pass_obj
-def ui(place: Place, host: str, port: int) -> None:
+def ui(context: HomeContext, host: str, port: int) -> None:
     """Open the studies in MLflow's web interface.
 
     \b
@@ -128,27 +128,27 @@ def ui(place: Place, host: str, port: int) -> None:
     """
     from study.tracking.server import serve
 
-    with interruptible(f"{place.program} ui --host {host} --port {port}"):
-        serve(place.home, host=host, port=port)
+    with interruptible(f"{context.program} ui --host {host} --port {port}"):
+        serve(context.home, host=host, port=port)
 
 
-def _check(place: Place, request: "Request", machine: "Machine", command: str) -> None:
+def _check(context: HomeContext, request: "Request", machine: "ComputeTarget", command: str) -> None:
     """Takes every stage through one short pass."""
-    from study.cli.planning import Session
+    from study.cli.planning import PlannedStudy
 
-    session = Session(place.home, request, brief=True)
+    session = PlannedStudy(context.home, request, brief=True)
     if session.check(machine):
-        say_next(f"mend what failed, then type again: {command} --check")
+        print_next(f"mend what failed, then type again: {command} --check")
         sys.exit(EXIT_TRIAL_FAILED)
     click.echo(f"checked: {len(session.plan.stages)} stages, each in one short pass")
-    say_next(command)
+    print_next(command)
 
 
-def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, kept: str) -> None:
+def _run(context: HomeContext, request: "Request", machine: "ComputeTarget", mlflow: bool, kept: str) -> None:
     """Computes what is missing, and reports."""
-    from study.cli.planning import ProblemKeeper, Session
+    from study.cli.planning import PlannedStudy, ProblemKeeper
 
-    session = Session(place.home, request)
+    session = PlannedStudy(context.home, request)
     session.remember({}, kept)
     with session.tracked(mlflow) as trackers:
         problems = session.compute(machine, ProblemKeeper(session, kept), *trackers)
@@ -156,14 +156,14 @@ def _run(place: Place, request: "Request", machine: "Machine", mlflow: bool, kep
         for tracker, report in zip(trackers, session.show_reports(), strict=False):  # none, or one for each
             tracker.conclude(*report)
     if mlflow:
-        click.echo(f"in MLflow: {place.program} ui")
+        click.echo(f"in MLflow: {context.program} ui")
     if problems:
-        say_next(f"mend what failed, then type again: {with_home(kept, place.home)}")
+        print_next(f"mend what failed, then type again: {with_home(kept, context.home)}")
         sys.exit(EXIT_TRIAL_FAILED)
     if request.seeds == 1:
         options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
-        more = replace(request, seeds=3).command("run", *options, program=place.program)
-        say_next(f"see how much the seed matters: {more}")
+        more = replace(request, seeds=3).command("run", *options, program=context.program)
+        print_next(f"see how much the seed matters: {more}")
 
 
 def _study_record(study: "Study") -> dict[str, Any]:

@@ -9,8 +9,8 @@ import click
 from rich.progress import Progress
 
 from search_spaces.protocol.scales import SCALES, Scale
-from study.cli.execute import computed
-from study.cli.resources import Machine
+from study.cli.execute import compute
+from study.cli.resources import ComputeTarget
 from study.console.tables import audits_table, new_console
 from study.core.plan import make_plan
 from study.core.store import Store
@@ -30,12 +30,12 @@ def ingest_videos(
     home: Path, name: str, layout: str, root: Path, unlabelled: Path | None, scale: str, threads: int | None
 ) -> bool:
     """Registers a dataset and computes its video stages; whether all of them are stored."""
-    sizes = scale_named(scale)
+    sizes = find_scale(scale)
     store = Store(home)
     dataset = _register(store, name, layout, root, unlabelled)
     videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))
-    machine = Machine(local=True, threads=threads, gpus_per_worker=0)
-    outcome = computed(make_plan(videos, store), store, machine)
+    machine = ComputeTarget(local=True, threads=threads, gpus_per_worker=0)
+    outcome = compute(make_plan(videos, store), store, machine)
     new_console().print(audits_table(videos, store), highlight=False)
     return not outcome.failures
 
@@ -83,7 +83,7 @@ def _register(store: Store, name: str, layout: str, root: Path, unlabelled: Path
         )
 
 
-def scale_named(name: str) -> Scale:
+def find_scale(name: str) -> Scale:
     """A scale by its name.
 
     Raises:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from study.cli.group import main
-from study.cli.options import Place, as_json, existing_store, exit_code, say_next
+from study.cli.options import HomeContext, as_json, existing_store, exit_code, print_next
 from study.home.commands import with_home
 from trainers.stage import InputError, MachineError
 
@@ -18,7 +18,7 @@ from trainers.stage import InputError, MachineError
 @click.argument("study")
 @click.option("--seconds", type=click.FloatRange(0), default=120, show_default=True, help="How long to wait for it.")
 @click.pass_obj
-def stop(place: Place, study: str, seconds: float) -> None:
+def stop(context: HomeContext, study: str, seconds: float) -> None:
     """Stop a running study or search as Ctrl-C does, from any terminal or node; its command goes on with it later.
 
     \b
@@ -26,27 +26,29 @@ def stop(place: Place, study: str, seconds: float) -> None:
         freelunch stop table3
         freelunch stop distilled
     """
-    from study.cli.resolve import name_in
+    from study.cli.resolve import run_name
     from study.home import runs
 
-    running = runs.active_runs(place.home, name_in(place.home, study))
+    running = runs.active_runs(context.home, run_name(context.home, study))
     if not running:
-        raise InputError(f"no run of {study} is going on in {place.home}: `freelunch status` shows what has been run.")
+        raise InputError(
+            f"no run of {study} is going on in {context.home}: `freelunch status` shows what has been run."
+        )
     for driver in running:
-        if not runs.stop(place.home, driver, seconds):
+        if not runs.stop(context.home, driver, seconds):
             raise MachineError(
                 f"process {driver.pid} on {driver.host} did not end within {seconds:g} s: "
                 "wait longer with --seconds, or kill it; nothing that is finished gets lost."
             )
         click.echo(f"stopped process {driver.pid} on {driver.host}")
-    say_next(with_home(running[-1].command, place.home))
+    print_next(with_home(running[-1].command, context.home))
 
 
 @main.command()
 @click.argument("study", required=False)
 @as_json
 @click.pass_obj
-def status(place: Place, study: str | None, as_json: bool) -> None:
+def status(context: HomeContext, study: str | None, as_json: bool) -> None:
     """How far a study or a search is, also while another process runs it.
 
     \b
@@ -55,21 +57,21 @@ def status(place: Place, study: str | None, as_json: bool) -> None:
         freelunch status table3
         freelunch status distilled
     """
-    from study.cli.history import seen, what_was_run
-    from study.cli.resolve import name_in
+    from study.cli.history import known_runs, summarise
+    from study.cli.resolve import run_name
     from study.console.tables import new_console
 
-    names = [name_in(place.home, study)] if study else what_was_run(place.home)
+    names = [run_name(context.home, study)] if study else known_runs(context.home)
     if not names:
-        raise InputError(f"no study has been run in {place.home}: `freelunch run table3 --scale demo` runs one.")
+        raise InputError(f"no study has been run in {context.home}: `freelunch run table3 --scale demo` runs one.")
     records, faults = {}, []
     for name in names:
         try:
-            found = seen(name, place.home)
+            found = summarise(name, context.home)
         except InputError as error:
             if study:
                 raise
-            click.echo(f"error: {name}: {place.told(error)}", err=True)
+            click.echo(f"error: {name}: {context.copyable(error)}", err=True)
             faults.append(error)  # the others can be told of all the same
             continue
         records[name] = found.record
@@ -77,7 +79,7 @@ def status(place: Place, study: str | None, as_json: bool) -> None:
             for line in found.lines:
                 new_console().print(line, highlight=False)
             if found.command:
-                say_next(found.command)
+                print_next(found.command)
     if as_json:
         click.echo(json.dumps(records, indent=1))
     if faults:
@@ -87,7 +89,7 @@ def status(place: Place, study: str | None, as_json: bool) -> None:
 @main.command()
 @click.argument("study")
 @click.pass_obj
-def report(place: Place, study: str) -> None:
+def report(context: HomeContext, study: str) -> None:
     """Write the report of what the last run of a study or a search has finished so far, and print what it comes to.
 
     \b
@@ -96,15 +98,15 @@ def report(place: Place, study: str) -> None:
         freelunch report distilled
     """
     from study.cli.history import show_report
-    from study.cli.resolve import name_in
+    from study.cli.resolve import run_name
 
-    show_report(name_in(place.home, study), place.home)
+    show_report(run_name(context.home, study), context.home)
 
 
 @main.command()
 @click.argument("target")
 @click.pass_obj
-def logs(place: Place, target: str) -> None:
+def logs(context: HomeContext, target: str) -> None:
     """What a stage printed, and its traceback if it failed.
 
     TARGET is the beginning of a stage's key, or STUDY/ROW for the stages of a trial.
@@ -116,15 +118,15 @@ def logs(place: Place, target: str) -> None:
         freelunch logs 'distilled/trial 3'
     """
     from study.cli.history import trials_of
-    from study.cli.resolve import name_in
+    from study.cli.resolve import run_name
     from study.console.tables import logs_table, new_console
 
     if "/" not in target:
-        store = existing_store(place)
+        store = existing_store(context)
         path = store.log(store.key_beginning(target))
         click.echo(path.read_text() if path else f"stage {target} has not written anything yet.")
         return
     study, _, row = target.partition("/")
-    trials, store = trials_of(name_in(place.home, study), row, place.home)
+    trials, store = trials_of(run_name(context.home, study), row, context.home)
     for trial in trials:
         new_console().print(f"[bold]{trial.label}[/]", logs_table(trial, store), highlight=False)

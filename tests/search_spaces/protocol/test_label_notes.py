@@ -8,7 +8,7 @@ import study.cli.planning
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.studies.catalogue import STUDIES
-from study.cli.planning import Session
+from study.cli.planning import PlannedStudy
 from study.home.request import Request
 from tests.search_spaces.fake_dataset import ANNOTATION, conditions
 from trainers.stage import InputError
@@ -127,7 +127,7 @@ def test_a_report_shows_the_notes_of_the_trials_it_is_about(
     here: Conditions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: here)
-    session = Session(tmp_path / "home", Request(study="fig3", scale="demo", seeds=8))
+    session = PlannedStudy(tmp_path / "home", Request(study="fig3", scale="demo", seeds=8))
     (part,) = session.parts
     raised = label_notes(here, part.trials)
     assert raised
@@ -142,7 +142,7 @@ def own_notes(here: Conditions, folder: Path, name: str, monkeypatch: pytest.Mon
     file = folder / "own.py"
     file.write_text(OWN)
     monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: here)
-    session = Session(folder / "home", Request(study=f"{file}:{name}", scale="demo", seeds=20))
+    session = PlannedStudy(folder / "home", Request(study=f"{file}:{name}", scale="demo", seeds=20))
     return session.notes(session.parts)[len(here.notes) :]
 
 

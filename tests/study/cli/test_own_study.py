@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from search_spaces.protocol.scales import SCALES
-from study.cli.planning import Session
+from study.cli.planning import PlannedStudy
 from study.core.graph import inputs, key, walk
 from study.execution.ray.messages import orders
 from study.execution.resources import Profile
@@ -50,8 +50,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, _tiny_scale: None) -> Path:
     return home
 
 
-def session(home: Path, name: str) -> Session:
-    return Session(home, Request(study=f"{EXAMPLES / name}.py:{name}", scale="tiny", dataset="tiny"))
+def session(home: Path, name: str) -> PlannedStudy:
+    return PlannedStudy(home, Request(study=f"{EXAMPLES / name}.py:{name}", scale="tiny", dataset="tiny"))
 
 
 @pytest.mark.parametrize("name", ["my_study", "seed_loss"])
@@ -68,7 +68,7 @@ def test_a_condition_leaves_out_what_a_value_makes_meaningless(home: Path):
     trials = {trial.row.name: trial for trial in session(home, "my_study").trials}
     assert list(trials) == ["0.5", "1.0", "2.0", "gentle", "alone"]
     assert not any("Distilled" in stage.kind for stage in walk(trials["alone"].stage).values())
-    table3 = Session(home, Request(study="table3", scale="tiny", dataset="tiny", rows=("moco",)))
+    table3 = PlannedStudy(home, Request(study="table3", scale="tiny", dataset="tiny", rows=("moco",)))
     assert not table3.plan.missing, "the trial is the one of a study of the house"
 
 
@@ -77,7 +77,7 @@ def test_a_class_of_ones_own_has_its_file_in_its_key(home: Path, tmp_path: Path)
     text = (EXAMPLES / "seed_loss.py").read_text()
     changed.write_text(text.replace("temperature: float = 0.2\n    teacher", "temperature: float = 0.2  \n    teacher"))
     known = {trial.row.name: key(trial.stage) for trial in session(home, "seed_loss").trials}
-    other = Session(home, Request(study=f"{changed}:seed_loss", scale="tiny", dataset="tiny"))
+    other = PlannedStudy(home, Request(study=f"{changed}:seed_loss", scale="tiny", dataset="tiny"))
     found = {trial.row.name: key(trial.stage) for trial in other.trials}
     assert found["seed"] != known["seed"]
     assert found["ours"] == known["ours"]
@@ -113,9 +113,9 @@ print(key(stage))
 
 @pytest.mark.parametrize("keeps", CONTRACT, ids=lambda rule: rule.__name__)
 def test_the_example_of_a_method_keeps_the_contract(keeps, tmp_path: Path):
-    from study.cli.resolve import named_study
+    from study.cli.resolve import find_study
 
-    module = sys.modules[named_study(f"{EXAMPLES / 'seed_loss.py'}:seed_loss").recipe.__module__]
+    module = sys.modules[find_study(f"{EXAMPLES / 'seed_loss.py'}:seed_loss").recipe.__module__]
     teacher = untrained(tmp_path / "teacher", seed=11)
     config = module.SEED(teacher=teacher, queue_size=2 * BATCH, embedding_size=EMBEDDING)
     config.check(BACKBONE, BATCH)
@@ -123,9 +123,9 @@ def test_the_example_of_a_method_keeps_the_contract(keeps, tmp_path: Path):
 
 
 def test_the_examples_loss_is_the_written_formula():
-    from study.cli.resolve import named_study
+    from study.cli.resolve import find_study
 
-    module = sys.modules[named_study(f"{EXAMPLES / 'seed_loss.py'}:seed_loss").recipe.__module__]
+    module = sys.modules[find_study(f"{EXAMPLES / 'seed_loss.py'}:seed_loss").recipe.__module__]
     student, teacher = torch.tensor([[0.2, -0.4, 0.9]]), torch.tensor([[0.5, 0.1, -0.3]])
     p = (teacher / 0.07).exp() / (teacher / 0.07).exp().sum()
     q = (student / 0.2).exp() / (student / 0.2).exp().sum()

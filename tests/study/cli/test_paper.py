@@ -11,7 +11,7 @@ import torch
 
 from search_spaces.protocol.scales import SCALES
 from search_spaces.studies.catalogue import PAPER, STUDIES
-from study.cli.planning import PUBLISHED_NOTE, Session
+from study.cli.planning import PUBLISHED_NOTE, PlannedStudy
 from study.core.graph import walk
 from study.core.store import Store
 from study.home.request import Request
@@ -55,8 +55,8 @@ def paper(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return home, result.output
 
 
-def session(home: Path, study: str, *rows: str) -> Session:
-    return Session(home, Request(study=study, scale="tiny", dataset="tiny", rows=rows))
+def session(home: Path, study: str, *rows: str) -> PlannedStudy:
+    return PlannedStudy(home, Request(study=study, scale="tiny", dataset="tiny", rows=rows))
 
 
 def test_every_stage_is_computed_once_whichever_study_asks(paper: tuple[Path, str]):
@@ -167,7 +167,7 @@ def test_the_page_of_some_rows_keeps_the_studies_that_were_asked_before_and_have
 def test_published_numbers_are_told_apart_where_there_are_any(stored: Path):
     for row, held_against in (("table3/head", True), ("queue/1", False)):
         request = Request(study="paper", scale="tiny", dataset="tiny", rows=(row,), settings={"momentum": "0.5"})
-        asked = Session(stored, request)
+        asked = PlannedStudy(stored, request)
         assert (PUBLISHED_NOTE in asked.notes(asked.parts)) == held_against
 
 

@@ -17,7 +17,7 @@ from search_spaces.protocol.scales import SCALES
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
 from study.cli import searching
-from study.cli.searching import SearchSession
+from study.cli.searching import PlannedSearch
 from study.home.request import Request
 from study.search.optuna_study import runs_of
 from study.search.request import Asking, remember_search
@@ -259,8 +259,8 @@ def test_a_search_with_trials_that_failed_ends_with_1(searched: Path, tmp_path: 
 def test_two_processes_do_not_work_at_one_search(searched: Path):
     asking = Asking(request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3)
     with (
-        SearchSession(searched, asking) as first,
-        SearchSession(searched, asking) as second,
+        PlannedSearch(searched, asking) as first,
+        PlannedSearch(searched, asking) as second,
         first.alone(),
         pytest.raises(InputError, match="another process is at search distilled"),
         second.alone(),
