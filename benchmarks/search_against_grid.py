@@ -68,20 +68,20 @@ class Point:
     epochs: dict[str, int]
 
 
-def of_grid(session: PlannedStudy) -> list[Point]:
+def of_grid(planned: PlannedStudy) -> list[Point]:
     """The points of the grid."""
     return [
-        Point(trial.row.name, ON_VALIDATION.value(session.store.check(key(model))), epochs_of(model))
-        for trial in session.trials
+        Point(trial.row.name, ON_VALIDATION.value(planned.store.check(key(model))), epochs_of(model))
+        for trial in planned.trials
         if (model := ON_VALIDATION.last_stage(trial.stage))
     ]
 
 
-def of_search(session: PlannedStudy) -> list[Point]:
+def of_search(planned: PlannedStudy) -> list[Point]:
     """The trials of the search that was last run, in the order in which they were begun."""
-    home = session.store.home
+    home = planned.store.home
     folder = latest_search(SEARCH, home).folder(home)
-    space = search_distilled.under(session.conditions)
+    space = search_distilled.under(planned.conditions)
     points = []
     for record in json.loads((folder / "search.json").read_text())["trials"]:
         trial = space.trial(record["number"], record["parameters"])
@@ -169,18 +169,18 @@ def run(home: Path, *command: str) -> None:
     subprocess.run([freelunch, "--home", home, *command, "--scale", SCALE, "--no-mlflow"], check=True)
 
 
-def searched(home: Path, session: PlannedStudy, seed: int) -> list[Point]:
+def searched(home: Path, planned: PlannedStudy, seed: int) -> list[Point]:
     """The trials of a search whose sampler has a seed, each search in a database of its own."""
     storage = f"sqlite:///{home.absolute() / f'sampler-{seed}.db'}"
     run(home, "search", SEARCH, "--trials", str(NUM_TRIALS), "--seed", str(seed), "--storage", storage)
-    return of_search(session)
+    return of_search(planned)
 
 
 def main(home: Path) -> None:
     run(home, "run", GRID)
-    session = PlannedStudy(home, Request(study=GRID, scale=SCALE))
-    points = of_grid(session)
-    searches = {seed: searched(home, session, seed) for seed in SAMPLER_SEEDS}
+    planned = PlannedStudy(home, Request(study=GRID, scale=SCALE))
+    points = of_grid(planned)
+    searches = {seed: searched(home, planned, seed) for seed in SAMPLER_SEEDS}
     print(f"{ON_VALIDATION.title}, best of all")
     print(line("grid", points))
     for seed, found in searches.items():

@@ -12,7 +12,7 @@ from study.execution.ray.runner import run_on_ray
 from trainers.runtime.cpus import available_cpus
 
 
-def compute(plan: Plan, store: Store, machine: ComputeTarget, *observers: Observer) -> Outcome:
+def compute(plan: Plan, store: Store, target: ComputeTarget, *observers: Observer) -> Outcome:
     """What became of a plan's stages, told to the display and to the observers on the way.
 
     Raises:
@@ -21,16 +21,16 @@ def compute(plan: Plan, store: Store, machine: ComputeTarget, *observers: Observ
     """
     with observer_for(plan, new_console(), store.home) as display:
         observer = Observers(display, *observers)
-        if machine.local:
-            profile = machine.profile_of(available_cpus(), num_gpus())
+        if target.local:
+            profile = target.profile_of(available_cpus(), num_gpus())
             for stage_key in plan.missing:
                 check_granted(plan.stages[stage_key], profile.grant)
             return run_locally(plan, store, profile.grant, observer)
-        return run_on_ray(plan, store, machine.profile_of, observer, address=machine.address)
+        return run_on_ray(plan, store, target.profile_of, observer, address=target.address)
 
 
 def num_gpus() -> int:
-    """The GPUs of this machine."""
+    """The GPUs of this target."""
     import torch  # a second; needed here alone
 
     return torch.cuda.device_count()

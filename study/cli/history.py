@@ -60,16 +60,20 @@ def show_report(name: str, home: Path) -> None:
         MachineError: as `summarise`.
     """
     if name not in SEARCHES:
-        PlannedStudy(home, latest_request(name, home)).show_reports()
+        from study.cli.reporting import StudyReporter
+
+        StudyReporter(PlannedStudy(home, latest_request(name, home))).show_reports()
         return
-    from study.cli.searching import PlannedSearch
+    from study.cli.search_planning import PlannedSearch
+    from study.cli.search_reporting import SearchReporter
     from study.search.request import latest_search
     from study.search.status import kept_trials
 
     asking = latest_search(name, home)
-    kept_trials(asking, home)  # a session would begin a search that has gone
-    with PlannedSearch(home, asking) as session:
-        session.show_report()
+    kept_trials(asking, home)  # opening the study would create one that does not exist any more
+    planned = PlannedSearch(home, asking)
+    with planned.open_study() as suggestions:
+        SearchReporter(planned, suggestions).show()
 
 
 def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
@@ -87,9 +91,9 @@ def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
 
 
 def _summarise_study(name: str, home: Path) -> RunSummary:
-    session = PlannedStudy(home, latest_request(name, home))
-    problems = saved_problems(session.request, home)
-    record = status_record(session.plan, session.store, problems, runs.active_runs(home, name))
+    planned = PlannedStudy(home, latest_request(name, home))
+    problems = saved_problems(planned.request, home)
+    record = status_record(planned.plan, planned.store, problems, runs.active_runs(home, name))
     command = with_home(latest_command(name, home), home) if record["resumable"] else None
     return RunSummary(record=record, lines=status_tables(name, record, home), command=command)
 
@@ -106,7 +110,7 @@ def _summarise_search(name: str, home: Path) -> RunSummary:
 
 
 def _search_trials(name: str, home: Path) -> list[Trial]:
-    from study.cli.searching import PlannedSearch
+    from study.cli.search_planning import PlannedSearch
     from study.search.optuna_study import parameters_of
     from study.search.request import latest_search
     from study.search.status import kept_trials

@@ -61,7 +61,7 @@ def study_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def resource_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that decide where stages are computed; the command gets them as one machine."""
+    """Adds the options that decide where stages are computed; the command gets them as one target."""
     options = [
         click.option("--local", is_flag=True, help="Compute stage by stage in this process, without Ray."),
         click.option(
@@ -78,7 +78,7 @@ def resource_options(command: Callable[..., None]) -> Callable[..., None]:
     ]
 
     @functools.wraps(command)
-    def with_machine(
+    def with_target(
         *arguments: Any,
         local: bool,
         address: str | None,
@@ -90,7 +90,7 @@ def resource_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from study.cli.resources import ComputeTarget
 
-        machine = ComputeTarget(
+        target = ComputeTarget(
             local=local,
             address=None if local and _is_from_environment("address") else address,
             profile=profile,
@@ -98,9 +98,9 @@ def resource_options(command: Callable[..., None]) -> Callable[..., None]:
             gpus_per_worker=gpus_per_worker,
             threads=threads,
         )
-        command(*arguments, machine=machine, **options)
+        command(*arguments, target=target, **options)
 
-    wrapped: Callable[..., None] = with_machine
+    wrapped: Callable[..., None] = with_target
     for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped

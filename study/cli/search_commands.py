@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def search(
     context: HomeContext,
     /,
-    machine: "ComputeTarget",
+    target: "ComputeTarget",
     search: str,
     trials: int,
     hours: float | None,
@@ -59,29 +59,34 @@ def search(
         freelunch search distilled --set teacher_trains=head --trials 60
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
-    from study.cli.searching import PlannedSearch
+    from study.cli.search_planning import PlannedSearch
+    from study.cli.search_reporting import SearchReporter
+    from study.cli.search_run import SearchRun, exclusive
     from study.home import runs
     from study.search.request import Asking
 
     request = request_of(search, preset, scale, dataset, seeds=1, settings=settings, rows=(), weights=weights)
-    options = (*machine.options(), *(() if mlflow else ("--no-mlflow",)))
+    options = (*target.options(), *(() if mlflow else ("--no-mlflow",)))
     asking = Asking(
         request=request, num_trials=trials, hours=hours, at_once=at_once, seed=seed, storage=storage, options=options
     )
     command = asking.command(context.program)
-    with (
-        interruptible(command),
-        PlannedSearch(context.home, asking) as session,
-        session.alone(),
-        runs.register_run(context.home, request.study, asking.command()),
-    ):
-        session.compute(machine, mlflow)
-        session.show_report()
-        if session.stopped_by:
-            click.echo(f"stopped: {context.copyable(session.stopped_by)}", err=True)
-            print_next(f"mend what failed, then type again: {command}")
-            sys.exit(EXIT_TRIAL_FAILED)
-        for sentence in session.outlook():
-            print_next(sentence)
-        if session.num_failed:
-            sys.exit(EXIT_TRIAL_FAILED)
+    with interruptible(command):
+        planned = PlannedSearch(context.home, asking)
+        with (
+            planned.open_study() as suggestions,
+            exclusive(planned),
+            runs.register_run(context.home, request.study, asking.command()),
+        ):
+            reporter = SearchReporter(planned, suggestions)
+            run = SearchRun(planned, suggestions, reporter)
+            run.compute(target, mlflow=mlflow)
+            reporter.show()
+            if run.stopped_by:
+                click.echo(f"stopped: {context.copyable(run.stopped_by)}", err=True)
+                print_next(f"mend what failed, then type again: {command}")
+                sys.exit(EXIT_TRIAL_FAILED)
+            for sentence in reporter.next_steps():
+                print_next(sentence)
+            if run.num_failed:
+                sys.exit(EXIT_TRIAL_FAILED)

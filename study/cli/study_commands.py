@@ -69,15 +69,15 @@ def plan(context: HomeContext, /, as_json: bool, **asked: Any) -> None:
     from study.cli.planning import PlannedStudy
     from study.console.tables import new_console, plan_record, plan_tables
 
-    session = PlannedStudy(context.home, request_of(**asked))
+    planned = PlannedStudy(context.home, request_of(**asked))
     if as_json:
-        click.echo(json.dumps(plan_record(session.plan), indent=1))
+        click.echo(json.dumps(plan_record(planned.plan), indent=1))
         return
     console = new_console()
-    notes = [context.copyable(note) for note in session.notes(session.parts)]
-    for table in plan_tables(session.study, session.plan, session.sides(), notes, session.parts):
+    notes = [context.copyable(note) for note in planned.notes(planned.parts)]
+    for table in plan_tables(planned.study, planned.plan, planned.num_videos(), notes, planned.parts):
         console.print(table, highlight=False)
-    print_next(session.request.command("run", program=context.program))
+    print_next(planned.request.command("run", program=context.program))
 
 
 @main.command()
@@ -86,7 +86,7 @@ def plan(context: HomeContext, /, as_json: bool, **asked: Any) -> None:
 @click.option("--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow.")
 @click.option("--check", is_flag=True, help="Take every stage through one short pass first, and keep nothing.")
 @click.pass_obj
-def run(context: HomeContext, /, machine: "ComputeTarget", mlflow: bool, check: bool, **asked: Any) -> None:
+def run(context: HomeContext, /, target: "ComputeTarget", mlflow: bool, check: bool, **asked: Any) -> None:
     """Run a study, or go on with it: what is finished is not computed again.
 
     \b
@@ -102,7 +102,7 @@ def run(context: HomeContext, /, machine: "ComputeTarget", mlflow: bool, check: 
 
     request = request_of(**asked)
     Store(context.home)  # one that cannot be used is refused before this run is made known in it
-    options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
+    options = [*target.options(), *([] if mlflow else ["--no-mlflow"])]
     kept = request.command("run", *options)
     command = with_home(kept, context.home)
     with (
@@ -110,9 +110,9 @@ def run(context: HomeContext, /, machine: "ComputeTarget", mlflow: bool, check: 
         runs.register_run(context.home, request.name, kept),
     ):
         if check:
-            _check(context, request, machine, command)
+            _check(context, request, target, command)
         else:
-            _run(context, request, machine, mlflow, kept)
+            _run(context, request, target, mlflow, kept)
 
 
 @main.command()
@@ -132,28 +132,31 @@ def ui(context: HomeContext, host: str, port: int) -> None:
         serve(context.home, host=host, port=port)
 
 
-def _check(context: HomeContext, request: "Request", machine: "ComputeTarget", command: str) -> None:
+def _check(context: HomeContext, request: "Request", target: "ComputeTarget", command: str) -> None:
     """Takes every stage through one short pass."""
     from study.cli.planning import PlannedStudy
+    from study.cli.study_run import check_study
 
-    session = PlannedStudy(context.home, request, brief=True)
-    if session.check(machine):
+    planned = PlannedStudy(context.home, request, brief=True)
+    if check_study(planned, target):
         print_next(f"mend what failed, then type again: {command} --check")
         sys.exit(EXIT_TRIAL_FAILED)
-    click.echo(f"checked: {len(session.plan.stages)} stages, each in one short pass")
+    click.echo(f"checked: {len(planned.plan.stages)} stages, each in one short pass")
     print_next(command)
 
 
-def _run(context: HomeContext, request: "Request", machine: "ComputeTarget", mlflow: bool, kept: str) -> None:
+def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, kept: str) -> None:
     """Computes what is missing, and reports."""
-    from study.cli.planning import PlannedStudy, ProblemKeeper
+    from study.cli.planning import PlannedStudy
+    from study.cli.reporting import StudyReporter
+    from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run
 
-    session = PlannedStudy(context.home, request)
-    session.remember({}, kept)
-    with session.tracked(mlflow) as trackers:
-        problems = session.compute(machine, ProblemKeeper(session, kept), *trackers)
-        session.remember(problems, kept)
-        for tracker, report in zip(trackers, session.show_reports(), strict=False):  # none, or one for each
+    planned = PlannedStudy(context.home, request)
+    record_run(planned, {}, kept)
+    with open_trackers(planned, mlflow=mlflow) as trackers:
+        problems = compute_study(planned, target, FailureRecorder(planned, kept), *trackers)
+        record_run(planned, problems, kept)
+        for tracker, report in zip(trackers, StudyReporter(planned).show_reports(), strict=False):  # none, or one each
             tracker.conclude(*report)
     if mlflow:
         click.echo(f"in MLflow: {context.program} ui")
@@ -161,7 +164,7 @@ def _run(context: HomeContext, request: "Request", machine: "ComputeTarget", mlf
         print_next(f"mend what failed, then type again: {with_home(kept, context.home)}")
         sys.exit(EXIT_TRIAL_FAILED)
     if request.seeds == 1:
-        options = [*machine.options(), *([] if mlflow else ["--no-mlflow"])]
+        options = [*target.options(), *([] if mlflow else ["--no-mlflow"])]
         more = replace(request, seeds=3).command("run", *options, program=context.program)
         print_next(f"see how much the seed matters: {more}")
 

@@ -34,8 +34,8 @@ def ingest_videos(
     store = Store(home)
     dataset = _register(store, name, layout, root, unlabelled)
     videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))
-    machine = ComputeTarget(local=True, threads=threads, gpus_per_worker=0)
-    outcome = compute(make_plan(videos, store), store, machine)
+    target = ComputeTarget(local=True, threads=threads, gpus_per_worker=0)
+    outcome = compute(make_plan(videos, store), store, target)
     new_console().print(audits_table(videos, store), highlight=False)
     return not outcome.failures
 

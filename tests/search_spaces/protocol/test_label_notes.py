@@ -127,14 +127,14 @@ def test_a_report_shows_the_notes_of_the_trials_it_is_about(
     here: Conditions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: here)
-    session = PlannedStudy(tmp_path / "home", Request(study="fig3", scale="demo", seeds=8))
-    (part,) = session.parts
+    planned = PlannedStudy(tmp_path / "home", Request(study="fig3", scale="demo", seeds=8))
+    (part,) = planned.parts
     raised = label_notes(here, part.trials)
     assert raised
-    assert session.context(part)["notes"] == " ".join((*here.notes, *raised))
-    assert session.notes(session.parts) == (*here.notes, *raised)
+    assert planned.context(part)["notes"] == " ".join((*here.notes, *raised))
+    assert planned.notes(planned.parts) == (*here.notes, *raised)
     whole = replace(part, trials=tuple(trial for trial in part.trials if trial.row.name == "ours-100"))
-    assert session.context(whole)["notes"] == " ".join(here.notes)
+    assert planned.context(whole)["notes"] == " ".join(here.notes)
 
 
 def own_notes(here: Conditions, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
@@ -142,8 +142,8 @@ def own_notes(here: Conditions, folder: Path, name: str, monkeypatch: pytest.Mon
     file = folder / "own.py"
     file.write_text(OWN)
     monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: here)
-    session = PlannedStudy(folder / "home", Request(study=f"{file}:{name}", scale="demo", seeds=20))
-    return session.notes(session.parts)[len(here.notes) :]
+    planned = PlannedStudy(folder / "home", Request(study=f"{file}:{name}", scale="demo", seeds=20))
+    return planned.notes(planned.parts)[len(here.notes) :]
 
 
 @pytest.mark.parametrize("name", ["percent", "word", "listed", "frames"])

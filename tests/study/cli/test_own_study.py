@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, _tiny_scale: None) -> Path:
     return home
 
 
-def session(home: Path, name: str) -> PlannedStudy:
+def planned(home: Path, name: str) -> PlannedStudy:
     return PlannedStudy(home, Request(study=f"{EXAMPLES / name}.py:{name}", scale="tiny", dataset="tiny"))
 
 
@@ -60,12 +60,12 @@ def test_an_example_runs_and_is_found_by_its_name_afterwards(home: Path, name: s
     assert (folder / "report.html").exists()
     assert "report: " in called(home, "report", name).output
     assert called(home, "status", name).exit_code == 0
-    row = session(home, name).trials[0].row.name
+    row = planned(home, name).trials[0].row.name
     assert "Evaluate" in called(home, "logs", f"{name}/{row}").output
 
 
 def test_a_condition_leaves_out_what_a_value_makes_meaningless(home: Path):
-    trials = {trial.row.name: trial for trial in session(home, "my_study").trials}
+    trials = {trial.row.name: trial for trial in planned(home, "my_study").trials}
     assert list(trials) == ["0.5", "1.0", "2.0", "gentle", "alone"]
     assert not any("Distilled" in stage.kind for stage in walk(trials["alone"].stage).values())
     table3 = PlannedStudy(home, Request(study="table3", scale="tiny", dataset="tiny", rows=("moco",)))
@@ -76,7 +76,7 @@ def test_a_class_of_ones_own_has_its_file_in_its_key(home: Path, tmp_path: Path)
     changed = tmp_path / "seed_loss.py"
     text = (EXAMPLES / "seed_loss.py").read_text()
     changed.write_text(text.replace("temperature: float = 0.2\n    teacher", "temperature: float = 0.2  \n    teacher"))
-    known = {trial.row.name: key(trial.stage) for trial in session(home, "seed_loss").trials}
+    known = {trial.row.name: key(trial.stage) for trial in planned(home, "seed_loss").trials}
     other = PlannedStudy(home, Request(study=f"{changed}:seed_loss", scale="tiny", dataset="tiny"))
     found = {trial.row.name: key(trial.stage) for trial in other.trials}
     assert found["seed"] != known["seed"]
@@ -84,7 +84,7 @@ def test_a_class_of_ones_own_has_its_file_in_its_key(home: Path, tmp_path: Path)
 
 
 def test_a_stage_of_ones_own_is_computed_where_its_file_is_not(home: Path, tmp_path: Path):
-    asked = session(home, "seed_loss")
+    asked = planned(home, "seed_loss")
     ((stage_key, stage),) = ((k, each) for k, each in asked.plan.stages.items() if each.kind == "Pretrain SEED")
     order = orders(asked.plan.stages, [stage_key], Profile().grant)[0]
     (tmp_path / "order").write_bytes(order.stage)

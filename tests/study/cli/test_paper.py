@@ -12,6 +12,7 @@ import torch
 from search_spaces.protocol.scales import SCALES
 from search_spaces.studies.catalogue import PAPER, STUDIES
 from study.cli.planning import PUBLISHED_NOTE, PlannedStudy
+from study.cli.study_run import record_run
 from study.core.graph import walk
 from study.core.store import Store
 from study.home.request import Request
@@ -55,13 +56,13 @@ def paper(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return home, result.output
 
 
-def session(home: Path, study: str, *rows: str) -> PlannedStudy:
+def planned(home: Path, study: str, *rows: str) -> PlannedStudy:
     return PlannedStudy(home, Request(study=study, scale="tiny", dataset="tiny", rows=rows))
 
 
 def test_every_stage_is_computed_once_whichever_study_asks(paper: tuple[Path, str]):
     home, printed = paper
-    plan = session(home, "paper").plan
+    plan = planned(home, "paper").plan
     assert not plan.missing
     assert printed.count(" done in ") == len(plan.stages) - 8, "the videos were there already"
     assert len(list(Store(home).manifests())) == len(plan.stages)
@@ -70,7 +71,7 @@ def test_every_stage_is_computed_once_whichever_study_asks(paper: tuple[Path, st
 
 def test_it_says_what_computing_each_trial_alone_would_cost(paper: tuple[Path, str]):
     home, printed = paper
-    plan = session(home, "paper").plan
+    plan = planned(home, "paper").plan
     assert f"need {len(plan.stages)} stages" in printed
     assert f"{plan.num_unshared} if each trial computed its own" in printed
     assert "sharing saves about " in printed
@@ -91,7 +92,7 @@ def test_every_study_has_its_own_report(paper: tuple[Path, str]):
 
 def test_the_page_over_all_studies_is_written_last_and_leads_to_their_reports(paper: tuple[Path, str]):
     home, printed = paper
-    page = session(home, "paper").request.folder(home) / "report.html"
+    page = planned(home, "paper").request.folder(home) / "report.html"
     assert [line for line in printed.splitlines() if line.startswith("report: ")][-1] == f"report: {page}"
     links = re.findall(r'<a href="([^"]+)">', page.read_text())
     reports = {(home / "studies" / study.name) for study in PAPER.studies}
@@ -104,15 +105,15 @@ def test_the_page_over_all_studies_is_written_last_and_leads_to_their_reports(pa
 
 
 def test_every_method_is_trained(paper: tuple[Path, str]):
-    kinds = {stage.kind for stage in session(paper[0], "paper").plan.stages.values()}
+    kinds = {stage.kind for stage in planned(paper[0], "paper").plan.stages.values()}
     assert {f"Pretrain {method}" for method in METHODS} | {"FineTune full", "TrainClassifier"} <= kinds
 
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_of_the_paper_asked_alone_is_finished(paper: tuple[Path, str], study: str):
-    alone = session(paper[0], study)
+    alone = planned(paper[0], study)
     assert not alone.plan.missing
-    labels = {trial.label for trial in session(paper[0], "paper").trials}
+    labels = {trial.label for trial in planned(paper[0], "paper").trials}
     assert {f"{study}/{trial.label}" for trial in alone.trials} <= labels
 
 
@@ -142,7 +143,7 @@ def test_rows_of_some_of_its_studies_can_be_asked(paper: tuple[Path, str]):
 
 def studies_shown(home: Path) -> dict[str, str]:
     """The lines of the page's table, by study."""
-    page = (session(home, "paper").request.folder(home) / "report.md").read_text()
+    page = (planned(home, "paper").request.folder(home) / "report.md").read_text()
     return {name: line for line in page.splitlines() for name in re.findall(r"^\| \[.*\]\(<\.\./\.\./([^/]+)/", line)}
 
 
@@ -150,10 +151,10 @@ def test_the_page_of_some_rows_keeps_the_studies_that_were_asked_before_and_have
     home = shutil.copytree(stored, tmp_path / "home")
     assert called(home, *RUN, "--row", "table1/scratch").exit_code == 0
     first = studies_shown(home)
-    assert not session(home, "fig3", "scratch-100").plan.missing, "the trial is that of table1"
+    assert not planned(home, "fig3", "scratch-100").plan.missing, "the trial is that of table1"
     assert list(first) == ["table1"], "and yet nobody asked fig3"
-    session(home, "fig3", "scratch-100").remember({}, "freelunch run fig3")
-    session(home, "queue").remember({}, "freelunch run queue")
+    record_run(planned(home, "fig3", "scratch-100"), {}, "freelunch run fig3")
+    record_run(planned(home, "queue"), {}, "freelunch run queue")
     again = called(home, *RUN, "--row", "table3/majority")
     assert again.exit_code == 0, again.output
     assert again.output.count("report: ") == 2, "of the study that was asked now and of the page"
@@ -178,7 +179,7 @@ def test_what_one_of_its_studies_varies_cannot_be_fixed(paper: tuple[Path, str])
 
 
 def test_fractions_of_labels_share_every_pretraining(paper: tuple[Path, str]):
-    trials = session(paper[0], "fig3").trials
+    trials = planned(paper[0], "fig3").trials
     for series in {trial.row.series for trial in trials}:
         encoders = [
             {key for key, stage in walk(trial.stage).items() if stage.kind.startswith(("Pretrain", "Untrained"))}

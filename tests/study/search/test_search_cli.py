@@ -17,7 +17,8 @@ from search_spaces.protocol.scales import SCALES
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
 from study.cli import searching
-from study.cli.searching import PlannedSearch
+from study.cli.search_planning import PlannedSearch
+from study.cli.search_run import exclusive
 from study.home.request import Request
 from study.search.optuna_study import runs_of
 from study.search.request import Asking, remember_search
@@ -258,13 +259,8 @@ def test_a_search_with_trials_that_failed_ends_with_1(searched: Path, tmp_path: 
 
 def test_two_processes_do_not_work_at_one_search(searched: Path):
     asking = Asking(request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3)
-    with (
-        PlannedSearch(searched, asking) as first,
-        PlannedSearch(searched, asking) as second,
-        first.alone(),
-        pytest.raises(InputError, match="another process is at search distilled"),
-        second.alone(),
-    ):
+    first, second = PlannedSearch(searched, asking), PlannedSearch(searched, asking)
+    with exclusive(first), pytest.raises(InputError, match="another process is at search distilled"), exclusive(second):
         pass
 
 

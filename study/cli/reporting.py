@@ -1,0 +1,124 @@
+"""Reporting: the results of a planned study are read, and its reports are written and printed."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from rich.markup import escape
+
+from study.cli.planning import PlannedStudy, conditions_of
+from study.console.tables import new_console, problems_of, report_table
+from study.core.graph import key
+from study.core.plan import make_plan
+from study.core.study import Trial
+from study.core.suite import Collection, Part, parts_of, together
+from study.home.commands import expand_commands
+from study.home.request import most_seeds, saved_problems, saved_requests
+from study.report.study_report import Report, write_picture, write_report
+from study.report.suite_report import write_overview
+from trainers.stage import InputError
+
+
+class StudyReporter:
+    """Reports of a planned study: one for every part and, of a collection, a page over all of them."""
+
+    def __init__(self, planned: PlannedStudy) -> None:
+        self._planned, self._store, self._home = planned, planned.store, planned.home
+
+    def show_reports(self) -> list[tuple[Path, dict[int, str]]]:
+        """Writes the report of every part, prints its table and its path.
+
+        Returns:
+            The folder of every report, and why trials have no result, a sentence by their number in the part.
+        """
+        asked, study = self._planned.parts, self._planned.study
+        shown = [self._with_finished_trials(part) for part in asked]
+        reports = [self._show_report(part) for part in shown]
+        if isinstance(study, Collection):
+            known = {part.study.name: (part, report) for part, report in zip(shown, reports, strict=True)}
+            self._show_suite_report(study, known)
+        return [(report.html.parent, self._problems(part)) for part, report in zip(asked, reports, strict=True)]
+
+    def _show_report(self, part: Part) -> Report:
+        console, problems = new_console(), self._problems(part)
+        written = self._write_report(part, problems)
+        if len(self._planned.parts) > 1:
+            console.print(f"\n[bold]{part.study.name}[/]: {escape(part.study.title)}", highlight=False)
+        console.print(report_table(written), highlight=False)
+        labels = {trial.number: trial.label for trial in part.trials}
+        for number, sentence in problems.items():
+            said = escape(expand_commands(sentence, self._home))
+            console.print(f"[yellow]{labels[number]}[/]: {said}", highlight=False, soft_wrap=True)
+        console.print(f"report: {written.html}", highlight=False, soft_wrap=True)
+        return written
+
+    def _write_report(self, part: Part, problems: Mapping[int, str]) -> Report:
+        folder = part.request.folder(self._home)
+        folder.mkdir(parents=True, exist_ok=True)
+        context = self._planned.context(part)
+        written = write_report(
+            part.study,
+            part.trials,
+            self._store,
+            folder,
+            context=context,
+            problems=problems,
+            beside=self._trials_on_other_datasets(part),
+        )
+        summary = {name: context[name] for name in ("scale", "dataset", "seeds")}
+        write_picture(part.study, part.trials, self._store, folder / "overview.png", context=summary)
+        return written
+
+    def _show_suite_report(self, suite: Collection, known: Mapping[str, tuple[Part, Report]]) -> None:
+        """Writes the page over the studies of a suite, those of this request and earlier ones, and prints its path."""
+        found = dict(known)
+        for other in self._parts_of_earlier_runs(suite):
+            found[other.study.name] = (other, self._write_report(other, self._problems(other)))
+        parts, reports = zip(*(found[study.name] for study in suite.studies if study.name in found), strict=True)
+        num_seeds = sorted(len({trial.seed for trial in part.trials}) for part in parts)
+        context = self._planned.context_of(self._planned.request, parts)
+        context["seeds"] = " to ".join(map(str, dict.fromkeys((num_seeds[0], num_seeds[-1]))))
+        plan, folder = make_plan(together(parts), self._store), self._planned.request.folder(self._home)
+        page = write_overview(suite, parts, reports, plan, self._store, folder, context=context)
+        new_console().print(f"\nreport: {page}", highlight=False, soft_wrap=True)
+
+    def _problems(self, part: Part) -> dict[int, str]:
+        """Why trials of a part have no result, a sentence by their number."""
+        failures = saved_problems(part.request, self._home)
+        return problems_of(make_plan(part.trials, self._store), self._store, failures)
+
+    def _parts_of_earlier_runs(self, suite: Collection) -> list[Part]:
+        """Studies of a suite that this request does not contain, with the trials that earlier runs have finished."""
+        asked = {part.study.name for part in self._planned.parts}
+        conditions, found = self._planned.conditions, list[Part]()
+        for study in [study for study in suite.studies if study.name not in asked]:
+            folder = replace(self._planned.request, study=study.name).folder(self._home)
+            for request in [each for each in saved_requests(study.name, self._home) if each.folder(self._home) == folder]:
+                with suppress(InputError):  # a row of it does not exist any more
+                    found += parts_of(study, request, conditions, conditions.dataset.layout)
+        shown = map(self._with_finished_trials, found)
+        return [part for part in shown if any(self._store.find(key(trial.stage)) for trial in part.trials)]
+
+    def _with_finished_trials(self, part: Part) -> Part:
+        """A part with its own trials and those of other rows and seeds that earlier runs have finished."""
+        asked = {(trial.row.name, trial.seed) for trial in part.trials}
+        seeds = range(max(part.request.seeds, most_seeds(part.request, self._home)))
+        trials = part.study.trials(self._planned.conditions, seeds=seeds, settings=part.request.settings)
+        shown = (t for t in trials if (t.row.name, t.seed) in asked or self._store.find(key(t.stage)))
+        return replace(part, trials=tuple(shown))
+
+    def _trials_on_other_datasets(self, part: Part) -> dict[str, tuple[Trial, ...]]:
+        """Trials of equal requests on other datasets, by dataset: the curve of the study is shown beside theirs."""
+        found: dict[str, tuple[Trial, ...]] = {}
+        for other in saved_requests(part.request.name, self._home) if part.study.curve else ():
+            alike = replace(other, dataset=part.request.dataset, seeds=part.request.seeds, rows=part.request.rows)
+            if alike != part.request or other.dataset == part.request.dataset:
+                continue
+            with suppress(InputError):  # that dataset does not exist any more
+                conditions = conditions_of(self._store, other)
+                if conditions.dataset.name != self._planned.conditions.dataset.name:
+                    seeds = range(other.seeds)
+                    trials = part.study.trials(conditions, seeds=seeds, settings=other.settings)
+                    found[conditions.dataset.name] = trials
+        return found

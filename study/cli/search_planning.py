@@ -1,0 +1,108 @@
+"""Planning of searches: a request becomes a space of trials on a dataset, and the storage of its Optuna study."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from search_spaces.protocol.label_notes import label_notes
+from search_spaces.searches.distilled import SEARCHES
+from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
+from study.cli.planning import conditions_of
+from study.core.store import Store
+from study.home.request import Request
+from study.home.text import nearest
+from study.search.optuna_study import Suggestions
+from study.search.pruner import Halving
+from study.search.request import Asking
+from study.search.space import Parameters, Search, Space
+from study.tracking.journal import locked
+from trainers.stage import InputError
+
+
+class PlannedSearch:
+    """A search request, with everything that it names looked up; its Optuna study is not opened yet.
+
+    Attributes:
+        asking: the request.
+        search: the search that it names.
+        home: the home folder.
+        store: the artifacts of the home folder.
+        conditions: preset, scale, dataset and weights.
+        space: the space of trials under these conditions.
+        halving: the rule that stops trials early; None where no stage of a trial reports while it trains.
+        folder: the folder of the report.
+
+    Raises:
+        InputError: there is no such search, a value does not fit, or there is nothing to search.
+        MachineError: the home folder cannot be used.
+    """
+
+    def __init__(self, home: Path, asking: Asking) -> None:
+        self.asking = asking
+        self.search: Search = find_search(asking.request.study)
+        self.home = home
+        self.store = Store(home)
+        self.conditions = conditions_of(self.store, asking.request)
+        self.space: Space = self.search.under(self.conditions, asking.request.settings)
+        self.halving = _halving(self.space)
+        self.folder = asking.folder(home)
+
+    def open_study(self) -> Suggestions:
+        """The Optuna study of this search, created where it does not exist; a context that closes its storage.
+
+        Raises:
+            InputError: the storage holds another search of this name.
+            MachineError: the storage cannot be used, now or later in the block.
+        """
+        return Suggestions(
+            name=self.asking.optuna_name,
+            space=self.space,
+            seed=self.asking.seed,
+            url=self.asking.url(self.home),
+            driver=_driver_id(self.home),
+            halving=self.halving,
+        )
+
+    def label_notes(self) -> tuple[str, ...]:
+        """Notes on label fractions that take more videos than they ask for; corners contain all fixed values."""
+        return label_notes(self.conditions, self.space.corners())
+
+    def evaluation_request(self, parameters: Parameters) -> Request:
+        """The request that evaluates a point on test videos: a row of a study, and settings."""
+        study = STUDIES[self.search.evaluated_in]
+        values = {name: value for name, value in {**self.space.fixed, **parameters}.items() if value is not None}
+        varied: Mapping[str, object] = {name: value for name, value in values.items() if name in study.axes}
+        rows = [row.name for row in study.all_rows() if not row.baseline and varied and row.parameters == varied]
+        settings = {name: str(value) for name, value in values.items() if name not in varied}
+        return replace(self.asking.request, study=study.name, settings=settings, rows=tuple(rows))
+
+
+def find_search(name: str) -> Search:
+    """A search by its name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name in STUDIES or name in COLLECTIONS:
+        raise InputError(f"{name!r} is a study, not a search: `freelunch run {name}` runs it.")
+    if name not in SEARCHES:
+        raise InputError(f"no search named {name!r}{nearest(name, SEARCHES)}")
+    return SEARCHES[name]
+
+
+def _halving(space: Space) -> Halving | None:
+    """The rule of early stopping, by the number of epochs of the watched stage."""
+    watched = space.search.objective.watched(space.corners()[0].stage)
+    return Halving(watched.epochs) if watched else None
+
+
+def _driver_id(home: Path) -> str:
+    """Name of this home's trials in a database that several homes share."""
+    path = home / "searches" / "driver"
+    with locked(path.with_name("lock")):  # two first searches of a home get the same name
+        if not path.exists():
+            part = path.with_name("driver.part")
+            part.write_text(uuid.uuid4().hex)
+            part.rename(path)
+    return path.read_text()

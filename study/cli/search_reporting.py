@@ -1,0 +1,93 @@
+"""Reporting of searches: the best settings so far, the report, and the commands that follow."""
+
+import shlex
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+from rich.markup import escape
+
+from study.cli.search_planning import PlannedSearch
+from study.console.tables import new_console
+from study.core.store import versions
+from study.home.commands import program
+from study.search.optuna_study import Suggestions, parameters_of
+from study.search.report import Found, best_of, write_search_report
+
+
+class SearchReporter:
+    """Report of a search.
+
+    Args:
+        planned: the search.
+        suggestions: its Optuna study, open.
+    """
+
+    def __init__(self, planned: PlannedSearch, suggestions: Suggestions) -> None:
+        self._planned, self._suggestions = planned, suggestions
+
+    def best(self) -> FrozenTrial | None:
+        """The best completed trial; None before there is one."""
+        return best_of(self._suggestions.trials(), maximised=self._planned.search.objective.maximised)
+
+    def write(self) -> Path:
+        """Writes the report, and returns the path of its page."""
+        found = Found(
+            space=self._planned.space,
+            study=self._suggestions.study,
+            halving=self._planned.halving,
+            evaluation=self._evaluation_command(),
+            context=self.context(),
+        )
+        self._planned.folder.mkdir(parents=True, exist_ok=True)
+        return write_search_report(found, self._planned.folder)
+
+    def show(self) -> None:
+        """Writes the report, and prints the best settings and the path of the report."""
+        report = self.write()
+        console = new_console()
+        console.print(escape(self.summary()), highlight=False, soft_wrap=True)
+        console.print(f"report: {report}", highlight=False, soft_wrap=True)
+
+    def summary(self) -> str:
+        """The best settings in a sentence."""
+        num_trials, best = len(self._suggestions.trials()), self.best()
+        if best is None:
+            return f"{num_trials} trials, none of them completed yet."
+        settings = ", ".join(f"{name} {value}" for name, value in parameters_of(best).items())
+        objective = self._planned.search.objective.title
+        return f"best of {num_trials} trials: trial {best.number}, {best.values[0]:.2f} ({objective}): {settings}"
+
+    def next_steps(self) -> list[str]:
+        """Sentences with the commands that follow."""
+        dashboard = f"optuna-dashboard {shlex.quote(self._suggestions.url)}"
+        evaluation = self._evaluation_command()
+        return [
+            *([f"evaluate the best on the test videos, once: {evaluation}"] if evaluation else []),
+            f"look at the search (pip install optuna-dashboard): {dashboard}",
+        ]
+
+    def context(self) -> dict[str, str]:
+        """Facts that the report shows above its table."""
+        planned, conditions, request = self._planned, self._planned.conditions, self._planned.asking.request
+        split = conditions.videos()
+        return {
+            "preset": f"{request.preset}: {conditions.preset.description}",
+            "scale": f"{request.scale}: {conditions.scale.description}",
+            "dataset": f"{conditions.dataset.name}, {len(split.train)} train, {len(split.validation)} validation",
+            "objective": planned.search.objective.title,
+            "date": datetime.now(UTC).date().isoformat(),
+            "Optuna": f"{self._suggestions.name} in {self._suggestions.url}",
+            "notes": " ".join((*conditions.notes, *planned.label_notes())),
+            "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+            "command": f"`{replace(planned.asking, options=()).command()}`",
+        }
+
+    def _evaluation_command(self) -> str | None:
+        """The command that evaluates the best trial on test videos; None before there is one."""
+        best = self.best()
+        if best is None:
+            return None
+        request = self._planned.evaluation_request(parameters_of(best))
+        return request.command("run", program=program(self._planned.home))

@@ -1,0 +1,98 @@
+"""Running a planned study: its computation, its trackers, and what the home folder keeps of the run."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from rich.markup import escape
+
+from study.cli.execute import compute
+from study.cli.planning import PlannedStudy
+from study.cli.resources import ComputeTarget
+from study.console.tables import new_console, parts_table, plan_line, saving_line
+from study.core.graph import key
+from study.core.suite import Part
+from study.execution.events import Failure, Observer
+from study.home.commands import expand_commands
+from study.home.request import save_request
+from study.tracking.tracker import Tracker, send_leftovers
+from trainers.stage import MachineError, Stage
+
+
+def compute_study(planned: PlannedStudy, target: ComputeTarget, *observers: Observer) -> dict[str, str]:
+    """Prints the plan, computes what is missing, and returns why stages failed, a sentence by key."""
+    console = new_console()
+    console.print(plan_line(planned.plan), highlight=False)
+    if len(planned.parts) > 1:
+        console.print(parts_table(planned.plan, planned.parts), saving_line(planned.plan), highlight=False)
+    for warning in (*planned.trial_notes(planned.parts), *planned.plan.warnings):
+        console.print(f"[yellow]note[/] {escape(expand_commands(warning, planned.home))}", highlight=False)
+    outcome = compute(planned.plan, planned.store, target, *observers)
+    return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
+
+
+def check_study(brief: PlannedStudy, target: ComputeTarget) -> dict[str, str]:
+    """Computes the missing stages of a brief plan, and removes those of them that the full plan does not contain.
+
+    Returns:
+        Why stages failed, a sentence by key.
+    """
+    full = PlannedStudy(brief.home, brief.request)
+    try:
+        return compute_study(brief, target)
+    finally:
+        for stage_key in brief.plan.stages.keys() - full.plan.stages.keys() - brief.plan.cached:
+            if brief.store.find(stage_key):  # the log of a failed stage stays
+                brief.store.remove(stage_key)
+
+
+@contextmanager
+def open_trackers(planned: PlannedStudy, *, mlflow: bool) -> Iterator[tuple[Tracker, ...]]:
+    """Trackers that log the trials to MLflow while they are computed, one for each part; none without `mlflow`."""
+    if not mlflow:
+        yield ()
+        return
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if len(planned.parts) > 1:
+        with suppress(MachineError):  # before any tracker is open: one could hold a journal that another opens next
+            send_leftovers(planned.home, uri)
+    with ExitStack() as stack:
+        yield tuple(stack.enter_context(_tracker(planned, part, uri)) for part in planned.parts)
+
+
+def record_run(planned: PlannedStudy, problems: dict[str, str], command: str) -> None:
+    """Keeps the request in the home folder, for every part too, with the reasons of failed stages and the command."""
+    for request in (planned.request, *(part.request for part in planned.parts)):
+        save_request(request, planned.home, problems, command)
+
+
+class FailureRecorder(Observer):
+    """Records at once why a stage failed, so that `status` shows it while other stages are still computed.
+
+    Args:
+        planned: the study that is computed.
+        command: the command that runs it.
+    """
+
+    def __init__(self, planned: PlannedStudy, command: str) -> None:
+        self._planned = planned
+        self._command = command
+        self._problems: dict[str, str] = {}
+
+    def failed(self, stage: Stage, failure: Failure) -> None:
+        self._problems[key(stage)] = failure.sentence
+        record_run(self._planned, self._problems, self._command)
+
+
+def _tracker(planned: PlannedStudy, part: Part, uri: str | None) -> Tracker:
+    return Tracker(
+        home=planned.home,
+        study=part.study,
+        request=part.request,
+        trials=part.trials,
+        plan=planned.plan,
+        store=planned.store,
+        context=planned.context(part),
+        uri=uri,
+        is_alone=len(planned.parts) == 1,
+    )
