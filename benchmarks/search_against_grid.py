@@ -27,7 +27,7 @@ from study.cli.planning import PlannedStudy
 from study.core.graph import key, walk
 from study.core.study import Choice, Study
 from study.home.request import Request
-from study.report.figures.study_figures import FAINT, ROW_COLOURS, draw, png
+from study.report.figures.style import FAINT, ROW_COLOURS, draw, png
 from study.search.request import latest_search
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.ssl.pretrain import Pretrain

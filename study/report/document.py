@@ -8,7 +8,7 @@ from functools import cached_property
 
 from matplotlib.figure import Figure
 
-from study.report.figures import study_figures
+from study.report.figures import style
 from study.report.tables import Cell, Table
 
 WIDE = 12
@@ -47,7 +47,7 @@ class Picture:
     @cached_property
     def svg(self) -> str:
         """The figure as an SVG element."""
-        return study_figures.svg(self.figure, self.name)
+        return style.svg(self.figure, self.name)
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,10 @@ from study.core.store import Store
 from study.core.study import Study, Trial
 from study.core.suite import Collection
 from study.report import tables
+from study.report.curve_points import curve_sentences
 from study.report.document import Block, Picture, pictures, to_html, to_markdown
-from study.report.figures import study_figures
-from study.report.figures.curve import curve_sentences
+from study.report.figures import style
+from study.report.figures.overview import overview_figure
 from study.report.study_sections import sections
 from study.report.tables import METRIC_TITLES, Table
 
@@ -119,9 +120,7 @@ def write_picture(
     """
     results = read_results(study, trials, store, NO_PROBLEMS)
     footnote = " · ".join(f"{name} {text}" for name, text in context.items()).replace("`", "")
-    study_figures.png(
-        study_figures.overview_figure(results, read_all_predictions(results, store), footnote), path, scale=1
-    )
+    style.png(overview_figure(results, read_all_predictions(results, store), footnote), path, scale=1)
 
 
 def write_page(asked: Study | Collection, label: str, blocks: Sequence[Block], folder: Path) -> None:
@@ -135,7 +134,7 @@ def _write_figures(folder: Path, shown: Sequence[Picture]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for picture in shown:
         _write(folder / f"{picture.name}.svg", picture.svg + "\n")
-        study_figures.png(picture.figure, folder / f"{picture.name}.png")
+        style.png(picture.figure, folder / f"{picture.name}.png")
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,9 +10,12 @@ from study.analysis.results import FRAMEWISE, Predictions, Results, median_video
 from study.core.store import Store
 from study.core.study import Curve, Trial
 from study.report import tables
+from study.report.curve_points import SEED, curve_sentences
 from study.report.document import Block, Details, Facts, Notice, Paragraph, Picture, Section
-from study.report.figures import study_figures
-from study.report.figures.curve import SEED, curve_figure, curve_sentences
+from study.report.figures.accuracy import accuracy_figure
+from study.report.figures.curve import curve_figure
+from study.report.figures.ribbons import ribbon_figure
+from study.report.figures.training_curves import pretraining_figure, temporal_figure
 
 NOWHERE: Mapping[str, Results] = MappingProxyType({})
 NO_MARGINS: Mapping[str, Comparison] = MappingProxyType({})
@@ -112,7 +115,7 @@ def _table_section(results: Results, comparisons: Mapping[str, Comparison]) -> S
     if published:
         blocks.append(Paragraph(f"Published: {published.source}. {published.note}"))
     if results.any_scores:
-        blocks.append(Picture("accuracy", study_figures.accuracy_figure(results), _accuracy_caption(results)))
+        blocks.append(Picture("accuracy", accuracy_figure(results), _accuracy_caption(results)))
     return Section("Results beside the published numbers" if published else "Results", blocks)
 
 
@@ -207,7 +210,7 @@ def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Pre
         f"{video}: the test video whose accuracy is the median in the reference row, so neither the best nor the "
         "worst. Truth on top, then one ribbon per row (its first seed), with its accuracy on this video."
     )
-    figure = study_figures.ribbon_figure(results, ribbons, video)
+    figure = ribbon_figure(results, ribbons, video)
     blocks: list[Block] = [Picture("ribbons", figure, caption)]
     others = [name for name in next(iter(predictions.values())) if name != video]
     every = [_compact_ribbon(results, predictions, name) for name in others]
@@ -218,12 +221,12 @@ def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Pre
 
 def _compact_ribbon(results: Results, predictions: Mapping[str, Mapping[str, Predictions]], name: str) -> Picture:
     ribbons = {row: videos[name] for row, videos in predictions.items()}
-    figure = study_figures.ribbon_figure(results, ribbons, name, compact=True)
+    figure = ribbon_figure(results, ribbons, name, compact=True)
     return Picture(f"ribbons-{name}", figure, f"{name}; colours as above.")
 
 
 def _curve_section(results: Results) -> list[Block]:
-    pretraining, temporal = study_figures.pretraining_figure(results), study_figures.temporal_figure(results)
+    pretraining, temporal = pretraining_figure(results), temporal_figure(results)
     blocks: list[Block] = []
     if pretraining:
         caption = (

@@ -10,7 +10,7 @@ from matplotlib.ticker import NullLocator
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from study.report.figures.study_figures import FAINT, INK, ROW_COLOURS, draw
+from study.report.figures.style import FAINT, INK, ROW_COLOURS, draw
 from study.search.optuna_study import parameters_of
 
 COMPLETED, PRUNED, FAILED = ROW_COLOURS[0], "#c4c9d1", ROW_COLOURS[1]

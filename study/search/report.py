@@ -27,7 +27,7 @@ from study.report.document import (
     to_html,
     to_markdown,
 )
-from study.report.figures import study_figures
+from study.report.figures import style
 from study.report.tables import Cell, Table
 from study.search import figures
 from study.search.optuna_study import KEY, PROBLEM, parameters_of, runs_of, without_duplicates
@@ -87,7 +87,7 @@ def write_search_report(found: Found, folder: Path) -> Path:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for picture in pictures(blocks):
         _write(folder / "figures" / f"{picture.name}.svg", picture.svg + "\n")
-        study_figures.png(picture.figure, folder / "figures" / f"{picture.name}.png")
+        style.png(picture.figure, folder / "figures" / f"{picture.name}.png")
     template = Template(resources.files("study.report").joinpath("templates/report.html").read_text(encoding="utf-8"))
     words = {"title": search.title, "question": search.question, "study": f"Search {search.name}"}
     page = template.substitute({name: html.escape(text) for name, text in words.items()} | {"body": to_html(blocks)})

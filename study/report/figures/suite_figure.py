@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from study.analysis.comparisons import METRIC, place_of, references
 from study.analysis.results import Results, RowResult
-from study.report.figures.study_figures import FAINT, INK, ROW_COLOURS, draw, short_title
+from study.report.figures.style import FAINT, INK, ROW_COLOURS, draw, short_title
 
 ROW_PX, PANEL_PX, COLUMN_PX = 17, 38, 560
 """Height of a row of a panel, of what a panel needs beside its rows, and the width of a column of panels."""

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 
 from study.analysis.results import Results, RowResult, Scores, TrialResult
 from study.core.study import Choice, Curve, Row, Study, Trial
-from study.report.figures.curve import SEED, Point, curve_figure, curve_sentences, levels, lines
-from study.report.figures.study_figures import colours, pretraining_figure
+from study.report.curve_points import SEED, Point, curve_sentences, levels, lines
+from study.report.figures.curve import curve_figure
+from study.report.figures.style import colours
+from study.report.figures.training_curves import pretraining_figure
 from tests.study.small_study import student
 
 SWEEP = Study(

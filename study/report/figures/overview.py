@@ -1,0 +1,31 @@
+"""The picture of a study: accuracies, the median test video, and the curves of the probe."""
+
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+
+from study.analysis.results import Predictions, Results, median_video
+from study.report.figures.accuracy import paint_accuracies
+from study.report.figures.ribbons import paint_ribbons
+from study.report.figures.style import FAINT, draw
+from study.report.figures.training_curves import PROBE, paint_curves
+
+
+def overview_figure(results: Results, predictions: Mapping[str, Mapping[str, Predictions]], footnote: str) -> Figure:
+    """One picture of 1400×800: accuracies beside the published ones, the median test video, the probe's curves."""
+    video = median_video(results)
+    ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None}
+
+    def paint(figure: Figure) -> None:
+        figure.suptitle(results.study.title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+        grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.12), height_ratios=(1.5, 1))
+        paint_accuracies(figure.add_subplot(grid[:, 0]), results)
+        upper, lower = (figure.add_subplot(grid[row, 1]) for row in range(2))
+        if ribbons:
+            paint_ribbons(upper, results, ribbons, f"test video {video}")
+        paint_curves(lower, results, *next(iter(PROBE.items())))
+        if lower.get_lines():
+            lower.legend(fontsize=7.5, loc="lower right")
+        figure.supxlabel(footnote, x=0.01, ha="left", fontsize=8, color=FAINT)
+
+    return draw(paint, 1400, 800)

@@ -1,0 +1,67 @@
+"""Phase ribbons of one test video: the truth, and the predictions of every row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from study.analysis.results import Predictions, Results, phase_title
+from study.report.figures.style import INK, draw, short_title
+
+UNLABELLED = "#f3f4f6"
+PHASE_COLOURS = ("#332288", "#ddcc77", "#cc6677", "#88ccee", "#117733", "#aa4499", "#44aa99", "#882255", "#999933")
+"""Paul Tol's muted palette, in an order that sets neighbouring phases apart."""
+
+
+def ribbon_figure(results: Results, videos: Mapping[str, Predictions], name: str, *, compact: bool = False) -> Figure:
+    """One test video: the truth, then what every row said. `videos` is keyed by row name."""
+    step, margin = (20, 62) if compact else (32, 104)
+    height = margin + step * (len(videos) + 1)
+    return draw(lambda figure: paint_ribbons(figure.subplots(), results, videos, name, legend=not compact), 880, height)
+
+
+def paint_ribbons(
+    axes: Axes, results: Results, videos: Mapping[str, Predictions], name: str, *, legend: bool = True
+) -> None:
+    """Ribbons of phases over minutes, the truth on top; each row's accuracy on this video stands at its right."""
+    scores = results.any_scores
+    assert scores is not None, "who has predictions has scores"
+    titles = {result.row.name: result.row.title for result in results.rows}
+    truth = next(iter(videos.values())).truth
+    minutes = len(truth) / scores.fps / 60
+    _paint_ribbon(axes, 0, truth, scores.fps, height=0.9)
+    for line, video in enumerate(videos.values(), start=1):
+        _paint_ribbon(axes, line + 0.25, video.prediction, scores.fps, height=0.74)
+        axes.text(minutes, line + 0.25, f" {video.accuracy:.1f}", va="center", fontsize=8, color=INK)
+    lines = [0.0, *(line + 1.25 for line in range(len(videos)))]
+    axes.set_title(name, pad=52 if legend else 6)
+    axes.set_yticks(lines, ["truth", *(short_title(titles[row]) for row in videos)])
+    axes.set_ylim(lines[-1] + 0.55, -0.6)
+    axes.set_xlim(0, minutes)
+    axes.set_xlabel("minutes")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    if legend:
+        patches = [
+            Patch(color=_phase_colour(index), label=phase_title(phase)) for index, phase in enumerate(scores.phases)
+        ]
+        look: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2, "fontsize": 8}
+        axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, borderpad=0, **look)
+
+
+def _paint_ribbon(axes: Axes, line: float, labels: npt.NDArray[np.int8], fps: float, *, height: float) -> None:
+    bounds = np.concatenate(([0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]))
+    minutes = bounds / fps / 60
+    phases = labels[bounds[:-1]]
+    for phase in sorted(set(phases.tolist())):
+        chosen = np.flatnonzero(phases == phase)
+        spans = [(float(minutes[i]), float(minutes[i + 1] - minutes[i])) for i in chosen]
+        axes.broken_barh(spans, (line - height / 2, height), color=_phase_colour(phase), linewidth=0)
+
+
+def _phase_colour(phase: int) -> str:
+    return UNLABELLED if phase < 0 else PHASE_COLOURS[phase % len(PHASE_COLOURS)]

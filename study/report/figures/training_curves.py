@@ -1,0 +1,74 @@
+"""Training curves: losses and validation accuracy by epoch, a line per row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from study.analysis.results import PRETRAINING, TEMPORAL, Results, RowResult
+from study.report.figures.style import colours, draw, short_title
+
+LOSSES = {"loss_contrastive": "contrastive loss", "loss_distillation": "distillation loss"}
+PROBE = {"knn_accuracy": "kNN probe on validation (%)"}
+
+
+def pretraining_figure(results: Results) -> Figure | None:
+    """Losses and probe accuracy of every row's own pre-training; None where no row has any."""
+    panels = _with_curves(results, {**LOSSES, **PROBE}, PRETRAINING)
+    return _curve_panels(results, panels, PRETRAINING, height_px=330) if panels else None
+
+
+def temporal_figure(results: Results) -> Figure | None:
+    """Loss and validation accuracy of every row's temporal model; None where no row has any."""
+    metrics = {"loss": "loss of the temporal model", "validation_accuracy": "validation accuracy (%)"}
+    panels = _with_curves(results, metrics, TEMPORAL)
+    return _curve_panels(results, panels, TEMPORAL, height_px=310) if panels else None
+
+
+def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str = PRETRAINING) -> None:
+    """One metric over epochs, a line per row; with several seeds the mean, and each seed thinly.
+
+    Rows that share their training share a line.
+    """
+    colour = colours(results.study)
+    drawn: list[object] = []
+    for result in results.rows:
+        curve, seeds = result.curve(metric, of=of), result.curves(metric, of=of)
+        if not curve or seeds in drawn:
+            continue
+        drawn.append(seeds)
+        look = _line_look(result, results, colour[result.row.name])
+        for seed in seeds if len(seeds) > 1 else ():
+            axes.plot(list(seed), list(seed.values()), color=colour[result.row.name], linewidth=0.6, alpha=0.45)
+        shared = result.row.series if of == PRETRAINING else ""
+        axes.plot(list(curve), list(curve.values()), label=short_title(shared or result.row.title), **look)
+    axes.set_title(title)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.margins(x=0.03)
+    axes.grid(visible=True)
+    axes.set_axisbelow(True)
+
+
+def _with_curves(results: Results, metrics: Mapping[str, str], of: str) -> dict[str, str]:
+    return {metric: title for metric, title in metrics.items() if any(r.curve(metric, of=of) for r in results.rows)}
+
+
+def _curve_panels(results: Results, panels: Mapping[str, str], of: str, *, height_px: int) -> Figure:
+    def paint(figure: Figure) -> None:
+        handles: dict[str, Any] = {}
+        for axes, metric in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            paint_curves(axes, results, metric, panels[metric], of)
+            lines, labels = axes.get_legend_handles_labels()
+            handles |= dict(zip(labels, lines, strict=True))
+        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3, fontsize=8)
+
+    return draw(paint, 890, height_px)
+
+
+def _line_look(result: RowResult, results: Results, colour: str) -> dict[str, Any]:
+    is_reference = result.row.name == results.study.reference
+    style = "--" if result.row.baseline else "-"
+    return {"color": colour, "linewidth": 2.4 if is_reference else 1.5, "linestyle": style}
