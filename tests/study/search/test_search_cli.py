@@ -16,7 +16,7 @@ import pytest
 from search_spaces.protocol.scales import SCALES
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
-from study.cli import searching
+from study.cli import search_planning
 from study.cli.search_planning import PlannedSearch
 from study.cli.search_run import exclusive
 from study.home.request import Request
@@ -222,20 +222,20 @@ def test_a_label_fraction_that_was_raised_is_told_at_the_start_and_in_the_report
 
 def test_two_first_searches_of_a_home_are_one_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ids: list[str] = []
-    other = threading.Thread(target=lambda: ids.append(searching._driver_id(tmp_path)))
-    draw = searching.uuid.uuid4
+    other = threading.Thread(target=lambda: ids.append(search_planning._driver_id(tmp_path)))
+    draw = search_planning.uuid.uuid4
 
     def drawn_while_another_begins() -> object:
-        monkeypatch.setattr(searching.uuid, "uuid4", draw)
+        monkeypatch.setattr(search_planning.uuid, "uuid4", draw)
         other.start()
         other.join(1)  # it ends here only where nothing holds it up
         return draw()
 
-    monkeypatch.setattr(searching.uuid, "uuid4", drawn_while_another_begins)
-    ids.append(searching._driver_id(tmp_path))
+    monkeypatch.setattr(search_planning.uuid, "uuid4", drawn_while_another_begins)
+    ids.append(search_planning._driver_id(tmp_path))
     other.join(PATIENCE_SECONDS)
     assert len(ids) == 2
-    assert ids[0] == ids[1] == searching._driver_id(tmp_path)
+    assert ids[0] == ids[1] == search_planning._driver_id(tmp_path)
 
 
 def test_a_storages_password_is_neither_printed_nor_kept(searched: Path):
