@@ -27,7 +27,7 @@ from study.cli.planning import PlannedStudy
 from study.core.graph import key, walk
 from study.core.study import Choice, Study
 from study.home.request import Request
-from study.report.figures.style import FAINT, ROW_COLOURS, draw, png
+from study.report.figures.style import FAINT, ROW_COLOURS, draw, write_png
 from study.search.request import latest_search
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.ssl.pretrain import Pretrain
@@ -185,7 +185,7 @@ def main(home: Path) -> None:
     print(line("grid", points))
     for seed, found in searches.items():
         print(f"{line(f'search {seed}', found)}, {overtaking(found, points)}")
-    png(picture(list(searches.values()), points), PICTURE)
+    write_png(picture(list(searches.values()), points), PICTURE)
     print(f"picture: {PICTURE}")
 
 

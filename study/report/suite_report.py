@@ -12,11 +12,12 @@ from study.core.savings import Recorded, recorded, shares
 from study.core.store import Store
 from study.core.suite import Collection, Part
 from study.home.text import duration
-from study.report.document import Block, Facts, Notice, Paragraph, Picture, Section
+from study.report.document import Block, Cell, Document, Facts, Notice, Paragraph, Picture, Section, Table
 from study.report.figures.suite_figure import panels_figure
-from study.report.study_report import HTML, Report, write_page
+from study.report.study_report import Report
 from study.report.study_sections import stamp
-from study.report.tables import UNDEFINED, Cell, Table, score_cell
+from study.report.tables import UNDEFINED, score_cell
+from study.report.write import write_document
 
 
 def write_overview(
@@ -46,8 +47,9 @@ def write_overview(
     everything = [report.numbers for report in reports]
     blocks: list[Block] = [Facts(context), *stamp(everything, context), *_missing(everything)]
     blocks += [_studies_section(reports, folder), _sharing_section(plan, parts, store)]
-    write_page(collection, f"Collection {collection.name}", blocks, folder)
-    return folder / HTML
+    label = f"Collection {collection.name}"
+    document = Document(title=collection.title, question=collection.question, label=label, blocks=blocks)
+    return write_document(document, folder)
 
 
 def overview_table(reports: Sequence[Report], folder: Path) -> Table:

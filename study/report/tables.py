@@ -1,7 +1,6 @@
 """The tables of a report, as rows of text cells that HTML, Markdown, CSV and a terminal show alike."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from study.analysis.comparisons import exchanged, ranked, signed
 from study.analysis.line_margins import CHANGES
@@ -11,6 +10,7 @@ from study.core.graph import inputs, key, walk
 from study.core.store import Store
 from study.core.study import Trial
 from study.home.text import duration
+from study.report.document import Cell, Table
 from trainers.stage import Stage
 
 UNDEFINED = "–"
@@ -27,42 +27,6 @@ SHORT_TITLES = {"accuracy": "Acc.", "precision": "Prec.", "recall": "Rec.", "jac
 PRINTED = tuple(SHORT_TITLES)
 PAIRED = ("95 % interval (BCa)", "Wilcoxon p", "p after Holm", "Videos", "Seeds", "Verdict")
 PROTOCOL_TITLES = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell: its text, what stands small below it, and the relative address that its text leads to."""
-
-    text: str
-    notes: tuple[str, ...] = ()
-    strong: bool = False
-    link: str = ""
-
-    def __str__(self) -> str:
-        return " ".join((self.text, *self.notes))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table; its first column, and those named in `text_columns`, hold words, all others numbers.
-
-    Attributes:
-        headers: one cell per column.
-        rows: the body.
-        groups: titles over neighbouring columns, and how many they span.
-        rule_before: index of the row that a rule sets apart from those above.
-        text_columns: indices of columns of words.
-    """
-
-    headers: tuple[Cell, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    groups: tuple[tuple[str, int], ...] = ()
-    rule_before: int | None = None
-    text_columns: frozenset[int] = frozenset({0})
-
-    def lines(self) -> list[list[str]]:
-        """The body as plain text."""
-        return [[str(cell) for cell in row] for row in self.rows]
 
 
 def main_table(results: Results) -> Table:

@@ -1,34 +1,19 @@
 """The report of a search: its best settings, what they were selected on, and how it came to them."""
 
-import html
 import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from study.home.interrupts import defer_interrupts
-from study.report.document import (
-    Block,
-    Details,
-    Facts,
-    Notice,
-    Paragraph,
-    Picture,
-    Section,
-    pictures,
-    to_html,
-    to_markdown,
-)
-from study.report.figures import style
-from study.report.tables import Cell, Table
+from study.home.interrupts import undivided
+from study.report.document import Block, Cell, Details, Document, Facts, Notice, Paragraph, Picture, Section, Table
+from study.report.write import write_document, write_text
 from study.search import figures
 from study.search.optuna_study import KEY, PROBLEM, parameters_of, runs_of, without_duplicates
 from study.search.pruner import Halving
@@ -84,17 +69,10 @@ def write_search_report(found: Found, folder: Path) -> Path:
     """Writes `report.html`, `report.md` with `figures/`, and `search.json`; returns the first."""
     found, search = replace(found, study=_in_memory(found.study)), found.space.search
     blocks = _blocks(found)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for picture in pictures(blocks):
-        _write(folder / "figures" / f"{picture.name}.svg", picture.svg + "\n")
-        style.png(picture.figure, folder / "figures" / f"{picture.name}.png")
-    template = Template(resources.files("study.report").joinpath("templates/report.html").read_text(encoding="utf-8"))
-    words = {"title": search.title, "question": search.question, "study": f"Search {search.name}"}
-    page = template.substitute({name: html.escape(text) for name, text in words.items()} | {"body": to_html(blocks)})
-    _write(folder / "report.html", page)
-    _write(folder / "report.md", to_markdown(search.title, search.question, blocks))
-    _write(folder / "search.json", json.dumps(_data(found), indent=1, ensure_ascii=False) + "\n")
-    return folder / "report.html"
+    document = Document(title=search.title, question=search.question, label=f"Search {search.name}", blocks=blocks)
+    page = write_document(document, folder)
+    write_text(folder / "search.json", json.dumps(_data(found), indent=1, ensure_ascii=False) + "\n")
+    return page
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
@@ -273,7 +251,3 @@ def _data(found: Found) -> dict[str, Any]:
             for trial in found.trials
         ],
     }
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from study.analysis.results import Results, RowResult
-from study.report.figures.style import FAINT, INK, colours, draw, short_title
+from study.report.figures.style import FAINT, INK, draw, row_colours, short_title
 
 
 def accuracy_figure(results: Results) -> Figure:
@@ -18,7 +18,7 @@ def accuracy_figure(results: Results) -> Figure:
 
 def paint_accuracies(axes: Axes, results: Results) -> None:
     """One line per row: every test video as a dot, the mean as a bar, the published mean as a diamond."""
-    colour = colours(results.study)
+    colour = row_colours(results.study)
     for line, result in enumerate(results.rows):
         _paint_videos(axes, line, result, colour[result.row.name])
         published = results.study.published.rows.get(result.row.name, {}) if results.study.published else {}

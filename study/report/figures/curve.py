@@ -12,7 +12,7 @@ from matplotlib.transforms import ScaledTranslation
 from study.analysis.results import Results
 from study.core.study import Study
 from study.report.curve_points import SEED, Point, levels, line_of, lines
-from study.report.figures.style import colours, draw
+from study.report.figures.style import draw, row_colours
 
 LINES_APART = 4.0
 """How far neighbouring lines are moved apart, in typographic points."""
@@ -61,7 +61,7 @@ def paint_curve(axes: Axes, results: Results) -> None:
 
 def _colours_by_title(study: Study) -> dict[str, str]:
     """The colour of every line and level that a study declares, computed or not, in the order of its rows."""
-    curve, colour = study.curve, colours(study)
+    curve, colour = study.curve, row_colours(study)
     assert curve is not None, "only studies with a curve have lines"
     found: dict[str, str] = {}
     for row in study.all_rows():

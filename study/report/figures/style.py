@@ -52,7 +52,7 @@ def draw(paint: Callable[[Figure], None], width_px: int, height_px: int) -> Figu
     return figure
 
 
-def svg(figure: Figure, name: str) -> str:
+def to_svg(figure: Figure, name: str) -> str:
     """The figure as an SVG element; `name` keeps the ids of several figures on one page apart."""
     buffer = io.StringIO()
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
@@ -61,13 +61,13 @@ def svg(figure: Figure, name: str) -> str:
     return text[text.index("<svg") :].strip()
 
 
-def png(figure: Figure, path: Path, *, scale: float = 2.0) -> None:
+def write_png(figure: Figure, path: Path, *, scale: float = 2.0) -> None:
     """Writes the figure as PNG, with `scale` pixels for every pixel of its size."""
     with mpl.rc_context(STYLE):
         figure.savefig(path, format="png", dpi=PIXELS_PER_INCH * scale, metadata={"Software": None})
 
 
-def colours(study: Study) -> dict[str, str]:
+def row_colours(study: Study) -> dict[str, str]:
     """The colour of every row, computed or not, by name; the same in all figures, and that of a series for its rows."""
     asked, grey, rows = cycle(ROW_COLOURS), cycle(BASELINE_COLOURS), study.all_rows()
     lines = dict.fromkeys((row.series or row.name, row.baseline) for row in rows)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.results import PRETRAINING, TEMPORAL, Results, RowResult
-from study.report.figures.style import colours, draw, short_title
+from study.report.figures.style import draw, row_colours, short_title
 
 LOSSES = {"loss_contrastive": "contrastive loss", "loss_distillation": "distillation loss"}
 PROBE = {"knn_accuracy": "kNN probe on validation (%)"}
@@ -32,7 +32,7 @@ def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str 
 
     Rows that share their training share a line.
     """
-    colour = colours(results.study)
+    colour = row_colours(results.study)
     drawn: list[object] = []
     for result in results.rows:
         curve, seeds = result.curve(metric, of=of), result.curves(metric, of=of)

@@ -272,4 +272,4 @@ def test_the_same_results_give_the_same_bytes(whole: Written, tmp_path: Path):
     before = contents()
     write_overview(COLLECTION, whole.parts, whole.reports, whole.plan, whole.store, whole.folder, context=CONTEXT)
     assert contents() == before
-    assert before.keys() == {"report.html", "report.md", "figures/studies.svg", "figures/studies.png"}
+    assert before.keys() == {"report.html", "report.md", "figures/studies.svg"}

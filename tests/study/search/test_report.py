@@ -158,8 +158,7 @@ def test_the_storage_is_left_alone_once_it_was_read(tmp_path: Path, monkeypatch:
     with suggestions(tmp_path, SEARCH.under(Conditions())) as memory:
         asked = found(TRIALS, memory.study)
         sqlalchemy.event.listen(memory._storage.engine, "before_cursor_execute", read)
-        monkeypatch.setattr("study.report.figures.style.svg", draw)
-        monkeypatch.setattr("study.report.figures.style.png", draw)
+        monkeypatch.setattr("study.report.figures.style.to_svg", draw)
         write_search_report(asked, tmp_path / "report")
     assert drawn
     assert read_after == {0}

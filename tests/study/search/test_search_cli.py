@@ -105,7 +105,7 @@ def test_the_report_says_what_was_selected_on_what(searched: Path):
     assert "Type it once" in text
     assert "figures/history.svg" in text
     for name in ("history", "curves", "slices"):
-        assert (report(searched) / "figures" / f"{name}.png").stat().st_size > 1000
+        assert (report(searched) / "figures" / f"{name}.svg").stat().st_size > 1000
     assert (report(searched) / "report.html").read_text().count("<figure>") == 3
 
 

@@ -10,7 +10,7 @@ from study.analysis.results import Results, RowResult, Scores, TrialResult
 from study.core.study import Choice, Curve, Row, Study, Trial
 from study.report.curve_points import SEED, Point, curve_sentences, levels, lines
 from study.report.figures.curve import curve_figure
-from study.report.figures.style import colours
+from study.report.figures.style import row_colours
 from study.report.figures.training_curves import pretraining_figure
 from tests.study.small_study import student
 
@@ -149,7 +149,7 @@ def only(found: Results, *names: str) -> Results:
 
 
 def test_the_rows_of_a_series_have_its_colour_in_every_figure():
-    colour = colours(SERIES)
+    colour = row_colours(SERIES)
     assert colour["none-0.1"] == colour["none-0.2"] != colour["head-0.1"] == colour["head-0.2"]
     shown = results(SERIES, dict.fromkeys((row.name for row in SERIES.rows), (50.0,)))
     assert in_colour(curve_figure({"ours": shown}).axes[0]) == {"none": colour["none-0.1"], "head": colour["head-0.1"]}
@@ -157,7 +157,7 @@ def test_the_rows_of_a_series_have_its_colour_in_every_figure():
 
 def test_a_line_that_is_missing_in_one_dataset_leaves_every_other_its_colour_and_its_legend():
     whole = results(SERIES, dict.fromkeys((row.name for row in SERIES.rows), (50.0,)))
-    colour = colours(SERIES)
+    colour = row_colours(SERIES)
     by_title = {"none": colour["none-0.1"], "head": colour["head-0.1"]}
     for partial in (only(whole, "head-0.1"), results(SERIES, dict.fromkeys(colour, (None,)) | {"head-0.1": (50.0,)})):
         for by_dataset in ({"ours": partial, "theirs": whole}, {"ours": whole, "theirs": partial}):
@@ -180,7 +180,7 @@ def test_a_first_line_that_failed_leaves_the_second_its_colour(
 ):
     shown = results(study, accuracies)
     (title,) = lines(shown)
-    second = list(dict.fromkeys(colours(study).values()))[1]
+    second = list(dict.fromkeys(row_colours(study).values()))[1]
     figure = curve_figure({"ours": shown})
     assert in_colour(figure.axes[0]) == legend(figure) == {title: second}
 
@@ -188,7 +188,7 @@ def test_a_first_line_that_failed_leaves_the_second_its_colour(
 def test_levels_have_the_colours_of_their_rows_and_stand_in_the_legend_wherever_they_are():
     two = replace(SWEEP, rows=(*SWEEP.rows, Row(name="bare", title="untrained", parameters={}, baseline=True)))
     whole = results(two, {"0.4": (60.0,), "0.1": (80.0,), "0.2": (70.0,), "base": (50.0,), "bare": (40.0,)})
-    left, right = {"baseline": colours(two)["base"]}, {"untrained": colours(two)["bare"]}
+    left, right = {"baseline": row_colours(two)["base"]}, {"untrained": row_colours(two)["bare"]}
     partial = {"ours": only(whole, "0.4", "bare"), "theirs": only(whole, "0.4", "base")}
     assert list(legend(curve_figure(partial)).items()) == [*left.items(), *right.items()]
 
@@ -201,4 +201,4 @@ def test_training_curves_keep_their_colours_where_rows_were_not_asked_for():
         trained.append(RowResult(row.row, tuple(replace(trial, pretraining=curve) for trial in row.trials)))
     figure = pretraining_figure(only(replace(whole, rows=tuple(trained)), "b"))
     assert figure is not None
-    assert legend(figure) == {"method B": colours(SEEDS)["b"]}
+    assert legend(figure) == {"method B": row_colours(SEEDS)["b"]}
