@@ -94,7 +94,9 @@ class StudyReporter:
         conditions, found = self._planned.conditions, list[Part]()
         for study in [study for study in suite.studies if study.name not in asked]:
             folder = replace(self._planned.request, study=study.name).folder(self._home)
-            for request in [each for each in saved_requests(study.name, self._home) if each.folder(self._home) == folder]:
+            for request in [
+                each for each in saved_requests(study.name, self._home) if each.folder(self._home) == folder
+            ]:
                 with suppress(InputError):  # a row of it does not exist any more
                     found += parts_of(study, request, conditions, conditions.dataset.layout)
         shown = map(self._with_finished_trials, found)

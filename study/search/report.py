@@ -11,7 +11,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from study.home.interrupts import undivided
+from study.home.interrupts import defer_interrupts
 from study.report.document import Block, Cell, Details, Document, Facts, Notice, Paragraph, Picture, Section, Table
 from study.report.write import write_document, write_text
 from study.search import figures
