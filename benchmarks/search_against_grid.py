@@ -81,11 +81,11 @@ def of_search(planned: PlannedStudy) -> list[Point]:
     """The trials of the search that was last run, in the order in which they were begun."""
     home = planned.store.home
     folder = latest_search(SEARCH, home).folder(home)
-    space = search_distilled.under(planned.conditions)
+    space = search_distilled.bind(planned.conditions)
     points = []
     for record in json.loads((folder / "search.json").read_text())["trials"]:
         trial = space.trial(record["number"], record["parameters"])
-        watched = ON_VALIDATION.watched(trial.stage)
+        watched = ON_VALIDATION.pruning_signal(trial.stage)
         assert watched is not None, "students are probed where there are validation videos"
         epochs = epochs_of(trial.stage) | {key(watched.stage): record["epochs"]}
         points.append(Point(f"trial {record['number']}", record["value"], epochs))

@@ -9,7 +9,7 @@ from search_spaces.studies.table3 import table3
 from study.core.graph import walk
 from study.core.study import Choice
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, When
-from study.search.space import Objective, Search, Watched
+from study.search.space import Objective, PruningSignal, Search
 from trainers.artifacts import read_history
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.evaluate import Evaluate
@@ -70,17 +70,17 @@ def best_accuracy(folder: Path) -> float:
     return max(value for _, value in curve)
 
 
-def student(model: Stage) -> Watched | None:
+def student(model: Stage) -> PruningSignal | None:
     """The student of a trial, if it is probed on its way."""
     trained = [stage for stage in walk(model).values() if isinstance(stage, Pretrain) and stage.probe is not None]
-    return Watched(stage=trained[-1], epochs=trained[-1].optimisation.epochs) if trained else None
+    return PruningSignal(stage=trained[-1], epochs=trained[-1].optimisation.epochs) if trained else None
 
 
 ON_VALIDATION = Objective(
     title="accuracy on validation videos, %",
     last_stage=temporal_model,
     value=best_accuracy,
-    watched=student,
+    pruning_signal=student,
     metric=PROBE,
 )
 """Accuracy of phase recognition; on the way there, that of the kNN probe."""
@@ -121,7 +121,7 @@ search_distilled = Search(
     },
     objective=ON_VALIDATION,
     evaluated_in=table3.name,
-    begins_at=usual_point,
+    initial_point=usual_point,
 )
 """λ, τ, K, m and the teacher of Ding et al., MICCAI 2022, together.
 

@@ -37,9 +37,9 @@ class RunSummary:
 
 def known_runs(home: Path) -> list[str]:
     """The studies that have been run in a home, and after them the searches."""
-    from study.search.request import searches_run
+    from study.search.request import known_searches
 
-    return [*known_studies(home), *searches_run(home)]
+    return [*known_studies(home), *known_searches(home)]
 
 
 def summarise(name: str, home: Path) -> RunSummary:
@@ -67,13 +67,13 @@ def show_report(name: str, home: Path) -> None:
     from study.cli.search_planning import PlannedSearch
     from study.cli.search_reporting import SearchReporter
     from study.search.request import latest_search
-    from study.search.status import kept_trials
+    from study.search.status import stored_trials
 
-    asking = latest_search(name, home)
-    kept_trials(asking, home)  # opening the study would create one that does not exist any more
-    planned = PlannedSearch(home, asking)
-    with planned.open_study() as suggestions:
-        SearchReporter(planned, suggestions).show()
+    search_request = latest_search(name, home)
+    stored_trials(search_request, home)  # opening the study would create one that does not exist any more
+    planned = PlannedSearch(home, search_request)
+    with planned.open_study() as optuna_study:
+        SearchReporter(planned, optuna_study).show()
 
 
 def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
@@ -102,10 +102,10 @@ def _summarise_search(name: str, home: Path) -> RunSummary:
     from study.search.request import latest_search
     from study.search.status import search_lines, search_record
 
-    asking = latest_search(name, home)
+    search_request = latest_search(name, home)
     running = runs.active_runs(home, name)
-    record = search_record(asking, home, running, maximised=SEARCHES[name].objective.maximised)
-    command = with_home(asking.command(), home) if record["resumable"] else None
+    record = search_record(search_request, home, running, maximised=SEARCHES[name].objective.maximised)
+    command = with_home(search_request.command(), home) if record["resumable"] else None
     return RunSummary(record=record, lines=search_lines(name, record, home), command=command)
 
 
@@ -113,11 +113,11 @@ def _search_trials(name: str, home: Path) -> list[Trial]:
     from study.cli.search_planning import PlannedSearch
     from study.search.optuna_study import parameters_of
     from study.search.request import latest_search
-    from study.search.status import kept_trials
+    from study.search.status import stored_trials
 
-    asking = latest_search(name, home)
-    space, trials = PlannedSearch(home, asking).space, []
-    for frozen in kept_trials(asking, home):
+    search_request = latest_search(name, home)
+    space, trials = PlannedSearch(home, search_request).space, []
+    for frozen in stored_trials(search_request, home):
         with suppress(InputError):  # the recipe refuses that point, which has no stages
             trials.append(space.trial(frozen.number, parameters_of(frozen)))
     return trials

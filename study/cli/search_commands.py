@@ -63,27 +63,27 @@ def search(
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
     from study.home import runs
-    from study.search.request import Asking
+    from study.search.request import SearchRequest
 
     request = request_of(search, preset, scale, dataset, seeds=1, settings=settings, rows=(), weights=weights)
     options = (*target.options(), *(() if mlflow else ("--no-mlflow",)))
-    asking = Asking(
+    search_request = SearchRequest(
         request=request, num_trials=trials, hours=hours, at_once=at_once, seed=seed, storage=storage, options=options
     )
-    command = asking.command(context.program)
+    command = search_request.command(context.program)
     with interruptible(command):
-        planned = PlannedSearch(context.home, asking)
+        planned = PlannedSearch(context.home, search_request)
         with (
-            planned.open_study() as suggestions,
+            planned.open_study() as optuna_study,
             exclusive(planned),
-            runs.register_run(context.home, request.study, asking.command()),
+            runs.register_run(context.home, request.study, search_request.command()),
         ):
-            reporter = SearchReporter(planned, suggestions)
-            run = SearchRun(planned, suggestions, reporter)
+            reporter = SearchReporter(planned, optuna_study)
+            run = SearchRun(planned, optuna_study, reporter)
             run.compute(target, mlflow=mlflow)
             reporter.show()
-            if run.stopped_by:
-                click.echo(f"stopped: {context.copyable(run.stopped_by)}", err=True)
+            if run.stop_reason:
+                click.echo(f"stopped: {context.copyable(run.stop_reason)}", err=True)
                 print_next(f"mend what failed, then type again: {command}")
                 sys.exit(EXIT_TRIAL_FAILED)
             for sentence in reporter.next_steps():

@@ -12,9 +12,9 @@ from study.cli.planning import conditions_of
 from study.core.store import Store
 from study.home.request import Request
 from study.home.text import nearest
-from study.search.optuna_study import Suggestions
-from study.search.pruner import Halving
-from study.search.request import Asking
+from study.search.optuna_study import OptunaStudy
+from study.search.pruner import SuccessiveHalving
+from study.search.request import SearchRequest
 from study.search.space import Parameters, Search, Space
 from study.tracking.journal import locked
 from trainers.stage import InputError
@@ -24,7 +24,7 @@ class PlannedSearch:
     """A search request, with everything that it names looked up; its Optuna study is not opened yet.
 
     Attributes:
-        asking: the request.
+        search_request: the request.
         search: the search that it names.
         home: the home folder.
         store: the artifacts of the home folder.
@@ -38,35 +38,35 @@ class PlannedSearch:
         MachineError: the home folder cannot be used.
     """
 
-    def __init__(self, home: Path, asking: Asking) -> None:
-        self.asking = asking
-        self.search: Search = find_search(asking.request.study)
+    def __init__(self, home: Path, search_request: SearchRequest) -> None:
+        self.search_request = search_request
+        self.search: Search = find_search(search_request.request.study)
         self.home = home
         self.store = Store(home)
-        self.conditions = conditions_of(self.store, asking.request)
-        self.space: Space = self.search.under(self.conditions, asking.request.settings)
+        self.conditions = conditions_of(self.store, search_request.request)
+        self.space: Space = self.search.bind(self.conditions, search_request.request.settings)
         self.halving = _halving(self.space)
-        self.folder = asking.folder(home)
+        self.folder = search_request.folder(home)
 
-    def open_study(self) -> Suggestions:
+    def open_study(self) -> OptunaStudy:
         """The Optuna study of this search, created where it does not exist; a context that closes its storage.
 
         Raises:
             InputError: the storage holds another search of this name.
             MachineError: the storage cannot be used, now or later in the block.
         """
-        return Suggestions(
-            name=self.asking.optuna_name,
+        return OptunaStudy(
+            name=self.search_request.optuna_name,
             space=self.space,
-            seed=self.asking.seed,
-            url=self.asking.url(self.home),
+            seed=self.search_request.seed,
+            url=self.search_request.url(self.home),
             driver=_driver_id(self.home),
             halving=self.halving,
         )
 
     def label_notes(self) -> tuple[str, ...]:
-        """Notes on label fractions that take more videos than they ask for; corners contain all fixed values."""
-        return label_notes(self.conditions, self.space.corners())
+        """Notes on label fractions that take more videos than they ask for; extreme trials contain all fixed values."""
+        return label_notes(self.conditions, self.space.extreme_trials())
 
     def evaluation_request(self, parameters: Parameters) -> Request:
         """The request that evaluates a point on test videos: a row of a study, and settings."""
@@ -75,7 +75,7 @@ class PlannedSearch:
         varied: Mapping[str, object] = {name: value for name, value in values.items() if name in study.axes}
         rows = [row.name for row in study.all_rows() if not row.baseline and varied and row.parameters == varied]
         settings = {name: str(value) for name, value in values.items() if name not in varied}
-        return replace(self.asking.request, study=study.name, settings=settings, rows=tuple(rows))
+        return replace(self.search_request.request, study=study.name, settings=settings, rows=tuple(rows))
 
 
 def find_search(name: str) -> Search:
@@ -91,10 +91,10 @@ def find_search(name: str) -> Search:
     return SEARCHES[name]
 
 
-def _halving(space: Space) -> Halving | None:
+def _halving(space: Space) -> SuccessiveHalving | None:
     """The rule of early stopping, by the number of epochs of the watched stage."""
-    watched = space.search.objective.watched(space.corners()[0].stage)
-    return Halving(watched.epochs) if watched else None
+    watched = space.search.objective.pruning_signal(space.extreme_trials()[0].stage)
+    return SuccessiveHalving(watched.epochs) if watched else None
 
 
 def _driver_id(home: Path) -> str:

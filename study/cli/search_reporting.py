@@ -12,8 +12,9 @@ from study.cli.search_planning import PlannedSearch
 from study.console.tables import new_console
 from study.core.store import versions
 from study.home.commands import program
-from study.search.optuna_study import Suggestions, parameters_of
-from study.search.report import Found, best_of, write_search_report
+from study.search.optuna_study import OptunaStudy, parameters_of
+from study.search.report import write_search_report
+from study.search.results import SearchResults, best_of
 
 
 class SearchReporter:
@@ -21,21 +22,21 @@ class SearchReporter:
 
     Args:
         planned: the search.
-        suggestions: its Optuna study, open.
+        optuna_study: its Optuna study, open.
     """
 
-    def __init__(self, planned: PlannedSearch, suggestions: Suggestions) -> None:
-        self._planned, self._suggestions = planned, suggestions
+    def __init__(self, planned: PlannedSearch, optuna_study: OptunaStudy) -> None:
+        self._planned, self._optuna_study = planned, optuna_study
 
     def best(self) -> FrozenTrial | None:
         """The best completed trial; None before there is one."""
-        return best_of(self._suggestions.trials(), maximised=self._planned.search.objective.maximised)
+        return best_of(self._optuna_study.trials(), maximised=self._planned.search.objective.maximised)
 
     def write(self) -> Path:
         """Writes the report, and returns the path of its page."""
-        found = Found(
+        found = SearchResults(
             space=self._planned.space,
-            study=self._suggestions.study,
+            study=self._optuna_study.study,
             halving=self._planned.halving,
             evaluation=self._evaluation_command(),
             context=self.context(),
@@ -52,7 +53,7 @@ class SearchReporter:
 
     def summary(self) -> str:
         """The best settings in a sentence."""
-        num_trials, best = len(self._suggestions.trials()), self.best()
+        num_trials, best = len(self._optuna_study.trials()), self.best()
         if best is None:
             return f"{num_trials} trials, none of them completed yet."
         settings = ", ".join(f"{name} {value}" for name, value in parameters_of(best).items())
@@ -61,7 +62,7 @@ class SearchReporter:
 
     def next_steps(self) -> list[str]:
         """Sentences with the commands that follow."""
-        dashboard = f"optuna-dashboard {shlex.quote(self._suggestions.url)}"
+        dashboard = f"optuna-dashboard {shlex.quote(self._optuna_study.url)}"
         evaluation = self._evaluation_command()
         return [
             *([f"evaluate the best on the test videos, once: {evaluation}"] if evaluation else []),
@@ -70,7 +71,7 @@ class SearchReporter:
 
     def context(self) -> dict[str, str]:
         """Facts that the report shows above its table."""
-        planned, conditions, request = self._planned, self._planned.conditions, self._planned.asking.request
+        planned, conditions, request = self._planned, self._planned.conditions, self._planned.search_request.request
         split = conditions.videos()
         return {
             "preset": f"{request.preset}: {conditions.preset.description}",
@@ -78,10 +79,10 @@ class SearchReporter:
             "dataset": f"{conditions.dataset.name}, {len(split.train)} train, {len(split.validation)} validation",
             "objective": planned.search.objective.title,
             "date": datetime.now(UTC).date().isoformat(),
-            "Optuna": f"{self._suggestions.name} in {self._suggestions.url}",
+            "Optuna": f"{self._optuna_study.name} in {self._optuna_study.url}",
             "notes": " ".join((*conditions.notes, *planned.label_notes())),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-            "command": f"`{replace(planned.asking, options=()).command()}`",
+            "command": f"`{replace(planned.search_request, options=()).command()}`",
         }
 
     def _evaluation_command(self) -> str | None:

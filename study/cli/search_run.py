@@ -18,9 +18,11 @@ from study.core.graph import walk
 from study.core.plan import make_plan
 from study.execution.events import Observer, Observers
 from study.execution.executor import check_granted
-from study.search.lines import SearchNarrator
-from study.search.loop import Campaign, SearchObserver, search_here
-from study.search.optuna_study import Suggestions
+from study.search.in_process import search_locally
+from study.search.lines import SearchLinePrinter
+from study.search.loop import SearchLoop
+from study.search.observer import SearchObserver
+from study.search.optuna_study import OptunaStudy
 from study.search.request import folder_name, remember_search
 from study.search.tracker import SearchTracker
 from trainers.runtime.cpus import available_cpus
@@ -53,29 +55,29 @@ class SearchRun:
 
     Args:
         planned: the search.
-        suggestions: its Optuna study, open.
+        optuna_study: its Optuna study, open.
         reporter: writes its report.
 
     Attributes:
-        stopped_by: why the search ended early, if it did.
+        stop_reason: why the search ended early, if it did.
         num_failed: number of trials that have failed in this run.
     """
 
-    def __init__(self, planned: PlannedSearch, suggestions: Suggestions, reporter: SearchReporter) -> None:
-        self._planned, self._suggestions, self._reporter = planned, suggestions, reporter
-        self.stopped_by: str | None = None
+    def __init__(self, planned: PlannedSearch, optuna_study: OptunaStudy, reporter: SearchReporter) -> None:
+        self._planned, self._optuna_study, self._reporter = planned, optuna_study, reporter
+        self.stop_reason: str | None = None
         self.num_failed = 0
 
     def compute(self, target: ComputeTarget, *, mlflow: bool) -> None:
         """Computes trials until there are enough, and writes the report whatever ends them, where that is possible."""
         planned, best = self._planned, self._reporter.best()
-        remember_search(planned.asking, planned.home)
+        remember_search(planned.search_request, planned.home)
         console = new_console()
         console.print(self._opening_line(), highlight=False, soft_wrap=True)
         for note in planned.label_notes():
             console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
         best_value = best.values[0] if best else None
-        narrator = SearchNarrator(planned.search.objective, console, best_value, planned.home)
+        narrator = SearchLinePrinter(planned.search.objective, console, best_value, planned.home)
         with ExitStack() as stack:
             trackers = [stack.enter_context(self._tracker())] if mlflow else []
             try:
@@ -92,43 +94,43 @@ class SearchRun:
             tracker.take_report(self._planned.folder, self._reporter.summary())
 
     def _search(self, target: ComputeTarget, observers: tuple[SearchObserver, ...], observer: Observer) -> None:
-        planned, asking = self._planned, self._planned.asking
-        campaign = Campaign(
+        planned, search_request = self._planned, self._planned.search_request
+        loop = SearchLoop(
             space=planned.space,
             store=planned.store,
-            suggestions=self._suggestions,
-            num_trials=asking.num_trials,
-            seconds=None if asking.hours is None else asking.hours * HOUR_SECONDS,
+            optuna_study=self._optuna_study,
+            num_trials=search_request.num_trials,
+            seconds=None if search_request.hours is None else search_request.hours * HOUR_SECONDS,
             observers=observers,
         )
         if target.local:
             grant = target.profile_of(available_cpus(), num_gpus()).grant
-            for stage in walk(*(corner.stage for corner in planned.space.corners())).values():
+            for stage in walk(*(extreme.stage for extreme in planned.space.extreme_trials())).values():
                 check_granted(stage, grant)
-            search_here(campaign, planned.store, grant, observer)
-        elif campaign.has_more():
+            search_locally(loop, planned.store, grant, observer)
+        elif loop.has_more():
             from study.search.on_ray import search_on_ray
 
             search_on_ray(
-                campaign,
+                loop,
                 planned.space,
                 planned.store,
                 target.profile_of,
                 observer,
                 address=target.address,
-                at_once=asking.at_once,
+                at_once=search_request.at_once,
             )
-        self.stopped_by, self.num_failed = campaign.stopped_by, campaign.num_failed
-        if campaign.used_up:
+        self.stop_reason, self.num_failed = loop.stop_reason, loop.num_failed
+        if loop.is_exhausted:
             click.echo("every point of the space has been tried.")
 
     def _tracker(self) -> SearchTracker:
         planned = self._planned
         return SearchTracker(
             search=planned.search,
-            suggestions=self._suggestions,
+            optuna_study=self._optuna_study,
             home=planned.home,
-            request=replace(planned.asking.request, study=folder_name(planned.search.name)),
+            request=replace(planned.search_request.request, study=folder_name(planned.search.name)),
             plan=make_plan((), planned.store),
             store=planned.store,
             context=self._reporter.context(),
@@ -136,9 +138,9 @@ class SearchRun:
         )
 
     def _opening_line(self) -> str:
-        planned, trials = self._planned, self._suggestions.trials()
+        planned, trials = self._planned, self._optuna_study.trials()
         known = f"; {len(trials)} of them are known from earlier runs" if trials else ""
         return (
             f"search [bold]{planned.search.name}[/] over {len(planned.space.axes)} hyperparameters, "
-            f"{planned.asking.num_trials} trials{known}: {escape(planned.search.objective.title)}"
+            f"{planned.search_request.num_trials} trials{known}: {escape(planned.search.objective.title)}"
         )

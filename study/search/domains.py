@@ -1,4 +1,4 @@
-"""What a hyperparameter may be in a search: a range, powers of two, a choice; perhaps only where another is set."""
+"""Domains of hyperparameters: ranges, powers of two and choices, optional or conditional on another one."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,11 +8,11 @@ from study.core.study import Choice
 from trainers.stage import InputError
 
 DIGITS = 4
-"""Significant digits of searched numbers, so that the command that is printed gives the same stages again."""
+"""Significant digits of searched numbers, so that a printed command gives the same stages."""
 
 
 def one(conditions: object, settings: Mapping[str, object]) -> int:
-    """The unit of what is counted in no other."""
+    """The unit of a domain that has no other: 1."""
     return 1
 
 
@@ -26,13 +26,13 @@ class Uniform:
     def __post_init__(self) -> None:
         _check_range(self, self.low, self.high)
 
-    def corners(self, unit: int) -> tuple[object, object]:
+    def bounds(self, unit: int) -> tuple[object, object]:
         return self.low, self.high
 
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Any number from `low` to `high`, every order of magnitude alike."""
+    """Any number from `low` to `high`, uniform in its logarithm."""
 
     low: float
     high: float
@@ -40,20 +40,20 @@ class LogUniform:
     def __post_init__(self) -> None:
         _check_range(self, self.low, self.high)
         if self.low <= 0:
-            raise InputError(f"{self} begins at {self.low}: a range over orders of magnitude begins above 0.")
+            raise InputError(f"{self} begins at {self.low}: a logarithmic range begins above 0.")
 
-    def corners(self, unit: int) -> tuple[object, object]:
+    def bounds(self, unit: int) -> tuple[object, object]:
         return self.low, self.high
 
 
 @dataclass(frozen=True)
 class PowerOfTwo:
-    """Powers of two from `low` to `high`, times a unit that the trials' conditions and settings decide.
+    """Powers of two from `low` to `high`, times a unit that depends on conditions and settings.
 
     Attributes:
         low: the smallest, a power of two.
         high: the largest, a power of two.
-        unit: from conditions and settings to what one is: a batch of so many frames, say.
+        unit: from conditions and settings to the unit, such as the batch size.
     """
 
     low: int
@@ -69,11 +69,11 @@ class PowerOfTwo:
     def __repr__(self) -> str:
         return f"PowerOfTwo({self.low}, {self.high})"
 
-    def corners(self, unit: int) -> tuple[object, object]:
+    def bounds(self, unit: int) -> tuple[object, object]:
         return self.low * unit, self.high * unit
 
     def nearest(self, value: float, unit: int) -> int:
-        """The power of two, times the unit, whose order of magnitude is nearest."""
+        """The power of two, times the unit, that is nearest in its logarithm."""
         power = round(2.0 ** round(math.log2(value / unit)))
         return unit * min(max(power, self.low), self.high)
 
@@ -83,14 +83,14 @@ Domain = Uniform | LogUniform | PowerOfTwo | Choice
 
 @dataclass(frozen=True)
 class OrNone:
-    """A hyperparameter that may also be left out, which is decided by the toss of a coin of its own."""
+    """An optional hyperparameter: a Boolean of its own decides whether it is set."""
 
     domain: Domain
 
 
 @dataclass(frozen=True)
 class When:
-    """An axis that there is only where an earlier one has one of some values."""
+    """A conditional hyperparameter: active only where an earlier axis has one of `values`."""
 
     axis: str
     values: tuple[object, ...]
@@ -101,24 +101,24 @@ Axis = Domain | OrNone | When
 
 
 def domain_of(axis: Axis) -> Domain:
-    """What an axis takes, where it takes anything."""
+    """The domain of an axis, where it is active and set."""
     if isinstance(axis, When | OrNone):
         return domain_of(axis.domain)
     return axis
 
 
-def can_be_left_out(axis: Axis) -> bool:
-    """Whether a hyperparameter may be none where its axis exists."""
+def is_optional(axis: Axis) -> bool:
+    """Whether a hyperparameter may be left out where its axis is active."""
     return isinstance(axis.domain if isinstance(axis, When) else axis, OrNone)
 
 
-def exists(axis: Axis, parameters: Mapping[str, object]) -> bool:
-    """Whether there is an axis, given what was decided for the earlier ones."""
+def is_active(axis: Axis, parameters: Mapping[str, object]) -> bool:
+    """Whether an axis is active, given the values of the earlier ones."""
     return not isinstance(axis, When) or parameters.get(axis.axis) in axis.values
 
 
-def holds(axis: Axis, value: object, unit: int) -> bool:
-    """Whether a value is one that an axis may come to."""
+def contains(axis: Axis, value: object, unit: int) -> bool:
+    """Whether an axis may have a value."""
     match domain_of(axis):
         case Uniform(low, high) | LogUniform(low, high):
             return isinstance(value, int | float) and low <= value <= high and rounded(value) == value
@@ -129,12 +129,12 @@ def holds(axis: Axis, value: object, unit: int) -> bool:
 
 
 def rounded(value: float) -> float:
-    """A number to as many digits as are searched."""
+    """A number rounded to the digits of a search."""
     return float(f"{value:.{DIGITS}g}")
 
 
 def described(axis: Axis, unit: int | str) -> str:
-    """An axis in words, for people and to tell two spaces apart; a unit that is not decided yet is a word, too."""
+    """An axis in words, for lists and for the identity of a space; a unit that is not known yet is a word."""
     match axis:
         case When(condition, values, domain):
             return f"{described(domain, unit)}, where {condition} is {' or '.join(map(str, values))}"
@@ -152,9 +152,9 @@ def described(axis: Axis, unit: int | str) -> str:
 
 def _check_range(domain: object, low: float, high: float) -> None:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"{domain} holds nothing to choose from: its second number must be the larger one.")
+        raise InputError(f"{domain} has no values: its second number must be the larger one.")
     for end in (low, high):
         if rounded(end) != end:
             raise InputError(
-                f"{domain}: {end} has more than {DIGITS} significant digits, which is as many as are searched."
+                f"{domain}: {end} has more than {DIGITS} significant digits, to which searched numbers are rounded."
             )

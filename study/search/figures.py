@@ -1,4 +1,4 @@
-"""The figures of a search: what its trials were worth one after the other, their curves, and where good ones lie."""
+"""Figures of a search: history, curves, slices over hyperparameters, and importances."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -19,7 +19,7 @@ WIDTH_PX, ROW_PX = 890, 230
 
 
 def history_figure(trials: Sequence[FrozenTrial], title: str, *, maximised: bool) -> Figure:
-    """Every trial's value by its number, and the best so far; below, the trials that have none."""
+    """Value of every trial by its number, and the best so far; at the foot, trials without a value."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -44,12 +44,12 @@ def history_figure(trials: Sequence[FrozenTrial], title: str, *, maximised: bool
     return draw(paint, WIDTH_PX, 330)
 
 
-def curves_figure(trials: Sequence[FrozenTrial], metric: str, decided_after: Sequence[int]) -> Figure:
-    """What was watched of every trial, by epoch; vertical lines are where it was decided which trials go on."""
+def curves_figure(trials: Sequence[FrozenTrial], metric: str, decision_epochs: Sequence[int]) -> Figure:
+    """Observed metric of every trial by epoch; vertical lines are the epochs of decisions."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        for epoch in decided_after:
+        for epoch in decision_epochs:
             axes.axvline(epoch, color=PRUNED, linewidth=1, linestyle=":")
         for trial in sorted(trials, key=lambda trial: trial.state == TrialState.COMPLETE):
             epochs = sorted(trial.intermediate_values)
@@ -65,7 +65,7 @@ def curves_figure(trials: Sequence[FrozenTrial], metric: str, decided_after: Seq
 
 
 def slice_figure(trials: Sequence[FrozenTrial], names: Sequence[str], title: str) -> Figure:
-    """The value of every completed trial against each of its hyperparameters; darker is later."""
+    """Value of every completed trial against each of its hyperparameters; darker is later."""
     done = _completed(trials)
     num_rows = -(-len(names) // COLUMNS)
 
@@ -81,7 +81,7 @@ def slice_figure(trials: Sequence[FrozenTrial], names: Sequence[str], title: str
 
 
 def importance_figure(importances: Mapping[str, float]) -> Figure:
-    """How much of the difference between good trials and all trials each hyperparameter makes."""
+    """Importance of each hyperparameter."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -111,7 +111,7 @@ def _paint_slice(axes: Axes, done: Sequence[FrozenTrial], name: str) -> None:
 
 
 def _scale_as_searched(axes: Axes, distribution: FloatDistribution | IntDistribution) -> None:
-    """The whole range that was searched; on a logarithmic one, few round numbers."""
+    """Sets the axis to the whole searched range; logarithmic ones get few round ticks."""
     if distribution.log:
         axes.set_xscale("log", base=2 if isinstance(distribution, IntDistribution) else 10)
         axes.xaxis.set_major_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""What a search prints: a line when a trial begins and ends, and when a stage of some length is done."""
+"""Printed lines of a search: beginnings and ends of trials, and ends of longer stages."""
 
 import time
 from pathlib import Path
@@ -13,18 +13,18 @@ from study.core.study import Trial
 from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands, with_home
 from study.home.text import duration
-from study.search.loop import SearchObserver
+from study.search.observer import SearchObserver
 from study.search.space import Objective, Parameters
 from trainers.stage import Stage
 
 
-class SearchNarrator(SearchObserver, Observer):
+class SearchLinePrinter(SearchObserver, Observer):
     """Prints one line per event of a search.
 
     Args:
-        objective: what values are.
-        console: where to print.
-        best: the best value of earlier runs, if there were any.
+        objective: names the values.
+        console: the output.
+        best: the best value of earlier runs, if there is one.
         home: the home folder, for the commands that are printed.
     """
 

@@ -1,86 +1,41 @@
-"""A search at work: which trial comes next, what is heard of it, and what becomes of it, wherever it is computed."""
+"""Loop of a search: the next trial, its early stopping, and its result, wherever it is computed."""
 
 import math
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
 
 from study.analysis.results import read_curves
 from study.core.graph import key
-from study.core.plan import Plan, make_plan
+from study.core.plan import make_plan
 from study.core.store import Store
-from study.core.study import Trial
-from study.execution.events import Observer, Observers
-from study.execution.executor import Grant
-from study.execution.local import run
-from study.search.optuna_study import PROBLEM, Suggestions, UsedUpError, parameters_of
-from study.search.space import Parameters, Space, Watched
+from study.search.observer import RunningTrial, SearchObserver
+from study.search.optuna_study import PROBLEM, OptunaStudy, SpaceExhaustedError, parameters_of
+from study.search.space import Space
 from trainers.stage import InputError, MachineError, Stage
 
 MAX_FAILURES_IN_A_ROW = 3
-"""After so many the search ends: what failed them may be no hyperparameter, and would use up all trials."""
+"""The search ends after this many: the cause may be no hyperparameter, and would fail all further trials."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A trial that is under way.
-
-    Attributes:
-        number: its number in the search.
-        trial: its parameters and its last stage.
-        watched: the stage whose curve may stop it.
-        plan: what of it is missing.
-        again: whether it was begun before, by a driver that was interrupted.
-    """
-
-    number: int
-    trial: Trial
-    watched: Watched | None
-    plan: Plan
-    again: bool
-
-
-class SearchObserver:
-    """Hears what becomes of the trials of a search; it does nothing unless told otherwise.
-
-    What became of a trial it hears just before that is kept, so once more if the driver dies in between.
-    """
-
-    def trial_began(self, trial: Trial, plan: Plan, again: bool) -> None:
-        """A trial begins; `again` if an interrupted run had begun it."""
-
-    def trial_completed(self, trial: Trial, value: float) -> None:
-        """A trial's value is known."""
-
-    def trial_pruned(self, trial: Trial, epoch: int, value: float) -> None:
-        """A trial was stopped early, after an epoch with this value on the curve that is watched."""
-
-    def trial_failed(self, trial: Trial, problem: str) -> None:
-        """A trial has no value, for a reason of its own."""
-
-    def point_refused(self, number: int, parameters: Parameters, problem: str) -> None:
-        """The recipe makes no trial of a point, which is a failed one of that number."""
-
-
-class Campaign:
-    """Decides what a search does next. It may be called from several threads.
+class SearchLoop:
+    """Loop of a search: begins trials, stops them early, and records their results. Thread-safe.
 
     Args:
-        space: what is searched.
-        store: where artifacts lie.
-        suggestions: the search's memory.
-        num_trials: how many there shall be in all, those of earlier runs included.
-        seconds: after so many no trial begins; None for no such limit.
-        observers: hear of the trials.
+        space: the space that is searched.
+        store: the artifacts.
+        optuna_study: the search's trials.
+        num_trials: number of trials in all, those of earlier runs included.
+        seconds: no trial begins later than this; None for no limit.
+        observers: are called for every trial.
 
     Attributes:
-        stopped_by: why no trial begins any more, where others would fail too: at a stage that no hyperparameter
-            touches, for a fault of the machine, or as the last ones did.
-        used_up: whether there is no point left that has not been tried.
-        num_failed: how many trials have failed so far, each for a reason of its own; none of them is asked for again.
+        stop_reason: why no further trial begins: a stage that no hyperparameter changes failed, the
+            machine is at fault, or several trials failed in a row.
+        is_exhausted: whether every point has been tried.
+        num_failed: number of trials that failed, each for a reason of its own; they are not repeated.
     """
 
     def __init__(
@@ -88,224 +43,190 @@ class Campaign:
         *,
         space: Space,
         store: Store,
-        suggestions: Suggestions,
+        optuna_study: OptunaStudy,
         num_trials: int,
         seconds: float | None = None,
         observers: tuple[SearchObserver, ...] = (),
     ) -> None:
-        self._space, self._store, self._suggestions = space, store, suggestions
+        self._space, self._store, self._optuna_study = space, store, optuna_study
         self._objective = space.search.objective
         self._num_trials = num_trials
         self._deadline = math.inf if seconds is None else time.monotonic() + seconds
         self._observers = observers
-        self._untouched = space.untouched()
-        self._left_behind = suggestions.left_behind()
-        self._begun_before = frozenset(frozen.number for frozen in self._left_behind)
+        self._invariant_stages = space.invariant_stages()
+        self._unfinished = optuna_study.unfinished()
+        self._begun_before = frozenset(frozen.number for frozen in self._unfinished)
         self._open: set[int] = set()
-        self._weighed: set[tuple[int, int]] = set()
+        self._reported: set[tuple[int, int]] = set()
         self._lock = threading.RLock()
-        self.stopped_by: str | None = None
-        self.used_up = False
+        self.stop_reason: str | None = None
+        self.is_exhausted = False
         self.num_failed = 0
         self._num_failed_in_a_row = 0
 
     def has_more(self) -> bool:
-        """Whether a trial would begin now."""
-        return bool(self._left_behind) or len(self._suggestions.trials()) < self._num_trials
+        """Whether a further trial would begin now."""
+        return bool(self._unfinished) or len(self._optuna_study.trials()) < self._num_trials
 
-    def begin(self) -> Asked | None:
-        """The next trial of which something must be computed; what is known already is settled on the way.
+    def begin(self) -> RunningTrial | None:
+        """The next trial with missing stages; trials whose stages are all finished are completed on the way.
 
         Returns:
-            None where there shall be no more.
+            The trial, or None at the end of the search.
         """
         with self._lock:
-            while (frozen := self._next()) is not None:
-                asked = self._opened(frozen)
-                if asked is not None:
-                    return asked
+            while (frozen := self._next_frozen()) is not None:
+                running = self._start(frozen)
+                if running is not None:
+                    return running
             return None
 
-    def heard(self, asked: Asked, stage: Stage, metrics: Mapping[str, float], epoch: int) -> bool:
-        """Takes what a stage reported at the end of an epoch; whether its trial is to be stopped, which is noted."""
+    def on_report(self, running: RunningTrial, stage: Stage, metrics: Mapping[str, float], epoch: int) -> bool:
+        """Records the metrics of an epoch; returns whether the trial is stopped there, which is recorded too."""
         metric = self._objective.metric
-        if asked.watched is None or key(stage) != key(asked.watched.stage) or metric not in metrics:
+        if running.signal is None or key(stage) != key(running.signal.stage) or metric not in metrics:
             return False
-        return self._weigh(asked, epoch, metrics[metric])
+        return self._record(running, epoch, metrics[metric])
 
-    def finish(self, asked: Asked) -> None:
-        """A trial's last stage is published: its value is known, unless its curve says that it was to be stopped.
+    def finish(self, running: RunningTrial) -> None:
+        """Completes a trial whose last stage is published, or prunes it where its curve says so.
 
-        If the artifact is damaged the search ends, and the trial will be asked for again.
+        If the artifact is damaged, the search ends and the trial stays unfinished.
         """
         with self._lock:
-            if asked.number not in self._open or self._replay(asked):
+            if running.number not in self._open or self._replay_curve(running):
                 return
             try:
-                value = self._objective.value(self._store.check(key(asked.trial.stage)))
+                value = self._objective.value(self._store.check(key(running.trial.stage)))
             except MachineError as error:
-                self._stop(asked, _of_the_machine(str(error)))
+                self._stop(running, _blame_machine(str(error)))
                 return
             except InputError as error:
-                self._fail(asked, str(error))
+                self._fail(running, str(error))
                 return
             for observer in self._observers:
-                observer.trial_completed(asked.trial, value)
-            self._suggestions.complete(asked.number, value)
-            self._open.discard(asked.number)
+                observer.trial_completed(running.trial, value)
+            self._optuna_study.complete(running.number, value)
+            self._open.discard(running.number)
             self._num_failed_in_a_row = 0
 
-    def fail(self, asked: Asked, culprit: str, problem: str, *, machine: bool) -> None:
-        """A stage of a trial failed, or, where `culprit` is none, something else about it.
+    def fail(self, running: RunningTrial, culprit: str, problem: str, *, machine: bool) -> None:
+        """Ends a trial because the stage `culprit` failed (empty: for another reason).
 
-        If every trial needs that stage, or the machine is at fault, the search ends, and the trial will be asked for
-        again.
+        If every trial needs that stage, or the machine is at fault, the search ends and the trial stays unfinished.
         """
         with self._lock:
-            if asked.number not in self._open:
+            if running.number not in self._open:
                 return
-            stage = asked.plan.stages.get(culprit)
+            stage = running.plan.stages.get(culprit)
             sentence = f"{stage.title} failed: {problem}" if stage else problem
             if machine:
-                self._stop(asked, _of_the_machine(sentence))
-            elif culprit in self._untouched:
-                self._stop(asked, f"all trials need a stage that failed. {sentence}")
+                self._stop(running, _blame_machine(sentence))
+            elif culprit in self._invariant_stages:
+                self._stop(running, f"all trials need a stage that failed. {sentence}")
             else:
-                self._fail(asked, sentence)
+                self._fail(running, sentence)
 
-    def is_open(self, asked: Asked) -> bool:
-        """Whether it is not yet known what becomes of a trial."""
-        return asked.number in self._open
+    def is_open(self, running: RunningTrial) -> bool:
+        """Whether a trial has no result yet."""
+        return running.number in self._open
 
-    def _next(self) -> FrozenTrial | None:
-        if self.stopped_by or time.monotonic() > self._deadline:
+    def _next_frozen(self) -> FrozenTrial | None:
+        if self.stop_reason or time.monotonic() > self._deadline:
             return None
-        if self._left_behind:
-            return self._left_behind.pop(0)
-        if len(self._suggestions.trials()) >= self._num_trials:
+        if self._unfinished:
+            return self._unfinished.pop(0)
+        if len(self._optuna_study.trials()) >= self._num_trials:
             return None
         try:
-            return self._suggestions.ask()
-        except UsedUpError:
-            self.used_up = True
+            return self._optuna_study.ask()
+        except SpaceExhaustedError:
+            self.is_exhausted = True
             return None
 
-    def _opened(self, frozen: FrozenTrial) -> Asked | None:
-        """A trial with its plan, or None where nothing of it needs to be computed."""
+    def _start(self, frozen: FrozenTrial) -> RunningTrial | None:
+        """A trial with its plan, or None if nothing of it is missing."""
         try:
             if PROBLEM in frozen.user_attrs:
                 raise InputError(frozen.user_attrs[PROBLEM])
-            trial = self._suggestions.trial_of(frozen)
+            trial = self._optuna_study.trial_of(frozen)
         except MachineError:
             raise
         except InputError as error:
             for observer in self._observers:
                 observer.point_refused(frozen.number, parameters_of(frozen), str(error))
-            self._suggestions.fail(frozen.number, str(error))
+            self._optuna_study.fail(frozen.number, str(error))
             self.num_failed += 1
             return None
         plan = make_plan((trial,), self._store)
         again = frozen.number in self._begun_before
-        asked = Asked(
-            number=frozen.number, trial=trial, watched=self._objective.watched(trial.stage), plan=plan, again=again
+        running = RunningTrial(
+            number=frozen.number,
+            trial=trial,
+            signal=self._objective.pruning_signal(trial.stage),
+            plan=plan,
+            again=again,
         )
-        self._open.add(asked.number)
+        self._open.add(running.number)
         for observer in self._observers:
             observer.trial_began(trial, plan, again)
         if not plan.missing:
-            self.finish(asked)
+            self.finish(running)
             return None
-        return None if self._replay(asked) else asked
+        return None if self._replay_curve(running) else running
 
-    def _replay(self, asked: Asked) -> bool:
-        """Weighs the curve of a watched stage that is finished, epoch by epoch.
+    def _replay_curve(self, running: RunningTrial) -> bool:
+        """Records the curve of a finished stage, epoch by epoch.
 
         Returns:
-            Whether that ends the trial, or the search because the stage's artifact is damaged.
+            Whether that ended the trial, or the search because the artifact is damaged.
         """
-        if asked.watched is None:
+        if running.signal is None:
             return False
         try:
-            if self._store.find(key(asked.watched.stage)):
-                self._store.check(key(asked.watched.stage))
+            if self._store.find(key(running.signal.stage)):
+                self._store.check(key(running.signal.stage))
         except MachineError as error:
-            self._stop(asked, _of_the_machine(str(error)))
+            self._stop(running, _blame_machine(str(error)))
             return True
-        curve = read_curves(asked.watched.stage, self._store).get(self._objective.metric, {})
-        return any(self._weigh(asked, epoch, value) for epoch, value in sorted(curve.items()))
+        curve = read_curves(running.signal.stage, self._store).get(self._objective.metric, {})
+        return any(self._record(running, epoch, value) for epoch, value in sorted(curve.items()))
 
-    def _weigh(self, asked: Asked, epoch: int, value: float) -> bool:
+    def _record(self, running: RunningTrial, epoch: int, value: float) -> bool:
         with self._lock:
-            if asked.number not in self._open:
+            if running.number not in self._open:
                 return True
-            if (asked.number, epoch) in self._weighed:  # no second judgement, among trials that have come since
+            if (
+                running.number,
+                epoch,
+            ) in self._reported:  # decided before, among fewer trials
                 return False
-            self._weighed.add((asked.number, epoch))
-            if not self._suggestions.report(asked.number, epoch, value):
+            self._reported.add((running.number, epoch))
+            if not self._optuna_study.report(running.number, epoch, value):
                 return False
             for observer in self._observers:
-                observer.trial_pruned(asked.trial, epoch, value)
-            self._suggestions.prune(asked.number)
-            self._open.discard(asked.number)
+                observer.trial_pruned(running.trial, epoch, value)
+            self._optuna_study.prune(running.number)
+            self._open.discard(running.number)
             self._num_failed_in_a_row = 0
             return True
 
-    def _stop(self, asked: Asked, reason: str) -> None:
-        """Ends the search at a trial that stays as it is, to be asked for again."""
-        self._open.discard(asked.number)
-        self.stopped_by = self.stopped_by or reason
+    def _stop(self, running: RunningTrial, reason: str) -> None:
+        """Ends the search; the trial stays unfinished, so that the same command continues it."""
+        self._open.discard(running.number)
+        self.stop_reason = self.stop_reason or reason
 
-    def _fail(self, asked: Asked, problem: str) -> None:
+    def _fail(self, running: RunningTrial, problem: str) -> None:
         for observer in self._observers:
-            observer.trial_failed(asked.trial, problem)
-        self._suggestions.fail(asked.number, problem)
-        self._open.discard(asked.number)
+            observer.trial_failed(running.trial, problem)
+        self._optuna_study.fail(running.number, problem)
+        self._open.discard(running.number)
         self.num_failed += 1
         self._num_failed_in_a_row += 1
         if self._num_failed_in_a_row >= MAX_FAILURES_IN_A_ROW:
             count = f"{self._num_failed_in_a_row} trials in a row have failed, which are not tried again"
-            self.stopped_by = self.stopped_by or f"{count}. The last: {problem}"
+            self.stop_reason = self.stop_reason or f"{count}. The last: {problem}"
 
 
-def _of_the_machine(sentence: str) -> str:
+def _blame_machine(sentence: str) -> str:
     return f"the machine is at fault, not the hyperparameters. {sentence}"
-
-
-class TrialStopped(BaseException):
-    """Raised through a stage that reports, which may not take it for a failure of its own: it ends its trial early."""
-
-
-class _Watcher(Observer):
-    """Ends a trial that is computed in this process where its curve says so, or cannot be kept."""
-
-    def __init__(self, campaign: Campaign, asked: Asked) -> None:
-        self._campaign, self._asked = campaign, asked
-
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        try:
-            is_stopped = self._campaign.heard(self._asked, stage, metrics, epoch)
-        except Exception as error:  # no failure of the stage's: the search's storage is away, say
-            raise TrialStopped from error
-        if is_stopped:
-            raise TrialStopped
-
-
-def search_here(campaign: Campaign, store: Store, grant: Grant, observer: Observer) -> None:
-    """Computes a search's trials one after the other in this process, without Ray.
-
-    Raises:
-        DiskFullError: there is no space for what is computed; the trial will be asked for again.
-    """
-    while (asked := campaign.begin()) is not None:
-        try:
-            outcome = run(asked.plan, store, grant, Observers(observer, _Watcher(campaign, asked)))
-        except TrialStopped as stopped:
-            if error := stopped.__cause__:
-                raise error from error.__cause__
-            continue
-        culprit = outcome.root_failure(key(asked.trial.stage))
-        if culprit is None:
-            campaign.finish(asked)
-        else:
-            failure = outcome.failures[culprit]
-            campaign.fail(asked, culprit, failure.sentence, machine=failure.machine)

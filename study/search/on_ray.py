@@ -1,4 +1,4 @@
-"""A search on a Ray cluster: Tune asks for trials and stops them, Optuna decides, the broker computes their stages."""
+"""Search on a Ray cluster: Tune runs the trials, Optuna decides about them, the broker computes their stages."""
 
 import threading
 import uuid
@@ -22,7 +22,8 @@ from study.execution.ray.messages import Event, Order, orders
 from study.execution.ray.runner import LISTEN_SECONDS, broker_of, cluster_lost_explained, stopping_in_order
 from study.execution.ray.tune import Followed, TuneThread, tuning
 from study.execution.resources import Profile
-from study.search.loop import Asked, Campaign
+from study.search.loop import SearchLoop
+from study.search.observer import RunningTrial
 from study.search.space import Space
 from trainers.stage import MachineError, Stage
 
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
 
 MAX_TRIALS = 16
-"""At a time."""
+"""Trials at a time."""
 
 
 def search_on_ray(
-    campaign: Campaign,
+    loop: SearchLoop,
     space: Space,
     store: Store,
     profile_of: Callable[[int, int], Profile],
@@ -47,43 +48,43 @@ def search_on_ray(
     """Computes a search's trials, several at a time.
 
     Args:
-        campaign: the search.
-        space: what it goes over.
-        store: where artifacts go: on a path that every node sees.
+        loop: the search.
+        space: its space.
+        store: the artifacts, on a path that every node sees.
         profile_of: the cluster profile for nodes of so many CPUs and GPUs.
-        observer: hears of every stage, in this thread.
+        observer: is called for every stage, in this thread.
         address: as for `study.execution.ray.connection.connect`.
-        at_once: how many trials are under way at a time; as many as there is room for where not given.
+        at_once: number of trials at a time; None for as many as there is room for.
 
     Raises:
         InputError: a stage cannot be computed with what it is granted.
         MachineError: the cluster cannot be joined, has no room, or a node lacks something; or Tune failed.
-        DiskFullError: there is no space for what is computed.
-        KeyboardInterrupt: after the stages at work have stopped, ready to go on.
+        DiskFullError: the disk is full.
+        KeyboardInterrupt: after the running stages have stopped, so that they can be resumed.
     """
     with connection.connect(address):
         grant = profile_of(*connection.largest_node()).grant
-        stages = list(walk(*(corner.stage for corner in space.corners())).values())
+        stages = list(walk(*(extreme.stage for extreme in space.extreme_trials())).values())
         connection.check_room(stages, grant)
         connection.check_nodes(store.home)
         with broker_of(store) as broker:
-            desk = Desk(campaign, grant, broker, observer)
+            bridge = TuneBridge(loop, grant, broker, observer)
             with (
-                _at(desk) as name,
-                tuning(broker, store.home, _asking(name, at_once or _room(stages, grant))) as thread,
+                _registered(bridge) as name,
+                tuning(broker, store.home, _tune_config(name, at_once or _max_concurrent(stages, grant))) as thread,
                 stopping_in_order(broker),
-                closing(desk),
+                closing(bridge),
                 cluster_lost_explained(),
             ):
-                desk.listen(thread)
+                bridge.listen(thread)
 
 
-class Desk:
-    """Where the threads of a search meet: Tune's, which begins and stops trials, and the driver's, which listens."""
+class TuneBridge:
+    """Bridge between the threads of a search: that of Tune, which begins and stops trials, and that of the driver."""
 
-    def __init__(self, campaign: Campaign, grant: Grant, broker: Any, observer: Observer) -> None:
-        self._campaign, self._grant, self._broker, self._observer = campaign, grant, broker, observer
-        self._asked: dict[str, Asked] = {}
+    def __init__(self, loop: SearchLoop, grant: Grant, broker: Any, observer: Observer) -> None:
+        self._loop, self._grant, self._broker, self._observer = loop, grant, broker, observer
+        self._running: dict[str, RunningTrial] = {}
         self._orders: dict[str, list[Order]] = {}
         self._stages: dict[str, Stage] = {}
         self._lock = threading.RLock()
@@ -91,53 +92,53 @@ class Desk:
         self._is_closed = False
 
     def begin(self, trial_id: str) -> dict[str, Any] | None:
-        """What a Tune trial shall follow: the next trial of the search, whose stages are ordered; None at its end."""
-        asked = None if self._is_closed else self._campaign.begin()
-        if asked is None:
+        """Submits the stages of the next trial; returns the parameters of its Tune trial, or None at the end."""
+        running = None if self._is_closed else self._loop.begin()
+        if running is None:
             return None
         with self._lock:
-            self._asked[trial_id] = asked
-            self._stages |= asked.plan.stages
-            self._orders[trial_id] = orders(asked.plan.stages, asked.plan.missing, self._grant)
+            self._running[trial_id] = running
+            self._stages |= running.plan.stages
+            self._orders[trial_id] = orders(running.plan.stages, running.plan.missing, self._grant)
             self._submit(trial_id)
-        is_missing = asked.watched is not None and key(asked.watched.stage) in asked.plan.missing
-        watched = key(asked.watched.stage) if asked.watched is not None and is_missing else None
-        return {"followed": asdict(Followed(final=key(asked.trial.stage), probed=watched))}
+        is_missing = running.signal is not None and key(running.signal.stage) in running.plan.missing
+        watched = key(running.signal.stage) if running.signal is not None and is_missing else None
+        return {"followed": asdict(Followed(final=key(running.trial.stage), probed=watched))}
 
-    def heard(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Takes what a Tune trial reports; whether to stop it."""
-        asked = self._asked[trial_id]
-        if asked.watched is None or "epoch" not in result:
+    def on_report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Takes the report of a Tune trial; returns whether to stop it."""
+        running = self._running[trial_id]
+        if running.signal is None or "epoch" not in result:
             return False
-        is_stopped = self._campaign.heard(asked, asked.watched.stage, result, int(result["epoch"]))
+        is_stopped = self._loop.on_report(running, running.signal.stage, result, int(result["epoch"]))
         if is_stopped:
             self._release(trial_id)
         return is_stopped
 
-    def ended(self, trial_id: str, result: Mapping[str, Any] | None) -> None:
-        """Takes what a Tune trial returned, or None where it has died."""
-        asked = self._asked[trial_id]
-        if self._campaign.is_open(asked):
+    def on_end(self, trial_id: str, result: Mapping[str, Any] | None) -> None:
+        """Takes the last result of a Tune trial; None where its process died."""
+        running = self._running[trial_id]
+        if self._loop.is_open(running):
             match result:
                 case {"status": "computed" | "found"}:
-                    self._campaign.finish(asked)
+                    self._loop.finish(running)
                 case {"status": "failed" | "blocked", "by": by, "sentence": sentence, "machine": machine}:
-                    self._campaign.fail(asked, by, sentence, machine=machine)
-                case {"status": _}:  # stopped in order, or the disk is full: it will be asked for again
+                    self._loop.fail(running, by, sentence, machine=machine)
+                case {"status": _}:  # stopped by the driver, or the disk is full: the trial stays unfinished
                     self.close()
                 case _ if not self._is_closed:
-                    self._campaign.fail(asked, "", "the process that followed the trial died", machine=True)
+                    self._loop.fail(running, "", "the process that followed the trial died", machine=True)
         self._release(trial_id)
 
     def close(self) -> None:
-        """Lets no trial begin any more; one that now ends without a word was stopped, and will be asked for again."""
+        """Begins no further trial; one that ends without a result from now on stays unfinished."""
         self._is_closed = True
 
     def listen(self, thread: TuneThread) -> None:
-        """Tells the observer what happens to stages until Tune has ended; the broker is taught again if it is lost.
+        """Passes stage events to the observer until Tune has ended; submits all trials again to a restarted broker.
 
         Raises:
-            DiskFullError: there is no space for what is computed.
+            DiskFullError: the disk is full.
             MachineError: Tune failed.
         """
         incarnation, since = "", 0
@@ -145,19 +146,19 @@ class Desk:
             current, since, events = ray.get(self._broker.events.remote(incarnation, since, LISTEN_SECONDS))
             if current != incarnation:
                 incarnation = current
-                self._teach()
+                self._resubmit()
             for event in events:
                 self._hear(event)
         if self._error is not None:
             raise self._error
         if thread.error is not None:
             raise MachineError(
-                f"Ray Tune failed ({error_line(thread.error)}): type the same command again; no trial is lost."
+                f"Ray Tune failed ({error_line(thread.error)}): run the same command again; no trial is lost."
             ) from thread.error
 
     @contextmanager
     def errors_kept(self) -> Iterator[None]:
-        """Keeps for the driver what is raised in Tune's thread, which would only log it."""
+        """Keeps an error of Tune's thread for the driver, as Tune would only log it."""
         try:
             yield
         except BaseException as error:
@@ -168,8 +169,8 @@ class Desk:
     def _submit(self, trial_id: str) -> None:
         ray.get(self._broker.submit.remote(self._orders[trial_id], trial_id))
 
-    def _teach(self) -> None:
-        """Asks again for all trials, whichever of them a new broker has been asked for: it joins what it knows."""
+    def _resubmit(self) -> None:
+        """Submits all trials again; a stage that the new broker knows already is not computed twice."""
         with self._lock:
             for trial_id in self._orders:
                 self._submit(trial_id)
@@ -205,70 +206,70 @@ class Desk:
                 self._observer.blocked(stage, self._stages[event.by])
 
 
-_DESKS: dict[str, Desk] = {}
-"""Tune copies and pickles its searcher and its scheduler, which therefore hold a name and share the desk of it."""
+_BRIDGES: dict[str, TuneBridge] = {}
+"""By name: Tune copies and pickles its searcher and its scheduler, so that these hold a name and no bridge."""
 
 
-class AskingSearcher(Searcher):
-    """Tune's way to the search: it asks for trials, and says how they ended."""
+class BridgeSearcher(Searcher):
+    """Tune searcher that takes its trials from a bridge, and returns their results to it."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
-        desk = _DESKS[self._name]
-        with desk.errors_kept():
-            return desk.begin(trial_id) or Searcher.FINISHED
+        bridge = _BRIDGES[self._name]
+        with bridge.errors_kept():
+            return bridge.begin(trial_id) or Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        desk = _DESKS[self._name]
-        with desk.errors_kept():
-            desk.ended(trial_id, None if error else result)
+        bridge = _BRIDGES[self._name]
+        with bridge.errors_kept():
+            bridge.on_end(trial_id, None if error else result)
 
     def save(self, checkpoint_path: str) -> None:
-        Path(checkpoint_path).touch()  # Optuna's storage is what lasts
+        Path(checkpoint_path).touch()  # the trials are in Optuna's storage
 
     def restore(self, checkpoint_path: str) -> None:
         raise AssertionError("a search goes on from Optuna's storage, never from Tune's")
 
 
-class StoppingScheduler(FIFOScheduler):
-    """Stops the trials that the search's pruner stops; the horizon of their schedules stays what it was."""
+class BridgeScheduler(FIFOScheduler):
+    """Tune scheduler that stops the trials that the pruner stops; learning rate schedules keep their length."""
 
     def __init__(self, name: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._name = name
 
     def on_trial_result(self, tune_controller: "TuneController", trial: "TuneTrial", result: dict[str, Any]) -> str:
-        desk = _DESKS[self._name]
-        with desk.errors_kept():
-            is_stopped = desk.heard(str(trial.trial_id), result)
+        bridge = _BRIDGES[self._name]
+        with bridge.errors_kept():
+            is_stopped = bridge.on_report(str(trial.trial_id), result)
         return TrialScheduler.STOP if is_stopped else TrialScheduler.CONTINUE
 
 
 @contextmanager
-def _at(desk: Desk) -> Iterator[str]:
-    """A name by which Tune's copies find a desk."""
+def _registered(bridge: TuneBridge) -> Iterator[str]:
+    """Registers a bridge under a name, by which copies of the searcher and scheduler find it."""
     name = uuid.uuid4().hex
-    _DESKS[name] = desk
+    _BRIDGES[name] = bridge
     try:
         yield name
     finally:
-        del _DESKS[name]
+        del _BRIDGES[name]
 
 
-def _asking(name: str, at_once: int) -> tune.TuneConfig:
+def _tune_config(name: str, at_once: int) -> tune.TuneConfig:
     return tune.TuneConfig(
-        num_samples=-1,  # until the search has no more
+        num_samples=-1,  # until the search ends
         max_concurrent_trials=at_once,
-        search_alg=AskingSearcher(name),
-        scheduler=StoppingScheduler(name),
+        search_alg=BridgeSearcher(name),
+        scheduler=BridgeScheduler(name),
     )
 
 
-def _room(stages: Sequence[Stage], grant: Grant) -> int:
-    """How many of the largest stages the cluster could compute at a time."""
+def _max_concurrent(stages: Sequence[Stage], grant: Grant) -> int:
+    """Number of the largest stages that the cluster could compute at a time."""
     cpus, gpus = connection.totals()
     needs = {(r.workers * r.threads, r.workers * r.gpus) for r in map(grant, stages)}
     fitting = [min(int(cpus / threads), int(gpus / each) if each else MAX_TRIALS) for threads, each in needs]

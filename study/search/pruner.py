@@ -1,4 +1,4 @@
-"""Which trials of a search are stopped early: asynchronous successive halving (Li et al., arXiv 1810.05934)."""
+"""Pruner of a search: asynchronous successive halving (Li et al., arXiv 1810.05934)."""
 
 import math
 from collections.abc import Sequence
@@ -10,16 +10,15 @@ from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
-class Halving(optuna.pruners.BasePruner):
-    """Decides as Optuna's SuccessiveHalvingPruner does, from the curves alone.
+class SuccessiveHalving(optuna.pruners.BasePruner):
+    """The decisions of Optuna's SuccessiveHalvingPruner, from the curves alone.
 
-    That one notes in the storage which rungs a trial has reached, before it says whether to stop it there. A driver
-    that is killed in between would leave a trial that is past its rung and was never stopped; here the same question
-    has the same answer however often it is asked.
+    Optuna's pruner stores the rungs that a trial has reached before it decides. If the driver is killed in between, the
+    trial is past its rung and is never stopped. Here a decision may be repeated and stays the same.
 
     Attributes:
-        epochs: of a trial that is not stopped. There are two decisions on the way to them, and none at their end.
-        factor: one of so many goes on at every rung, and the next rung is so many times as far.
+        epochs: number of epochs of a trial that is not stopped; there are two rungs before their end.
+        factor: one of `factor` trials goes on at every rung, and the next rung is `factor` times as far.
     """
 
     epochs: int
@@ -27,21 +26,21 @@ class Halving(optuna.pruners.BasePruner):
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """The epochs after which it is decided; where no value is known then, after the next one that has one."""
+        """Epochs of the decisions; where a trial has no value at a rung, the next epoch with a value counts."""
         first = max(1, math.ceil(self.epochs / self.factor**2))
         return tuple(rung for rung in (first, first * self.factor) if rung < self.epochs)
 
-    def decided_after(self, trials: Sequence[FrozenTrial]) -> tuple[int, ...]:
-        """The epochs after which it was decided so far: the first ones, from a rung on, whose values are known."""
+    def decision_epochs(self, trials: Sequence[FrozenTrial]) -> tuple[int, ...]:
+        """Epochs of the decisions so far: of every trial, the first epochs with a value from each rung on."""
         reached = {_reached(trial, rung) for trial in trials for rung in self.rungs}
         return tuple(sorted(epoch for epoch in reached if epoch is not None and epoch < self.epochs))
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Whether to stop a trial after the last of its epochs."""
+        """Whether to stop a trial after its last reported epoch."""
         return self.stops(trial, study.get_trials(deepcopy=False), study.direction)
 
     def stops(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], direction: StudyDirection) -> bool:
-        """Whether to stop a trial after the last of its epochs, among these trials (it may be one of them)."""
+        """Whether to stop a trial after its last reported epoch, compared with `trials` (it may be one of them)."""
         if trial.last_step is None:
             return False
         sign = 1 if direction == StudyDirection.MAXIMIZE else -1
@@ -60,7 +59,7 @@ class Halving(optuna.pruners.BasePruner):
 
 
 def _reached(trial: FrozenTrial, rung: int) -> int | None:
-    """The first epoch, from a rung on, whose value is known."""
+    """The first epoch with a value, from a rung on."""
     return min((epoch for epoch in trial.intermediate_values if epoch >= rung), default=None)
 
 

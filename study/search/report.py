@@ -1,71 +1,23 @@
-"""The report of a search: its best settings, what they were selected on, and how it came to them."""
+"""Report of a search: best settings, history, importances, and every trial."""
 
 import json
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from study.home.interrupts import defer_interrupts
 from study.report.document import Block, Cell, Details, Document, Facts, Notice, Paragraph, Picture, Section, Table
 from study.report.write import write_document, write_text
 from study.search import figures
-from study.search.optuna_study import KEY, PROBLEM, parameters_of, runs_of, without_duplicates
-from study.search.pruner import Halving
-from study.search.space import Space
-
-ENOUGH_TRIALS = 8
-"""Completed ones, before importances say anything."""
-STATES = {
-    TrialState.COMPLETE: "completed",
-    TrialState.PRUNED: "stopped early",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "not finished",
-    TrialState.WAITING: "not begun",
-}
+from study.search.optuna_study import KEY, PROBLEM, parameters_of, runs_of
+from study.search.results import ENOUGH_TRIALS, STATES, SearchResults, epochs_spent, epochs_unstopped, importances
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What a search has come to.
-
-    Attributes:
-        space: what was searched.
-        study: Optuna's.
-        halving: when trials were stopped early; None where nothing was watched.
-        evaluation: the command that evaluates the best trial on test videos; None where there is no best one.
-        context: what is shown at the top.
-    """
-
-    space: Space
-    study: optuna.Study
-    halving: Halving | None
-    evaluation: str | None
-    context: Mapping[str, str]
-
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        return without_duplicates(self.study.get_trials(deepcopy=False))
-
-    @property
-    def best(self) -> FrozenTrial | None:
-        """The best completed trial, the first of equal ones."""
-        return best_of(self.trials, maximised=self.space.search.objective.maximised)
-
-
-def best_of(trials: Sequence[FrozenTrial], *, maximised: bool) -> FrozenTrial | None:
-    """The best completed trial, the first of equal ones."""
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    sign = -1 if maximised else 1
-    return min(done, key=lambda trial: sign * trial.values[0], default=None)
-
-
-def write_search_report(found: Found, folder: Path) -> Path:
+def write_search_report(found: SearchResults, folder: Path) -> Path:
     """Writes `report.html`, `report.md` with `figures/`, and `search.json`; returns the first."""
     found, search = replace(found, study=_in_memory(found.study)), found.space.search
     blocks = _blocks(found)
@@ -75,23 +27,9 @@ def write_search_report(found: Found, folder: Path) -> Path:
     return page
 
 
-def importances(study: optuna.Study) -> dict[str, float]:
-    """How much each hyperparameter matters for reaching the best tenth (PED-ANOVA); empty before that can be told."""
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(done) < ENOUGH_TRIALS:
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of how it treats conditional hyperparameters
-        try:
-            found = optuna.importance.get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-        except (ValueError, RuntimeError):  # such as all trials of one value
-            return {}
-    return {name: value for name, value in found.items() if value > 0}
-
-
 @defer_interrupts()
 def _in_memory(study: optuna.Study) -> optuna.Study:
-    """A study as it is now: its storage, in whose middle no interrupt may hit, is read once and no more."""
+    """A copy of a study in memory: the storage is read once, and interrupts are deferred meanwhile."""
     kept = optuna.create_study(study_name=study.study_name, direction=study.direction)
     for name, value in study.user_attrs.items():
         kept.set_user_attr(name, value)
@@ -99,7 +37,7 @@ def _in_memory(study: optuna.Study) -> optuna.Study:
     return kept
 
 
-def _blocks(found: Found) -> list[Block]:
+def _blocks(found: SearchResults) -> list[Block]:
     blocks: list[Block] = [Facts(found.context)]
     if found.context.get("scale", "").startswith("demo"):
         blocks.append(
@@ -108,7 +46,7 @@ def _blocks(found: Found) -> list[Block]:
     return [*blocks, _best_section(found), _history_section(found), *_slice_section(found), _trials_section(found)]
 
 
-def _best_section(found: Found) -> Section:
+def _best_section(found: SearchResults) -> Section:
     best, objective = found.best, found.space.search.objective
     if best is None:
         return Section("Best settings", [Paragraph("No trial is completed yet.")])
@@ -128,7 +66,7 @@ def _best_section(found: Found) -> Section:
     return Section("Best settings", blocks)
 
 
-def _settings_table(found: Found, best: FrozenTrial) -> Table:
+def _settings_table(found: SearchResults, best: FrozenTrial) -> Table:
     parameters, described = parameters_of(best), found.space.described()
     rows = [(Cell(name), Cell(str(parameters.get(name, "–"))), Cell(text)) for name, text in described.items()]
     rows += [(Cell(name), Cell(str(value)), Cell("fixed")) for name, value in found.space.fixed.items()]
@@ -136,7 +74,7 @@ def _settings_table(found: Found, best: FrozenTrial) -> Table:
     return Table(headers=headers, rows=tuple(rows), text_columns=frozenset({0, 2}))
 
 
-def _history_section(found: Found) -> Section:
+def _history_section(found: SearchResults) -> Section:
     objective, trials = found.space.search.objective, found.trials
     counts = {state: sum(trial.state == state for trial in trials) for state in STATES}
     said = ", ".join(f"{count} {STATES[state]}" for state, count in counts.items() if count)
@@ -158,31 +96,20 @@ def _history_section(found: Found) -> Section:
     return Section("How the search went", blocks)
 
 
-def _spent(found: Found) -> str:
+def _spent(found: SearchResults) -> str:
     if found.halving is None:
         return "Nothing could be watched on the way, so no trial was stopped early."
-    spent, whole = epochs_spent(found.trials), _epochs_unstopped(found.trials, found.halving.epochs)
+    spent, whole = epochs_spent(found.trials), epochs_unstopped(found.trials, found.halving.epochs)
     epochs = " and ".join(map(str, _decided_after(found)))
     rule = f"After epoch {epochs}, one of {found.halving.factor} goes on. " if epochs else ""
     return f"{rule}Students were trained for {spent} epochs; without early stopping it would have been {whole}."
 
 
-def epochs_spent(trials: Sequence[FrozenTrial]) -> int:
-    """Epochs of the stages that were watched, in all."""
-    return sum(trial.last_step or 0 for trial in trials)
+def _decided_after(found: SearchResults) -> tuple[int, ...]:
+    return found.halving.decision_epochs(found.trials) if found.halving else ()
 
 
-def _epochs_unstopped(trials: Sequence[FrozenTrial], epochs: int) -> int:
-    """Epochs of the same stages had none been stopped early; of a trial that failed or is at work, what it has had."""
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    return sum(epochs if trial.state in ended else trial.last_step or 0 for trial in trials)
-
-
-def _decided_after(found: Found) -> tuple[int, ...]:
-    return found.halving.decided_after(found.trials) if found.halving else ()
-
-
-def _slice_section(found: Found) -> list[Block]:
+def _slice_section(found: SearchResults) -> list[Block]:
     objective, trials = found.space.search.objective, found.trials
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not done:
@@ -202,7 +129,7 @@ def _slice_section(found: Found) -> list[Block]:
     return [Section("What matters", blocks)]
 
 
-def _trials_section(found: Found) -> Section:
+def _trials_section(found: SearchResults) -> Section:
     names = list(found.space.axes)
     headers = tuple(map(Cell, ("trial", "value", "state", "epochs", *names, "stage")))
     rows = tuple(_trial_row(trial, names) for trial in found.trials)
@@ -223,7 +150,7 @@ def _stage_key(trial: FrozenTrial) -> str:
     return str(trial.user_attrs.get(KEY, ""))[:8]
 
 
-def _data(found: Found) -> dict[str, Any]:
+def _data(found: SearchResults) -> dict[str, Any]:
     best, runs = found.best, runs_of(found.study)
     return {
         "search": found.space.search.name,

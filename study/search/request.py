@@ -1,4 +1,4 @@
-"""What was asked of a search, kept in the home folder so that `status` and `report` answer for the last one."""
+"""Request of a search, stored in the home folder for `status` and `report`."""
 
 import shlex
 from dataclasses import asdict, dataclass, replace
@@ -6,26 +6,26 @@ from pathlib import Path
 
 from study.home.commands import NAME
 from study.home.request import Request, damaged_file, read_json, request_from_record, write_json
-from study.search.optuna_study import absolute, storage_url, without_password
+from study.search.storage import absolute_url, storage_url, without_password
 from trainers.stage import InputError, MachineError
 
-ASKING = "asking.json"
+REQUEST_FILE = "asking.json"
 HIDDEN = "***"
-"""Stands where a storage's password was."""
+"""Masks the password of a storage."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asking:
-    """What was asked of a search.
+class SearchRequest:
+    """A search with everything that decides its trials.
 
     Attributes:
-        request: the search by name, and everything that decides its trials but for their points.
-        num_trials: trials in all.
-        hours: after so many no trial begins.
-        at_once: trials at a time.
-        seed: of the choice of points.
-        storage: Optuna's database, a relative path of SQLite's made absolute; the home's where None.
-        options: further ones that were typed, which decide where it is computed.
+        request: the name of the search, and everything else that decides the stages of its trials.
+        num_trials: number of trials in all.
+        hours: no trial begins later than this.
+        at_once: number of trials at a time.
+        seed: of the sampler.
+        storage: URL of Optuna's database, with absolute paths; None for the one in the home folder.
+        options: further options of the command line, which decide where trials are computed.
 
     Raises:
         InputError: the storage would not outlive the process.
@@ -41,18 +41,18 @@ class Asking:
 
     def __post_init__(self) -> None:
         if self.storage:
-            object.__setattr__(self, "storage", absolute(self.storage))
+            object.__setattr__(self, "storage", absolute_url(self.storage))
 
     @property
     def optuna_name(self) -> str:
-        """What Optuna calls the study of this search."""
+        """Name of the Optuna study."""
         request = self.request
         settings = [f"{name}={value}" for name, value in sorted(request.settings.items())]
         dataset = [request.dataset] if request.dataset else []
         return " ".join([request.study, request.scale, request.preset, *dataset, *request.weights, *settings])
 
     def command(self, program: str = NAME) -> str:
-        """The command line that asks for this; it is shown and kept, so it has the storage without its password."""
+        """The command line of this request, with the password of the storage masked."""
         options = [f"--trials {self.num_trials}"]
         options += [f"--hours {self.hours:g}"] if self.hours is not None else []
         options += [f"--at-once {self.at_once}"] if self.at_once is not None else []
@@ -61,14 +61,14 @@ class Asking:
         return self.request.command("search", *options, *self.options, program=program)
 
     def folder(self, home: Path) -> Path:
-        """Where the report of this search lies, apart from those of studies; other settings are another report."""
+        """Folder of the report; other settings have another folder."""
         return replace(self.request, study=folder_name(self.request.study)).folder(home)
 
     def url(self, home: Path) -> str:
-        """Where Optuna keeps the search.
+        """URL of Optuna's storage.
 
         Raises:
-            MachineError: its password, which no home keeps, is not known.
+            MachineError: its password is not known, as no home stores it.
         """
         if self.storage and HIDDEN in self.storage:
             raise MachineError(
@@ -79,24 +79,24 @@ class Asking:
 
 
 def folder_name(search: str) -> str:
-    """What a search's folder in the home and its experiment in MLflow are called, apart from those of studies."""
+    """Name of a search's folder in the home and of its MLflow experiment, distinct from those of studies."""
     return f"search-{search}"
 
 
-def remember_search(asking: Asking, home: Path) -> None:
-    """Keeps what was asked, without the storage's password, as the latest of that search."""
-    storage = without_password(asking.storage) if asking.storage else None
-    path = _path(asking.request.study, home)
+def remember_search(search_request: SearchRequest, home: Path) -> None:
+    """Stores a request as the latest of its search, with the password of the storage masked."""
+    storage = without_password(search_request.storage) if search_request.storage else None
+    path = _path(search_request.request.study, home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(replace(asking, storage=storage)))
+    write_json(path, asdict(replace(search_request, storage=storage)))
 
 
-def latest_search(search: str, home: Path) -> Asking:
-    """What was last asked of a search.
+def latest_search(search: str, home: Path) -> SearchRequest:
+    """The latest request of a search.
 
     Raises:
         InputError: it has not been run in this home.
-        MachineError: what was kept of it cannot be read.
+        MachineError: the stored request cannot be read.
     """
     path = _path(search, home)
     if not path.exists():
@@ -104,16 +104,18 @@ def latest_search(search: str, home: Path) -> Asking:
     content = read_json(path)
     try:
         parts = {"request": request_from_record(content["request"]), "options": tuple(content["options"])}
-        return Asking(**{**content, **parts})
+        return SearchRequest(**{**content, **parts})
     except (TypeError, KeyError):
         raise damaged_file(path) from None
 
 
-def searches_run(home: Path) -> list[str]:
+def known_searches(home: Path) -> list[str]:
     """The searches that have been run in a home."""
     prefix = folder_name("")
-    return sorted(path.parent.name.removeprefix(prefix) for path in (home / "studies").glob(f"{prefix}*/{ASKING}"))
+    return sorted(
+        path.parent.name.removeprefix(prefix) for path in (home / "studies").glob(f"{prefix}*/{REQUEST_FILE}")
+    )
 
 
 def _path(search: str, home: Path) -> Path:
-    return home / "studies" / folder_name(search) / ASKING
+    return home / "studies" / folder_name(search) / REQUEST_FILE

@@ -1,4 +1,4 @@
-"""What a search is: a recipe, the axes it goes over, and an objective that no test video can reach."""
+"""Search: a recipe, axes over its hyperparameters, and an objective on validation videos."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from pathlib import Path
 from study.core.graph import key, walk
 from study.core.recipe import Recipe, annotation_of, coerced, identity_of, last_stage, vocabulary
 from study.core.study import Choice, Row, Trial
-from study.search.domains import Axis, PowerOfTwo, When, can_be_left_out, described, domain_of, exists, holds, one
+from study.search.domains import Axis, PowerOfTwo, When, contains, described, domain_of, is_active, is_optional, one
 from trainers.stage import InputError, Stage
 
 Parameters = Mapping[str, object]
 FIRST_SEED = 0
-"""Of what is drawn in a trial: the command that evaluates the winner asks for it too, and finds its stages."""
+"""Seed of all trials, and of the command that evaluates the best one, which therefore finds its stages."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
-    """The stage of a trial whose curve tells early what the trial is worth.
+class PruningSignal:
+    """Stage of a trial whose curve decides about early stopping.
 
     Attributes:
-        stage: that stage.
-        epochs: how many it takes in all; a trial that is stopped early is stopped on its way there.
+        stage: the stage that reports the curve.
+        epochs: number of epochs of the stage in a trial that is not stopped.
     """
 
     stage: Stage
@@ -30,38 +30,38 @@ class Watched:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What makes a trial better than another, on validation videos.
+    """Objective of a search, measured on validation videos.
 
     Attributes:
-        title: what the value is, its unit included.
-        last_stage: from what the recipe returns to the stage that a trial of the search ends in.
-        value: of that stage's artifact.
-        watched: the stage to watch, or None where there is none to learn from early.
-        metric: what of its epochs is watched.
-        maximised: whether more is better, of both.
+        title: name of the value, with its unit.
+        last_stage: from the last stage of the recipe to the last stage of a trial of the search.
+        value: from the artifact of that stage to the value.
+        pruning_signal: from that stage to the one that decides about early stopping; None where there is none.
+        metric: the metric of the pruning signal.
+        maximised: whether larger is better, for value and metric.
     """
 
     title: str
     last_stage: Callable[[Stage], Stage]
     value: Callable[[Path], float]
-    watched: Callable[[Stage], Watched | None]
+    pruning_signal: Callable[[Stage], PruningSignal | None]
     metric: str
     maximised: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A question to which a grid would be too large an answer.
+    """A hyperparameter search.
 
     Attributes:
-        name: what the command line calls it.
+        name: the name on the command line.
         title: one line for lists and headings.
-        question: what is asked, in a sentence or two.
-        recipe: from hyperparameters to a trial's last stage.
-        axes: what it goes over: hyperparameters of the recipe, each conditional one after what it depends on.
-        objective: what is made as large, or as small, as can be.
-        evaluated_in: the study, with the same recipe, that evaluates the winner on test videos.
-        begins_at: from conditions and what was fixed to the first trial's hyperparameters: what is known to be good.
+        question: the question in a sentence or two.
+        recipe: from hyperparameters to the last stage of a trial.
+        axes: the searched hyperparameters of the recipe, each conditional one after the one that it depends on.
+        objective: the value that is maximised or minimised.
+        evaluated_in: the study of the same recipe that evaluates the best trial on test videos.
+        initial_point: hyperparameters of the first trial, known to be good, from the conditions and what is fixed.
     """
 
     name: str
@@ -71,13 +71,13 @@ class Search:
     axes: Mapping[str, Axis]
     objective: Objective
     evaluated_in: str
-    begins_at: Callable[[object, Parameters], Parameters] | None = None
+    initial_point: Callable[[object, Parameters], Parameters] | None = None
 
-    def under(self, conditions: object, settings: Mapping[str, object] | None = None) -> "Space":
-        """The search under conditions, and with what was fixed; what is fixed is not searched.
+    def bind(self, conditions: object, settings: Mapping[str, object] | None = None) -> "Space":
+        """The space of the search under conditions; hyperparameters in `settings` are fixed and not searched.
 
         Raises:
-            InputError: there is no such hyperparameter, a value does not fit, or there is nothing to search.
+            InputError: a hyperparameter is unknown, a value does not fit, or nothing is left to search.
         """
         fixed = {name: self._read(name, value) for name, value in (settings or {}).items()}
         for name in self.axes:
@@ -88,7 +88,7 @@ class Search:
         return Space(search=self, conditions=conditions, fixed=fixed, axes=axes)
 
     def described(self) -> dict[str, str]:
-        """Every axis in words, before conditions decide its unit."""
+        """Every axis in words, without conditions: a unit is the name of its function."""
         return {name: described(axis, _unit_word(axis)) for name, axis in self.axes.items()}
 
     def _read(self, name: str, value: object) -> object:
@@ -104,7 +104,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """A search under its conditions: from points to trials."""
+    """Search space under conditions, which turns points into trials."""
 
     search: Search
     conditions: object
@@ -112,7 +112,7 @@ class Space:
     axes: Mapping[str, Axis]
 
     def unit(self, name: str) -> int:
-        """What one of an axis is, where it has a unit."""
+        """The unit of an axis; 1 where it has none."""
         domain = domain_of(self.axes[name])
         return domain.unit(self.conditions, self.fixed) if isinstance(domain, PowerOfTwo) else 1
 
@@ -120,7 +120,7 @@ class Space:
         """The trial at a point.
 
         Raises:
-            InputError: the recipe refuses it, or its objective is not to be had without test videos.
+            InputError: the recipe refuses the point, or its objective would need test videos.
         """
         recipe = self.search.recipe
         values = {name: coerced(name, v, vocabulary(recipe)[name]) for name, v in {**self.fixed, **parameters}.items()}
@@ -129,21 +129,21 @@ class Space:
         row = Row(name=f"trial {number}", title=title, parameters=dict(parameters))
         return Trial(number=number, row=row, seed=FIRST_SEED, parameters=values, stage=final)
 
-    def first_point(self) -> Parameters | None:
-        """The point that the search begins at; None where none is known, or it lies outside the space."""
-        known = self.search.begins_at(self.conditions, self.fixed) if self.search.begins_at else {}
+    def initial_point(self) -> Parameters | None:
+        """The first point of the search; None where the search names none, or one outside the space."""
+        known = self.search.initial_point(self.conditions, self.fixed) if self.search.initial_point else {}
         parameters: dict[str, object] = {}
         for name, axis in self.axes.items():
-            if not exists(axis, {**self.fixed, **parameters}):
+            if not is_active(axis, {**self.fixed, **parameters}):
                 continue
             value = known.get(name)
-            if value is not None and holds(axis, value, self.unit(name)):
+            if value is not None and contains(axis, value, self.unit(name)):
                 parameters[name] = value
-            elif value is not None or not can_be_left_out(axis):
+            elif value is not None or not is_optional(axis):
                 return None
         return parameters
 
-    def corners(self) -> tuple[Trial, Trial]:
+    def extreme_trials(self) -> tuple[Trial, Trial]:
         """Two trials that differ on every axis.
 
         Raises:
@@ -151,9 +151,9 @@ class Space:
         """
         return self.trial(0, self._corner(0)), self.trial(1, self._corner(1))
 
-    def untouched(self) -> frozenset[str]:
-        """The keys of the stages that no hyperparameter touches: all trials need them."""
-        first, second = (walk(corner.stage) for corner in self.corners())
+    def invariant_stages(self) -> frozenset[str]:
+        """The keys of the stages that no hyperparameter changes: all trials need them."""
+        first, second = (walk(extreme.stage) for extreme in self.extreme_trials())
         return frozenset(first.keys() & second.keys())
 
     def described(self) -> dict[str, str]:
@@ -161,30 +161,30 @@ class Space:
         return {name: described(axis, self.unit(name)) for name, axis in self.axes.items()}
 
     def identity(self) -> dict[str, str]:
-        """What makes this search another one than those of its name: trials of the two are not to be mixed."""
+        """What must be equal for two searches of one name to share an Optuna study."""
         recipe = self.search.recipe
         return {
             "recipe": identity_of(recipe),
             "space": "; ".join(f"{name}: {text}" for name, text in self.described().items()),
             "objective": self.search.objective.title,
-            "stages": key(self.corners()[0].stage),
+            "stages": key(self.extreme_trials()[0].stage),
         }
 
     def _corner(self, index: int) -> dict[str, object]:
         parameters = dict(self.fixed)
         for name, axis in self.axes.items():
-            if exists(axis, parameters):
+            if is_active(axis, parameters):
                 domain = domain_of(axis)
                 ends = (domain.values[0], domain.values[-1]) if isinstance(domain, Choice) else None
-                parameters[name] = (ends or domain.corners(self.unit(name)))[index]  # type: ignore[union-attr]
+                parameters[name] = (ends or domain.bounds(self.unit(name)))[index]  # type: ignore[union-attr]
         return {name: value for name, value in parameters.items() if name not in self.fixed}
 
 
 def _is_possible(axis: Axis, fixed: Parameters) -> bool:
-    return not isinstance(axis, When) or axis.axis not in fixed or exists(axis, fixed)
+    return not isinstance(axis, When) or axis.axis not in fixed or is_active(axis, fixed)
 
 
 def _unit_word(axis: Axis) -> int | str:
-    """What one of an axis is called after: the function that finds it."""
+    """The unit of an axis in words: the name of its function."""
     domain = domain_of(axis)
     return domain.unit.__name__.replace("_", " ") if isinstance(domain, PowerOfTwo) and domain.unit is not one else 1

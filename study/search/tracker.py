@@ -1,4 +1,4 @@
-"""A search in MLflow: one experiment, a run per search, a run per trial below it, made when the trial begins."""
+"""MLflow tracker of a search: a run per search, and below it a run per trial from its beginning."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,8 @@ from study.analysis.results import PRETRAINING, TEMPORAL, TrialResult, last_of, 
 from study.core.graph import key
 from study.core.plan import Plan
 from study.core.study import Row, Study, Trial
-from study.search.loop import SearchObserver
-from study.search.optuna_study import Suggestions
+from study.search.observer import SearchObserver
+from study.search.optuna_study import OptunaStudy
 from study.search.request import folder_name
 from study.search.space import Search
 from study.tracking import records
@@ -26,7 +26,7 @@ OPTUNA_STUDY, OPTUNA_TRIAL, STATE = "freelunch.optuna_study", "freelunch.optuna_
 
 @dataclass(frozen=True, kw_only=True)
 class SearchContext(RunContext):
-    """What the runs of a search have in common."""
+    """Common tags and parameters of the runs of a search."""
 
     @property
     def experiment(self) -> dict[str, Any]:
@@ -35,18 +35,18 @@ class SearchContext(RunContext):
 
 
 class SearchTracker(Tracker, SearchObserver):
-    """Keeps a search's trials in MLflow while they are computed.
+    """Logs the trials of a search to MLflow while they are computed.
 
     Args:
-        search: the question.
-        suggestions: the search's memory, which learns of every trial's run.
-        arguments: as for `Tracker`, whose study and trials come of the search.
+        search: the search.
+        optuna_study: its trials, each of which is linked to its run.
+        arguments: as for `Tracker`, without study and trials.
     """
 
-    def __init__(self, *, search: Search, suggestions: Suggestions, **arguments: Any) -> None:
+    def __init__(self, *, search: Search, optuna_study: OptunaStudy, **arguments: Any) -> None:
         super().__init__(study=as_study(search), trials=(), **arguments)
         self._asked = SearchContext(**vars(self._asked))
-        self._suggestions = suggestions
+        self._optuna_study = optuna_study
         self._is_ending = False
 
     def __exit__(
@@ -64,7 +64,7 @@ class SearchTracker(Tracker, SearchObserver):
         self._own |= own_stages({trial_key: trial}, starting_points_of((trial,)))
         self._open_trial(trial_key)
         if journal := self._journals.get(trial_key):
-            journal.tags({OPTUNA_STUDY: self._suggestions.name, OPTUNA_TRIAL: str(trial.number)})
+            journal.tags({OPTUNA_STUDY: self._optuna_study.name, OPTUNA_TRIAL: str(trial.number)})
             journal.set_status(RUNNING)
             self._sender.notice(journal)
 
@@ -82,7 +82,7 @@ class SearchTracker(Tracker, SearchObserver):
             self._conclude_trial(trial, journal, FAILED, "failed", problem)
 
     def take_report(self, folder: Path, summary: str) -> None:
-        """Takes the report that was written, and what it comes to in Markdown."""
+        """Logs the report, with a summary in Markdown as the note of the run."""
         if journal := self._journals.get(""):
             journal.tags({NOTE: summary})
             for name in REPORT_FILES:
@@ -90,7 +90,7 @@ class SearchTracker(Tracker, SearchObserver):
             self._sender.notice(journal)
 
     def _goes_on(self) -> None:
-        """Has the search's own run be at work, which an earlier command may have ended."""
+        """Sets the run of the search to running, which an earlier command may have ended."""
         if journal := self._journals.get(""):
             journal.set_status(RUNNING)
             self._sender.notice(journal)
@@ -106,11 +106,11 @@ class SearchTracker(Tracker, SearchObserver):
         self._sender.notice(journal)
 
     def _link(self, trial: Trial) -> None:
-        """Has Optuna know a trial's run, if there is one yet."""
+        """Links a trial in Optuna to its run, if there is one yet."""
         journal = self._journals.get(key(trial.stage))
         run = journal.sent(self._uri)["run_id"] if journal else None
         if run is not None:
-            self._suggestions.note_run(trial.number, run)
+            self._optuna_study.note_run(trial.number, run)
 
     def _result(self, trial: Trial) -> TrialResult:
         curves = {name: read_curves(last_of(trial, name), self._store) for name in (PRETRAINING, TEMPORAL)}
@@ -119,7 +119,7 @@ class SearchTracker(Tracker, SearchObserver):
         )
 
     def _end_trial(self, trial_key: str, error: BaseException | None) -> None:
-        """At the end of the driver: whatever still runs will be asked for again."""
+        """Marks a trial that still runs at the end of the driver as interrupted."""
         journal = self._journals.get(trial_key)
         if journal is not None and journal.status == RUNNING and self._is_ending:
             records.log_end(journal, KILLED, "interrupted; the same command goes on with it.")
@@ -132,7 +132,7 @@ class SearchTracker(Tracker, SearchObserver):
 
 
 def as_study(search: Search) -> Study:
-    """A search under the name that its experiment and its folders have, apart from those of studies."""
+    """A search as a study, named like its experiment and its folders."""
     return Study(
         name=folder_name(search.name),
         title=search.title,

@@ -10,8 +10,9 @@ from search_spaces.searches.distilled import SEARCHES, best_accuracy
 from search_spaces.studies.catalogue import STUDIES
 from study.core.graph import key, walk
 from study.core.study import Study
-from study.search.optuna_study import IDENTITY, Suggestions, storage_url
+from study.search.optuna_study import IDENTITY, OptunaStudy
 from study.search.space import Search
+from study.search.storage import storage_url
 from tests.search_spaces.fake_dataset import conditions
 from trainers.artifacts import write_history
 from trainers.evaluation.evaluate import Evaluate
@@ -34,9 +35,9 @@ def videos_to_test(scale: str) -> set[str]:
 @every_search
 @pytest.mark.parametrize("scale", ["demo", "full"])
 def test_no_path_leads_from_a_test_video_to_a_search(search: Search, scale: str):
-    space = search.under(conditions(scale))
-    for corner in space.corners():
-        stages = walk(corner.stage)
+    space = search.bind(conditions(scale))
+    for extreme in space.extreme_trials():
+        stages = walk(extreme.stage)
         assert videos_to_test(scale)
         assert videos_to_test(scale).isdisjoint(stages)
         assert not any(isinstance(stage, PredictPhases | Evaluate) for stage in stages.values())
@@ -49,19 +50,19 @@ def test_no_path_leads_from_a_test_video_to_a_search(search: Search, scale: str)
 def test_presets_that_choose_on_test_videos_or_on_none_are_refused(search: Search, preset: str):
     expected = {"official_code": "chooses models on test videos", "paper": "needs validation videos"}
     with pytest.raises(InputError, match=expected[preset]):
-        search.under(conditions("demo", preset)).corners()
+        search.bind(conditions("demo", preset)).extreme_trials()
 
 
 @every_search
 def test_a_preset_that_keeps_another_epoch_than_the_best_on_validation_videos_is_refused(search: Search):
     with pytest.raises(InputError, match="keeps the last epoch of a model"):
-        search.under(conditions("demo", "paper"), {"split": "selection"}).corners()
+        search.bind(conditions("demo", "paper"), {"split": "selection"}).extreme_trials()
 
 
 @every_search
 def test_training_on_all_videos_leaves_nothing_to_search_on(search: Search):
     with pytest.raises(InputError, match="needs validation videos"):
-        search.under(conditions(), {"split": "official"}).corners()
+        search.bind(conditions(), {"split": "official"}).extreme_trials()
 
 
 @every_search
@@ -84,8 +85,8 @@ def test_test_videos_that_were_ingested_otherwise_are_found_in_a_search(search: 
 
 @every_search
 def test_a_search_watches_the_student_whose_probe_looks_at_validation_videos_alone(search: Search):
-    for corner in search.under(conditions()).corners():
-        watched = search.objective.watched(corner.stage)
+    for extreme in search.bind(conditions()).extreme_trials():
+        watched = search.objective.pruning_signal(extreme.stage)
         assert watched is not None
         assert isinstance(watched.stage, Pretrain)
         assert watched.stage.probe is not None
@@ -108,15 +109,15 @@ def test_queues_are_batches_times_a_power_of_two_at_every_scale_and_batch():
         ("demo", {"batch_size": "32"}, 32),
         ("demo", {"batch_size": "none"}, 64),
     ):
-        space = SEARCHES["distilled"].under(conditions(scale), settings)
-        queues = [corner.parameters["queue_size"] for corner in space.corners()]
+        space = SEARCHES["distilled"].bind(conditions(scale), settings)
+        queues = [extreme.parameters["queue_size"] for extreme in space.extreme_trials()]
         assert queues == [batch, 64 * batch]
 
 
 def test_what_no_hyperparameter_touches_is_data_and_free_weights():
-    space = SEARCHES["distilled"].under(conditions())
-    stages = walk(space.corners()[0].stage)
-    kinds = [stages[stage_key].kind for stage_key in stages if stage_key in space.untouched()]
+    space = SEARCHES["distilled"].bind(conditions())
+    stages = walk(space.extreme_trials()[0].stage)
+    kinds = [stages[stage_key].kind for stage_key in stages if stage_key in space.invariant_stages()]
     assert [kind for kind in kinds if kind != "Video"] == ["GenericImages", "Pretrain MoCo", "Release"]
 
 
@@ -132,8 +133,8 @@ def test_the_objective_is_the_best_accuracy_on_validation_videos(tmp_path):
 @every_search
 @pytest.mark.parametrize("scale", ["demo", "full"])
 def test_a_search_begins_at_the_trial_that_studies_have(search: Search, scale: str):
-    space = search.under(conditions(scale))
-    first = space.first_point()
+    space = search.bind(conditions(scale))
+    first = space.initial_point()
     assert first is not None
     studys = search.recipe(conditions(scale), seed=0)
     assert key(space.trial(0, first).stage) == key(search.objective.last_stage(studys))
@@ -154,12 +155,12 @@ IDENTITY_OF_AN_EARLIER_VERSION = {
 """Of the search at scale demo, word for word as version 0.1 kept it in Optuna's database."""
 
 
-def started_before(home: Path, identity: dict[str, str]) -> Suggestions:
+def started_before(home: Path, identity: dict[str, str]) -> OptunaStudy:
     """The search `distilled`, going on with an Optuna study that an earlier version made."""
     study = optuna.create_study(study_name="distilled demo", storage=storage_url(home), direction="maximize")
     study.set_user_attr(IDENTITY, identity)
-    space = SEARCHES["distilled"].under(conditions())
-    return Suggestions(name="distilled demo", space=space, seed=0, url=storage_url(home), driver="ours")
+    space = SEARCHES["distilled"].bind(conditions())
+    return OptunaStudy(name="distilled demo", space=space, seed=0, url=storage_url(home), driver="ours")
 
 
 def test_a_search_of_an_earlier_version_goes_on_in_its_optuna_study(tmp_path: Path):

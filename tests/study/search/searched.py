@@ -13,10 +13,13 @@ from study.core.store import Store
 from study.core.study import Choice
 from study.execution.events import Observer
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
-from study.search.loop import Campaign, SearchObserver, search_here
-from study.search.optuna_study import Suggestions, parameters_of, storage_url
-from study.search.pruner import Halving
-from study.search.space import Objective, Search, Space, Watched
+from study.search.in_process import search_locally
+from study.search.loop import SearchLoop
+from study.search.observer import SearchObserver
+from study.search.optuna_study import OptunaStudy, parameters_of
+from study.search.pruner import SuccessiveHalving
+from study.search.space import Objective, PruningSignal, Search, Space
+from study.search.storage import storage_url
 from tests.study.steps import NOWHERE
 from trainers.artifacts import write_history
 from trainers.stage import InputError, Resources, Stage, Work
@@ -167,9 +170,9 @@ def _last_stage(stage: Stage) -> Stage:
     return stage.judge
 
 
-def _watched(stage: Stage) -> Watched:
+def _pruning_signal(stage: Stage) -> PruningSignal:
     assert isinstance(stage, Judge)
-    return Watched(stage=stage.student, epochs=EPOCHS)
+    return PruningSignal(stage=stage.student, epochs=EPOCHS)
 
 
 SEARCH = Search(
@@ -189,7 +192,7 @@ SEARCH = Search(
         title="worth, %",
         last_stage=_last_stage,
         value=lambda folder: float(json.loads((folder / "value.json").read_text())),
-        watched=_watched,
+        pruning_signal=_pruning_signal,
         metric="knn",
     ),
     evaluated_in="stub",
@@ -205,22 +208,24 @@ def searched(
     seed: int = 0,
     observers: tuple[SearchObserver, ...] = (),
     **settings: object,
-) -> tuple[Campaign, list[FrozenTrial]]:
-    """Searches in this process; returns the campaign at its end, and Optuna's trials."""
+) -> tuple[SearchLoop, list[FrozenTrial]]:
+    """Searches in this process; returns the loop at its end, and Optuna's trials."""
     store = Store(home)
-    space = search.under(conditions or Conditions(), settings)
-    with suggestions(home, space, seed=seed) as memory:
-        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=num_trials, observers=observers)
-        search_here(campaign, store, lambda stage: Resources(), Observer())
-        return campaign, memory.trials()
+    space = search.bind(conditions or Conditions(), settings)
+    with open_study(home, space, seed=seed) as optuna_study:
+        loop = SearchLoop(
+            space=space, store=store, optuna_study=optuna_study, num_trials=num_trials, observers=observers
+        )
+        search_locally(loop, store, lambda stage: Resources(), Observer())
+        return loop, optuna_study.trials()
 
 
-def suggestions(home: Path, space: Space, seed: int = 0, name: str = "stub", url: str | None = None) -> Suggestions:
+def open_study(home: Path, space: Space, seed: int = 0, name: str = "stub", url: str | None = None) -> OptunaStudy:
     url = url or storage_url(home)
-    return Suggestions(name=name, space=space, seed=seed, url=url, driver="me", halving=Halving(EPOCHS))
+    return OptunaStudy(name=name, space=space, seed=seed, url=url, driver="me", halving=SuccessiveHalving(EPOCHS))
 
 
-def told(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
+def remembered(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
     """All that is remembered of trials, but for times."""
     return [
         (t.number, t.state.name, t.values, parameters_of(t), t.params, t.intermediate_values, t.user_attrs)

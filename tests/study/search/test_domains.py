@@ -5,8 +5,8 @@ import pytest
 
 from study.core.graph import walk
 from study.core.study import Choice
-from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When, described, exists, rounded
-from study.search.optuna_study import distribution
+from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When, described, is_active, rounded
+from study.search.sampling import distribution
 from study.search.space import Search
 from tests.study.search.searched import SEARCH, Conditions
 from trainers.stage import InputError
@@ -15,16 +15,16 @@ from trainers.stage import InputError
 @pytest.mark.parametrize(
     ("domain", "low", "high", "sentence"),
     [
-        (Uniform, 1, 1, "holds nothing to choose from"),
-        (Uniform, 2, 1, "holds nothing to choose from"),
-        (Uniform, 0, float("inf"), "holds nothing to choose from"),
-        (Uniform, float("nan"), 1, "holds nothing to choose from"),
+        (Uniform, 1, 1, "has no values"),
+        (Uniform, 2, 1, "has no values"),
+        (Uniform, 0, float("inf"), "has no values"),
+        (Uniform, float("nan"), 1, "has no values"),
         (LogUniform, 0, 1, "begins above 0"),
         (LogUniform, -1, 1, "begins above 0"),
         (LogUniform, 0.12345, 1, "0.12345 has more than 4 significant digits"),
         (PowerOfTwo, 0, 8, "0 is not a power of two"),
         (PowerOfTwo, 2, 12, "12 is not a power of two"),
-        (PowerOfTwo, 8, 2, "holds nothing to choose from"),
+        (PowerOfTwo, 8, 2, "has no values"),
     ],
 )
 def test_a_range_that_holds_nothing_or_not_what_it_should_is_refused(domain, low, high, sentence):
@@ -52,9 +52,9 @@ def test_every_power_of_two_is_as_probable_as_the_others(unit: int):
 
 def test_a_conditional_axis_exists_where_its_condition_holds():
     axis = When("teacher", ("head", "all"), Uniform(0, 1))
-    assert [exists(axis, {"teacher": value}) for value in ("head", "all", "none")] == [True, True, False]
-    assert not exists(axis, {})
-    assert exists(Uniform(0, 1), {})
+    assert [is_active(axis, {"teacher": value}) for value in ("head", "all", "none")] == [True, True, False]
+    assert not is_active(axis, {})
+    assert is_active(Uniform(0, 1), {})
 
 
 def test_axes_are_described_in_words():
@@ -78,62 +78,62 @@ def test_axes_are_described_in_words():
 def test_an_axis_that_the_recipe_does_not_know_is_refused_with_the_nearest_that_it_does():
     search = replace(SEARCH, axes={"wieght": LogUniform(1, 2)})
     with pytest.raises(InputError, match="recipe student has no hyperparameter 'wieght'; did you mean 'weight'"):
-        search.under(Conditions())
+        search.bind(Conditions())
     with pytest.raises(InputError, match="has no hyperparameter 'epoch'"):
-        SEARCH.under(Conditions(), {"epoch": "3"})
+        SEARCH.bind(Conditions(), {"epoch": "3"})
 
 
 def test_a_value_that_does_not_fit_is_refused():
     with pytest.raises(InputError, match="weight=heavy does not fit: weight takes a number"):
-        SEARCH.under(Conditions(), {"weight": "heavy"})
+        SEARCH.bind(Conditions(), {"weight": "heavy"})
 
 
 def test_a_search_with_nothing_to_search_is_refused():
     everything = {"weight": 1, "temperature": 0.1, "own_temperature": 0.1, "queue_size": 8, "teacher": "none"}
     with pytest.raises(InputError, match="search stub has nothing to search"):
-        SEARCH.under(Conditions(), everything)
+        SEARCH.bind(Conditions(), everything)
     with pytest.raises(InputError, match="search stub has nothing to search"):
-        replace(SEARCH, axes={}).under(Conditions())
+        replace(SEARCH, axes={}).bind(Conditions())
 
 
 def test_an_axis_must_come_after_what_it_depends_on():
     axes = dict(reversed(SEARCH.axes.items()))
     with pytest.raises(InputError, match="axis teacher_epochs depends on 'teacher', which no earlier axis"):
-        replace(SEARCH, axes=axes).under(Conditions())
+        replace(SEARCH, axes=axes).bind(Conditions())
 
 
 def test_what_is_fixed_decides_which_conditional_axes_are_left():
-    assert "teacher_epochs" in SEARCH.under(Conditions(), {"teacher": "head"}).axes
-    assert "teacher_epochs" not in SEARCH.under(Conditions(), {"teacher": "none"}).axes
+    assert "teacher_epochs" in SEARCH.bind(Conditions(), {"teacher": "head"}).axes
+    assert "teacher_epochs" not in SEARCH.bind(Conditions(), {"teacher": "none"}).axes
 
 
 def test_corners_differ_on_every_axis_and_share_what_no_hyperparameter_touches():
-    space = SEARCH.under(Conditions())
-    first, second = space.corners()
+    space = SEARCH.bind(Conditions())
+    first, second = space.extreme_trials()
     assert first.parameters == {
         "weight": 0.1, "temperature": 0.02, "own_temperature": 0.02, "queue_size": 8, "teacher": "none"
     }  # fmt: skip
     assert second.parameters["teacher_epochs"] == 8
     assert second.parameters["queue_size"] == 128
     stages = walk(first.stage)
-    assert [type(stages[stage_key]).__name__ for stage_key in space.untouched()] == ["Data"]
+    assert [type(stages[stage_key]).__name__ for stage_key in space.invariant_stages()] == ["Data"]
 
 
 KNOWN = {"weight": 2.0, "temperature": 0.2, "queue_size": 32, "teacher": "head", "teacher_epochs": 4}
 
 
 def known_point(**changes: object) -> Search:
-    return replace(SEARCH, begins_at=lambda conditions, settings: KNOWN | changes)
+    return replace(SEARCH, initial_point=lambda conditions, settings: KNOWN | changes)
 
 
 def test_a_search_begins_at_the_point_that_it_names():
-    assert known_point().under(Conditions()).first_point() == KNOWN
-    assert SEARCH.under(Conditions()).first_point() is None
+    assert known_point().bind(Conditions()).initial_point() == KNOWN
+    assert SEARCH.bind(Conditions()).initial_point() is None
 
 
 def test_what_is_fixed_is_not_in_the_first_point_nor_what_there_is_not_then():
-    space = known_point().under(Conditions(), {"teacher": "none", "weight": 3})
-    assert space.first_point() == {"temperature": 0.2, "queue_size": 32}
+    space = known_point().bind(Conditions(), {"teacher": "none", "weight": 3})
+    assert space.initial_point() == {"temperature": 0.2, "queue_size": 32}
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ def test_what_is_fixed_is_not_in_the_first_point_nor_what_there_is_not_then():
     [{"weight": 20.0}, {"weight": None}, {"temperature": 0.12345}, {"queue_size": 48}, {"teacher": "some"}],
 )
 def test_a_point_outside_the_space_is_not_begun_at(outside: dict[str, object]):
-    assert known_point(**outside).under(Conditions()).first_point() is None
+    assert known_point(**outside).bind(Conditions()).initial_point() is None

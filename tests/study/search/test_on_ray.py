@@ -25,11 +25,14 @@ from study.execution.ray.runner import broker_of
 from study.execution.ray.tune import TuneThread
 from study.execution.resources import Profile
 from study.search.domains import When
-from study.search.loop import Campaign, SearchObserver, search_here
-from study.search.on_ray import Desk, search_on_ray
-from study.search.optuna_study import KEY, PROBLEM, Suggestions, parameters_of, storage_url, without_password
-from study.search.pruner import Halving
-from tests.study.search.searched import EPOCHS, SEARCH, Conditions, searched, suggestions, told
+from study.search.in_process import search_locally
+from study.search.loop import SearchLoop
+from study.search.observer import SearchObserver
+from study.search.on_ray import TuneBridge, search_on_ray
+from study.search.optuna_study import KEY, PROBLEM, OptunaStudy, parameters_of
+from study.search.pruner import SuccessiveHalving
+from study.search.storage import storage_url, without_password
+from tests.study.search.searched import EPOCHS, SEARCH, Conditions, open_study, remembered, searched
 from trainers.stage import InputError, MachineError, Resources, Stage
 
 PATIENCE_SECONDS = 60
@@ -47,14 +50,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def known(home: Path) -> list[FrozenTrial]:
     """The trials of that search."""
-    with suggestions(home, SEARCH.under(Conditions())) as memory:
-        return memory.trials()
+    with open_study(home, SEARCH.bind(Conditions())) as optuna_study:
+        return optuna_study.trials()
 
 
 @pytest.fixture(scope="module")
 def undisturbed(known: list[FrozenTrial]) -> list[tuple[object, ...]]:
     """All that is remembered of them."""
-    return told(known)
+    return remembered(known)
 
 
 def lines(diary: Path) -> list[str]:
@@ -84,7 +87,7 @@ def test_a_search_stops_bad_trials_early_and_finishes_good_ones(undisturbed: lis
     pruned = [trial for trial in undisturbed if trial[1] == "PRUNED"]
     assert len(completed) + len(pruned) == NUM_TRIALS
     assert {max(trial[5]) for trial in completed} == {EPOCHS}
-    assert {max(trial[5]) for trial in pruned} <= set(Halving(EPOCHS).rungs)
+    assert {max(trial[5]) for trial in pruned} <= set(SuccessiveHalving(EPOCHS).rungs)
     assert max(trial[2][0] for trial in completed) == max(trial[2][0] for trial in completed + pruned if trial[2])
     assert completed
     assert pruned
@@ -116,26 +119,26 @@ def test_a_search_that_is_killed_again_and_again_has_the_trials_of_an_undisturbe
     left = optuna.load_study(study_name="stub", storage=storage_url(tmp_path / "home")).get_trials()
     assert len(left) < NUM_TRIALS
     _, trials = searched(tmp_path / "home", NUM_TRIALS, Conditions(diary=diary))
-    assert told(trials) == undisturbed
+    assert remembered(trials) == undisturbed
     assert any(line.startswith("student") and not line.endswith("from 0") for line in lines(diary))
 
 
 def test_a_trial_whose_driver_died_between_a_decision_and_its_note_is_stopped_at_the_same_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: list[tuple[object, ...]]
 ):
-    def die(self: Suggestions, number: int) -> None:
+    def die(self: OptunaStudy, number: int) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Suggestions, "prune", die)
+        patched.setattr(OptunaStudy, "prune", die)
         with pytest.raises(KeyboardInterrupt):
             searched(tmp_path, NUM_TRIALS)
-    assert told(searched(tmp_path, NUM_TRIALS)[1]) == undisturbed
+    assert remembered(searched(tmp_path, NUM_TRIALS)[1]) == undisturbed
 
 
 def test_the_first_trial_is_the_point_that_the_search_begins_at_and_a_seed_decides_the_others(tmp_path: Path):
     known = {"weight": 2.0, "temperature": 0.2, "queue_size": 32, "teacher": "head", "teacher_epochs": 4}
-    search = replace(SEARCH, begins_at=lambda conditions, settings: known)
+    search = replace(SEARCH, initial_point=lambda conditions, settings: known)
     points = []
     for seed in (0, 1):
         _, trials = searched(tmp_path / str(seed), 3, search=search, seed=seed)
@@ -146,10 +149,10 @@ def test_the_first_trial_is_the_point_that_the_search_begins_at_and_a_seed_decid
 
 
 def test_more_trials_extend_a_search(tmp_path: Path, undisturbed: list[tuple[object, ...]]):
-    first = told(searched(tmp_path, 5)[1])
+    first = remembered(searched(tmp_path, 5)[1])
     assert first == undisturbed[:5]
     observer = Told()
-    assert told(searched(tmp_path, NUM_TRIALS, observers=(observer,))[1]) == undisturbed
+    assert remembered(searched(tmp_path, NUM_TRIALS, observers=(observer,))[1]) == undisturbed
     assert not any(text.startswith(tuple(f"trial {number} " for number in range(5))) for text in observer.heard)
 
 
@@ -159,14 +162,14 @@ def test_what_other_runs_have_computed_is_known_at_once(
     copy, diary = Path(shutil.copytree(home, tmp_path / "home")), tmp_path / "diary"
     assert any(line.startswith("judge") for line in lines(copy / "diary"))
     (copy / "optuna.db").unlink()
-    assert told(searched(copy, NUM_TRIALS, Conditions(diary=diary))[1]) == undisturbed
+    assert remembered(searched(copy, NUM_TRIALS, Conditions(diary=diary))[1]) == undisturbed
     assert not [line for line in lines(diary) if line.startswith(("judge", "data", "teacher"))]
 
 
 def test_no_point_is_asked_for_twice_and_a_space_can_be_used_up(tmp_path: Path):
     axes = {"teacher": Choice(("none", "head")), "teacher_epochs": When("teacher", ("head",), Choice((1, 4)))}
-    campaign, trials = searched(tmp_path, 20, search=replace(SEARCH, axes=axes))
-    assert campaign.used_up
+    loop, trials = searched(tmp_path, 20, search=replace(SEARCH, axes=axes))
+    assert loop.is_exhausted
     points = [parameters_of(trial) for trial in trials]
     assert sorted(map(str, points)) == [
         "{'teacher': 'head', 'teacher_epochs': 1}",
@@ -178,26 +181,26 @@ def test_no_point_is_asked_for_twice_and_a_space_can_be_used_up(tmp_path: Path):
 
 def test_a_trial_that_fails_is_kept_as_failed_and_the_search_goes_on(tmp_path: Path):
     observer = Told()
-    campaign, trials = searched(tmp_path, 6, Conditions(fails="student"), observers=(observer,))
-    assert campaign.stopped_by is None
+    loop, trials = searched(tmp_path, 6, Conditions(fails="student"), observers=(observer,))
+    assert loop.stop_reason is None
     for trial in trials:
         fails = trial.params["weight"] > 1
         assert (trial.state == TrialState.FAIL) == fails
         assert (PROBLEM in trial.user_attrs) == fails
-    assert campaign.num_failed == states(trials).count("FAIL") > 0
+    assert loop.num_failed == states(trials).count("FAIL") > 0
     failed = next(trial for trial in trials if trial.state == TrialState.FAIL)
     problem = "Student failed: ValueError: the loss is no longer finite"
     assert failed.user_attrs[PROBLEM] == problem
     assert f"trial {failed.number} failed: {problem}" in observer.heard
     again, kept = searched(tmp_path, 6)
-    assert told(kept) == told(trials)
-    assert again.stopped_by is None
+    assert remembered(kept) == remembered(trials)
+    assert again.stop_reason is None
     assert again.num_failed == 0
 
 
 def test_a_search_ends_where_all_trials_would_fail_and_asks_for_that_trial_again(tmp_path: Path):
-    campaign, trials = searched(tmp_path, 6, Conditions(fails="data"))
-    assert campaign.stopped_by == "all trials need a stage that failed. Data failed: the video is torn: mend it."
+    loop, trials = searched(tmp_path, 6, Conditions(fails="data"))
+    assert loop.stop_reason == "all trials need a stage that failed. Data failed: the video is torn: mend it."
     assert states(trials) == ["RUNNING"]
     observer = Told()
     _, mended = searched(tmp_path, 2, observers=(observer,))
@@ -207,19 +210,19 @@ def test_a_search_ends_where_all_trials_would_fail_and_asks_for_that_trial_again
 
 
 def test_a_point_that_the_recipe_refuses_is_a_failed_trial(tmp_path: Path):
-    campaign, trials = searched(tmp_path, 4, search=replace(SEARCH, axes={"queue_size": Choice((8, 12, 64))}))
+    loop, trials = searched(tmp_path, 4, search=replace(SEARCH, axes={"queue_size": Choice((8, 12, 64))}))
     refused = [trial for trial in trials if trial.state == TrialState.FAIL]
     assert [trial.user_attrs[PROBLEM] for trial in refused] == ["a queue of 12 is no multiple of 8."]
     assert len(trials) == 3
-    assert campaign.num_failed == 1
+    assert loop.num_failed == 1
 
 
 def test_no_trial_begins_after_the_hours_are_over(tmp_path: Path):
-    space = SEARCH.under(Conditions())
-    with suggestions(tmp_path, space) as memory:
-        campaign = Campaign(space=space, store=Store(tmp_path), suggestions=memory, num_trials=3, seconds=0)
-        search_here(campaign, Store(tmp_path), lambda stage: Resources(), Observer())
-        assert memory.trials() == []
+    space = SEARCH.bind(Conditions())
+    with open_study(tmp_path, space) as optuna_study:
+        loop = SearchLoop(space=space, store=Store(tmp_path), optuna_study=optuna_study, num_trials=3, seconds=0)
+        search_locally(loop, Store(tmp_path), lambda stage: Resources(), Observer())
+        assert optuna_study.trials() == []
 
 
 def test_what_is_fixed_is_not_searched(tmp_path: Path):
@@ -231,7 +234,7 @@ def test_what_is_fixed_is_not_searched(tmp_path: Path):
 def test_the_printed_parameters_give_the_same_stages_again(known: list[FrozenTrial]):
     for trial in known:
         printed = {name: f"{value}" for name, value in parameters_of(trial).items()}
-        whole = SEARCH.under(Conditions()).trial(0, printed)
+        whole = SEARCH.bind(Conditions()).trial(0, printed)
         assert key(whole.stage) == trial.user_attrs[KEY]
         assert all(len(text.replace(".", "").strip("0")) <= 4 for text in printed.values() if "." in text)
 
@@ -248,13 +251,13 @@ def test_an_optuna_study_of_another_search_is_refused(tmp_path: Path):
             searched(tmp_path, 1, **options)  # type: ignore[arg-type]
     optuna.create_study(study_name="taken", storage=storage_url(tmp_path)).add_trial(optuna.create_trial(value=1.0))
     with pytest.raises(InputError, match=r"'taken' .* searched with something else altogether"):
-        suggestions(tmp_path, SEARCH.under(Conditions()), name="taken")
+        open_study(tmp_path, SEARCH.bind(Conditions()), name="taken")
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "nonsense", "postgresql://nobody@localhost:1/none"])
 def test_a_storage_that_cannot_be_used_is_told_in_a_sentence(tmp_path: Path, url: str):
     with pytest.raises(MachineError, match=f"the Optuna storage {url} cannot be used .*: check --storage"):
-        suggestions(tmp_path, SEARCH.under(Conditions()), url=url)
+        open_study(tmp_path, SEARCH.bind(Conditions()), url=url)
 
 
 def test_a_storage_that_goes_away_in_the_middle_is_told_in_a_sentence_and_fails_no_trial(tmp_path: Path):
@@ -269,8 +272,8 @@ def test_a_storage_that_goes_away_in_the_middle_is_told_in_a_sentence_and_fails_
         searched(tmp_path, 3, observers=(Thief(),))
     database.unlink(missing_ok=True)
     (tmp_path / "stolen.db").rename(database)
-    with suggestions(tmp_path, SEARCH.under(Conditions())) as memory:
-        assert states(memory.trials())[1:] == ["RUNNING"]
+    with open_study(tmp_path, SEARCH.bind(Conditions())) as optuna_study:
+        assert states(optuna_study.trials())[1:] == ["RUNNING"]
 
 
 @pytest.mark.parametrize(
@@ -285,25 +288,25 @@ def test_a_storage_that_goes_away_in_the_middle_is_told_in_a_sentence_and_fails_
 def test_a_password_is_not_shown(tmp_path: Path, url: str, shown: str):
     assert without_password(url) == shown
     with pytest.raises(MachineError) as raised:
-        suggestions(tmp_path, SEARCH.under(Conditions()), url=url)
+        open_study(tmp_path, SEARCH.bind(Conditions()), url=url)
     assert shown in str(raised.value)
     assert "ret@" not in str(raised.value)
 
 
 def test_trials_that_another_driver_is_at_are_left_to_it(tmp_path: Path):
-    space = SEARCH.under(Conditions())
-    with suggestions(tmp_path, space) as ours:
+    space = SEARCH.bind(Conditions())
+    with open_study(tmp_path, space) as ours:
         asked = ours.ask()
-        assert [trial.number for trial in ours.left_behind()] == [asked.number]
-        theirs = Suggestions(name="stub", space=space, seed=0, url=storage_url(tmp_path), driver="another")
+        assert [trial.number for trial in ours.unfinished()] == [asked.number]
+        theirs = OptunaStudy(name="stub", space=space, seed=0, url=storage_url(tmp_path), driver="another")
         with theirs:
-            assert theirs.left_behind() == []
+            assert theirs.unfinished() == []
             assert parameters_of(theirs.ask()) != parameters_of(asked)
 
 
 def test_halving_decides_as_optunas_pruner_does():
     drawn = random.Random(0)
-    ours = Halving(9)
+    ours = SuccessiveHalving(9)
     optunas = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
     study = optuna.create_study(direction="maximize", pruner=optunas)
     decisions = []
@@ -324,7 +327,7 @@ def test_halving_decides_as_optunas_pruner_does():
 
 @pytest.mark.parametrize(("epochs", "rungs"), [(200, (23, 69)), (10, (2, 6)), (9, (1, 3)), (2, (1,)), (1, ())])
 def test_trials_are_judged_at_a_ninth_and_a_third_of_their_epochs(epochs: int, rungs: tuple[int, ...]):
-    assert Halving(epochs).rungs == rungs
+    assert SuccessiveHalving(epochs).rungs == rungs
 
 
 def test_a_trial_that_is_stopped_keeps_its_folder_and_goes_on_from_there_when_a_study_wants_it(
@@ -333,7 +336,7 @@ def test_a_trial_that_is_stopped_keeps_its_folder_and_goes_on_from_there_when_a_
     diary = tmp_path / "diary"
     pruned = next(trial for trial in known if trial.state == TrialState.PRUNED)
     store = Store(shutil.copytree(home, tmp_path / "home"))
-    wanted = SEARCH.under(Conditions(diary=diary)).trial(0, parameters_of(pruned))
+    wanted = SEARCH.bind(Conditions(diary=diary)).trial(0, parameters_of(pruned))
     assert store.find(key(wanted.stage)) is None
     run(make_plan((wanted,), store), store, lambda stage: Resources(), Observer())
     assert store.find(key(wanted.stage))
@@ -349,21 +352,21 @@ class Epochs(Observer):
 
 
 def on_ray(cluster: Any, home: Path, num_trials: int, conditions: Conditions, at_once: int) -> tuple[Any, Any]:
-    space, store, observer = SEARCH.under(conditions), Store(home), Epochs()
-    with suggestions(home, space) as memory:
-        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=num_trials)
+    space, store, observer = SEARCH.bind(conditions), Store(home), Epochs()
+    with open_study(home, space) as optuna_study:
+        loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=num_trials)
         profile = Profile(default=Resources())
         search_on_ray(
-            campaign, space, store, lambda cpus, gpus: profile, observer, address=cluster.address, at_once=at_once
+            loop, space, store, lambda cpus, gpus: profile, observer, address=cluster.address, at_once=at_once
         )
-        return memory.trials(), observer
+        return optuna_study.trials(), observer
 
 
 def test_a_search_on_ray_one_trial_at_a_time_is_the_search_in_one_process(
     cluster: Any, tmp_path: Path, undisturbed: list[tuple[object, ...]]
 ):
     trials, observer = on_ray(cluster, tmp_path, 4, Conditions(), at_once=1)
-    assert told(trials) == undisturbed[:4]
+    assert remembered(trials) == undisturbed[:4]
     assert {"Data", "Student", "Judge"} <= set(observer.finished_titles)
 
 
@@ -379,13 +382,13 @@ def test_a_search_on_ray_runs_trials_side_by_side_and_stops_the_stages_of_bad_on
 
 
 def test_a_failure_that_all_trials_would_meet_ends_a_search_on_ray(cluster: Any, tmp_path: Path):
-    space, store = SEARCH.under(Conditions(fails="data")), Store(tmp_path)
-    with suggestions(tmp_path, space) as memory:
-        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=4)
+    space, store = SEARCH.bind(Conditions(fails="data")), Store(tmp_path)
+    with open_study(tmp_path, space) as optuna_study:
+        loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=4)
         profile = Profile(default=Resources())
-        search_on_ray(campaign, space, store, lambda cpus, gpus: profile, Observer(), address=cluster.address)
-        assert campaign.stopped_by == "all trials need a stage that failed. Data failed: the video is torn: mend it."
-        assert set(states(memory.trials())) == {"RUNNING"}
+        search_on_ray(loop, space, store, lambda cpus, gpus: profile, Observer(), address=cluster.address)
+        assert loop.stop_reason == "all trials need a stage that failed. Data failed: the video is torn: mend it."
+        assert set(states(optuna_study.trials())) == {"RUNNING"}
 
 
 class Interrupter(Observer):
@@ -394,43 +397,43 @@ class Interrupter(Observer):
 
 
 def test_an_interrupted_search_on_ray_leaves_its_trials_to_go_on_with(cluster: Any, tmp_path: Path):
-    space, store = SEARCH.under(Conditions(epoch_seconds=0.5)), Store(tmp_path)
-    with suggestions(tmp_path, space) as memory:
-        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=NUM_TRIALS)
+    space, store = SEARCH.bind(Conditions(epoch_seconds=0.5)), Store(tmp_path)
+    with open_study(tmp_path, space) as optuna_study:
+        loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=NUM_TRIALS)
         profile = Profile(default=Resources())
         with pytest.raises(KeyboardInterrupt):
-            search_on_ray(campaign, space, store, lambda *_: profile, Interrupter(), address=cluster.address, at_once=2)
-        assert set(states(memory.trials())) == {"RUNNING"}
-        assert len(memory.trials()) <= 2
+            search_on_ray(loop, space, store, lambda *_: profile, Interrupter(), address=cluster.address, at_once=2)
+        assert set(states(optuna_study.trials())) == {"RUNNING"}
+        assert len(optuna_study.trials()) <= 2
 
 
 @pytest.mark.parametrize("status", ["stopped", "disk full"])
 def test_after_a_trial_that_was_stopped_in_order_none_begins(cluster: Any, tmp_path: Path, status: str):
-    space, store = SEARCH.under(Conditions()), Store(tmp_path)
+    space, store = SEARCH.bind(Conditions()), Store(tmp_path)
     with (
-        suggestions(tmp_path, space) as memory,
+        open_study(tmp_path, space) as optuna_study,
         ray_cluster.connect(cluster.address),
         broker_of(store) as broker,
     ):
-        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=NUM_TRIALS)
-        desk = Desk(campaign, lambda stage: Resources(), broker, Observer())
-        assert desk.begin("first")
-        assert desk.begin("second")
-        desk.ended("first", {"status": status})
-        desk.ended("second", None)
-        assert desk.begin("third") is None
-        assert states(memory.trials()) == ["RUNNING", "RUNNING"]
+        loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=NUM_TRIALS)
+        bridge = TuneBridge(loop, lambda stage: Resources(), broker, Observer())
+        assert bridge.begin("first")
+        assert bridge.begin("second")
+        bridge.on_end("first", {"status": status})
+        bridge.on_end("second", None)
+        assert bridge.begin("third") is None
+        assert states(optuna_study.trials()) == ["RUNNING", "RUNNING"]
 
 
 def test_a_tune_that_fails_is_told_in_a_sentence(tmp_path: Path):
     def fit() -> None:
         raise RuntimeError("no room for a trial\nand more")
 
-    space = SEARCH.under(Conditions())
-    with suggestions(tmp_path, space) as memory:
-        campaign = Campaign(space=space, store=Store(tmp_path), suggestions=memory, num_trials=1)
+    space = SEARCH.bind(Conditions())
+    with open_study(tmp_path, space) as optuna_study:
+        loop = SearchLoop(space=space, store=Store(tmp_path), optuna_study=optuna_study, num_trials=1)
         thread = TuneThread(fit)
         thread.start()
         thread.join()
-        with pytest.raises(MachineError, match=r"Ray Tune failed \(RuntimeError: no room for a trial\): type the same"):
-            Desk(campaign, lambda stage: Resources(), None, Observer()).listen(thread)
+        with pytest.raises(MachineError, match=r"Ray Tune failed \(RuntimeError: no room for a trial\): run the same"):
+            TuneBridge(loop, lambda stage: Resources(), None, Observer()).listen(thread)

@@ -14,37 +14,39 @@ from optuna.trial import FrozenTrial, TrialState
 from study.core.store import Store
 from study.execution.events import Observer
 from study.home.request import Request
-from study.search.loop import Campaign, search_here
-from study.search.optuna_study import DRIVER, DUPLICATE, KEY, PROBLEM, Suggestions, absolute, storage_url
-from study.search.pruner import Halving
-from study.search.request import Asking
+from study.search.in_process import search_locally
+from study.search.loop import SearchLoop
+from study.search.optuna_study import DRIVER, DUPLICATE, KEY, PROBLEM, OptunaStudy
+from study.search.pruner import SuccessiveHalving
+from study.search.request import SearchRequest
 from study.search.space import Space
 from study.search.status import search_record
+from study.search.storage import absolute_url, storage_url
 from tests.study.search.searched import EPOCHS, SEARCH, Conditions
 from trainers.stage import InputError, Resources
 
 PATIENCE_SECONDS = 60
-ASKING = Asking(request=Request(study="stub", scale="demo"), num_trials=4)
+REQUEST_FILE = SearchRequest(request=Request(study="stub", scale="demo"), num_trials=4)
 
 
 @pytest.fixture
 def space() -> Space:
-    return SEARCH.under(Conditions())
+    return SEARCH.bind(Conditions())
 
 
 @pytest.fixture
-def homes(tmp_path: Path, space: Space) -> Iterator[tuple[Suggestions, Suggestions]]:
+def homes(tmp_path: Path, space: Space) -> Iterator[tuple[OptunaStudy, OptunaStudy]]:
     """Two drivers that share a storage."""
     with ExitStack() as stack:
         ours, theirs = (
             stack.enter_context(
-                Suggestions(
-                    name=ASKING.optuna_name,
+                OptunaStudy(
+                    name=REQUEST_FILE.optuna_name,
                     space=space,
                     seed=0,
                     url=storage_url(tmp_path),
                     driver=driver,
-                    halving=Halving(EPOCHS),
+                    halving=SuccessiveHalving(EPOCHS),
                 )
             )
             for driver in ("ours", "theirs")
@@ -64,15 +66,15 @@ def before_a_trial_is_added(monkeypatch: pytest.MonkeyPatch, act: Callable[[], o
     monkeypatch.setattr(RDBStorage, "_create_new_trial", act_first)
 
 
-def search(memory: Suggestions, space: Space, home: Path, num_trials: int) -> Campaign:
+def search(optuna_study: OptunaStudy, space: Space, home: Path, num_trials: int) -> SearchLoop:
     store = Store(home)
-    campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=num_trials)
-    search_here(campaign, store, lambda stage: Resources(), Observer())
-    return campaign
+    loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=num_trials)
+    search_locally(loop, store, lambda stage: Resources(), Observer())
+    return loop
 
 
 def test_of_two_homes_that_draw_one_point_at_the_same_moment_one_draws_again(
-    homes: tuple[Suggestions, Suggestions], monkeypatch: pytest.MonkeyPatch
+    homes: tuple[OptunaStudy, OptunaStudy], monkeypatch: pytest.MonkeyPatch
 ):
     add, meeting, have_met = RDBStorage._create_new_trial, threading.Barrier(2, timeout=PATIENCE_SECONDS), set[int]()
 
@@ -87,38 +89,38 @@ def test_of_two_homes_that_draw_one_point_at_the_same_moment_one_draws_again(
 
     monkeypatch.setattr(RDBStorage, "_create_new_trial", add_together)
     with ThreadPoolExecutor(len(homes)) as threads:
-        asked = list(threads.map(Suggestions.ask, homes))
+        asked = list(threads.map(OptunaStudy.ask, homes))
     assert sorted(trial.number for trial in asked) == [0, 2]
     assert [trial.user_attrs[DRIVER] for trial in asked] == ["ours", "theirs"]
     assert len({trial.user_attrs[KEY] for trial in asked}) == 2
     duplicate = homes[0].study.get_trials()[1]
     assert (duplicate.state, duplicate.user_attrs[DUPLICATE]) == (TrialState.FAIL, 0)
     assert duplicate.user_attrs[PROBLEM].startswith("a duplicate of trial 0, which another home asked for")
-    for memory, trial in zip(homes, asked, strict=True):
-        assert [left.number for left in memory.left_behind()] == [trial.number]
-        memory.report(trial.number, 1, 40.0)
-        memory.complete(trial.number, 50.0 + trial.number)
+    for optuna_study, trial in zip(homes, asked, strict=True):
+        assert [left.number for left in optuna_study.unfinished()] == [trial.number]
+        optuna_study.report(trial.number, 1, 40.0)
+        optuna_study.complete(trial.number, 50.0 + trial.number)
     assert [(trial.number, trial.value) for trial in homes[0].trials()] == [(0, 50.0), (2, 52.0)]
 
 
 def test_a_duplicate_is_no_failure_and_takes_no_other_trials_place(
-    homes: tuple[Suggestions, Suggestions], space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    homes: tuple[OptunaStudy, OptunaStudy], space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     ours, theirs = homes
     before_a_trial_is_added(monkeypatch, theirs.ask)
-    campaign = search(ours, space, tmp_path, num_trials=4)
-    assert campaign.num_failed == 0
+    loop = search(ours, space, tmp_path, num_trials=4)
+    assert loop.num_failed == 0
     assert [trial.number for trial in ours.trials()] == [0, 2, 3, 4]
-    assert search_record(ASKING, tmp_path, (), maximised=True)["states"]["not finished"] == 1
+    assert search_record(REQUEST_FILE, tmp_path, (), maximised=True)["states"]["not finished"] == 1
     search(theirs, space, tmp_path, num_trials=4)
-    record = search_record(ASKING, tmp_path, (), maximised=True)
+    record = search_record(REQUEST_FILE, tmp_path, (), maximised=True)
     assert sum(record["states"].values()) == record["asked"] == 4
     assert "failed" not in record["states"]
     assert not record["resumable"]
 
 
 def test_a_duplicate_whose_driver_was_killed_before_it_was_set_aside_is_not_gone_on_with(
-    homes: tuple[Suggestions, Suggestions],
+    homes: tuple[OptunaStudy, OptunaStudy],
 ):
     ours, theirs = homes
     first = theirs.ask()
@@ -130,18 +132,18 @@ def test_a_duplicate_whose_driver_was_killed_before_it_was_set_aside_is_not_gone
             user_attrs={**first.user_attrs, DRIVER: "ours"},
         )
     )
-    assert ours.left_behind() == []
+    assert ours.unfinished() == []
     assert [trial.state for trial in ours.study.get_trials()] == [TrialState.RUNNING, TrialState.FAIL]
-    assert [trial.number for trial in theirs.left_behind()] == [first.number]
+    assert [trial.number for trial in theirs.unfinished()] == [first.number]
 
 
 def test_a_relative_path_of_sqlite_is_made_absolute_and_other_databases_are_left_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert absolute("sqlite:///s.db") == f"sqlite:///{tmp_path / 's.db'}"
+    assert absolute_url("sqlite:///s.db") == f"sqlite:///{tmp_path / 's.db'}"
     assert (
-        absolute("sqlite+pysqlite:///a folder/s.db?timeout=9")
+        absolute_url("sqlite+pysqlite:///a folder/s.db?timeout=9")
         == f"sqlite+pysqlite:///{tmp_path}/a folder/s.db?timeout=9"
     )
     for url in (
@@ -150,12 +152,12 @@ def test_a_relative_path_of_sqlite_is_made_absolute_and_other_databases_are_left
         "nonsense",
         "postgresql://host:port/x",
     ):
-        assert absolute(url) == url
-    asking = Asking(request=Request(study="stub", scale="demo"), num_trials=1, storage="sqlite:///s.db")
-    assert f"--storage sqlite:///{tmp_path}/s.db" in asking.command()
+        assert absolute_url(url) == url
+    search_request = SearchRequest(request=Request(study="stub", scale="demo"), num_trials=1, storage="sqlite:///s.db")
+    assert f"--storage sqlite:///{tmp_path}/s.db" in search_request.command()
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:s.db?uri=true"])
 def test_a_database_that_would_not_outlive_its_process_or_is_no_path_is_refused(url: str):
     with pytest.raises(InputError, match=r"--storage sqlite:.* names no file by its path"):
-        absolute(url)
+        absolute_url(url)

@@ -16,9 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from study.home.interrupts import handle_interrupts
 from study.search.figures import curves_figure
 from study.search.optuna_study import DUPLICATE, KEY, PARAMETERS, PROBLEM, RUN
-from study.search.pruner import Halving
-from study.search.report import Found, epochs_spent, importances, write_search_report
-from tests.study.search.searched import SEARCH, Conditions, suggestions
+from study.search.pruner import SuccessiveHalving
+from study.search.report import write_search_report
+from study.search.results import SearchResults, epochs_spent, importances
+from tests.study.search.searched import SEARCH, Conditions, open_study
 
 EPOCHS, EVERY = 200, 10
 """Of a student at scale `full`, and after how many of them its probe looks."""
@@ -49,11 +50,13 @@ TRIALS = (
 )
 
 
-def found(trials: Iterable[FrozenTrial], study: optuna.Study | None = None) -> Found:
+def found(trials: Iterable[FrozenTrial], study: optuna.Study | None = None) -> SearchResults:
     study = study or optuna.create_study(study_name="stub", direction="maximize")
     study.add_trials(trials)
-    space = SEARCH.under(Conditions())
-    return Found(space=space, study=study, halving=Halving(EPOCHS), evaluation=None, context={"scale": "full"})
+    space = SEARCH.bind(Conditions())
+    return SearchResults(
+        space=space, study=study, halving=SuccessiveHalving(EPOCHS), evaluation=None, context={"scale": "full"}
+    )
 
 
 def written(trials: Iterable[FrozenTrial], folder: Path) -> tuple[str, dict[str, Any]]:
@@ -63,7 +66,7 @@ def written(trials: Iterable[FrozenTrial], folder: Path) -> tuple[str, dict[str,
 
 
 def test_the_epochs_that_are_told_are_those_after_which_trials_are_stopped():
-    drawn, halving, trials = random.Random(0), Halving(EPOCHS), []
+    drawn, halving, trials = random.Random(0), SuccessiveHalving(EPOCHS), []
     for number in range(20):
         trial, quality = looked_at(number, TrialState.RUNNING, 0), drawn.random()
         for epoch in range(EVERY, EPOCHS + 1, EVERY):
@@ -73,7 +76,7 @@ def test_the_epochs_that_are_told_are_those_after_which_trials_are_stopped():
                 break
         trials.append(trial)
     stopped = {trial.last_step for trial in trials if trial.state == TrialState.PRUNED}
-    assert set(halving.decided_after(trials)) == stopped == {30, 70}
+    assert set(halving.decision_epochs(trials)) == stopped == {30, 70}
 
 
 def test_the_report_tells_and_draws_the_epochs_after_which_it_was_decided(tmp_path: Path):
@@ -86,14 +89,14 @@ def test_the_report_tells_and_draws_the_epochs_after_which_it_was_decided(tmp_pa
 
 def test_of_decisions_that_no_trial_has_come_to_nothing_is_told(tmp_path: Path):
     for epochs, told in ((200, (30, 70)), (60, (30,)), (20, ()), (0, ())):
-        assert Halving(EPOCHS).decided_after([looked_at(0, TrialState.RUNNING, epochs)]) == told
+        assert SuccessiveHalving(EPOCHS).decision_epochs([looked_at(0, TrialState.RUNNING, epochs)]) == told
     text, data = written([looked_at(0, TrialState.RUNNING, 20)], tmp_path)
     assert "goes on" not in text
     assert data["rungs"] == []
 
 
 def test_the_last_epoch_decides_nothing():
-    assert Halving(EVERY).decided_after([looked_at(0, TrialState.COMPLETE, EVERY)]) == ()
+    assert SuccessiveHalving(EVERY).decision_epochs([looked_at(0, TrialState.COMPLETE, EVERY)]) == ()
 
 
 def test_without_early_stopping_a_trial_that_failed_or_is_at_work_would_have_been_trained_as_long(tmp_path: Path):
@@ -110,10 +113,10 @@ def test_a_duplicate_is_no_trial_of_the_report(tmp_path: Path):
 
 def test_the_report_has_what_the_storage_has(tmp_path: Path):
     completed = [looked_at(number, TrialState.COMPLETE, 200, 80.0 - number / 3) for number in range(5, 15)]
-    with suggestions(tmp_path, SEARCH.under(Conditions())) as memory:
-        memory.study.set_user_attr(RUN, {"0": "a run"})
-        write_search_report(found([*TRIALS, *completed], memory.study), tmp_path / "report")
-        trials, shares = memory.trials(), importances(memory.study)
+    with open_study(tmp_path, SEARCH.bind(Conditions())) as optuna_study:
+        optuna_study.study.set_user_attr(RUN, {"0": "a run"})
+        write_search_report(found([*TRIALS, *completed], optuna_study.study), tmp_path / "report")
+        trials, shares = optuna_study.trials(), importances(optuna_study.study)
     data = json.loads((tmp_path / "report" / "search.json").read_text())
     assert data["optuna_study"] == "stub"
     assert data["importances"] == shares != {}
@@ -134,8 +137,8 @@ def test_an_interrupt_waits_for_what_is_read_of_the_storage(tmp_path: Path):
     def end(*execution: Any) -> None:
         ended.append(execution[2])  # the statement
 
-    with suggestions(tmp_path, SEARCH.under(Conditions())) as memory:
-        asked, engine = found(TRIALS, memory.study), memory._storage.engine
+    with open_study(tmp_path, SEARCH.bind(Conditions())) as optuna_study:
+        asked, engine = found(TRIALS, optuna_study.study), optuna_study._storage.engine
         sqlalchemy.event.listen(engine, "before_cursor_execute", interrupt, once=True)
         sqlalchemy.event.listen(engine, "after_cursor_execute", end)
         with handle_interrupts(), pytest.raises(KeyboardInterrupt):
@@ -155,9 +158,9 @@ def test_the_storage_is_left_alone_once_it_was_read(tmp_path: Path, monkeypatch:
     def read(*_: object) -> None:
         read_after.add(len(drawn))
 
-    with suggestions(tmp_path, SEARCH.under(Conditions())) as memory:
-        asked = found(TRIALS, memory.study)
-        sqlalchemy.event.listen(memory._storage.engine, "before_cursor_execute", read)
+    with open_study(tmp_path, SEARCH.bind(Conditions())) as optuna_study:
+        asked = found(TRIALS, optuna_study.study)
+        sqlalchemy.event.listen(optuna_study._storage.engine, "before_cursor_execute", read)
         monkeypatch.setattr("study.report.figures.style.to_svg", draw)
         write_search_report(asked, tmp_path / "report")
     assert drawn

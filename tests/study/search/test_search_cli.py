@@ -21,7 +21,7 @@ from study.cli.search_planning import PlannedSearch
 from study.cli.search_run import exclusive
 from study.home.request import Request
 from study.search.optuna_study import runs_of
-from study.search.request import Asking, remember_search
+from study.search.request import SearchRequest, remember_search
 from tests.study.cli.test_cli_platform import HERE, called, start
 from tests.study.tiny_cli import TINY
 from trainers.data.synthetic.videos import synthesize
@@ -243,8 +243,10 @@ def test_a_storages_password_is_neither_printed_nor_kept(searched: Path):
     result = called(searched, *SEARCH, "--storage", url)
     assert result.exit_code == 3
     assert "secret" not in result.output
-    asking = Asking(request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3, storage=url)
-    assert "--storage 'postgresql://me:***@localhost:1/searches'" in asking.command()
+    search_request = SearchRequest(
+        request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3, storage=url
+    )
+    assert "--storage 'postgresql://me:***@localhost:1/searches'" in search_request.command()
 
 
 def test_a_search_with_trials_that_failed_ends_with_1(searched: Path, tmp_path: Path):
@@ -258,8 +260,8 @@ def test_a_search_with_trials_that_failed_ends_with_1(searched: Path, tmp_path: 
 
 
 def test_two_processes_do_not_work_at_one_search(searched: Path):
-    asking = Asking(request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3)
-    first, second = PlannedSearch(searched, asking), PlannedSearch(searched, asking)
+    search_request = SearchRequest(request=Request(study="distilled", scale="tiny", dataset="tiny"), num_trials=3)
+    first, second = PlannedSearch(searched, search_request), PlannedSearch(searched, search_request)
     with exclusive(first), pytest.raises(InputError, match="another process is at search distilled"), exclusive(second):
         pass
 
@@ -353,10 +355,10 @@ def test_a_search_whose_storage_has_gone_is_one_sentence(searched: Path, tmp_pat
 
 
 def test_a_storage_whose_password_is_not_kept_is_one_sentence(tmp_path: Path):
-    asking = Asking(
+    search_request = SearchRequest(
         request=Request(study="distilled", scale="tiny"), num_trials=3, storage="postgresql://me:secret@host/searches"
     )
-    remember_search(asking, tmp_path)
+    remember_search(search_request, tmp_path)
     assert "secret" not in "".join(path.read_text() for path in tmp_path.rglob("*.json"))
     for command in ("status", "report"):
         refused = called(tmp_path, command, "distilled")

@@ -25,13 +25,14 @@ from study.execution.local import run
 from study.execution.ray.messages import Event, Order
 from study.execution.ray.tune import TuneThread
 from study.execution.resources import Profile
-from study.search.lines import SearchNarrator
-from study.search.loop import MAX_FAILURES_IN_A_ROW, Asked, Campaign, SearchObserver
-from study.search.on_ray import Desk, search_on_ray
-from study.search.optuna_study import KEY, PROBLEM, Suggestions
+from study.search.lines import SearchLinePrinter
+from study.search.loop import MAX_FAILURES_IN_A_ROW, SearchLoop
+from study.search.observer import RunningTrial, SearchObserver
+from study.search.on_ray import TuneBridge, search_on_ray
+from study.search.optuna_study import KEY, PROBLEM, OptunaStudy
 from study.search.space import Parameters
 from tests.study.execution.ray.test_kills import one_named
-from tests.study.search.searched import SEARCH, Conditions, searched, suggestions, told
+from tests.study.search.searched import SEARCH, Conditions, open_study, remembered, searched
 from trainers.stage import InputError, MachineError, Resources, Stage
 
 AT_FAULT = "the machine is at fault, not the hyperparameters. "
@@ -82,8 +83,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(home: Path) -> list[tuple[Any, ...]]:
     """The trials of that search."""
-    with suggestions(home, SEARCH.under(Conditions(), {"teacher": "none"})) as memory:
-        return told(memory.trials())
+    with open_study(home, SEARCH.bind(Conditions(), {"teacher": "none"})) as optuna_study:
+        return remembered(optuna_study.trials())
 
 
 def test_a_failure_says_whether_the_machine_is_at_fault():
@@ -97,18 +98,18 @@ def test_an_input_that_is_damaged_ends_a_search_and_the_same_command_goes_on_onc
     tmp_path: Path, undisturbed: list[tuple[Any, ...]]
 ):
     store = Store(tmp_path)
-    campaign, trials = searched(tmp_path, NUM_TRIALS, teacher="none", observers=(Vandal(store),))
-    assert told(trials[:2]) == undisturbed[:2]
+    loop, trials = searched(tmp_path, NUM_TRIALS, teacher="none", observers=(Vandal(store),))
+    assert remembered(trials[:2]) == undisturbed[:2]
     assert states(trials[2:]) == ["RUNNING"]
-    assert campaign.stopped_by is not None
-    assert campaign.stopped_by.startswith(f"{AT_FAULT}Student failed: {store.home}")
-    assert campaign.num_failed == 0
+    assert loop.stop_reason is not None
+    assert loop.stop_reason.startswith(f"{AT_FAULT}Student failed: {store.home}")
+    assert loop.num_failed == 0
     still, same = searched(tmp_path, NUM_TRIALS, teacher="none")
-    assert (still.stopped_by, told(same)) == (campaign.stopped_by, told(trials))
-    mend(store, campaign.stopped_by)
+    assert (still.stop_reason, remembered(same)) == (loop.stop_reason, remembered(trials))
+    mend(store, loop.stop_reason)
     went_on, mended = searched(tmp_path, NUM_TRIALS, teacher="none")
-    assert went_on.stopped_by is None
-    assert told(mended) == undisturbed
+    assert went_on.stop_reason is None
+    assert remembered(mended) == undisturbed
 
 
 @pytest.mark.parametrize(("title", "file"), [("Judge", "value.json"), ("Student", HISTORY)])
@@ -118,97 +119,97 @@ def test_a_trial_whose_finished_stage_is_damaged_is_asked_for_again(
     store = Store(shutil.copytree(home, tmp_path / "home"))
     (store.home / "optuna.db").unlink()
     number, judge = next((trial[0], trial[6][KEY]) for trial in undisturbed if trial[1] == "COMPLETE")
-    stages = walk(SEARCH.under(Conditions(), {"teacher": "none"}).trial(number, undisturbed[number][3]).stage)
+    stages = walk(SEARCH.bind(Conditions(), {"teacher": "none"}).trial(number, undisturbed[number][3]).stage)
     damaged = next(stage_key for stage_key, stage in stages.items() if stage.title == title)
     damage(store, damaged, file)
     if damaged != judge:
         store.remove(judge)
-    campaign, trials = searched(store.home, NUM_TRIALS, teacher="none")
-    assert told(trials[:number]) == undisturbed[:number]
+    loop, trials = searched(store.home, NUM_TRIALS, teacher="none")
+    assert remembered(trials[:number]) == undisturbed[:number]
     assert states(trials[number:]) == ["RUNNING"]
-    assert campaign.stopped_by is not None
-    assert campaign.stopped_by.startswith(f"{AT_FAULT}{store.home}")
-    mend(store, campaign.stopped_by)
-    assert told(searched(store.home, NUM_TRIALS, teacher="none")[1]) == undisturbed
+    assert loop.stop_reason is not None
+    assert loop.stop_reason.startswith(f"{AT_FAULT}{store.home}")
+    mend(store, loop.stop_reason)
+    assert remembered(searched(store.home, NUM_TRIALS, teacher="none")[1]) == undisturbed
 
 
 def test_a_recipe_that_the_machine_fails_leaves_its_trial_to_be_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def away(self: Suggestions, frozen: FrozenTrial) -> Trial:
+    def away(self: OptunaStudy, frozen: FrozenTrial) -> Trial:
         raise MachineError("weights.json cannot be read")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Suggestions, "trial_of", away)
+        patched.setattr(OptunaStudy, "trial_of", away)
         with pytest.raises(MachineError, match=r"weights\.json cannot be read"):
             searched(tmp_path, 2)
-    with suggestions(tmp_path, SEARCH.under(Conditions())) as memory:
-        assert states(memory.trials()) == ["RUNNING"]
+    with open_study(tmp_path, SEARCH.bind(Conditions())) as optuna_study:
+        assert states(optuna_study.trials()) == ["RUNNING"]
     assert states(searched(tmp_path, 1)[1]) == ["COMPLETE"]
 
 
 def test_failures_in_a_row_end_a_search_before_they_use_up_its_trials(tmp_path: Path):
-    campaign, trials = searched(tmp_path, NUM_TRIALS, Conditions(fails="student"), weight="2")
+    loop, trials = searched(tmp_path, NUM_TRIALS, Conditions(fails="student"), weight="2")
     assert states(trials) == ["FAIL"] * MAX_FAILURES_IN_A_ROW
-    assert campaign.stopped_by == (
+    assert loop.stop_reason == (
         "3 trials in a row have failed, which are not tried again. "
         "The last: Student failed: ValueError: the loss is no longer finite"
     )
-    assert campaign.num_failed == MAX_FAILURES_IN_A_ROW
+    assert loop.num_failed == MAX_FAILURES_IN_A_ROW
     went_on, mended = searched(tmp_path, NUM_TRIALS, weight="2")
-    assert went_on.stopped_by is None
-    assert told(mended[:MAX_FAILURES_IN_A_ROW]) == told(trials)
+    assert went_on.stop_reason is None
+    assert remembered(mended[:MAX_FAILURES_IN_A_ROW]) == remembered(trials)
     assert set(states(mended[MAX_FAILURES_IN_A_ROW:])) <= {"COMPLETE", "PRUNED"}
     assert len(mended) == NUM_TRIALS
 
 
 def test_trials_that_do_not_fail_lie_between_two_rows_of_failures(tmp_path: Path):
-    space, store = SEARCH.under(Conditions()), Store(tmp_path)
-    with suggestions(tmp_path, space) as memory:
-        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=20)
+    space, store = SEARCH.bind(Conditions()), Store(tmp_path)
+    with open_study(tmp_path, space) as optuna_study:
+        loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=20)
 
-        def complete(asked: Asked) -> None:
-            run(asked.plan, store, lambda stage: Resources(), Observer())
-            campaign.finish(asked)
+        def complete(running: RunningTrial) -> None:
+            run(running.plan, store, lambda stage: Resources(), Observer())
+            loop.finish(running)
 
-        def prune(asked: Asked) -> None:
-            assert asked.watched is not None
-            assert campaign.heard(asked, asked.watched.stage, {"knn": math.nan}, 1)
+        def prune(running: RunningTrial) -> None:
+            assert running.signal is not None
+            assert loop.on_report(running, running.signal.stage, {"knn": math.nan}, 1)
 
-        def fail(asked: Asked) -> None:
-            assert asked.watched is not None
-            campaign.fail(asked, key(asked.watched.stage), "no.", machine=False)
+        def fail(running: RunningTrial) -> None:
+            assert running.signal is not None
+            loop.fail(running, key(running.signal.stage), "no.", machine=False)
 
         for end in (fail, fail, complete, fail, fail, prune, fail, fail, fail):
-            assert campaign.stopped_by is None
-            asked = campaign.begin()
-            assert asked is not None
-            end(asked)
-        assert campaign.begin() is None
+            assert loop.stop_reason is None
+            running = loop.begin()
+            assert running is not None
+            end(running)
+        assert loop.begin() is None
         between = ["FAIL", "FAIL", "COMPLETE", "FAIL", "FAIL", "PRUNED", "FAIL", "FAIL", "FAIL"]
-        assert states(memory.trials()) == between
-        assert campaign.stopped_by == (
+        assert states(optuna_study.trials()) == between
+        assert loop.stop_reason == (
             "3 trials in a row have failed, which are not tried again. The last: Student failed: no."
         )
 
 
-def on_ray(cluster: Any, home: Path) -> tuple[Campaign, list[FrozenTrial]]:
+def on_ray(cluster: Any, home: Path) -> tuple[SearchLoop, list[FrozenTrial]]:
     """Searches on Ray, one trial at a time and without teachers."""
-    space, store, profile = SEARCH.under(Conditions(), {"teacher": "none"}), Store(home), Profile(default=Resources())
-    with suggestions(home, space) as memory:
-        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=4, observers=(Vandal(store),))
-        search_on_ray(campaign, space, store, lambda *_: profile, Observer(), address=cluster.address, at_once=1)
-        return campaign, memory.trials()
+    space, store, profile = SEARCH.bind(Conditions(), {"teacher": "none"}), Store(home), Profile(default=Resources())
+    with open_study(home, space) as optuna_study:
+        loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=4, observers=(Vandal(store),))
+        search_on_ray(loop, space, store, lambda *_: profile, Observer(), address=cluster.address, at_once=1)
+        return loop, optuna_study.trials()
 
 
 def test_a_fault_of_the_machine_ends_a_search_on_ray(cluster: Any, tmp_path: Path, undisturbed: list[tuple[Any, ...]]):
-    campaign, trials = on_ray(cluster, tmp_path)
-    assert told(trials[:2]) == undisturbed[:2]
+    loop, trials = on_ray(cluster, tmp_path)
+    assert remembered(trials[:2]) == undisturbed[:2]
     assert states(trials[2:]) == ["RUNNING"]
-    assert campaign.stopped_by is not None
-    assert campaign.stopped_by.startswith(f"{AT_FAULT}Student failed: {tmp_path}")
-    mend(Store(tmp_path), campaign.stopped_by)
-    assert told(searched(tmp_path, 4, teacher="none")[1]) == undisturbed[:4]
+    assert loop.stop_reason is not None
+    assert loop.stop_reason.startswith(f"{AT_FAULT}Student failed: {tmp_path}")
+    mend(Store(tmp_path), loop.stop_reason)
+    assert remembered(searched(tmp_path, 4, teacher="none")[1]) == undisturbed[:4]
 
 
 class StubBroker:
@@ -247,16 +248,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Opened:
-    """A desk, and what lies behind it."""
+    """A bridge, and what lies behind it."""
 
-    desk: Desk
-    campaign: Campaign
-    memory: Suggestions
+    bridge: TuneBridge
+    loop: SearchLoop
+    optuna_study: OptunaStudy
     broker: StubBroker
 
     def begin(self, trial_id: str) -> str:
         """Begins a trial; the key of its last stage."""
-        begun = self.desk.begin(trial_id)
+        begun = self.bridge.begin(trial_id)
         assert begun is not None
         final: str = begun["followed"]["final"]
         return final
@@ -266,39 +267,39 @@ class Opened:
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
     """A search at its beginning, without Ray."""
     monkeypatch.setattr(ray, "get", lambda reply: reply)
-    space = SEARCH.under(Conditions())
-    with suggestions(tmp_path, space) as memory:
-        campaign = Campaign(space=space, store=Store(tmp_path), suggestions=memory, num_trials=NUM_TRIALS)
+    space = SEARCH.bind(Conditions())
+    with open_study(tmp_path, space) as optuna_study:
+        loop = SearchLoop(space=space, store=Store(tmp_path), optuna_study=optuna_study, num_trials=NUM_TRIALS)
         broker = StubBroker()
-        yield Opened(Desk(campaign, lambda stage: Resources(), broker, Observer()), campaign, memory, broker)
+        yield Opened(TuneBridge(loop, lambda stage: Resources(), broker, Observer()), loop, optuna_study, broker)
 
 
 @pytest.mark.parametrize("status", ["failed", "blocked"])
 def test_a_verdict_that_blames_the_machine_ends_a_search(opened: Opened, status: str):
     final = opened.begin("first")
     verdict = {"status": status, "by": final, "sentence": "no GPU: mend it.", "machine": True}
-    opened.desk.ended("first", verdict)
-    assert opened.campaign.stopped_by == f"{AT_FAULT}Judge failed: no GPU: mend it."
-    assert opened.desk.begin("second") is None
-    assert states(opened.memory.trials()) == ["RUNNING"]
+    opened.bridge.on_end("first", verdict)
+    assert opened.loop.stop_reason == f"{AT_FAULT}Judge failed: no GPU: mend it."
+    assert opened.bridge.begin("second") is None
+    assert states(opened.optuna_study.trials()) == ["RUNNING"]
 
 
 def test_verdicts_that_blame_no_machine_end_a_search_after_three(opened: Opened):
     for number in range(MAX_FAILURES_IN_A_ROW):
         verdict = {"status": "failed", "by": opened.begin(str(number)), "sentence": "no.", "machine": False}
-        opened.desk.ended(str(number), verdict)
-    assert opened.desk.begin("another") is None
-    assert states(opened.memory.trials()) == ["FAIL"] * MAX_FAILURES_IN_A_ROW
-    assert opened.campaign.stopped_by is not None
-    assert opened.campaign.stopped_by.endswith("The last: Judge failed: no.")
+        opened.bridge.on_end(str(number), verdict)
+    assert opened.bridge.begin("another") is None
+    assert states(opened.optuna_study.trials()) == ["FAIL"] * MAX_FAILURES_IN_A_ROW
+    assert opened.loop.stop_reason is not None
+    assert opened.loop.stop_reason.endswith("The last: Judge failed: no.")
 
 
 def test_a_trial_that_nobody_can_follow_is_asked_for_again(opened: Opened):
     opened.begin("first")
-    opened.desk.ended("first", None)
-    assert opened.campaign.stopped_by == f"{AT_FAULT}the process that followed the trial died"
-    assert opened.desk.begin("second") is None
-    assert states(opened.memory.trials()) == ["RUNNING"]
+    opened.bridge.on_end("first", None)
+    assert opened.loop.stop_reason == f"{AT_FAULT}the process that followed the trial died"
+    assert opened.bridge.begin("second") is None
+    assert states(opened.optuna_study.trials()) == ["RUNNING"]
 
 
 def test_a_lost_broker_is_told_of_every_trial_though_another_begins_before_the_loss_is_heard_of(opened: Opened):
@@ -307,7 +308,7 @@ def test_a_lost_broker_is_told_of_every_trial_though_another_begins_before_the_l
     finals.append(opened.begin("second"))
     tune = TuneThread(lambda: opened.broker.listened.wait(PATIENCE_SECONDS))
     tune.start()
-    opened.desk.listen(tune)
+    opened.bridge.listen(tune)
     assert opened.broker.listened.is_set()
     assert opened.broker.known >= set(finals)
 
@@ -325,15 +326,15 @@ class KillsBroker(Observer):
 
 
 def test_a_search_whose_broker_is_killed_comes_to_its_end(cluster: Any, tmp_path: Path):
-    space, store, observer = SEARCH.under(Conditions(epoch_seconds=0.2)), Store(tmp_path), KillsBroker()
+    space, store, observer = SEARCH.bind(Conditions(epoch_seconds=0.2)), Store(tmp_path), KillsBroker()
     profile = Profile(default=Resources())
-    with suggestions(tmp_path, space) as memory:
-        campaign = Campaign(space=space, store=store, suggestions=memory, num_trials=3)
-        search_on_ray(campaign, space, store, lambda *_: profile, observer, address=cluster.address, at_once=2)
+    with open_study(tmp_path, space) as optuna_study:
+        loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=3)
+        search_on_ray(loop, space, store, lambda *_: profile, observer, address=cluster.address, at_once=2)
         assert observer.killed
-        assert len(memory.trials()) == 3
-        assert set(states(memory.trials())) <= {"COMPLETE", "PRUNED"}
-    assert campaign.stopped_by is None
+        assert len(optuna_study.trials()) == 3
+        assert set(states(optuna_study.trials())) <= {"COMPLETE", "PRUNED"}
+    assert loop.stop_reason is None
 
 
 def test_a_point_that_the_recipe_refuses_is_told(tmp_path: Path):
@@ -345,12 +346,12 @@ def test_a_point_that_the_recipe_refuses_is_told(tmp_path: Path):
             self.heard.append((number, dict(parameters), problem))
 
     printed, listener = StringIO(), Told()
-    narrator = SearchNarrator(SEARCH.objective, Console(file=printed), None, tmp_path)
+    narrator = SearchLinePrinter(SEARCH.objective, Console(file=printed), None, tmp_path)
     search = replace(SEARCH, axes={"queue_size": Choice((8, 12, 64))})
-    campaign, trials = searched(tmp_path, 3, search=search, observers=(listener, narrator))
+    loop, trials = searched(tmp_path, 3, search=search, observers=(listener, narrator))
     (refused,) = (trial for trial in trials if trial.state == TrialState.FAIL)
     problem = "a queue of 12 is no multiple of 8."
     assert refused.user_attrs[PROBLEM] == problem
     assert listener.heard == [(refused.number, {"queue_size": 12}, problem)]
     assert f"trial {refused.number} refused: queue_size 12: {problem}" in printed.getvalue()
-    assert campaign.stopped_by is None
+    assert loop.stop_reason is None

@@ -24,7 +24,9 @@ from study.core.study import Study, Trial
 from study.execution.local import run
 from study.home.request import Request
 from study.report.study_report import write_report
-from study.search.loop import Campaign, SearchObserver, search_here
+from study.search.in_process import search_locally
+from study.search.loop import SearchLoop
+from study.search.observer import SearchObserver
 from study.search.tracker import SearchTracker
 from study.tracking.journal import Journal, UnreachableError, leftovers, spool_folder
 from study.tracking.mlflow_client import Destination, default_uri
@@ -32,7 +34,7 @@ from study.tracking.saved_view import VIEW_TAG
 from study.tracking.server import start_server, stop_server, wait_until_healthy
 from study.tracking.tracker import Tracker, send_leftovers
 from tests.study import small_study
-from tests.study.search.searched import SEARCH, Conditions, suggestions
+from tests.study.search.searched import SEARCH, Conditions, open_study
 from tests.study.small_study import CONTEXT, STUDY
 from trainers.stage import InputError, MachineError, Resources
 
@@ -231,11 +233,11 @@ def search_run(home: Path) -> Run:
 
 def searched(home: Path, num_trials: int, error: type[BaseException] | None = None) -> list[str]:
     """Searches with a tracker; the statuses of the search's own run whenever a trial begins."""
-    store, space = Store(home), SEARCH.under(Conditions())
-    with suggestions(home, space) as memory:
+    store, space = Store(home), SEARCH.bind(Conditions())
+    with open_study(home, space) as memory:
         observer = SearchTracker(
             search=SEARCH,
-            suggestions=memory,
+            optuna_study=memory,
             home=home,
             request=Request(study="search-stub", scale="demo"),
             plan=make_plan((), store),
@@ -245,10 +247,10 @@ def searched(home: Path, num_trials: int, error: type[BaseException] | None = No
         )
         with observer:
             looking = Looking(observer, home, error)
-            campaign = Campaign(
-                space=space, store=store, suggestions=memory, num_trials=num_trials, observers=(observer, looking)
+            loop = SearchLoop(
+                space=space, store=store, optuna_study=memory, num_trials=num_trials, observers=(observer, looking)
             )
-            search_here(campaign, store, lambda stage: Resources(), observer)
+            search_locally(loop, store, lambda stage: Resources(), observer)
     return looking.seen
 
 

@@ -1,0 +1,52 @@
+"""Search in this process, one trial after the other, without Ray."""
+
+from collections.abc import Mapping
+
+from study.core.graph import key
+from study.core.store import Store
+from study.execution.events import Observer, Observers
+from study.execution.executor import Grant
+from study.execution.local import run
+from study.search.loop import SearchLoop
+from study.search.observer import RunningTrial
+from trainers.stage import Stage
+
+
+class TrialStopped(BaseException):
+    """Raised through a reporting stage to stop its trial; no Exception, so that the stage does not count as failed."""
+
+
+class _PruningObserver(Observer):
+    """Stops the trial where its curve says so, or where the curve cannot be stored."""
+
+    def __init__(self, loop: SearchLoop, running: RunningTrial) -> None:
+        self._loop, self._running = loop, running
+
+    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        try:
+            is_stopped = self._loop.on_report(self._running, stage, metrics, epoch)
+        except Exception as error:  # not a failure of the stage: Optuna's storage is unreachable, say
+            raise TrialStopped from error
+        if is_stopped:
+            raise TrialStopped
+
+
+def search_locally(loop: SearchLoop, store: Store, grant: Grant, observer: Observer) -> None:
+    """Computes the trials of a search one after the other in this process, without Ray.
+
+    Raises:
+        DiskFullError: the disk is full; the trial stays unfinished.
+    """
+    while (running := loop.begin()) is not None:
+        try:
+            outcome = run(running.plan, store, grant, Observers(observer, _PruningObserver(loop, running)))
+        except TrialStopped as stopped:
+            if error := stopped.__cause__:
+                raise error from error.__cause__
+            continue
+        culprit = outcome.root_failure(key(running.trial.stage))
+        if culprit is None:
+            loop.finish(running)
+        else:
+            failure = outcome.failures[culprit]
+            loop.fail(running, culprit, failure.sentence, machine=failure.machine)

@@ -1,0 +1,98 @@
+"""Points of a search space, drawn by Optuna's TPE sampler."""
+
+import hashlib
+import math
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from study.core.study import Choice
+from study.search.domains import Axis, LogUniform, PowerOfTwo, Uniform, domain_of, is_active, is_optional, rounded
+from study.search.space import Parameters, Space
+
+INCLUDE = CategoricalDistribution((False, True))
+"""Whether an optional hyperparameter is set."""
+
+
+def sample(space: Space, study: optuna.Study, number: int, seed: int, attempt: int) -> dict[str, Any]:
+    """A point of a space, as a function of the study's trials, the number of the new trial, and the seed.
+
+    Args:
+        space: what is searched.
+        study: the trials so far.
+        number: of the trial that the point is for.
+        seed: of the search.
+        attempt: counts the points that were drawn for the same trial, from 0.
+    """
+    derived = _derived_seed(seed, number, attempt)
+    sampler = optuna.samplers.TPESampler(seed=derived, multivariate=False)  # the space depends on the point
+    blank = optuna.create_trial(state=TrialState.RUNNING)
+    blank.number = number
+    parameters: dict[str, Any] = {}
+    for name, axis in space.axes.items():
+        if not is_active(axis, {**space.fixed, **parameters}):
+            continue
+        if is_optional(axis) and not sampler.sample_independent(study, blank, inclusion(name), INCLUDE):
+            continue
+        unit = space.unit(name)
+        drawn = sampler.sample_independent(study, blank, name, distribution(axis, unit))
+        parameters[name] = _snapped(axis, unit, drawn)
+    return parameters
+
+
+def as_optuna_trial(space: Space, parameters: Parameters, attributes: dict[str, Any]) -> FrozenTrial:
+    """A running Optuna trial at a point, which no storage has yet; `attributes` are its user attributes."""
+    distributions = _distributions(space, parameters)
+    inclusions = {inclusion(name) for name in parameters}
+    return optuna.create_trial(
+        state=TrialState.RUNNING,
+        params={name: parameters.get(name, name in inclusions) for name in distributions},
+        distributions=distributions,
+        user_attrs=attributes,
+    )
+
+
+def inclusion(name: str) -> str:
+    """Name in Optuna of the decision whether an optional hyperparameter is set."""
+    return f"{name} of its own"
+
+
+def distribution(axis: Axis, unit: int) -> BaseDistribution:
+    """Optuna's distribution of the values of an axis."""
+    match domain_of(axis):
+        case Uniform(low, high):
+            return FloatDistribution(low, high)
+        case LogUniform(low, high):
+            return FloatDistribution(low, high, log=True)
+        case PowerOfTwo(low, high):
+            # Half a power more on both sides, so that the outer ones are as probable as the others.
+            return IntDistribution(math.ceil(low * unit / math.sqrt(2)), int(high * unit * math.sqrt(2)), log=True)
+        case Choice(values):
+            return CategoricalDistribution(values)  # type: ignore[arg-type]
+
+
+def _distributions(space: Space, parameters: Parameters) -> dict[str, BaseDistribution]:
+    """The distribution of each value of a point, inclusions of optional hyperparameters among them."""
+    distributions: dict[str, BaseDistribution] = {}
+    for name, axis in space.axes.items():
+        if is_optional(axis) and is_active(axis, {**space.fixed, **parameters}):
+            distributions[inclusion(name)] = INCLUDE
+        if name in parameters:
+            distributions[name] = distribution(axis, space.unit(name))
+    return distributions
+
+
+def _snapped(axis: Axis, unit: int, value: Any) -> Any:
+    """The nearest value that the axis takes."""
+    match domain_of(axis):
+        case Uniform() | LogUniform():
+            return rounded(value)
+        case PowerOfTwo() as domain:
+            return domain.nearest(value, unit)
+    return value
+
+
+def _derived_seed(*parts: int) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=4).digest())
