@@ -10,8 +10,9 @@ from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
 from study.cli.videos import DEMO, find_scale, make_demo_dataset
+from study.core.manifest import versions
 from study.core.plan import Plan, make_plan
-from study.core.store import Store, versions
+from study.core.store import Store
 from study.core.study import Study, Trial, setting_notes
 from study.core.suite import Collection, Part, parts_of, together
 from study.home.request import Request

@@ -10,13 +10,13 @@ from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
 from study.cli.planning import conditions_of
 from study.core.store import Store
+from study.home.files import locked, write_text
 from study.home.request import Request
 from study.home.text import nearest
 from study.search.optuna_study import OptunaStudy
 from study.search.pruner import SuccessiveHalving
 from study.search.request import SearchRequest
 from study.search.space import Parameters, Search, Space
-from study.tracking.journal import locked
 from trainers.stage import InputError
 
 
@@ -102,7 +102,5 @@ def _driver_id(home: Path) -> str:
     path = home / "searches" / "driver"
     with locked(path.with_name("lock")):  # two first searches of a home get the same name
         if not path.exists():
-            part = path.with_name("driver.part")
-            part.write_text(uuid.uuid4().hex)
-            part.rename(path)
+            write_text(path, uuid.uuid4().hex)
     return path.read_text()

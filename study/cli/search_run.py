@@ -1,6 +1,5 @@
 """Running a planned search: its trials are computed here or through Ray, and logged to MLflow."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +17,7 @@ from study.core.graph import walk
 from study.core.plan import make_plan
 from study.execution.events import Observer, Observers
 from study.execution.executor import check_granted
+from study.home.files import try_lock
 from study.search.in_process import search_locally
 from study.search.lines import SearchLinePrinter
 from study.search.loop import SearchLoop
@@ -40,13 +40,11 @@ def exclusive(planned: PlannedSearch) -> Iterator[None]:
     """
     planned.folder.mkdir(parents=True, exist_ok=True)
     with (planned.folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file):
             raise InputError(
                 f"another process is at search {planned.search.name} in {planned.home}: wait for it, or "
                 f"`freelunch stop {planned.search.name}` ends it."
-            ) from None
+            )
         yield
 
 

@@ -13,8 +13,9 @@ from rich.markup import escape
 from study.console.lines import progress_note
 from study.console.tables import new_table
 from study.core.graph import key, walk
+from study.core.manifest import PROGRESS
 from study.core.plan import Plan
-from study.core.store import PROGRESS, Store
+from study.core.store import Store
 from study.home.commands import expand_commands, program
 from study.home.runs import RunningProcess
 from study.home.text import duration

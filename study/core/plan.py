@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from study.core.graph import configs, inputs, key, source_hash, walk
-from study.core.store import Manifest, Store
+from study.core.manifest import Manifest
+from study.core.store import Store
 from study.core.study import Trial
 from trainers.stage import Stage
 

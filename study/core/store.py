@@ -8,59 +8,21 @@ Layout below the home folder:
     removed/                    what is being thrown away
 """
 
-import errno
-import fcntl
-import hashlib
-import importlib.metadata
 import json
-import math
 import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from study.core.graph import configs, describe, inputs, key, source_hash
-from study.home.commands import DISTRIBUTION
+from study.core.disk import translate_disk_errors
+from study.core.manifest import COMPUTED, CONTENT_CHECK_BYTES, LOG, MANIFEST, PROGRESS, Manifest, fault_of, manifest_of
+from study.home.files import is_locked, remove_parts, sync, try_lock, wait_for_lock, write_json
 from trainers.stage import InputError, MachineError, Stage
-
-MANIFEST = "manifest.json"
-LOG = "log.txt"
-PROGRESS = "progress.json"
-COMPUTED = "computed.json"
-"""Lies in a folder whose stage has run to its end, until it is published: how many seconds that took."""
-VERSIONED = (DISTRIBUTION, "torch", "torchvision", "numpy", "opencv-python-headless", "av", "pyarrow")
-CONTENT_CHECK_BYTES = 64 * 2**20
-"""Files up to this size are read and compared with their digest before a stage uses them; larger ones by `verify`."""
-FULL_DISK_BYTES = 2**20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """What is known of a finished stage."""
-
-    key: str
-    stage: str
-    title: str
-    config: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    sources: Mapping[str, str]
-    versions: Mapping[str, str]
-    files: Mapping[str, tuple[int, str]]
-    """Size in bytes and BLAKE2b digest of every file."""
-    seconds: float
-    expected_seconds: float
-    finished: str
-    host: str
-
-
-class DiskFullError(MachineError):
-    """Nothing more can be written; whatever else is computed would meet the same end."""
 
 
 class Store:
@@ -126,7 +88,7 @@ class Store:
         folder = self._artifacts / key
         manifest = self.manifest(key)
         for name, (size, recorded) in manifest.files.items():
-            fault = _fault(folder / name, size, recorded if whole or size <= CONTENT_CHECK_BYTES else None)
+            fault = fault_of(folder / name, size, recorded if whole or size <= CONTENT_CHECK_BYTES else None)
             if fault:
                 raise MachineError(f"{folder / name} of {manifest.title} {fault}: {_mend(key)}.")
         return folder
@@ -174,11 +136,7 @@ class Store:
 
     def is_claimed(self, key: str) -> bool:
         """Whether some process is computing the stage now."""
-        path = self._locks / key
-        if not path.exists():
-            return False
-        with path.open("a" if os.access(path, os.W_OK) else "r") as file:
-            return not _try_lock(file.fileno())
+        return is_locked(self._locks / key)
 
     @contextmanager
     def claim(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[Path]:
@@ -192,7 +150,7 @@ class Store:
             MachineError: the home folder cannot be written, or its file system has no locks.
         """
         with self._open_lock(key) as lock:
-            _wait_for_lock(lock.fileno(), waiting)
+            wait_for_lock(lock, waiting)
             yield self._folder_to_fill(key)
 
     @contextmanager
@@ -203,7 +161,7 @@ class Store:
             MachineError: the home folder cannot be written, or its file system has no locks.
         """
         with self._open_lock(key) as lock:
-            yield self._folder_to_fill(key) if _try_lock(lock.fileno()) else None
+            yield self._folder_to_fill(key) if try_lock(lock) else None
 
     def publish(self, stage: Stage, folder: Path, seconds: float) -> Path:
         """Makes a filled folder the stage's artifact: everything on disk first, then one rename.
@@ -215,16 +173,18 @@ class Store:
         """
         with translate_disk_errors(folder):
             _sync_all(folder)
-            _write_synced(folder / COMPUTED, {"seconds": seconds})
-            manifest = _manifest_of(stage, folder, seconds)
-            _write_synced(folder / MANIFEST, asdict(manifest))
+            write_json(folder / COMPUTED, {"seconds": seconds}, durable=True)
+            manifest = manifest_of(stage, folder, seconds)
+            write_json(folder / MANIFEST, asdict(manifest), durable=True)
             (folder / COMPUTED).unlink()
             (folder / PROGRESS).unlink(missing_ok=True)
+            for name in (COMPUTED, MANIFEST):
+                remove_parts(folder / name)
             target = self._artifacts / manifest.key
             if target.exists():  # without a manifest, or the stage would not have been computed
                 self._discard(target)
             folder.rename(target)
-            _fsync(self._artifacts)
+            sync(self._artifacts)
         return target
 
     def _discard(self, folder: Path) -> None:
@@ -256,137 +216,11 @@ class Store:
         )
 
 
-def computed_seconds(folder: Path) -> float | None:
-    """How long the stage in an unfinished folder took, if it ran to its end and only lacks being published."""
-    for name in (COMPUTED, MANIFEST):
-        try:
-            return float(json.loads((folder / name).read_text())["seconds"])
-        except (OSError, ValueError, KeyError):
-            continue
-    return None
-
-
-def versions() -> dict[str, str]:
-    """The installed versions of what numbers depend on."""
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
-
-
-@contextmanager
-def translate_disk_errors(place: Path) -> Iterator[None]:
-    """Turns the system's 'no space left', however a library words it, into a sentence that says what to do."""
-    try:
-        yield
-    except Exception as error:
-        free = _free_bytes(place)
-        known = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        # torch's writers raise a RuntimeError without the system's error number.
-        if not known and not (isinstance(error, OSError | RuntimeError) and free < FULL_DISK_BYTES):
-            raise
-        raise DiskFullError(
-            f"the disk of {place} is full ({free / 2**20:.0f} MiB left): free some space and type the same command "
-            "again; finished stages are kept and this one goes on from its last checkpoint."
-        ) from error
-
-
-def _free_bytes(place: Path) -> float:
-    try:
-        return shutil.disk_usage(place).free
-    except OSError:
-        return math.inf
-
-
-def _manifest_of(stage: Stage, folder: Path, seconds: float) -> Manifest:
-    files = {
-        str(path.relative_to(folder)): (path.stat().st_size, _digest(path))
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not str(path.relative_to(folder)).startswith((MANIFEST, COMPUTED, PROGRESS))
-    }
-    return Manifest(
-        key=key(stage),
-        stage=type(stage).__name__,
-        title=stage.title,
-        config=describe(stage),
-        inputs={path: key(needed) for path, needed in inputs(stage).items()},
-        sources={f"{cls.__module__}.{cls.__qualname__}": source_hash(cls) for cls in configs(stage)},
-        versions={"python": platform.python_version(), **versions()},
-        files=files,
-        seconds=seconds,
-        expected_seconds=stage.expected_seconds(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=platform.node(),
-    )
-
-
 def _mend(key: str) -> str:
     return f"remove it with `freelunch remove {key[:12]}` and type the same command again to compute it anew"
 
 
-def _fault(path: Path, size: int, digest: str | None) -> str | None:
-    """What is wrong with a published file, or None; its content counts where a digest is given."""
-    try:
-        found = path.stat().st_size
-        if found != size:
-            return f"is damaged ({found} bytes instead of {size})"
-        if digest is not None and _digest(path) != digest:
-            return "is damaged (its content changed)"
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
 def _sync_all(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
-        _fsync(path)
-    _fsync(folder)
-
-
-def _write_synced(path: Path, content: object) -> None:
-    """Writes a file that is on disk, whole, once this returns."""
-    temporary = path.with_name(f"{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=1))
-    _fsync(temporary)
-    temporary.rename(path)
-    _fsync(path.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise MachineError(
-            f"the file system of the home folder has no locks ({error.strerror}): name a home on another with --home."
-        ) from None
-    return True
-
-
-def _wait_for_lock(descriptor: int, waiting: Callable[[], None]) -> None:
-    deadline = time.monotonic() + 1
-    while not _try_lock(descriptor):
-        if time.monotonic() >= deadline:
-            waiting()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            return
-        time.sleep(0.05)
+        sync(path)
+    sync(folder)

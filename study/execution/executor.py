@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from study.core.disk import DiskFullError, translate_disk_errors
 from study.core.graph import inputs, key
-from study.core.store import LOG, PROGRESS, DiskFullError, Store, computed_seconds, translate_disk_errors
+from study.core.manifest import LOG, PROGRESS, computed_seconds
+from study.core.store import Store
 from study.execution.events import Failure, error_line, failure_of
 from trainers.stage import InputError, Resources, Stage, Work
 

@@ -1,15 +1,14 @@
 """What was asked of a study, kept in the home folder so that `status` and `report` answer for the last run."""
 
-import json
 import re
 import shlex
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainers.stage import InputError, MachineError
+from study.home.files import damaged_file, read_json, write_json, write_text
+from trainers.stage import InputError
 
 REQUEST = "request.json"
 PROBLEMS = "problems.json"
@@ -69,7 +68,7 @@ def save_request(request: Request, home: Path, problems: dict[str, str], command
     most = max(request.seeds, most_seeds(request, home))
     write_json(folder / REQUEST, {**asdict(request), MOST_SEEDS: most})
     write_json(folder / PROBLEMS, problems)
-    _write_text(home / "studies" / request.name / COMMAND, command)
+    write_text(home / "studies" / request.name / COMMAND, command)
     write_json(home / "studies" / request.name / REQUEST, asdict(request))
     return folder
 
@@ -127,39 +126,8 @@ def request_from_record(record: Mapping[str, Any]) -> Request:
     return Request(**{**record, **{name: tuple(record[name]) for name in ("rows", "weights")}})
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What was kept in a file of a home.
-
-    Raises:
-        MachineError: it cannot be read.
-    """
-    try:
-        content = json.loads(path.read_text())
-    except ValueError:
-        raise damaged_file(path) from None
-    if not isinstance(content, dict):
-        raise damaged_file(path)
-    return content
-
-
-def damaged_file(path: Path) -> MachineError:
-    """Says that a file of a home cannot be read."""
-    return MachineError(f"{path} is damaged: remove it and run the study again, which computes only what is missing.")
-
-
-def write_json(path: Path, content: object) -> None:
-    """Keeps something in a file of a home, whole or not at all."""
-    _write_text(path, json.dumps(content, indent=1))
-
-
 def _request(path: Path) -> Request:
     try:
         return request_from_record({name: value for name, value in read_json(path).items() if name != MOST_SEEDS})
     except (TypeError, KeyError):
         raise damaged_file(path) from None
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # two runs may write at once
-    temporary.write_text(text)
-    temporary.rename(path)

@@ -6,7 +6,6 @@ Layout below the home folder:
     drivers/<id>.stop           asks that driver to stop, on whatever node it runs
 """
 
-import fcntl
 import json
 import os
 import platform
@@ -15,10 +14,12 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from study.home.files import replacing, try_lock, wait_for_lock
 
 POLL_SECONDS = 0.5
 
@@ -49,13 +50,13 @@ def register_run(home: Path, study: str, command: str) -> Iterator[RunningProces
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     path, request = folder / f"{driver.id}.json", folder / f"{driver.id}.stop"
-    part = path.with_suffix(".part")
     gone = threading.Event()
-    with part.open("w", encoding="utf-8") as file:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-        json.dump(asdict(driver), file)
-        file.flush()
-        part.rename(path)  # locked already when it is first seen
+    with ExitStack() as stack:
+        with replacing(path) as temporary:
+            file = stack.enter_context(temporary.open("w", encoding="utf-8"))
+            wait_for_lock(file)  # before others can see it
+            json.dump(asdict(driver), file)
+            file.flush()
         threading.Thread(target=_interrupt_when_asked, args=(request, gone), name="freelunch-stop", daemon=True).start()
         try:
             yield driver
@@ -98,9 +99,7 @@ def _read(path: Path) -> RunningProcess | None:
     """A driver that lives, or None; a dead one's files are removed."""
     try:
         with path.open("r+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not try_lock(file):
                 return RunningProcess(**json.load(file))
             path.unlink(missing_ok=True)
             path.with_suffix(".stop").unlink(missing_ok=True)

@@ -13,8 +13,9 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from study.core.disk import DiskFullError
 from study.core.graph import key, walk
-from study.core.store import DiskFullError, Store
+from study.core.store import Store
 from study.execution.events import Failure, Observer, error_line
 from study.execution.executor import Grant
 from study.execution.ray import connection

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from study.home.commands import NAME
-from study.home.request import Request, damaged_file, read_json, request_from_record, write_json
+from study.home.files import damaged_file, read_json, write_json
+from study.home.request import Request, request_from_record
 from study.search.storage import absolute_url, storage_url, without_password
 from trainers.stage import InputError, MachineError
 

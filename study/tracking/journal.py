@@ -8,16 +8,17 @@ Layout below the home folder:
 The journal is locked by the process that writes and sends it.
 """
 
-import fcntl
 import hashlib
 import json
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
+
+from study.home.files import try_lock, write_json
 
 JOURNAL, SENT = "journal.jsonl", "sent.json"
 TERMINAL = ("FINISHED", "FAILED", "KILLED")
@@ -59,9 +60,7 @@ class Journal:
         """The journal in a folder, made where it is missing, or None where another process holds it."""
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / JOURNAL).open("ab")
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file):
             file.close()
             return None
         return cls(folder, file)
@@ -130,9 +129,7 @@ class Journal:
         states = _read_sent(self.folder)
         state = self.sent(uri) | changes
         if states.get(uri) != state:
-            temporary = self.folder / f"{SENT}.part"
-            temporary.write_text(json.dumps(states | {uri: state}))
-            temporary.rename(self.folder / SENT)
+            write_json(self.folder / SENT, states | {uri: state})
 
     def num_unsent(self, uri: str) -> int:
         return sum(1 for _ in self.unsent(uri))
@@ -302,15 +299,6 @@ def leftovers(home: Path, uri: str) -> Iterator[Path]:
             yield path.parent
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds a lock that all processes of a home share; waits for it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-        yield
-
-
 def _is_ended(journal: Path) -> bool:
     with journal.open("rb") as file:
         file.seek(max(0, journal.stat().st_size - TAIL_BYTES))
@@ -326,7 +314,3 @@ def _read_sent(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return states
-
-
-def _whole_lines(path: Path) -> int:
-    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0

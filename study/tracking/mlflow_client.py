@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.core.recipe import current_identity
-from study.tracking.journal import TERMINAL, Entry, Journal, UnreachableError, locked, spool_folder
+from study.home.files import locked
+from study.tracking.journal import TERMINAL, Entry, Journal, UnreachableError, spool_folder
 from study.tracking.saved_view import VIEW_TAG, page, readable
 from trainers.stage import InputError, MachineError
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from study.core.disk import DiskFullError
 from study.core.graph import inputs, key, walk
 from study.core.plan import Plan
-from study.core.store import DiskFullError, Store
+from study.core.store import Store
 from study.execution.events import Observer, Outcome
 from study.execution.resources import Profile
 from trainers.stage import MachineError

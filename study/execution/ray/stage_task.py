@@ -12,7 +12,8 @@ from typing import Any, Literal
 import ray
 from ray import exceptions
 
-from study.core.store import DiskFullError, Store
+from study.core.disk import DiskFullError
+from study.core.store import Store
 from study.execution.events import Failure, error_line, failure_of
 from study.execution.executor import PROGRESS_PERIOD_SECONDS, compute, is_begun
 from study.execution.ray.messages import Order, ends_epoch, unpickled

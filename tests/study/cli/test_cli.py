@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 
 from search_spaces.protocol.scales import SCALES
 from study.cli import main
-from study.core.store import MANIFEST, Store
+from study.core.manifest import MANIFEST
+from study.core.store import Store
 from tests.study.tiny_cli import TINY, called, make_tiny_videos
 from tests.trainers.public_files import torchvision_file
 from trainers.networks.backbones import Backbone

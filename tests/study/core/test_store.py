@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from study.core.disk import translate_disk_errors
 from study.core.graph import key
-from study.core.store import COMPUTED, MANIFEST, Store, computed_seconds, translate_disk_errors
+from study.core.manifest import COMPUTED, MANIFEST, computed_seconds
+from study.core.store import Store
 from trainers.stage import InputError, MachineError, Stage, Work
 
 
@@ -79,11 +81,11 @@ with store.claim(notes.KEY) as folder:
     (folder / "note.txt").write_text("half")
     def stop(*_):
         print("ready", flush=True)
-        __import__("time").sleep(60)
+        __import__("time").sleep(600)
     if sys.argv[4] == "filling":
         stop()
-    import study.store
-    study.store._manifest_of = stop
+    import study.core.store
+    study.core.store.manifest_of = stop
     store.publish(notes.NOTE, folder, 1.0)
 """
     process = in_another_process(code, store.home, moment)

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from study.core.disk import DiskFullError
 from study.core.graph import key
+from study.core.manifest import LOG
 from study.core.plan import make_plan
-from study.core.store import LOG, DiskFullError, Store
+from study.core.store import Store
 from study.core.study import standalone
 from study.execution.events import Failure, Observer, Outcome
 from study.execution.local import run

@@ -5,16 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from study.home.interrupts import handle_interrupts
 from study.home.runs import active_runs, register_run, stop
 
+PATIENCE_SECONDS = 60
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from study.home.interrupts import handle_interrupts
 from study.home.runs import register_run
 try:
-    with register_run(Path(sys.argv[1]), sys.argv[2], f"freelunch run {sys.argv[2]}"):
+    with handle_interrupts(), register_run(Path(sys.argv[1]), sys.argv[2], f"freelunch run {sys.argv[2]}"):
         print("running", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
@@ -50,8 +53,8 @@ def test_a_driver_that_was_killed_is_forgotten(tmp_path: Path):
 def test_stop_interrupts_that_driver_alone(tmp_path: Path):
     first, second = start(tmp_path, "table3"), start(tmp_path, "table1")
     (driver,) = active_runs(tmp_path, "table3")
-    assert stop(tmp_path, driver, seconds=20)
-    assert first.wait(timeout=10) == 0
+    assert stop(tmp_path, driver, seconds=PATIENCE_SECONDS)
+    assert first.wait(timeout=PATIENCE_SECONDS) == 0
     assert first.communicate()[0] == "interrupted\n"
     assert [other.pid for other in active_runs(tmp_path)] == [second.pid]
     second.kill()
@@ -61,5 +64,5 @@ def test_stop_interrupts_that_driver_alone(tmp_path: Path):
 def test_a_driver_that_does_not_stop_is_not_waited_for_without_end(tmp_path: Path):
     with register_run(tmp_path, "table3", "freelunch run table3") as driver:
         assert not stop(tmp_path, driver, seconds=0)
-        with pytest.raises(KeyboardInterrupt):
-            time.sleep(10)
+        with handle_interrupts(), pytest.raises(KeyboardInterrupt):
+            time.sleep(PATIENCE_SECONDS)

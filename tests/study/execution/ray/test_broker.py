@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from study.core.graph import key, walk
-from study.core.store import LOG, Store
+from study.core.manifest import LOG
+from study.core.store import Store
 from study.execution.events import ANOTHER_PROCESS
 from study.execution.ray.broker import start_broker
 from study.execution.ray.messages import Event, Order, Verdict, orders

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from study.core.graph import key, walk
+from study.core.manifest import LOG, MANIFEST
 from study.core.plan import make_plan
-from study.core.store import LOG, MANIFEST, Store
+from study.core.store import Store
 from study.core.study import standalone
 from study.execution.events import Observer
 from study.execution.local import run as run_locally

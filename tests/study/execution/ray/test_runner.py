@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from study.core.disk import DiskFullError
 from study.core.graph import key
 from study.core.plan import make_plan
-from study.core.store import DiskFullError, Store
+from study.core.store import Store
 from study.core.study import standalone
 from study.execution.events import Failure, Observer
 from study.execution.ray.runner import run_on_ray

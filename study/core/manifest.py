@@ -1,0 +1,107 @@
+"""Manifest of a finished stage: its config, its inputs, the versions it was computed with, and every file's digest."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from study.core.graph import configs, describe, inputs, key, source_hash
+from study.home.commands import DISTRIBUTION
+from trainers.stage import Stage
+
+MANIFEST = "manifest.json"
+LOG = "log.txt"
+PROGRESS = "progress.json"
+COMPUTED = "computed.json"
+"""The seconds that a stage took which has run to its end; removed when the stage is published."""
+VERSIONED = (DISTRIBUTION, "torch", "torchvision", "numpy", "opencv-python-headless", "av", "pyarrow")
+CONTENT_CHECK_BYTES = 64 * 2**20
+"""Files up to this size are read and compared with their digest before a stage uses them; larger ones by `verify`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Record of a finished stage."""
+
+    key: str
+    stage: str
+    title: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    sources: Mapping[str, str]
+    versions: Mapping[str, str]
+    files: Mapping[str, tuple[int, str]]
+    """Size in bytes and BLAKE2b digest of every file."""
+    seconds: float
+    expected_seconds: float
+    finished: str
+    host: str
+
+
+def computed_seconds(folder: Path) -> float | None:
+    """Seconds that the stage in an unfinished folder took, if it ran to its end and is only not published yet."""
+    for name in (COMPUTED, MANIFEST):
+        try:
+            return float(json.loads((folder / name).read_text())["seconds"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return None
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that numbers depend on."""
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def manifest_of(stage: Stage, folder: Path, seconds: float) -> Manifest:
+    """The manifest of a stage whose files are in a folder."""
+    files = {
+        str(path.relative_to(folder)): (path.stat().st_size, _digest(path))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not str(path.relative_to(folder)).startswith((MANIFEST, COMPUTED, PROGRESS))
+    }
+    return Manifest(
+        key=key(stage),
+        stage=type(stage).__name__,
+        title=stage.title,
+        config=describe(stage),
+        inputs={path: key(needed) for path, needed in inputs(stage).items()},
+        sources={f"{cls.__module__}.{cls.__qualname__}": source_hash(cls) for cls in configs(stage)},
+        versions={"python": platform.python_version(), **versions()},
+        files=files,
+        seconds=seconds,
+        expected_seconds=stage.expected_seconds(),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=platform.node(),
+    )
+
+
+def fault_of(path: Path, size: int, digest: str | None) -> str | None:
+    """Fault of a published file, or None; its content is compared where a digest is given."""
+    try:
+        found = path.stat().st_size
+        if found != size:
+            return f"is damaged ({found} bytes instead of {size})"
+        if digest is not None and _digest(path) != digest:
+            return "is damaged (its content changed)"
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
