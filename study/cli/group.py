@@ -1,6 +1,7 @@
 """The group of all commands: where the home folder is named, and how errors end."""
 
 import errno
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,16 @@ from study.home.commands import DEFAULT_HOME, DISTRIBUTION, HOME_VARIABLE, NAME
 from trainers.stage import InputError
 
 ENVIRONMENT_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
+
+
+class Notes(logging.Handler):
+    """Shows what `study` logs as notes on the standard error output."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"note: {record.getMessage()}", err=True)
+
+
+NOTES = Notes(logging.WARNING)
 
 
 class Commands(click.Group):
@@ -57,4 +68,5 @@ def main(click_context: click.Context, home: Path) -> None:
         freelunch run table3 --dataset cholec80 --check
         freelunch run table3 --dataset cholec80
     """
+    logging.getLogger("study").addHandler(NOTES)
     click_context.obj = HomeContext(home=home)

@@ -129,7 +129,7 @@ def ui(context: HomeContext, host: str, port: int) -> None:
     from study.tracking.server import serve
 
     with interruptible(f"{context.program} ui --host {host} --port {port}"):
-        serve(context.home, host=host, port=port)
+        serve(context.home, show=click.echo, host=host, port=port)
 
 
 def _check(context: HomeContext, request: "Request", target: "ComputeTarget", command: str) -> None:

@@ -15,7 +15,8 @@ from study.core.suite import Part
 from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
 from study.home.request import save_request
-from study.tracking.tracker import Tracker, send_leftovers
+from study.tracking.leftovers import send_leftovers
+from study.tracking.tracker import Tracker
 from trainers.stage import MachineError, Stage
 
 

@@ -64,13 +64,13 @@ class SearchTracker(Tracker, SearchObserver):
         self._own |= own_stages({trial_key: trial}, starting_points_of((trial,)))
         self._open_trial(trial_key)
         if journal := self._journals.get(trial_key):
-            journal.tags({OPTUNA_STUDY: self._optuna_study.name, OPTUNA_TRIAL: str(trial.number)})
+            journal.set_tags({OPTUNA_STUDY: self._optuna_study.name, OPTUNA_TRIAL: str(trial.number)})
             journal.set_status(RUNNING)
-            self._sender.notice(journal)
+            self._sender.submit(journal)
 
     def trial_completed(self, trial: Trial, value: float) -> None:
         if journal := self._journals.get(key(trial.stage)):
-            journal.metrics({VALUE: value}, 0)
+            journal.log_metrics({VALUE: value}, 0)
             self._conclude_trial(trial, journal, FINISHED, "completed")
 
     def trial_pruned(self, trial: Trial, epoch: int, value: float) -> None:
@@ -84,31 +84,31 @@ class SearchTracker(Tracker, SearchObserver):
     def take_report(self, folder: Path, summary: str) -> None:
         """Logs the report, with a summary in Markdown as the note of the run."""
         if journal := self._journals.get(""):
-            journal.tags({NOTE: summary})
+            journal.set_tags({NOTE: summary})
             for name in REPORT_FILES:
-                journal.artifact(folder / name)
-            self._sender.notice(journal)
+                journal.log_artifact(folder / name)
+            self._sender.submit(journal)
 
     def _goes_on(self) -> None:
         """Sets the run of the search to running, which an earlier command may have ended."""
         if journal := self._journals.get(""):
             journal.set_status(RUNNING)
-            self._sender.notice(journal)
+            self._sender.submit(journal)
 
     def _conclude_trial(self, trial: Trial, journal: Journal, status: str, state: str, problem: str = "") -> None:
         try:
             records.log_curves(journal, self._result(trial), self._store)
         except InputError as damage:
-            self._say(str(damage))
+            self._warn(str(damage))
         self._link(trial)
-        journal.tags({STATE: state})
+        journal.set_tags({STATE: state})
         records.log_end(journal, status, problem)
-        self._sender.notice(journal)
+        self._sender.submit(journal)
 
     def _link(self, trial: Trial) -> None:
         """Links a trial in Optuna to its run, if there is one yet."""
         journal = self._journals.get(key(trial.stage))
-        run = journal.sent(self._uri)["run_id"] if journal else None
+        run = journal.sent(self._uri).run_id if journal else None
         if run is not None:
             self._optuna_study.note_run(trial.number, run)
 
@@ -123,7 +123,7 @@ class SearchTracker(Tracker, SearchObserver):
         journal = self._journals.get(trial_key)
         if journal is not None and journal.status == RUNNING and self._is_ending:
             records.log_end(journal, KILLED, "interrupted; the same command goes on with it.")
-            self._sender.notice(journal)
+            self._sender.submit(journal)
 
     def _end_study(self, error: BaseException | None) -> None:
         if journal := self._journals.get("") or self._claim(""):

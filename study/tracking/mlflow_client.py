@@ -1,13 +1,12 @@
-"""An MLflow that journals are sent to, by its tracking URI; the only file that imports MLflow.
+"""Client of an MLflow that journals are sent to; the only file that imports MLflow.
 
 The import takes seconds, so it is made where it is first needed.
 """
 
+import logging
 import os
-import sys
 import urllib.request
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from study.core.recipe import current_identity
 from study.home.files import locked
+from study.tracking.batches import MOST_AT_ONCE, batches
 from study.tracking.journal import TERMINAL, Entry, Journal, UnreachableError, spool_folder
 from study.tracking.saved_view import VIEW_TAG, page, readable
 from trainers.stage import InputError, MachineError
@@ -32,52 +32,26 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 PARENT = "mlflow.parentRunId"
 RECIPE_TAG = "freelunch.recipe"
 VERSION_SECONDS, LONGEST_VERSION = 5.0, 100
-MOST_AT_ONCE = {"metrics": 1000, "param": 100, "tag": 100}
-"""What one call takes; everything else goes alone."""
-
-
-def default_uri(home: Path) -> str:
-    """Where a home keeps its runs unless told otherwise."""
-    return f"sqlite:///{home.absolute() / 'mlflow.db'}"
-
-
-def checked_uri(home: Path, uri: str | None) -> str:
-    """A tracking URI that MLflow 3 takes.
-
-    Raises:
-        InputError: it names a folder.
-    """
-    if not uri:
-        return default_uri(home)
-    scheme = uri.partition("://")[0].partition("+")[0] if "://" in uri else ""
-    if scheme not in (*DATABASES, "http", "https"):
-        raise InputError(
-            f"MLFLOW_TRACKING_URI is {uri}, but MLflow 3 keeps no runs in plain folders: "
-            "give sqlite:////absolute/path/mlflow.db or the http address of a server, or unset it."
-        )
-    return uri
-
-
-def print_error(sentence: str) -> None:
-    """Says a sentence where no display does."""
-    print(f"note: {sentence}", file=sys.stderr, flush=True)
+_log = logging.getLogger(__name__)
 
 
 class Destination:
-    """An MLflow, by its tracking URI, that journals are sent to.
+    """An MLflow that journals are sent to.
+
+    Args:
+        home: the home folder, whose processes create experiments and runs one after the other.
+        uri: the tracking URI.
 
     Raises:
         MachineError: it does not answer.
     """
 
-    def __init__(self, home: Path, uri: str, say: Callable[[str], None] = print_error) -> None:
+    def __init__(self, home: Path, uri: str) -> None:
         self.uri = uri
         self._home = home
-        self._say = say
         self._runs: dict[tuple[str, str], dict[str, str]] = {}
         self._experiments: dict[str, str] = {}
         self._there: dict[str, set[tuple[str, int]]] = {}
@@ -96,7 +70,7 @@ class Destination:
             InputError: another recipe has this name.
             MachineError: this MLflow cannot be written to.
         """
-        with self._or_machine_error("does not take what it is told"):
+        with self._or_machine_error("cannot be written to"):
             return self._experiment(name, tags)
 
     def _experiment(self, name: str, tags: Mapping[str, str]) -> str:
@@ -116,7 +90,7 @@ class Destination:
                 )
             if found.lifecycle_stage == "deleted":
                 self._client.restore_experiment(found.experiment_id)
-                self._say(f"experiment {name!r} had been deleted in MLflow and is restored.")
+                _log.warning("experiment %r had been deleted in MLflow and is restored.", name)
             for tag, value in tags.items():
                 # Users make views of their own, and earlier versions named recipes otherwise.
                 is_outdated = tag in (VIEW_TAG, RECIPE_TAG) and found.tags.get(tag) != value
@@ -126,26 +100,28 @@ class Destination:
         return self._experiments[name]
 
     def send(self, journal: Journal) -> None:
-        """Sends what a journal has that this MLflow has not.
+        """Sends what a journal has and this MLflow has not.
 
         Raises:
-            UnreachableError: it does not answer; what it took is remembered.
+            UnreachableError: it does not take everything; what it took is noted in the journal.
         """
+        if not journal.opening:  # lost with a damaged line; the next command of its study writes it again
+            return
         try:
             run_id = self._run_of(journal)
-            for batch, offset in _batches(journal.unsent(self.uri)):
+            for batch, offset in batches(journal.unsent(self.uri)):
                 self._send_batch(run_id, batch, self._there.get(run_id, set()))
                 journal.mark_sent(self.uri, offset=offset)
         except InputError as error:  # the experiment was replaced by another study's meanwhile
             raise UnreachableError(str(error)) from error
         except Exception as error:
-            if journal.opening and self._is_gone(journal):
+            if self._is_gone(journal):
                 self._forget(journal)
-                raise UnreachableError("a run was deleted in MLflow and is made anew") from error
-            raise UnreachableError(f"MLflow at {self.uri} does not take what it is told ({_reason(error)})") from error
+                raise UnreachableError("a run was deleted in MLflow and is created again") from error
+            raise UnreachableError(f"MLflow at {self.uri} cannot be written to ({_reason(error)})") from error
 
     def pages(self) -> dict[str, str]:
-        """The experiments that studies made: name, and the part of their address that follows the server's.
+        """The experiments of studies: name, and the part of their address that follows the server's.
 
         Raises:
             MachineError: this MLflow does not answer.
@@ -176,18 +152,18 @@ class Destination:
         request, trial = opening["request"], opening["trial"]
         if trial not in self._known_runs(experiment_id, request):
             with self._locked():
-                if trial not in self._known_runs(experiment_id, request, afresh=True):
-                    journal.mark_sent(self.uri, run_id=self._create(experiment_id, opening), offset=0, adopted=False)
+                if trial not in self._known_runs(experiment_id, request, refresh=True):
+                    journal.mark_sent(self.uri, run=(self._create(experiment_id, opening), False))
         run_id = self._known_runs(experiment_id, request)[trial]
-        if journal.sent(self.uri)["run_id"] != run_id:
-            journal.mark_sent(self.uri, run_id=run_id, offset=0, adopted=True)
-        if journal.sent(self.uri)["adopted"] and run_id not in self._there:
+        if journal.sent(self.uri).run_id != run_id:
+            journal.mark_sent(self.uri, run=(run_id, True))
+        if journal.sent(self.uri).adopted and run_id not in self._there:
             self._there[run_id] = self._points(run_id)
         return run_id
 
-    def _known_runs(self, experiment_id: str, request: str, *, afresh: bool = False) -> dict[str, str]:
+    def _known_runs(self, experiment_id: str, request: str, *, refresh: bool = False) -> dict[str, str]:
         """The runs of a request: final stage key (empty for the parent) -> run id."""
-        if afresh or (experiment_id, request) not in self._runs:
+        if refresh or (experiment_id, request) not in self._runs:
             runs = _all_runs(self._client, experiment_id, f"tags.`freelunch.request` = '{request}'")
             by_age = sorted(runs, key=lambda run: run.info.start_time or 0, reverse=True)
             found = {run.data.tags.get("freelunch.trial", ""): run.info.run_id for run in by_age}
@@ -245,10 +221,10 @@ class Destination:
         except MlflowException as error:
             if error.error_code != "INVALID_PARAMETER_VALUE" or not self._is_active(run_id):
                 raise
-            old = self._client.get_run(run_id).data.params  # whatever it was told first stays
+            old = self._client.get_run(run_id).data.params  # the first value of a parameter stays
             new = [param for param in params if param.key not in old]
             if len(new) == len(params):
-                self._say(f"MLflow refuses what it is told, so it goes without: {_reason(error)}")
+                _log.warning("MLflow refuses parameters or metrics, so it goes without: %s", _reason(error))
                 return
             self._log(run_id, metrics, new, tags)
 
@@ -269,7 +245,7 @@ class Destination:
         try:
             self._client.log_artifact(run_id, entry["path"])
         except (FileNotFoundError, PermissionError) as error:
-            self._say(f"{entry['path']} cannot be kept in MLflow ({error.strerror}).")
+            _log.warning("%s cannot be kept in MLflow (%s).", entry["path"], error.strerror)
 
     def _is_active(self, run_id: str) -> bool:
         return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
@@ -278,7 +254,7 @@ class Destination:
         """Whether this MLflow answers, but has no such run any more."""
         from mlflow.exceptions import MlflowException
 
-        run_id = journal.sent(self.uri)["run_id"]
+        run_id = journal.sent(self.uri).run_id
         try:
             self._client.search_experiments(max_results=1)
             return run_id is not None and not self._is_active(run_id)
@@ -288,7 +264,7 @@ class Destination:
             return False
 
     def _forget(self, journal: Journal) -> None:
-        """Looks everything up anew: a run, or the whole experiment, was deleted meanwhile."""
+        """Drops the known ids: a run, or the whole experiment, was deleted meanwhile."""
         self._runs.clear()
         self._experiments.pop(journal.opening["experiment"]["name"], None)
 
@@ -300,30 +276,12 @@ class Destination:
             raise
         except Exception as error:
             raise MachineError(
-                f"MLflow at {self.uri} {fault} ({_reason(error)}): start it, or mend or unset "
+                f"MLflow at {self.uri} {fault} ({_reason(error)}): start it, or correct or unset "
                 "MLFLOW_TRACKING_URI; --no-mlflow does without."
             ) from error
 
     def _locked(self) -> AbstractContextManager[None]:
         return locked(spool_folder(self._home).parent / "lock")
-
-
-def _batches(entries: Iterable[tuple[Entry, int]]) -> Iterator[tuple[list[Entry], int]]:
-    """Entries that MLflow takes at once, in their order, and the offset behind them."""
-    batch: list[Entry] = []
-    counts: Counter[str] = Counter()
-    end = 0
-    for entry, offset in entries:
-        size = len(entry.get("values", "-"))
-        fits = {entry["kind"], *counts} <= MOST_AT_ONCE.keys()
-        if batch and not (fits and counts[entry["kind"]] + size <= MOST_AT_ONCE[entry["kind"]]):
-            yield batch, end
-            batch, counts = [], Counter()
-        batch.append(entry)
-        counts[entry["kind"]] += size
-        end = offset
-    if batch:
-        yield batch, end
 
 
 def _all_runs(client: "MlflowClient", experiment_id: str, condition: str) -> "Iterator[Run]":

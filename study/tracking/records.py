@@ -80,20 +80,20 @@ class RunContext:
 def log_study(journal: Journal, asked: RunContext) -> None:
     """Says what the parent run is."""
     journal.open_run(_opening(asked, "", asked.name))
-    journal.params(_conditions(asked))
-    journal.params(asked.request.settings)
-    journal.tags({"freelunch.study": asked.study.name, "freelunch.command": asked.command})
+    journal.log_params(_conditions(asked))
+    journal.log_params(asked.request.settings)
+    journal.set_tags({"freelunch.study": asked.study.name, "freelunch.command": asked.command})
     if not journal.status:
-        journal.tags({NOTE: _question(asked)})
+        journal.set_tags({NOTE: _question(asked)})
 
 
 def log_trial(journal: Journal, asked: RunContext, trial: Trial) -> None:
     """Says what a trial's run is, before anything of it is known."""
     journal.open_run(_opening(asked, key(trial.stage), trial.label))
     varied = {name: str(value)[:LONGEST_VALUE] for name, value in trial.parameters.items()}
-    journal.params({"row": trial.row.name, "seed": trial.seed, **varied, **_conditions(asked)})
+    journal.log_params({"row": trial.row.name, "seed": trial.seed, **varied, **_conditions(asked)})
     stages = walk(trial.stage)
-    journal.tags(
+    journal.set_tags(
         {
             "freelunch.study": asked.study.name,
             "freelunch.row": trial.row.name,
@@ -108,13 +108,13 @@ def log_trial(journal: Journal, asked: RunContext, trial: Trial) -> None:
     config = journal.folder / "config.json"
     described = {stage_key: {"title": stage.title, **describe(stage)} for stage_key, stage in stages.items()}
     config.write_text(json.dumps(described, indent=1), encoding="utf-8")
-    journal.artifact(config)
+    journal.log_artifact(config)
 
 
 def log_epoch(journal: Journal, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
     """Says what a stage reported at the end of an epoch."""
     prefix = CURVES[type(stage).__name__]
-    journal.metrics({f"{prefix}/{name}": v for name, v in metrics.items() if name not in NOT_A_METRIC}, epoch)
+    journal.log_metrics({f"{prefix}/{name}": v for name, v in metrics.items() if name not in NOT_A_METRIC}, epoch)
 
 
 def log_curves(journal: Journal, result: TrialResult, store: Store) -> None:
@@ -126,7 +126,7 @@ def log_curves(journal: Journal, result: TrialResult, store: Store) -> None:
         finished = _milliseconds(store, key(stage))
         for epoch in sorted({epoch for curve in curves.values() for epoch in curve}):
             values = {name: curve[epoch] for name, curve in curves.items() if epoch in curve}
-            journal.metrics({f"{CURVES[class_name]}/{name}": v for name, v in values.items()}, epoch, finished)
+            journal.log_metrics({f"{CURVES[class_name]}/{name}": v for name, v in values.items()}, epoch, finished)
 
 
 def log_scores(journal: Journal, result: TrialResult, store: Store) -> None:
@@ -144,26 +144,26 @@ def log_scores(journal: Journal, result: TrialResult, store: Store) -> None:
         for phase, value in phases.items()
     }
     known = {_metric_name(name): value for name, value in values.items() if value is not None}
-    journal.metrics(known, 0, _milliseconds(store, stage_key))
+    journal.log_metrics(known, 0, _milliseconds(store, stage_key))
     for path in _result_files(result.trial, store):
-        journal.artifact(path)
+        journal.log_artifact(path)
 
 
 def log_report(journal: Journal, asked: RunContext, folder: Path) -> None:
     """Says the study's answer so far: a note with its table, and the report's files."""
     data = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     findings = "\n".join(f"- {sentence}" for sentence in data["findings"])
-    journal.tags({NOTE: f"{_question(asked)}\n\n{_markdown_table(data)}\n\n{findings}"})
+    journal.set_tags({NOTE: f"{_question(asked)}\n\n{_markdown_table(data)}\n\n{findings}"})
     for name in REPORT_FILES:
         if (folder / name).exists():
-            journal.artifact(folder / name)
+            journal.log_artifact(folder / name)
 
 
 def log_end(journal: Journal, status: str, problem: str) -> None:
     """Says how a run ended, and why it has no result where it has none."""
     if problem or journal.tag(PROBLEM):
         note = journal.tag(NOTE).partition(PROBLEM_MARK)[0]
-        journal.tags({PROBLEM: problem, NOTE: f"{note}{PROBLEM_MARK}{problem}" if problem else note})
+        journal.set_tags({PROBLEM: problem, NOTE: f"{note}{PROBLEM_MARK}{problem}" if problem else note})
     journal.set_status(status)
 
 
@@ -238,7 +238,7 @@ def _log_dataset(journal: Journal, side: str, what: str, found: Mapping[str, Sta
         [{"name": n, "key": c["key"], "digest": c.get("video_digest")} for n, c in zip(names, contents, strict=True)]
     )
     profile = json.dumps({"number": len(found), "names": ", ".join(names)[:LONGEST_VALUE]})
-    journal.dataset(f"{what}, {side}", digest, side, source=source, profile=profile)
+    journal.log_dataset(f"{what}, {side}", digest, side, source=source, profile=profile)
 
 
 def _result_files(trial: Trial, store: Store) -> Iterator[Path]:

@@ -8,11 +8,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from study.tracking.tracker import send_leftovers
+from study.tracking.leftovers import send_leftovers
 from trainers.stage import InputError, MachineError
 
 START_SECONDS = 120.0
@@ -20,8 +20,14 @@ STOP_SECONDS = 10.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(home: Path, *, host: str = "127.0.0.1", port: int = 5000) -> None:
-    """Serves a home's runs until it is interrupted; where MLFLOW_TRACKING_URI names a server, that one is named.
+def serve(home: Path, *, show: Callable[[str], None], host: str = "127.0.0.1", port: int = 5000) -> None:
+    """Serves a home's runs until it is interrupted; where MLFLOW_TRACKING_URI names a server, shows that one's pages.
+
+    Args:
+        home: the home folder.
+        show: takes the lines for the user: the address of every study's page.
+        host: the address to listen at.
+        port: the port to listen at.
 
     Raises:
         InputError: nothing has been kept in this home yet.
@@ -29,11 +35,11 @@ def serve(home: Path, *, host: str = "127.0.0.1", port: int = 5000) -> None:
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if uri and uri.startswith("http"):
-        _show(uri, send_leftovers(home, uri).pages())
+        show(_addresses(uri, send_leftovers(home, uri).pages()))
         return
     with running(home, host=host, port=port, uri=uri) as (url, pages):
-        _show(url, pages)
-        print("Ctrl-C ends it.", flush=True)
+        show(_addresses(url, pages))
+        show("Ctrl-C ends it.")
         with suppress(KeyboardInterrupt):
             signal.pause()
 
@@ -117,8 +123,5 @@ def _check_port(host: str, port: int) -> None:
             ) from None
 
 
-def _show(url: str, pages: dict[str, str]) -> None:
-    for name, page in pages.items():
-        print(f"{name}: {url.rstrip('/')}/{page}", flush=True)
-    if not pages:
-        print(url, flush=True)
+def _addresses(url: str, pages: dict[str, str]) -> str:
+    return "\n".join(f"{name}: {url.rstrip('/')}/{page}" for name, page in pages.items()) or url

@@ -4,9 +4,9 @@ The driver writes what is to be told to a spool on disk, and a thread sends it o
 holds a study up, and whatever it has missed is sent later.
 """
 
+import logging
 import resource
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,15 +21,19 @@ from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
 from study.home.request import Request
 from study.tracking import records
-from study.tracking.journal import JOURNAL, TERMINAL, Journal, Sender, UnreachableError, leftovers, spool_folder
-from study.tracking.mlflow_client import Destination, checked_uri, print_error
+from study.tracking.journal import JOURNAL, Journal, UnreachableError, spool_folder
+from study.tracking.leftovers import LeftoverClaims, leftovers
+from study.tracking.mlflow_client import Destination
 from study.tracking.records import RunContext
+from study.tracking.sender import Sender
+from study.tracking.uri import checked_uri
 from trainers.stage import InputError, MachineError, Stage
 
 PATIENCE_SECONDS, INTERRUPTED_PATIENCE_SECONDS = 20.0, 5.0
 """How long the end of a study waits for an MLflow that takes nothing."""
 OPEN_FILES_BESIDE = 256
 FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
+_log = logging.getLogger(__name__)
 
 
 class Tracker(Observer):
@@ -48,7 +52,6 @@ class Tracker(Observer):
         uri: the tracking URI; a database in the home folder where there is none.
         is_alone: whether no other tracker of this process is still to open its runs; it then sends what earlier
             commands left behind, too.
-        say: hears sentences for the user.
 
     Raises:
         InputError: the URI names a folder, or another study's experiment has this study's name.
@@ -67,14 +70,12 @@ class Tracker(Observer):
         context: Mapping[str, str],
         uri: str | None,
         is_alone: bool = True,
-        say: Callable[[str], None] = print_error,
     ) -> None:
         self._home = home.absolute()
         self._uri = checked_uri(home, uri)
         self._store = store
         self._plan = plan
         self._is_alone = is_alone
-        self._say: Callable[[str], None] = lambda sentence: say(expand_commands(sentence, home))
         self._asked = RunContext(
             study=study,
             request=request,
@@ -88,19 +89,18 @@ class Tracker(Observer):
         self._problems: dict[str, str] = {}
         self._speeds: dict[str, Mapping[str, float]] = {}
         self._journals: dict[str, Journal] = {}
-        self._leftover: Journal | None = None
-        self._claiming = threading.Lock()
+        self._leftovers = LeftoverClaims()
 
     def __enter__(self) -> Self:
         self._destination = self._connect()
-        self._sender = Sender(self._send, self._say)
+        self._sender = Sender(self._send)
         try:
             _allow_open_files(len(self._trials))
             self._open_study()
             for trial_key in self._trials:
                 self._open_trial(trial_key)
             for folder in leftovers(self._home, self._uri) if self._is_alone else ():
-                self._sender.once(partial(self._send_leftover, folder))
+                self._sender.submit_once(partial(self._leftovers.send, folder, self._send))
         except BaseException:
             self._close()
             raise
@@ -117,7 +117,7 @@ class Tracker(Observer):
             self._end_study(error)
             self._name_runs_elsewhere()
             if not self._sender.finish(PATIENCE_SECONDS if error is None else INTERRUPTED_PATIENCE_SECONDS):
-                self._say(self._what_is_left())
+                self._warn(self._what_is_left())
         finally:
             self._close()
 
@@ -131,7 +131,7 @@ class Tracker(Observer):
         for trial_key in self._own[stage_key]:
             if journal := self._journals.get(trial_key):
                 records.log_epoch(journal, stage, {**metrics, **self._speeds.get(stage_key, {})}, epoch)
-                self._sender.notice(journal)
+                self._sender.submit(journal)
 
     def finished(self, stage: Stage, seconds: float) -> None:
         self.found(stage)
@@ -152,53 +152,36 @@ class Tracker(Observer):
         self._problems |= {self._numbers[number]: sentence for number, sentence in problems.items()}
         if journal := self._journals.get(""):
             records.log_report(journal, self._asked, report_folder)
-            self._sender.notice(journal)
+            self._sender.submit(journal)
 
     def _connect(self) -> Destination | None:
         """The destination, or None where it is away but this study was kept for it before."""
         try:
-            destination = Destination(self._home, self._uri, self._say)
+            destination = Destination(self._home, self._uri)
             destination.ensure_experiment(**self._asked.experiment)
         except MachineError as error:
             if not (self._folder("") / JOURNAL).exists():
                 raise
-            self._say(f"{_first_half(error)}; the study goes on, and what MLflow is to know is kept.")
+            self._warn(f"{_first_half(error)}; the study goes on, and what MLflow is to know is kept.")
             return None
         return destination
 
     def _send(self, journal: Journal) -> None:
         if self._destination is None:
             try:
-                self._destination = Destination(self._home, self._uri, self._say)
+                self._destination = Destination(self._home, self._uri)
             except MachineError as error:
                 raise UnreachableError(_first_half(error)) from error
         self._destination.send(journal)
 
-    def _send_leftover(self, folder: Path) -> None:
-        """Sends what an earlier command could not; the journal is others' again after one attempt."""
-        with self._claiming:
-            journal = self._leftover = _claim_left_behind(folder)
-        if journal is None:
-            return
-        try:
-            self._send(journal)
-        finally:
-            with self._claiming:
-                if self._leftover is journal:  # else it is a trial's that began meanwhile
-                    self._leftover = None
-                    journal.close()
+    def _warn(self, sentence: str) -> None:
+        _log.warning("%s", expand_commands(sentence, self._home))
 
     def _folder(self, trial_key: str) -> Path:
         return spool_folder(self._home) / self._asked.study.name / self._asked.id / (trial_key or "study")
 
     def _claim(self, trial_key: str) -> Journal | None:
-        folder = self._folder(trial_key)
-        with self._claiming:
-            journal = self._leftover
-            if journal is not None and journal.folder == folder:
-                self._leftover = None
-            else:
-                journal = Journal.claim(folder)
+        journal = self._leftovers.claim(self._folder(trial_key))
         if journal is not None:
             self._journals[trial_key] = journal
         return journal
@@ -221,7 +204,7 @@ class Tracker(Observer):
 
     def _hand_over(self, journal: Journal) -> None:
         journal.mark_sent(self._uri)
-        self._sender.notice(journal)
+        self._sender.submit(journal)
 
     def _end_trial(self, trial_key: str, error: BaseException | None) -> None:
         """Says what there is of a trial, and how it ended."""
@@ -239,7 +222,7 @@ class Tracker(Observer):
             self._problems[trial_key] = str(damage)
         problem = "" if is_scored else self._problems.get(trial_key, "")
         records.log_end(journal, *_ending(is_scored, problem, error))
-        self._sender.notice(journal)
+        self._sender.submit(journal)
 
     def _end_study(self, error: BaseException | None) -> None:
         journal = self._journals.get("") or self._claim("")
@@ -259,7 +242,7 @@ class Tracker(Observer):
     def _name_runs_elsewhere(self) -> None:
         keys = ("", *self._trials)
         if elsewhere := [trial_key for trial_key in keys if trial_key not in self._journals]:
-            self._say(
+            self._warn(
                 f"{len(elsewhere)} of {len(keys)} runs of {self._asked.study.name} are kept in MLflow by another "
                 "freelunch command; where they lack anything after it, give this one again."
             )
@@ -270,36 +253,6 @@ class Tracker(Observer):
             f"{self._sender.fault or 'MLflow is slow'}; {count} entries are kept in {spool_folder(self._home)} and are "
             "sent by the next `freelunch run` or `freelunch ui` of this home."
         )
-
-
-def send_leftovers(home: Path, uri: str | None = None, say: Callable[[str], None] = print_error) -> Destination:
-    """Sends what earlier commands of a home could not, and ends the runs of drivers that were killed.
-
-    Raises:
-        InputError: the URI names a folder.
-        MachineError: MLflow does not answer.
-    """
-    uri = checked_uri(home, uri)
-    destination = Destination(home, uri, say)
-    for folder in leftovers(home, uri):
-        journal = _claim_left_behind(folder)
-        if journal is None:
-            continue
-        try:
-            destination.send(journal)
-        except UnreachableError as error:
-            say(f"{error}; what MLflow is to know stays in {journal.folder}.")
-        finally:
-            journal.close()
-    return destination
-
-
-def _claim_left_behind(folder: Path) -> Journal | None:
-    """A journal that nobody holds, ended where its driver was killed."""
-    journal = Journal.claim(folder)
-    if journal is not None and journal.status not in TERMINAL:
-        records.log_end(journal, KILLED, "the process that computed it was killed.")
-    return journal
 
 
 def own_stages(trials: Mapping[str, Trial], starting_points: frozenset[str]) -> dict[str, list[str]]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from study.tracking.journal import JOURNAL, Journal, Sender, UnreachableError, leftovers, spool_folder
+from study.tracking.journal import JOURNAL, Journal, UnreachableError, spool_folder
+from study.tracking.leftovers import leftovers
+from study.tracking.sender import Sender
 
 URI = "http://somewhere"
 
@@ -32,10 +34,10 @@ def lines(folder: Path) -> list[str]:
 def test_what_was_said_is_not_said_again_not_even_by_the_next_process(claim: Callable[[Path], Journal], tmp_path: Path):
     for _ in range(2):
         journal = claim(tmp_path)
-        journal.metrics({"loss": 2.0}, 1)
-        journal.metrics({"loss": 2.5, "accuracy": 0.5}, 1)
-        journal.params({"seed": 0})
-        journal.tags({"row": "head"})
+        journal.log_metrics({"loss": 2.0}, 1)
+        journal.log_metrics({"loss": 2.5, "accuracy": 0.5}, 1)
+        journal.log_params({"seed": 0})
+        journal.set_tags({"row": "head"})
         journal.set_status("RUNNING")
         journal.close()
     assert lines(tmp_path) == ["metrics", "metrics", "param", "tag", "status"]
@@ -47,13 +49,13 @@ def test_a_file_is_said_again_only_when_its_content_changes(claim: Callable[[Pat
     journal, file = claim(tmp_path / "run"), tmp_path / "report.html"
     for text in ("old", "old", "new"):
         file.write_text(text)
-        journal.artifact(file)
+        journal.log_artifact(file)
     assert lines(tmp_path / "run") == ["artifact", "artifact"]
 
 
 def test_half_a_line_of_a_killed_process_is_dropped(claim: Callable[[Path], Journal], tmp_path: Path):
     journal = claim(tmp_path)
-    journal.tags({"row": "head"})
+    journal.set_tags({"row": "head"})
     journal.close()
     with (tmp_path / JOURNAL).open("a") as file:
         file.write('{"kind": "metr')
@@ -71,10 +73,10 @@ def test_one_process_at_a_time_holds_a_journal(claim: Callable[[Path], Journal],
 
 def test_each_tracking_uri_has_its_own_share(claim: Callable[[Path], Journal], tmp_path: Path):
     journal = claim(tmp_path)
-    journal.tags({"row": "head"})
+    journal.set_tags({"row": "head"})
     [(_, offset)] = journal.unsent(URI)
     journal.mark_sent(URI, offset=offset)
-    journal.tags({"seed": "0"})
+    journal.set_tags({"seed": "0"})
     assert [entry["name"] for entry, _ in journal.unsent(URI)] == ["seed"]
     assert journal.num_unsent("http://elsewhere") == 2
 
@@ -95,25 +97,27 @@ def test_a_journal_is_left_over_until_it_is_sent_and_its_run_has_ended(
 
 
 def test_the_sender_tries_again_until_everything_is_sent(
-    claim: Callable[[Path], Journal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    claim: Callable[[Path], Journal],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ):
-    monkeypatch.setattr("study.tracking.journal.SEND_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("study.tracking.sender.SEND_EVERY_SECONDS", 0.01)
     attempts: list[Journal] = []
-    said: list[str] = []
 
     def send(journal: Journal) -> None:
         attempts.append(journal)
         if len(attempts) < 3:
             raise UnreachableError("it is away")
 
-    sender = Sender(send, said.append)
-    sender.notice(claim(tmp_path))
+    sender = Sender(send)
+    sender.submit(claim(tmp_path))
     assert sender.finish(60)
     sender.stop()
     assert len(attempts) == 3
-    assert [sentence.partition(";")[0] for sentence in said] == [
+    assert [sentence.partition(";")[0] for sentence in caplog.messages] == [
         "it is away",
-        "MLflow answers again and is told what it has missed.",
+        "MLflow answers again and gets what it has missed.",
     ]
 
 
@@ -121,8 +125,8 @@ def test_the_sender_gives_up_when_nothing_can_be_sent_for_so_long(claim: Callabl
     def send(journal: Journal) -> None:
         raise UnreachableError("it is away")
 
-    sender = Sender(send, [].append)
-    sender.notice(claim(tmp_path))
+    sender = Sender(send)
+    sender.submit(claim(tmp_path))
     assert not sender.finish(0.1)
     sender.stop()
     assert sender.fault == "it is away"
@@ -139,12 +143,12 @@ def test_what_is_said_while_a_journal_is_sent_is_sent_too(claim: Callable[[Path]
         assert said_more.wait(60)
         sent.append(end)
 
-    sender = Sender(send, [].append)
-    journal.tags({"row": "head"})
-    sender.notice(journal)
+    sender = Sender(send)
+    journal.set_tags({"row": "head"})
+    sender.submit(journal)
     assert sending.wait(60)
-    journal.tags({"seed": "0"})
-    sender.notice(journal)
+    journal.set_tags({"seed": "0"})
+    sender.submit(journal)
     said_more.set()
     assert sender.finish(60)
     sender.stop()

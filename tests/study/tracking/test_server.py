@@ -8,10 +8,12 @@ import mlflow
 import pytest
 
 from study.home.request import Request
-from study.tracking.journal import Journal, leftovers, spool_folder
-from study.tracking.mlflow_client import Destination, default_uri
+from study.tracking.journal import Journal, spool_folder
+from study.tracking.leftovers import leftovers
+from study.tracking.mlflow_client import Destination
 from study.tracking.records import RunContext, log_end, log_study
 from study.tracking.server import running
+from study.tracking.uri import default_uri
 from tests.study.small_study import STUDY
 from trainers.stage import InputError, MachineError
 

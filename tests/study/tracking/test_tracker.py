@@ -28,11 +28,13 @@ from study.search.in_process import search_locally
 from study.search.loop import SearchLoop
 from study.search.observer import SearchObserver
 from study.search.tracker import SearchTracker
-from study.tracking.journal import Journal, UnreachableError, leftovers, spool_folder
-from study.tracking.mlflow_client import Destination, default_uri
+from study.tracking.journal import Journal, UnreachableError, spool_folder
+from study.tracking.leftovers import leftovers, send_leftovers
+from study.tracking.mlflow_client import Destination
 from study.tracking.saved_view import VIEW_TAG
 from study.tracking.server import start_server, stop_server, wait_until_healthy
-from study.tracking.tracker import Tracker, send_leftovers
+from study.tracking.tracker import Tracker
+from study.tracking.uri import default_uri
 from tests.study import small_study
 from tests.study.search.searched import SEARCH, Conditions, open_study
 from tests.study.small_study import CONTEXT, STUDY

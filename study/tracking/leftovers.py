@@ -1,0 +1,95 @@
+"""Journals that earlier commands of a home could not send to their end, and runs whose driver was killed."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from study.home.commands import expand_commands
+from study.tracking import records
+from study.tracking.journal import JOURNAL, SENT, TERMINAL, Journal, UnreachableError, read_sent, spool_folder
+from study.tracking.mlflow_client import Destination
+from study.tracking.uri import checked_uri
+
+TAIL_BYTES = 4096
+_log = logging.getLogger(__name__)
+
+
+def leftovers(home: Path, uri: str) -> Iterator[Path]:
+    """The folders of the journals that a tracking URI has not got to their end, or whose run was never ended."""
+    for path in sorted(spool_folder(home).glob(f"*/*/*/{SENT}")):
+        sent, journal = read_sent(path.parent).get(uri), path.parent / JOURNAL
+        if sent is not None and journal.exists() and (sent.offset != journal.stat().st_size or not _is_ended(journal)):
+            yield path.parent
+
+
+def send_leftovers(home: Path, uri: str | None = None) -> Destination:
+    """Sends what earlier commands of a home could not, and ends the runs of drivers that were killed.
+
+    Raises:
+        InputError: the URI names a folder.
+        MachineError: MLflow does not answer.
+    """
+    uri = checked_uri(home, uri)
+    destination = Destination(home, uri)
+    for folder in leftovers(home, uri):
+        journal = claim_left_behind(folder)
+        if journal is None:
+            continue
+        try:
+            destination.send(journal)
+        except UnreachableError as error:
+            _log.warning("%s; what MLflow misses stays in %s.", expand_commands(str(error), home), journal.folder)
+        finally:
+            journal.close()
+    return destination
+
+
+def claim_left_behind(folder: Path) -> Journal | None:
+    """A journal that no process holds; its run is ended where its driver was killed."""
+    journal = Journal.claim(folder)
+    if journal is not None and journal.status not in TERMINAL:
+        records.log_end(journal, "KILLED", "the process that computed it was killed.")
+    return journal
+
+
+class LeftoverClaims:
+    """Hands a journal over to a trial of this process that begins while the journal is sent as a leftover."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: Journal | None = None
+
+    def claim(self, folder: Path) -> Journal | None:
+        """The journal in a folder, or None where another process holds it."""
+        with self._lock:
+            journal = self._held
+            if journal is None or journal.folder != folder:
+                return Journal.claim(folder)
+            self._held = None
+            return journal
+
+    def send(self, folder: Path, send: Callable[[Journal], None]) -> None:
+        """Sends a leftover in one attempt, and releases it unless a trial has claimed it meanwhile."""
+        with self._lock:
+            journal = self._held = claim_left_behind(folder)
+        if journal is None:
+            return
+        try:
+            send(journal)
+        finally:
+            with self._lock:
+                if self._held is journal:
+                    self._held = None
+                    journal.close()
+
+
+def _is_ended(journal: Path) -> bool:
+    with journal.open("rb") as file:
+        file.seek(max(0, journal.stat().st_size - TAIL_BYTES))
+        last = file.read().strip().rpartition(b"\n")[2]
+    with suppress(ValueError, AttributeError):
+        return json.loads(last).get("status") in TERMINAL
+    return False
