@@ -13,12 +13,12 @@ FULL_DISK_BYTES = 2**20
 
 
 class DiskFullError(MachineError):
-    """Nothing more can be written; whatever else is computed would meet the same end."""
+    """The disk is full, so that no other stage can be computed either."""
 
 
 @contextmanager
 def translate_disk_errors(place: Path) -> Iterator[None]:
-    """Turns the system's 'no space left', however a library words it, into a sentence that says what to do."""
+    """Raises DiskFullError, which says what to do, for the errors that libraries raise on a full disk."""
     try:
         yield
     except Exception as error:

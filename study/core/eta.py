@@ -1,4 +1,4 @@
-"""How long the rest of a plan takes, by what its finished stages took and how many run side by side."""
+"""Forecast of the time that is left for a plan, by the time its finished stages took and how many run at once."""
 
 from study.core.graph import inputs, key
 from study.core.plan import Plan
@@ -6,7 +6,7 @@ from trainers.stage import Stage
 
 
 class Forecast:
-    """Expected seconds that are left, corrected by the pace that each kind of stage has shown in this run."""
+    """Expected seconds that are left, corrected by the measured pace of each kind of stage in this run."""
 
     def __init__(self, plan: Plan) -> None:
         self._expected = {stage_key: plan.seconds[stage_key] for stage_key in plan.missing}
@@ -18,31 +18,31 @@ class Forecast:
         self._most_at_work = 1
 
     def start(self, stage: Stage) -> None:
-        """A stage is being computed."""
+        """Notes that a stage is being computed."""
         self._at_work.add(key(stage))
         self._most_at_work = max(self._most_at_work, len(self._at_work))
 
     def advance(self, stage: Stage, fraction: float) -> None:
-        """A stage is so far."""
+        """Notes the fraction of a stage that is done."""
         self._left[key(stage)] = 1 - fraction
 
     def measure(self, stage: Stage, seconds: float) -> None:
-        """A stage took so long."""
+        """Notes the seconds that a stage took."""
         sums = self._measured.setdefault(stage.kind, [0.0, 0.0])
         sums[0] += seconds
         sums[1] += self._expected[key(stage)]
 
     def pause(self, stage: Stage) -> None:
-        """A stage is not being computed any more, and not finished either."""
+        """Notes that a stage is no longer being computed, though not finished."""
         self._at_work.discard(key(stage))
 
     def settle(self, stage: Stage) -> None:
-        """Nothing is left to do for a stage."""
+        """Notes that nothing is left to do for a stage."""
         self.pause(stage)
         self._left[key(stage)] = 0.0
 
     def seconds(self) -> float:
-        """Expected seconds until all is done: all work over as many stages as ran at once, or the longest chain."""
+        """Expected seconds until all stages are done: all work over those that ran at once, or the longest chain."""
         return max(sum(map(self._own_seconds, self._left)) / self._most_at_work, self._longest_chain())
 
     def stage_seconds(self, stage: Stage) -> float:

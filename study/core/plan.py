@@ -1,4 +1,4 @@
-"""What has to be computed: the unique stages of a study's trials in order, what is finished, and what it will cost."""
+"""Plan of a set of trials: their distinct stages in order, those that are finished, and the expected cost."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ from study.core.study import Trial
 from trainers.stage import Stage
 
 LIKE_FACTOR = 10.0
-"""Up to how many times the expected cost of finished stages they still tell of others."""
+"""Finished stages correct the expected cost of stages that cost up to this many times as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Plan:
         trials: the trials, in table order.
         stages: every distinct stage by key, each after its inputs.
         cached: keys of the stages that are finished.
-        missing: keys of the stages that must be computed, in order; a stage that only cached ones read is not needed.
+        missing: keys of the stages that must be computed, in order, without those that only finished stages read.
         users: the numbers of the trials that need a stage.
         seconds: expected cost of every stage, by key.
         measured: keys of the stages whose cost was corrected by what stages of their type and size took in this home.
@@ -46,17 +46,17 @@ class Plan:
 
     @property
     def expected_seconds(self) -> float:
-        """What the missing stages will take, one after the other."""
+        """Expected seconds of the missing stages, one after the other."""
         return sum(self.seconds[stage_key] for stage_key in self.missing)
 
     @property
     def unshared_seconds(self) -> float:
-        """What all trials would take if each computed its own stages."""
+        """Expected seconds of all trials if each computed its own stages."""
         return sum(self.seconds[stage_key] * len(trials) for stage_key, trials in self.users.items())
 
     @property
     def num_unshared(self) -> int:
-        """How many stages would be computed if trials shared nothing."""
+        """Number of stages if trials shared none."""
         return sum(len(trials) for trials in self.users.values())
 
     def by_type(self) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def _needed(stages: Mapping[str, Stage], cached: frozenset[str], trials: Sequenc
 
 @dataclass(frozen=True)
 class _Correction:
-    """What finished stages of one type tell of others: measured over expected seconds, and the longest expected one."""
+    """Correction by finished stages of one type: measured over expected seconds, and the longest expected ones."""
 
     ratio: float
     longest_seconds: float
@@ -143,7 +143,7 @@ def _corrections(manifests: Iterable[Manifest]) -> dict[str, _Correction]:
 
 
 def _is_like_measured(stage: Stage, corrections: Mapping[str, _Correction]) -> bool:
-    """Whether stages of its size were measured: minutes of a small network say nothing of days of a large one."""
+    """Whether stages of its size were measured: minutes of a small network do not predict days of a large one."""
     correction = corrections.get(type(stage).__name__)
     return correction is not None and stage.expected_seconds() <= LIKE_FACTOR * correction.longest_seconds
 

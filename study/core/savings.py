@@ -1,4 +1,4 @@
-"""What it saves that equal stages are one, study by study: counted in stages, and in seconds expected or recorded."""
+"""Savings from shared stages, per study: in stages, and in expected or recorded seconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from study.core.suite import Part
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What one study needs.
+    """Stages and seconds of one study.
 
     Attributes:
         study: its name.
-        num_trials: how many trials it asks for.
-        num_naive: stages if no trial shared any.
-        num_alone: distinct stages.
-        num_new: those of them that no study above needs.
-        naive_seconds: expected of the first, the second and the third.
-        alone_seconds: see above.
-        new_seconds: see above.
+        num_trials: number of its trials.
+        num_naive: stages if its trials shared none.
+        num_alone: its distinct stages.
+        num_new: its distinct stages that no earlier study of the suite needs.
+        naive_seconds: expected seconds of `num_naive` stages.
+        alone_seconds: expected seconds of `num_alone` stages.
+        new_seconds: expected seconds of `num_new` stages.
     """
 
     study: str
@@ -36,13 +36,13 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What the finished stages of a plan really took.
+    """Recorded seconds of the finished stages of a plan.
 
     Attributes:
-        num_finished: how many of the stages are finished.
-        num_stages: how many there are.
+        num_finished: number of finished stages.
+        num_stages: number of all stages.
         seconds: their recorded seconds.
-        naive_seconds: the same seconds, had every trial that needs a stage computed it for itself.
+        naive_seconds: the same if every trial had computed its own stages.
     """
 
     num_finished: int
@@ -52,7 +52,7 @@ class Recorded:
 
 
 def shares(plan: Plan, parts: Sequence[Part]) -> list[Share]:
-    """What every study would compute alone, and what it adds to those above it."""
+    """The savings of every study: what it would compute alone, and what it adds to the studies before it."""
     found: list[Share] = []
     known: set[str] = set()
     for part in parts:
@@ -78,7 +78,7 @@ def shares(plan: Plan, parts: Sequence[Part]) -> list[Share]:
 
 
 def recorded(plan: Plan, store: Store) -> Recorded:
-    """What the manifests of a plan's finished stages say."""
+    """The seconds that the manifests of a plan's finished stages record."""
     seconds = {stage_key: store.manifest(stage_key).seconds for stage_key in plan.stages if store.find(stage_key)}
     return Recorded(
         num_finished=len(seconds),

@@ -1,11 +1,11 @@
-"""The artifact store: folders named by key on a file system that all nodes see, published whole or not at all.
+"""Artifact store: folders named by key on a file system that all nodes share, published whole or not at all.
 
 Layout below the home folder:
 
     artifacts/<key>/            a finished stage: its files and manifest.json
-    unfinished/<key>/           a stage at work, or one that was interrupted and will go on from there
+    unfinished/<key>/           a stage that is computed now, or was interrupted and continues there
     locks/<key>                 held while a stage is being computed
-    removed/                    what is being thrown away
+    removed/                    folders that are being deleted
 """
 
 import json
@@ -70,7 +70,7 @@ class Store:
             raise MachineError(f"{path} is damaged: {_mend(key)}.") from None
 
     def manifests(self) -> Iterator[Manifest]:
-        """The manifests of all finished stages, but for damaged ones: who needs such a stage hears of it then."""
+        """The manifests of all finished stages but for damaged ones, which fail the plans that need them."""
         for path in sorted(self._artifacts.glob(f"*/{MANIFEST}")):
             with suppress(MachineError):
                 yield self.manifest(path.parent.name)
@@ -140,7 +140,7 @@ class Store:
 
     @contextmanager
     def claim(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[Path]:
-        """Holds the right to compute a stage, and gives the folder to fill: what an interrupted run left is in it.
+        """Holds the right to compute a stage, and gives the folder to fill, with the files of an interrupted run.
 
         Args:
             key: the stage's key.
@@ -155,7 +155,7 @@ class Store:
 
     @contextmanager
     def try_claim(self, key: str) -> Iterator[Path | None]:
-        """As `claim`, but it never waits: it gives None where another process holds the claim.
+        """As `claim`, but gives None at once where another process holds the claim.
 
         Raises:
             MachineError: the home folder cannot be written, or its file system has no locks.
@@ -164,9 +164,9 @@ class Store:
             yield self._folder_to_fill(key) if try_lock(lock) else None
 
     def publish(self, stage: Stage, folder: Path, seconds: float) -> Path:
-        """Makes a filled folder the stage's artifact: everything on disk first, then one rename.
+        """Makes a filled folder the stage's artifact: everything is synced to disk first, then renamed at once.
 
-        Whatever interrupts it, the stage need not run again: `computed_seconds` tells that it has.
+        Where this is interrupted, the stage does not run again: `computed_seconds` knows that it has run.
 
         Raises:
             DiskFullError: the disk is full; what was computed stays in the unfinished folder.
@@ -188,7 +188,7 @@ class Store:
         return target
 
     def _discard(self, folder: Path) -> None:
-        """Renames a folder out of the way before emptying it, so that no half-emptied one is ever taken for whole."""
+        """Renames a folder out of the way before emptying it, so that a half-emptied one is never found."""
         self._removed.mkdir(exist_ok=True)
         own = self._removed / f"{folder.parent.name}-{folder.name}-{platform.node()}-{os.getpid()}-{time.time_ns()}"
         folder.rename(own)

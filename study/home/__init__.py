@@ -1,1 +1,1 @@
-"""The home folder: files, locks, requests, processes at work, and how commands and quantities are written."""
+"""Home folder: files and locks, saved requests, running processes, interrupts, commands and quantities in words."""

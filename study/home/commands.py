@@ -1,7 +1,7 @@
-"""Commands as they are typed for a home folder: whatever is printed can be copied.
+"""Printed commands, complete for their home folder: every one can be copied to the command line.
 
-Sentences name commands in backticks (or brackets) and without a home, as `freelunch logs KEY`: so they are kept, and so
-they stand in reports and in MLflow, where nobody's folders belong. Whoever prints one puts the home in.
+Sentences name commands in backticks (or brackets) and without a home, as `freelunch logs KEY`. In this form they are
+saved and stand in reports and in MLflow, which name no folders of a machine. The home is added when one is printed.
 """
 
 import os
@@ -17,16 +17,16 @@ COMMAND = re.compile(rf"(?<=[`(]){NAME}(?= )")
 
 
 def program(home: Path) -> str:
-    """What a command for a home folder begins with; the folder is left out where it is found without."""
+    """First words of a command for a home folder; `--home` is left out where the command finds that home without it."""
     found = Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
     return NAME if home.absolute() == found.absolute() else f"{NAME} --home {shlex.quote(str(home))}"
 
 
 def with_home(command: str, home: Path) -> str:
-    """A command that was kept without a home, as it is typed for one."""
+    """A saved command, with the home folder added."""
     return program(home) + command.removeprefix(NAME)
 
 
 def expand_commands(sentence: str, home: Path) -> str:
-    """A sentence, the commands in its backticks or brackets as they are typed for a home folder."""
+    """A sentence, with the home folder added to the commands in its backticks or brackets."""
     return COMMAND.sub(lambda _: program(home), sentence)

@@ -1,4 +1,4 @@
-"""What an interrupt does: Ctrl-C, SIGTERM, or `freelunch stop`, which sends this process a SIGINT."""
+"""Interrupts: Ctrl-C, SIGTERM, and `freelunch stop`, which makes the process send itself a SIGINT."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ AGAIN_SECONDS = 0.05
 
 
 class _Interrupts:
-    """Those of this process; only its main thread is interrupted.
+    """State of the interrupts of this process; only its main thread is interrupted.
 
     Attributes:
-        raised: whether one was.
-        is_waiting: whether one came while none may be raised.
-        num_deferring: how many blocks that none may cut in two are being worked at, one within the other.
+        raised: whether one was raised.
+        is_waiting: whether one is deferred.
+        num_deferring: the depth of nested blocks that defer interrupts.
     """
 
     def __init__(self) -> None:
@@ -39,8 +39,8 @@ _interrupts = _Interrupts()
 def handle_interrupts() -> Iterator[_Interrupts]:
     """Raises KeyboardInterrupt in the main thread on SIGINT, even where that is ignored at first, and on SIGTERM.
 
-    What a shell script starts in the background ignores SIGINT. One that hits a destructor or a weak reference's
-    callback, where Python drops what is raised, comes again.
+    A process that a shell script starts in the background ignores SIGINT at first. An interrupt that hits a destructor
+    or a weak reference's callback, where Python drops exceptions, is raised again later.
     """
     _interrupts.raised = _interrupts.is_waiting = False
     handlers = {number: signal.signal(number, _interrupts.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -63,7 +63,7 @@ def handle_interrupts() -> Iterator[_Interrupts]:
 
 @contextmanager
 def defer_interrupts() -> Iterator[None]:
-    """Lets an interrupt wait until the end of a block, or of a function; other threads hold none up."""
+    """Defers an interrupt to the end of a block, or of a function; blocks of other threads defer none."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

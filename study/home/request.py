@@ -1,4 +1,4 @@
-"""What was asked of a study, kept in the home folder so that `status` and `report` answer for the last run."""
+"""Requests, saved in the home folder so that `status` and `report` answer for the last run."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ MOST_SEEDS = "most_seeds"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A study by name, or as FILE.py:NAME, and everything that decides its trials."""
+    """Request for a study, by its name or as FILE.py:NAME, with everything that decides its trials."""
 
     study: str
     preset: str = "corrected"
@@ -31,7 +31,7 @@ class Request:
 
     @property
     def name(self) -> str:
-        """What the study is called in the home folder."""
+        """The study's name in the home folder."""
         return self.study.rpartition(":")[2]
 
     def command(self, verb: str, *extra: str, program: str = "freelunch") -> str:
@@ -46,22 +46,22 @@ class Request:
         return " ".join([program, verb, shlex.quote(self.study), *extra, *options])
 
     def folder(self, home: Path) -> Path:
-        """Where this study's report and its notes lie; other settings are another report."""
+        """Folder of this study's report; other settings are another report."""
         settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
         name = "-".join([self.preset, self.scale, self.dataset or "default", *sorted(self.weights), *settings])
         return home / "studies" / self.name / re.sub(r"[^\w.=+-]", "_", name)
 
 
 def absolute_name(study: str) -> str:
-    """The same study, named so that it is found from any folder: the file of one's own by its whole path."""
+    """The name by which a study is found from any folder: a file by its absolute path."""
     file, colon, variable = study.rpartition(":")
     return f"{Path(file).resolve()}:{variable}" if colon else study
 
 
 def save_request(request: Request, home: Path, problems: dict[str, str], command: str) -> Path:
-    """Keeps a request, why stages failed (a sentence by stage key), and what was typed, as the study's latest.
+    """Saves a request, why stages failed (a sentence by stage key) and its command, as the study's latest.
 
-    Commands and sentences are kept without the home that they are typed for, which may be another's path to it.
+    Commands and sentences are saved without the home folder, to which other users may have another path.
     """
     folder = request.folder(home)
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def save_request(request: Request, home: Path, problems: dict[str, str], command
 
 
 def latest_request(study: str, home: Path) -> Request:
-    """What was last asked of a study.
+    """Latest request for a study.
 
     Raises:
         InputError: it has not been run in this home.
@@ -92,12 +92,12 @@ def saved_problems(request: Request, home: Path) -> dict[str, str]:
 
 
 def latest_command(study: str, home: Path) -> str:
-    """What was last typed to run a study that has been run."""
+    """Latest command that ran a study."""
     return (home / "studies" / study / COMMAND).read_text()
 
 
 def most_seeds(request: Request, home: Path) -> int:
-    """The largest number of seeds that this study, with these settings, was ever asked for."""
+    """Largest number of seeds of all requests for this study with these settings."""
     path = request.folder(home) / REQUEST
     return int(read_json(path).get(MOST_SEEDS, 1)) if path.exists() else 1
 
@@ -118,10 +118,10 @@ def known_studies(home: Path) -> list[str]:
 
 
 def request_from_record(record: Mapping[str, Any]) -> Request:
-    """A request that was kept.
+    """Request of a saved record.
 
     Raises:
-        TypeError, KeyError: it is none.
+        TypeError, KeyError: the record is of no request.
     """
     return Request(**{**record, **{name: tuple(record[name]) for name in ("rows", "weights")}})
 

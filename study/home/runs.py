@@ -1,9 +1,9 @@
-"""Who runs what in a home: a file per driver, locked while it lives, so that `status` sees it and `stop` reaches it.
+"""Registry of the processes that run studies in a home: `status` lists them, and `stop` ends them.
 
 Layout below the home folder:
 
-    drivers/<id>.json           study, command, host, process; locked by its driver
-    drivers/<id>.stop           asks that driver to stop, on whatever node it runs
+    drivers/<id>.json           study, command, host, process id; locked by that process while it lives
+    drivers/<id>.stop           asks that process to stop, on any host
 """
 
 import json
@@ -38,10 +38,10 @@ class RunningProcess:
 
 @contextmanager
 def register_run(home: Path, study: str, command: str) -> Iterator[RunningProcess]:
-    """Makes this process known as a study's driver; `stop` interrupts it as Ctrl-C does."""
+    """Registers this process as running a study; `stop` interrupts it as Ctrl-C does."""
     folder = home / "drivers"
     folder.mkdir(parents=True, exist_ok=True)
-    driver = RunningProcess(
+    process = RunningProcess(
         id=uuid.uuid4().hex[:12],
         study=study,
         command=command,
@@ -49,17 +49,17 @@ def register_run(home: Path, study: str, command: str) -> Iterator[RunningProces
         pid=os.getpid(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    path, request = folder / f"{driver.id}.json", folder / f"{driver.id}.stop"
+    path, request = folder / f"{process.id}.json", folder / f"{process.id}.stop"
     gone = threading.Event()
     with ExitStack() as stack:
         with replacing(path) as temporary:
             file = stack.enter_context(temporary.open("w", encoding="utf-8"))
             wait_for_lock(file)  # before others can see it
-            json.dump(asdict(driver), file)
+            json.dump(asdict(process), file)
             file.flush()
         threading.Thread(target=_interrupt_when_asked, args=(request, gone), name="freelunch-stop", daemon=True).start()
         try:
-            yield driver
+            yield process
         finally:
             gone.set()
             path.unlink(missing_ok=True)
@@ -67,20 +67,20 @@ def register_run(home: Path, study: str, command: str) -> Iterator[RunningProces
 
 
 def active_runs(home: Path, study: str | None = None) -> list[RunningProcess]:
-    """The drivers that run now, of one study or of all, the oldest first; the files of dead ones are removed."""
+    """The processes that run one study, or any, the oldest first; files of dead processes are removed."""
     found = []
     for path in (home / "drivers").glob("*.json"):
-        driver = _read(path)
-        if driver is not None and study in (None, driver.study):
-            found.append(driver)
-    return sorted(found, key=lambda driver: driver.started)
+        process = _read(path)
+        if process is not None and study in (None, process.study):
+            found.append(process)
+    return sorted(found, key=lambda process: process.started)
 
 
-def stop(home: Path, driver: RunningProcess, seconds: float) -> bool:
-    """Asks a driver to stop, and waits for it; whether it ended in time."""
-    (home / "drivers" / f"{driver.id}.stop").touch()
+def stop(home: Path, process: RunningProcess, seconds: float) -> bool:
+    """Asks a process to stop, and waits for it; returns whether it ended in time."""
+    (home / "drivers" / f"{process.id}.stop").touch()
     deadline = time.monotonic() + seconds
-    while any(other.id == driver.id for other in active_runs(home)):
+    while any(other.id == process.id for other in active_runs(home)):
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS / 2)
@@ -96,7 +96,7 @@ def _interrupt_when_asked(request: Path, gone: threading.Event) -> None:
 
 
 def _read(path: Path) -> RunningProcess | None:
-    """A driver that lives, or None; a dead one's files are removed."""
+    """The process of a file, or None where it is dead: then its files are removed."""
     try:
         with path.open("r+", encoding="utf-8") as file:
             if not try_lock(file):

@@ -1,4 +1,4 @@
-"""Quantities and choices as people say them."""
+"""Quantities and choices in words."""
 
 import difflib
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ def duration(seconds: float) -> str:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """The rest of a sentence that names the nearest valid name and all of them."""
+    """End of an error sentence: the nearest valid name, and all of them."""
     valid = list(valid)
     close = difflib.get_close_matches(name, valid, n=1)
     suggestion = f"; did you mean {close[0]!r}?" if close else "."

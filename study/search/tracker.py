@@ -14,9 +14,11 @@ from study.search.optuna_study import OptunaStudy
 from study.search.request import folder_name
 from study.search.space import Search
 from study.tracking import records
+from study.tracking.curves import log_curves, own_stages
 from study.tracking.journal import Journal
-from study.tracking.records import NOTE, RunContext
-from study.tracking.tracker import FAILED, FINISHED, KILLED, RUNNING, Tracker, own_stages
+from study.tracking.run_context import NOTE, RunContext
+from study.tracking.status import FAILED, FINISHED, KILLED, RUNNING
+from study.tracking.tracker import Tracker
 from trainers.stage import InputError
 
 VALUE = "validation/objective"
@@ -45,7 +47,7 @@ class SearchTracker(Tracker, SearchObserver):
 
     def __init__(self, *, search: Search, optuna_study: OptunaStudy, **arguments: Any) -> None:
         super().__init__(study=as_study(search), trials=(), **arguments)
-        self._asked = SearchContext(**vars(self._asked))
+        self._context = SearchContext(**vars(self._context))
         self._optuna_study = optuna_study
         self._is_ending = False
 
@@ -97,7 +99,7 @@ class SearchTracker(Tracker, SearchObserver):
 
     def _conclude_trial(self, trial: Trial, journal: Journal, status: str, state: str, problem: str = "") -> None:
         try:
-            records.log_curves(journal, self._result(trial), self._store)
+            log_curves(journal, self._result(trial), self._store)
         except InputError as damage:
             self._warn(str(damage))
         self._link(trial)

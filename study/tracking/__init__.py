@@ -1,1 +1,1 @@
-"""Studies in MLflow."""
+"""Tracking of studies in MLflow: journals on disk, and the thread that sends them."""

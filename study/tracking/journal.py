@@ -22,7 +22,6 @@ from study.home.files import read_json, try_lock, write_json
 from trainers.stage import MachineError
 
 JOURNAL, SENT = "journal.jsonl", "sent.json"
-TERMINAL = ("FINISHED", "FAILED", "KILLED")
 FIELDS = {
     "opened": {"experiment", "request", "trial", "name", "parent"},
     "metrics": {"step", "values"},

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from study.home.commands import expand_commands
 from study.tracking import records
-from study.tracking.journal import JOURNAL, SENT, TERMINAL, Journal, UnreachableError, read_sent, spool_folder
+from study.tracking.journal import JOURNAL, SENT, Journal, UnreachableError, read_sent, spool_folder
 from study.tracking.mlflow_client import Destination
+from study.tracking.status import KILLED, TERMINAL
 from study.tracking.uri import checked_uri
 
 TAIL_BYTES = 4096
@@ -51,7 +52,7 @@ def claim_left_behind(folder: Path) -> Journal | None:
     """A journal that no process holds; its run is ended where its driver was killed."""
     journal = Journal.claim(folder)
     if journal is not None and journal.status not in TERMINAL:
-        records.log_end(journal, "KILLED", "the process that computed it was killed.")
+        records.log_end(journal, KILLED, "the process that computed it was killed.")
     return journal
 
 

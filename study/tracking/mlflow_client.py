@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from study.core.recipe import current_identity
 from study.home.files import locked
 from study.tracking.batches import MOST_AT_ONCE, batches
-from study.tracking.journal import TERMINAL, Entry, Journal, UnreachableError, spool_folder
+from study.tracking.journal import Entry, Journal, UnreachableError, spool_folder
 from study.tracking.saved_view import VIEW_TAG, page, readable
+from study.tracking.status import TERMINAL
 from trainers.stage import InputError, MachineError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How MLflow's interface shows a study: a saved view of its trials in a flat list, best first, and of their curves.
+"""Saved view of a study in MLflow: its trials in a flat list, the best first, and their curves.
 
 MLflow documents no format for views. What is written here is what the interface of the named versions writes itself:
 a tag of the experiment, whose state holds what to search for, which columns to show, and which charts to draw.

@@ -1,4 +1,4 @@
-"""MLflow's web interface on a home's runs: a server process that ends with the command that started it."""
+"""Server of MLflow's web interface for a home; it ends with the command that started it."""
 
 import os
 import signal

@@ -1,7 +1,7 @@
-"""A study in MLflow: one experiment, a run per request, a run per trial below it.
+"""Tracker of a study in MLflow: one experiment, a run per request, a run per trial below it.
 
-The driver writes what is to be told to a spool on disk, and a thread sends it on: a server that is slow or away never
-holds a study up, and whatever it has missed is sent later.
+The driver writes journals, and a thread sends them: a server that is slow or away never delays a study, and what it has
+missed is sent later.
 """
 
 import logging
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from study.analysis.results import NOT_COMPUTED, PRETRAINING, TEMPORAL, last_of, read_trial, starting_points_of
+from study.analysis.results import read_trial, starting_points_of
 from study.core.graph import key
 from study.core.plan import Plan
 from study.core.store import Store
@@ -21,23 +21,24 @@ from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
 from study.home.request import Request
 from study.tracking import records
-from study.tracking.journal import JOURNAL, Journal, UnreachableError, spool_folder
+from study.tracking.connection import Connection
+from study.tracking.curves import SPEED, log_curves, log_epoch, own_stages
+from study.tracking.journal import JOURNAL, Journal, spool_folder
 from study.tracking.leftovers import LeftoverClaims, leftovers
-from study.tracking.mlflow_client import Destination
-from study.tracking.records import RunContext
+from study.tracking.run_context import RunContext
 from study.tracking.sender import Sender
+from study.tracking.status import FINISHED, RUNNING, ending
 from study.tracking.uri import checked_uri
-from trainers.stage import InputError, MachineError, Stage
+from trainers.stage import InputError, Stage
 
 PATIENCE_SECONDS, INTERRUPTED_PATIENCE_SECONDS = 20.0, 5.0
-"""How long the end of a study waits for an MLflow that takes nothing."""
+"""Seconds that the end of a study waits for an MLflow that takes nothing."""
 OPEN_FILES_BESIDE = 256
-FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 _log = logging.getLogger(__name__)
 
 
 class Tracker(Observer):
-    """Keeps a study's trials in MLflow while they are computed.
+    """Logs a study's trials to MLflow while they are computed.
 
     Used as a context; inside it, `conclude` follows the report.
 
@@ -47,8 +48,8 @@ class Tracker(Observer):
         request: what was asked; other settings are another parent run.
         trials: the study's trials; those with equal final stages share one run.
         plan: their stages.
-        store: where artifacts lie.
-        context: what the report says above its table.
+        store: the artifacts.
+        context: the dataset and the command, as in the report.
         uri: the tracking URI; a database in the home folder where there is none.
         is_alone: whether no other tracker of this process is still to open its runs; it then sends what earlier
             commands left behind, too.
@@ -76,7 +77,8 @@ class Tracker(Observer):
         self._store = store
         self._plan = plan
         self._is_alone = is_alone
-        self._asked = RunContext(
+        self._connection = Connection(self._home, self._uri)
+        self._context = RunContext(
             study=study,
             request=request,
             dataset=context["dataset"].partition(",")[0],
@@ -92,15 +94,15 @@ class Tracker(Observer):
         self._leftovers = LeftoverClaims()
 
     def __enter__(self) -> Self:
-        self._destination = self._connect()
-        self._sender = Sender(self._send)
+        self._connection.open(self._context, is_required=not (self._folder("") / JOURNAL).exists())
+        self._sender = Sender(self._connection.send)
         try:
             _allow_open_files(len(self._trials))
             self._open_study()
             for trial_key in self._trials:
                 self._open_trial(trial_key)
             for folder in leftovers(self._home, self._uri) if self._is_alone else ():
-                self._sender.submit_once(partial(self._leftovers.send, folder, self._send))
+                self._sender.submit_once(partial(self._leftovers.send, folder, self._connection.send))
         except BaseException:
             self._close()
             raise
@@ -126,11 +128,11 @@ class Tracker(Observer):
         if stage_key not in self._own:
             return
         if metrics.get("epoch") != epoch:  # a report from within an epoch
-            self._speeds[stage_key] = {name: metrics[name] for name in records.SPEED if name in metrics}
+            self._speeds[stage_key] = {name: metrics[name] for name in SPEED if name in metrics}
             return
         for trial_key in self._own[stage_key]:
             if journal := self._journals.get(trial_key):
-                records.log_epoch(journal, stage, {**metrics, **self._speeds.get(stage_key, {})}, epoch)
+                log_epoch(journal, stage, {**metrics, **self._speeds.get(stage_key, {})}, epoch)
                 self._sender.submit(journal)
 
     def finished(self, stage: Stage, seconds: float) -> None:
@@ -148,37 +150,17 @@ class Tracker(Observer):
         self._problems[key(stage)] = f"blocked by {by.title}: {sentence}"
 
     def conclude(self, report_folder: Path, problems: Mapping[int, str]) -> None:
-        """Takes the report that was written, and why trials have no result, a sentence by their number."""
+        """Logs the report, and why trials have no result, a sentence by their number."""
         self._problems |= {self._numbers[number]: sentence for number, sentence in problems.items()}
         if journal := self._journals.get(""):
-            records.log_report(journal, self._asked, report_folder)
+            records.log_report(journal, self._context, report_folder)
             self._sender.submit(journal)
-
-    def _connect(self) -> Destination | None:
-        """The destination, or None where it is away but this study was kept for it before."""
-        try:
-            destination = Destination(self._home, self._uri)
-            destination.ensure_experiment(**self._asked.experiment)
-        except MachineError as error:
-            if not (self._folder("") / JOURNAL).exists():
-                raise
-            self._warn(f"{_first_half(error)}; the study goes on, and what MLflow is to know is kept.")
-            return None
-        return destination
-
-    def _send(self, journal: Journal) -> None:
-        if self._destination is None:
-            try:
-                self._destination = Destination(self._home, self._uri)
-            except MachineError as error:
-                raise UnreachableError(_first_half(error)) from error
-        self._destination.send(journal)
 
     def _warn(self, sentence: str) -> None:
         _log.warning("%s", expand_commands(sentence, self._home))
 
     def _folder(self, trial_key: str) -> Path:
-        return spool_folder(self._home) / self._asked.study.name / self._asked.id / (trial_key or "study")
+        return spool_folder(self._home) / self._context.study.name / self._context.id / (trial_key or "study")
 
     def _claim(self, trial_key: str) -> Journal | None:
         journal = self._leftovers.claim(self._folder(trial_key))
@@ -188,14 +170,14 @@ class Tracker(Observer):
 
     def _open_study(self) -> None:
         if journal := self._claim(""):
-            records.log_study(journal, self._asked)
+            records.log_study(journal, self._context)
             if self._plan.missing or not journal.status:
                 journal.set_status(RUNNING)
             self._hand_over(journal)
 
     def _open_trial(self, trial_key: str) -> None:
         if journal := self._claim(trial_key):
-            records.log_trial(journal, self._asked, self._trials[trial_key])
+            records.log_trial(journal, self._context, self._trials[trial_key])
             if self._store.find(trial_key) is None:
                 journal.set_status(RUNNING)
             else:
@@ -207,21 +189,21 @@ class Tracker(Observer):
         self._sender.submit(journal)
 
     def _end_trial(self, trial_key: str, error: BaseException | None) -> None:
-        """Says what there is of a trial, and how it ended."""
+        """Logs the results of a trial, and how it ended."""
         journal = self._journals.get(trial_key)
         if journal is None or journal.status == FINISHED:
             return
         is_scored = False
         try:
             result = read_trial(self._trials[trial_key], self._store, {}, self._starting_points)
-            records.log_curves(journal, result, self._store)
+            log_curves(journal, result, self._store)
             if result.scores is not None:
                 records.log_scores(journal, result, self._store)
                 is_scored = True
         except InputError as damage:
             self._problems[trial_key] = str(damage)
         problem = "" if is_scored else self._problems.get(trial_key, "")
-        records.log_end(journal, *_ending(is_scored, problem, error))
+        records.log_end(journal, *ending(is_scored, problem, error))
         self._sender.submit(journal)
 
     def _end_study(self, error: BaseException | None) -> None:
@@ -231,7 +213,7 @@ class Tracker(Observer):
         missing = [trial_key for trial_key in self._trials if self._store.find(trial_key) is None]
         failed = [trial_key for trial_key in missing if self._problems.get(trial_key)]
         problem = f"{len(missing)} of {len(self._trials)} trials have none." if failed else ""
-        records.log_end(journal, *_ending(not missing, problem, error))
+        records.log_end(journal, *ending(not missing, problem, error))
         self._hand_over(journal)
 
     def _close(self) -> None:
@@ -243,7 +225,7 @@ class Tracker(Observer):
         keys = ("", *self._trials)
         if elsewhere := [trial_key for trial_key in keys if trial_key not in self._journals]:
             self._warn(
-                f"{len(elsewhere)} of {len(keys)} runs of {self._asked.study.name} are kept in MLflow by another "
+                f"{len(elsewhere)} of {len(keys)} runs of {self._context.study.name} are kept in MLflow by another "
                 "freelunch command; where they lack anything after it, give this one again."
             )
 
@@ -255,36 +237,9 @@ class Tracker(Observer):
         )
 
 
-def own_stages(trials: Mapping[str, Trial], starting_points: frozenset[str]) -> dict[str, list[str]]:
-    """The stages whose curves are a trial's own, and the final stages of those trials."""
-    own: dict[str, list[str]] = {}
-    for trial_key, trial in trials.items():
-        for class_name in (PRETRAINING, TEMPORAL):
-            stage = last_of(trial, class_name)
-            if stage is not None and key(stage) not in starting_points:
-                own.setdefault(key(stage), []).append(trial_key)
-    return own
-
-
-def _ending(is_scored: bool, problem: str, error: BaseException | None) -> tuple[str, str]:
-    """A run's last status, and why it has no result."""
-    if is_scored:
-        return FINISHED, ""
-    if problem and not problem.startswith(NOT_COMPUTED):
-        return FAILED, problem
-    if isinstance(error, InputError):
-        return KILLED, str(error)
-    return KILLED, "interrupted; the same command goes on with it."
-
-
 def _allow_open_files(num_journals: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = num_journals + OPEN_FILES_BESIDE
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _first_half(error: Exception) -> str:
-    """What is wrong, without what to do about it."""
-    return str(error).partition("): ")[0] + ")"

@@ -269,7 +269,7 @@ def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path, home: str
 def test_a_full_disk_is_one_sentence_and_the_unfinished_folder_is_kept(
     store: Store, monkeypatch: pytest.MonkeyPatch, call: str
 ):
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with store.claim(KEY) as folder:

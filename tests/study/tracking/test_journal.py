@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.tracking.journal import JOURNAL, Journal, UnreachableError, spool_folder
+from study.tracking.journal import JOURNAL, SENT, Journal, Sent, UnreachableError, spool_folder
 from study.tracking.leftovers import leftovers
 from study.tracking.sender import Sender
 
@@ -62,6 +62,67 @@ def test_half_a_line_of_a_killed_process_is_dropped(claim: Callable[[Path], Jour
     journal = claim(tmp_path)
     journal.set_status("RUNNING")
     assert lines(tmp_path) == ["tag", "status"]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"\0\0\0\0", b'{"kind": "metr', b"[]", b"{}", b'{"kind": []}', b'{"kind": "metrics", "time": 1}', b"\xff"],
+)
+def test_lines_of_nonsense_are_skipped_wherever_they_stand(
+    claim: Callable[[Path], Journal], tmp_path: Path, nonsense: bytes
+):
+    journal = claim(tmp_path)
+    journal.set_tags({"row": "head"})
+    journal.set_status("RUNNING")
+    journal.close()
+    first, second = (tmp_path / JOURNAL).read_bytes().splitlines()
+    (tmp_path / JOURNAL).write_bytes(b"\n".join([nonsense, first, nonsense, second, nonsense, b""]))
+    journal = claim(tmp_path)
+    assert (journal.tag("row"), journal.status) == ("head", "RUNNING")
+    journal.log_params({"seed": 0})
+    assert [entry["kind"] for entry, _ in journal.unsent(URI)] == ["tag", "status", "param"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "\0\0", '{"http://somewhere": 7}', '{"http://somewhere": {"offset": "7"}}', '{"1": {}}']
+)
+def test_what_was_sent_is_sent_again_where_its_record_is_damaged(
+    claim: Callable[[Path], Journal], tmp_path: Path, content: str
+):
+    folder = spool_folder(tmp_path) / "study" / "request" / "run"
+    journal = claim(folder)
+    journal.set_tags({"row": "head"})
+    journal.mark_sent(URI, offset=journal.end(), run=("7", False))
+    journal.close()
+    (folder / SENT).write_text(content)
+    assert list(leftovers(tmp_path, URI)) == []
+    journal = claim(folder)
+    assert journal.sent(URI) == Sent()
+    assert journal.num_unsent(URI) == 1
+
+
+def test_a_journal_that_lost_what_was_sent_of_it_is_sent_again(claim: Callable[[Path], Journal], tmp_path: Path):
+    journal = claim(tmp_path)
+    journal.set_tags({"row": "head"})
+    journal.set_tags({"seed": "0"})
+    journal.mark_sent(URI, offset=journal.end(), run=("7", False))
+    journal.close()
+    for length in (len((tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)[0]), 3):
+        (tmp_path / JOURNAL).write_bytes((tmp_path / JOURNAL).read_bytes()[:length])
+        journal = claim(tmp_path)
+        assert journal.sent(URI) == Sent()
+        journal.close()
+
+
+def test_the_record_of_an_earlier_version_is_understood(claim: Callable[[Path], Journal], tmp_path: Path):
+    journal = claim(tmp_path)
+    journal.set_tags({"row": "head"})
+    journal.close()
+    sent = {"run_id": "7", "offset": journal.end(), "adopted": True, "note": "of another version"}
+    (tmp_path / SENT).write_text(json.dumps({URI: sent}))
+    journal = claim(tmp_path)
+    assert journal.sent(URI) == Sent(run_id="7", offset=journal.end(), adopted=True)
+    assert journal.num_unsent(URI) == 0
 
 
 def test_one_process_at_a_time_holds_a_journal(claim: Callable[[Path], Journal], tmp_path: Path):

@@ -11,13 +11,14 @@ from study.home.request import Request
 from study.tracking.journal import Journal, spool_folder
 from study.tracking.leftovers import leftovers
 from study.tracking.mlflow_client import Destination
-from study.tracking.records import RunContext, log_end, log_study
+from study.tracking.records import log_end, log_study
+from study.tracking.run_context import RunContext
 from study.tracking.server import running
 from study.tracking.uri import default_uri
 from tests.study.small_study import STUDY
 from trainers.stage import InputError, MachineError
 
-ASKED = RunContext(study=STUDY, request=Request(study="tiny"), dataset="synthetic", command="freelunch run tiny")
+RUN_CONTEXT = RunContext(study=STUDY, request=Request(study="tiny"), dataset="synthetic", command="freelunch run tiny")
 
 
 def free_port() -> int:
@@ -28,9 +29,9 @@ def free_port() -> int:
 
 def leave_behind(home: Path) -> None:
     """A run that was finished while MLflow was away."""
-    journal = Journal.claim(spool_folder(home) / "tiny" / ASKED.id / "study")
+    journal = Journal.claim(spool_folder(home) / "tiny" / RUN_CONTEXT.id / "study")
     assert journal is not None
-    log_study(journal, ASKED)
+    log_study(journal, RUN_CONTEXT)
     log_end(journal, "FINISHED", "")
     journal.mark_sent(default_uri(home))
     journal.close()
