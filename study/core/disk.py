@@ -1,4 +1,4 @@
-"""Full disks, told apart from other faults."""
+"""Errors of a full disk, distinguished from other errors."""
 
 import errno
 import math

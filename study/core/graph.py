@@ -1,4 +1,4 @@
-"""Stages as a graph: the one walker of dotted paths, and the key that tells equal stages from different ones."""
+"""Graph of stages: their inputs by dotted path, and their keys, which are equal where stages are."""
 
 import hashlib
 import inspect
@@ -18,7 +18,7 @@ from trainers.stage import Config, InputError, Stage
 OUR_PACKAGES = ("study", "trainers", "search_spaces")
 KEY_DIGITS = 32
 _KEY_MEMO, _INPUTS_MEMO = "_freelunch_key", "_freelunch_inputs"
-"""What is worked out of a stage once stays on the object: a thousand trials share their stages."""
+"""Attributes that hold computed values of a stage: a thousand trials share their stages."""
 _SOURCE_MEMO = "_freelunch_source"
 """Stays on the class: another node that is sent a class of a user's file has no such file."""
 
@@ -44,7 +44,7 @@ def key(stage: Stage) -> str:
 def describe(config: Config) -> dict[str, Any]:
     """The canonical form of a stage or config, ready for JSON; a stage among its fields appears by its key.
 
-    What is said of the class stands under names that no field can have.
+    The properties of the class have names that no field can have.
     """
     cls: type = type(config)
     described: dict[str, Any] = {"class": cls.__name__, "class revision": config.revision}
@@ -86,7 +86,7 @@ def walk(*stages: Stage) -> dict[str, Stage]:
 
 
 def configs(stage: Stage) -> set[type[Config]]:
-    """The classes whose code decides what a stage computes: its own and those of the configs in it."""
+    """The classes whose code decides the result of a stage: its own and those of its configs."""
     found: set[type[Config]] = {type(stage)}
     for _, value in _leaves(stage, "", inner=True):
         if isinstance(value, Config) and not isinstance(value, Stage):

@@ -65,9 +65,9 @@ class Store:
         try:
             return Manifest(**json.loads(path.read_text()))
         except OSError as error:
-            raise MachineError(f"{path} cannot be read ({error.strerror}): {_mend(key)}.") from None
+            raise MachineError(f"{path} cannot be read ({error.strerror}): {_advice(key)}.") from None
         except (ValueError, TypeError):
-            raise MachineError(f"{path} is damaged: {_mend(key)}.") from None
+            raise MachineError(f"{path} is damaged: {_advice(key)}.") from None
 
     def manifests(self) -> Iterator[Manifest]:
         """The manifests of all finished stages but for damaged ones, which fail the plans that need them."""
@@ -90,7 +90,7 @@ class Store:
         for name, (size, recorded) in manifest.files.items():
             fault = fault_of(folder / name, size, recorded if whole or size <= CONTENT_CHECK_BYTES else None)
             if fault:
-                raise MachineError(f"{folder / name} of {manifest.title} {fault}: {_mend(key)}.")
+                raise MachineError(f"{folder / name} of {manifest.title} {fault}: {_advice(key)}.")
         return folder
 
     def remove(self, key: str) -> None:
@@ -216,8 +216,8 @@ class Store:
         )
 
 
-def _mend(key: str) -> str:
-    return f"remove it with `freelunch remove {key[:12]}` and type the same command again to compute it anew"
+def _advice(key: str) -> str:
+    return f"remove it with `freelunch remove {key[:12]}` and type the same command again to compute it afresh"
 
 
 def _sync_all(folder: Path) -> None:

@@ -19,10 +19,10 @@ def log_datasets(journal: Journal, trial: Trial, dataset: str) -> None:
 
 
 def _datasets(trial: Trial, dataset: str) -> dict[tuple[str, str], dict[str, Stage]]:
-    """The videos and images a trial reads: (what for, what they are) -> key -> stage.
+    """The videos and images that a trial reads: (use, description) -> key -> stage.
 
-    A dataset is what stands in a tuple of a stage's fields and has no inputs itself. The fields on the way from the
-    last stage say what it is for: what the last stage reads is tested on, until a model or a field's name says else.
+    A dataset is a tuple of stages, among a stage's fields, that have no inputs themselves. The names of the fields on
+    the path from the last stage decide its use: the test set, unless one of them names a model or another side.
     """
     found: dict[tuple[str, str], dict[str, Stage]] = {}
     seen: set[tuple[str, str]] = set()

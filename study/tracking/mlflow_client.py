@@ -134,7 +134,7 @@ class Destination:
 
     @cached_property
     def version(self) -> str:
-        """The version of the MLflow that shows what it is sent; empty where it does not say."""
+        """The version of the MLflow whose interface shows the runs; empty where it is unknown."""
         if not self.uri.startswith("http"):
             from mlflow import __version__  # which `freelunch ui` starts
 

@@ -29,7 +29,7 @@ CHARTS = {
 }
 """Three stand in a row: a column each for the test, the pretraining and the temporal model."""
 CONDITIONS = {"scale": 65, "preset": 85, "dataset": 90}
-"""What tells apart the trials of two requests, which stand in one list, and how wide its column is, in pixels."""
+"""Parameters that distinguish the trials of two requests in one list, and the widths of their columns in pixels."""
 FOLDED_SECTIONS = (
     "pretrain",
     "temporal",
@@ -40,7 +40,7 @@ FOLDED_SECTIONS = (
 SEED_WIDTH_PX, AXIS_WIDTH_PX = 55, 90
 """An axis takes this or, if its name is longer, what its header takes."""
 LETTER_PX, MARGINS_PX, ARROW_PX = 6, 20, 20
-"""What a header takes: per letter, beside them, and for the arrow of the column that is sorted by."""
+"""Width of a header: per letter, for margins, and for the arrow of the column that the list is sorted by."""
 
 
 def readable(tags: Mapping[str, str], version: str) -> dict[str, str]:
@@ -51,7 +51,7 @@ def readable(tags: Mapping[str, str], version: str) -> dict[str, str]:
 def saved_view(study: Study) -> str:
     """The value of the experiment's tag that holds the view."""
     state = {**_search(), **_columns(study), **_charts(study.name)}
-    # No date: it lies behind the views that users save, and is the same whenever it is made.
+    # No date: it stands below the views that users save, and stays the same.
     return json.dumps({"name": "Trials, best first", "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)})
 
 

@@ -45,7 +45,7 @@ class Sender:
             self._changed.notify_all()
 
     def submit_once(self, send: Callable[[], None]) -> None:
-        """Has the thread send something else in a single attempt, after the journals."""
+        """Sends something else in a single attempt, after the journals."""
         with self._changed:
             self._once.append(send)
             self._changed.notify_all()
