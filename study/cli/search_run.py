@@ -14,7 +14,6 @@ from study.cli.search_planning import PlannedSearch
 from study.cli.search_reporting import SearchReporter
 from study.console.tables import new_console
 from study.core.graph import walk
-from study.core.plan import make_plan
 from study.execution.events import Observer, Observers
 from study.execution.executor import check_granted
 from study.home.files import try_lock
@@ -24,7 +23,7 @@ from study.search.loop import SearchLoop
 from study.search.observer import SearchObserver
 from study.search.optuna_study import OptunaStudy
 from study.search.request import folder_name, remember_search
-from study.search.tracker import SearchTracker
+from study.search.tracker import SearchContext, SearchTracker, as_study
 from trainers.runtime.cpus import available_cpus
 from trainers.stage import InputError
 
@@ -124,14 +123,11 @@ class SearchRun:
 
     def _tracker(self) -> SearchTracker:
         planned = self._planned
+        request = replace(planned.search_request.request, study=folder_name(planned.search.name))
         return SearchTracker(
-            search=planned.search,
             optuna_study=self._optuna_study,
-            home=planned.home,
-            request=replace(planned.search_request.request, study=folder_name(planned.search.name)),
-            plan=make_plan((), planned.store),
+            context=SearchContext.of(as_study(planned.search), request, self._reporter.context()),
             store=planned.store,
-            context=self._reporter.context(),
             uri=os.environ.get("MLFLOW_TRACKING_URI"),
         )
 

@@ -16,6 +16,7 @@ from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
 from study.home.request import save_request
 from study.tracking.leftovers import send_leftovers
+from study.tracking.run_context import RunContext
 from study.tracking.tracker import Tracker
 from trainers.stage import MachineError, Stage
 
@@ -87,13 +88,10 @@ class FailureRecorder(Observer):
 
 def _tracker(planned: PlannedStudy, part: Part, uri: str | None) -> Tracker:
     return Tracker(
-        home=planned.home,
-        study=part.study,
-        request=part.request,
+        context=RunContext.of(part.study, part.request, planned.context(part)),
         trials=part.trials,
         plan=planned.plan,
         store=planned.store,
-        context=planned.context(part),
         uri=uri,
         is_alone=len(planned.parts) == 1,
     )

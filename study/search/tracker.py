@@ -7,7 +7,8 @@ from typing import Any
 
 from study.analysis.results import PRETRAINING, TEMPORAL, TrialResult, last_of, read_curves, starting_points_of
 from study.core.graph import key
-from study.core.plan import Plan
+from study.core.plan import Plan, make_plan
+from study.core.store import Store
 from study.core.study import Row, Study, Trial
 from study.search.observer import SearchObserver
 from study.search.optuna_study import OptunaStudy
@@ -40,14 +41,14 @@ class SearchTracker(Tracker, SearchObserver):
     """Logs the trials of a search to MLflow while they are computed.
 
     Args:
-        search: the search.
         optuna_study: its trials, each of which is linked to its run.
-        arguments: as for `Tracker`, without study and trials.
+        context: the search as a study (see `as_study`), and its request.
+        store: the artifacts, and the home folder.
+        uri: the tracking URI; a database in the home folder where there is none.
     """
 
-    def __init__(self, *, search: Search, optuna_study: OptunaStudy, **arguments: Any) -> None:
-        super().__init__(study=as_study(search), trials=(), **arguments)
-        self._context = SearchContext(**vars(self._context))
+    def __init__(self, *, optuna_study: OptunaStudy, context: SearchContext, store: Store, uri: str | None) -> None:
+        super().__init__(context=context, trials=(), plan=make_plan((), store), store=store, uri=uri)
         self._optuna_study = optuna_study
         self._is_ending = False
 

@@ -1,8 +1,9 @@
 """Context of the runs of a request: their experiment, names and notes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from study.core.recipe import identity_of
 from study.core.study import Study, Trial
@@ -20,6 +21,12 @@ class RunContext:
     request: Request
     dataset: str
     command: str
+
+    @classmethod
+    def of(cls, study: Study, request: Request, report_context: Mapping[str, str]) -> Self:
+        """The context of a request, with the dataset and the command that its report names."""
+        dataset, command = report_context["dataset"].partition(",")[0], report_context["command"].strip("`")
+        return cls(study=study, request=request, dataset=dataset, command=command)
 
     @property
     def id(self) -> str:

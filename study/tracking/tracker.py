@@ -16,10 +16,9 @@ from study.analysis.results import read_trial, starting_points_of
 from study.core.graph import key
 from study.core.plan import Plan
 from study.core.store import Store
-from study.core.study import Study, Trial
+from study.core.study import Trial
 from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
-from study.home.request import Request
 from study.tracking import records
 from study.tracking.connection import Connection
 from study.tracking.curves import SPEED, log_curves, log_epoch, own_stages
@@ -43,47 +42,36 @@ class Tracker(Observer):
     Used as a context; inside it, `conclude` follows the report.
 
     Args:
-        home: the home folder.
-        study: the question.
-        request: what was asked; other settings are another parent run.
+        context: the study and its request; other settings are another run of the study.
         trials: the study's trials; those with equal final stages share one run.
         plan: their stages.
-        store: the artifacts.
-        context: the dataset and the command, as in the report.
+        store: their artifacts, and the home folder, whose journals are sent.
         uri: the tracking URI; a database in the home folder where there is none.
         is_alone: whether no other tracker of this process is still to open its runs; it then sends what earlier
-            commands left behind, too.
+            commands could not send, too.
 
     Raises:
         InputError: the URI names a folder, or another study's experiment has this study's name.
-        MachineError: MLflow does not answer, and nothing of this study was ever kept for it.
+        MachineError: MLflow does not answer, and this home has no journal of this study yet.
     """
 
     def __init__(
         self,
         *,
-        home: Path,
-        study: Study,
-        request: Request,
+        context: RunContext,
         trials: Sequence[Trial],
         plan: Plan,
         store: Store,
-        context: Mapping[str, str],
         uri: str | None,
         is_alone: bool = True,
     ) -> None:
-        self._home = home.absolute()
-        self._uri = checked_uri(home, uri)
+        self._context = context
+        self._home = store.home
+        self._uri = checked_uri(store.home, uri)
         self._store = store
         self._plan = plan
         self._is_alone = is_alone
         self._connection = Connection(self._home, self._uri)
-        self._context = RunContext(
-            study=study,
-            request=request,
-            dataset=context["dataset"].partition(",")[0],
-            command=context["command"].strip("`"),
-        )
         self._trials = {key(trial.stage): trial for trial in reversed(trials)}  # the first of equal ones
         self._numbers = {trial.number: key(trial.stage) for trial in trials}
         self._starting_points = starting_points_of(trials)

@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
-from study.core.plan import Plan, make_plan
+from study.core.plan import Plan
 from study.core.store import Store
 from study.core.study import Trial
 from study.home.request import Request
 from study.search.in_process import search_locally
 from study.search.loop import SearchLoop
 from study.search.observer import SearchObserver
-from study.search.tracker import SearchTracker
+from study.search.tracker import SearchContext, SearchTracker, as_study
 from tests.study.search.searched import SEARCH, Conditions, open_study
 from tests.study.small_study import CONTEXT
 from tests.study.tracking.tracked import PATIENCE_SECONDS, client_of
@@ -45,13 +45,9 @@ def searched(home: Path, num_trials: int, error: type[BaseException] | None = No
     store, space = Store(home), SEARCH.bind(Conditions())
     with open_study(home, space) as memory:
         observer = SearchTracker(
-            search=SEARCH,
             optuna_study=memory,
-            home=home,
-            request=Request(study="search-stub", scale="demo"),
-            plan=make_plan((), store),
+            context=SearchContext.of(as_study(SEARCH), Request(study="search-stub", scale="demo"), CONTEXT),
             store=store,
-            context=CONTEXT,
             uri=None,
         )
         with observer:

@@ -18,6 +18,7 @@ from study.execution.events import Outcome
 from study.execution.local import run
 from study.home.request import Request
 from study.tracking.journal import spool_folder
+from study.tracking.run_context import RunContext
 from study.tracking.tracker import Tracker
 from study.tracking.uri import default_uri
 from tests.study.small_study import CONTEXT, STUDY
@@ -42,13 +43,10 @@ def tracker(
 ) -> Tracker:
     store = Store(home)
     return Tracker(
-        home=home,
-        study=study,
-        request=request,
+        context=RunContext.of(study, request, CONTEXT),
         trials=trials,
         plan=make_plan(trials, store),
         store=store,
-        context=CONTEXT,
         uri=uri,
         is_alone=is_alone,
     )
