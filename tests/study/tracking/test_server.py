@@ -37,6 +37,7 @@ def leave_behind(home: Path) -> None:
     journal.close()
 
 
+@pytest.mark.mlflow_server
 def test_a_home_is_served_with_what_was_left_to_send_and_the_server_ends_with_the_context(tmp_path: Path):
     Destination(tmp_path, default_uri(tmp_path))
     leave_behind(tmp_path)
