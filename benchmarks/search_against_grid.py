@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from search_spaces.recipes.distillation import distilled
+from search_spaces.recipes import distilled
 from search_spaces.searches.distilled import ON_VALIDATION, search_distilled
 from study.cli.planning import PlannedStudy
 from study.core.graph import key, walk

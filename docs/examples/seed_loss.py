@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from search_spaces.protocol.conditions import Conditions
-from search_spaces.recipes.building_blocks import adapted_teacher, on_surgical_frames, recognition, teacher_start
-from search_spaces.recipes.distillation import distilled
+from search_spaces.recipes import adapted_teacher, distilled, on_surgical_frames, recognition, teacher_start
 from study.core.study import Row, Study
 from trainers.evaluation.evaluate import Evaluate
 from trainers.networks.backbones import Backbone
@@ -130,13 +129,12 @@ def seed_distilled(
     queue_size: int | None = None,
 ) -> Evaluate:
     """SEED's student of the teacher that `distilled` has, too."""
-    conditions = conditions.having(queue_size=queue_size)
-    teacher = adapted_teacher(conditions, teacher_start(conditions), "head", seed)
+    teacher = adapted_teacher(conditions, teacher_start(conditions), "head", seed, {"queue_size": queue_size})
     method = SEED(
         teacher=teacher,
         temperature=temperature,
         teacher_temperature=teacher_temperature,
-        queue_size=conditions.scale.queue_size,
+        queue_size=conditions.scale.queue_size if queue_size is None else queue_size,
     )
     return recognition(conditions, on_surgical_frames(conditions, method, seed), seed)
 

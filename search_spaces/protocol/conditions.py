@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from search_spaces.protocol.presets import Preset
+from search_spaces.protocol.presets import Preset, SplitName
 from search_spaces.protocol.scales import Scale, one_pass
 from trainers.data.datasets.label_fraction import Draw, draw_labelled
 from trainers.data.datasets.registry import Dataset
@@ -43,30 +43,25 @@ class Conditions:
         if self.brief:
             object.__setattr__(self, "scale", one_pass(self.scale))
 
-    def having(self, **values: object) -> "Conditions":
-        """The same conditions with other values for fields of the preset or the scale; None leaves a field as it is."""
-        changed = {name: value for name, value in values.items() if value is not None}
-        preset = {name: value for name, value in changed.items() if name in Preset.__dataclass_fields__}
-        scale = {name: value for name, value in changed.items() if name not in preset}
-        return replace(self, preset=replace(self.preset, **preset), scale=replace(self.scale, **scale))  # type: ignore[arg-type]
-
-    def videos(self) -> Split[Ingest]:
-        """The dataset's videos, ingested at this scale, on their sides of the preset's split."""
+    def videos(self, split: SplitName | None = None) -> Split[Ingest]:
+        """The dataset's videos, ingested at this scale, on the sides of a split; the preset's where None."""
         videos = self.dataset.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
-        divide = official if self.preset.split == "official" else selection
+        divide = official if (split or self.preset.split) == "official" else selection
         labelled = tuple(video for video in videos if video.annotation_digest is not None)
         unlabelled = tuple(video for video in videos if video.annotation_digest is None)
-        split = replace(divide(labelled, subsets=self.dataset.subsets), unlabelled=unlabelled)
-        return _shortest(split) if self.brief else split
+        sides = replace(divide(labelled, subsets=self.dataset.subsets), unlabelled=unlabelled)
+        return _shortest(sides) if self.brief else sides
 
-    def labelled_videos(self, seed: int) -> tuple[Ingest, ...]:
-        """The training videos whose labels a trial of a seed learns from."""
-        return self.label_draw(seed).videos
+    def label_draw(self, seed: int, fraction: float | None = None, split: SplitName | None = None) -> Draw:
+        """The training videos whose labels a trial of a seed learns from.
 
-    def label_draw(self, seed: int) -> Draw:
-        """These videos, and how many of them the fraction alone asks for."""
-        videos = self.videos().train
-        return draw_labelled(videos, 1.0 if self.brief else self.preset.label_fraction, seed)
+        Args:
+            seed: of the trial.
+            fraction: of the training videos; the preset's where None.
+            split: that says which videos train; the preset's where None.
+        """
+        fraction = self.preset.label_fraction if fraction is None else fraction
+        return draw_labelled(self.videos(split).train, 1.0 if self.brief else fraction, seed)
 
     @property
     def training_fps(self) -> float:

@@ -1,16 +1,18 @@
-"""What a plan and a report say of label fractions that were raised, lest a phase be missing."""
+"""Notes of a plan and a report on label fractions that were raised so that no phase is missing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from search_spaces.protocol.conditions import Conditions
+from search_spaces.protocol.presets import SplitName
 from study.core.graph import walk
 from study.core.study import Trial
 from trainers.data.datasets.label_fraction import Draw
 from trainers.data.ingest.video import Ingest
 from trainers.stage import InputError
 
-Asked = tuple[float | None, str | None, int]
-"""What decides whose labels a trial of the house learns from: label fraction, split and seed."""
+Draws = tuple[float | None, SplitName | None, int]
+"""Label fraction, split and seed: they decide whose labels a trial learns from."""
+SPLITS: Mapping[str | None, SplitName | None] = {None: None, "selection": "selection", "official": "official"}
 Counts = Mapping[int, Sequence[int]]
 """Number of videos taken -> the seeds that take so many."""
 
@@ -18,33 +20,33 @@ Counts = Mapping[int, Sequence[int]]
 def label_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, ...]:
     """A sentence for every label fraction of the trials that takes more videos than it asks for.
 
-    A recipe of one's own may mean something else by these names. So a trial counts where some stage of it reads the
-    very videos that its values draw.
+    A user's recipe may mean something else by these names: a trial counts only where one of its stages reads exactly
+    the videos that its values draw.
     """
     raised: dict[tuple[float, int, int], dict[int, list[int]]] = {}
     for (fraction, split, seed), alike in _by_values(trials).items():
-        here = conditions.having(label_fraction=fraction, split=split)
-        draw = _draw(here, seed)
+        draw = _draw(conditions, seed, fraction, split)
         if draw is not None and draw.is_raised and any(_reads(trial, draw.videos) for trial in alike):
-            asked = (here.preset.label_fraction, draw.num_asked, len(here.videos().train))
+            fraction = conditions.preset.label_fraction if fraction is None else fraction
+            asked = (fraction, draw.num_asked, len(conditions.videos(split).train))
             raised.setdefault(asked, {}).setdefault(len(draw.videos), []).append(seed)
     return tuple(_sentence(*asked, raised[asked]) for asked in sorted(raised))
 
 
-def _by_values(trials: Iterable[Trial]) -> dict[Asked, list[Trial]]:
-    """The trials by what decides their labels, without those whose values are none that recipes of the house take."""
-    found: dict[Asked, list[Trial]] = {}
+def _by_values(trials: Iterable[Trial]) -> dict[Draws, list[Trial]]:
+    """The trials by what decides their labels, without those whose values the recipes of this repository refuse."""
+    found: dict[Draws, list[Trial]] = {}
     for trial in trials:
         fraction, split = trial.parameters.get("label_fraction"), trial.parameters.get("split")
-        if isinstance(fraction, float | None) and isinstance(split, str | None):
-            found.setdefault((fraction, split, trial.seed), []).append(trial)
+        if isinstance(fraction, float | None) and isinstance(split, str | None) and split in SPLITS:
+            found.setdefault((fraction, SPLITS[split], trial.seed), []).append(trial)
     return found
 
 
-def _draw(conditions: Conditions, seed: int) -> Draw | None:
-    """The draw of a seed; None where it is refused: a trial that was put together all the same means another thing."""
+def _draw(conditions: Conditions, seed: int, fraction: float | None, split: SplitName | None) -> Draw | None:
+    """The draw of a seed; None where it is refused: a trial that exists all the same means something else."""
     try:
-        return conditions.label_draw(seed)
+        return conditions.label_draw(seed, fraction, split)
     except InputError:
         return None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search_spaces.protocol.conditions import Conditions
-from search_spaces.recipes.distillation import distilled
+from search_spaces.recipes import distilled
 from search_spaces.studies.table3 import table3
 from study.core.graph import walk
 from study.core.study import Choice

@@ -1,6 +1,6 @@
 """Figure 3: how many labelled videos does each pre-training need?"""
 
-from search_spaces.recipes.distillation import distilled, moco, public_features, scratch
+from search_spaces.recipes import distilled, moco, public_features, scratch
 from study.core.recipe import Recipe
 from study.core.study import Curve, Row, Study
 

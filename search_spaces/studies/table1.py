@@ -1,7 +1,15 @@
 """Table 1: does distillation beat what else one can pre-train with?"""
 
-from search_spaces.recipes.distillation import distilled, moco, public_features, scratch, supervised_features
-from search_spaces.recipes.rivals import regioncl, simsiam, swav
+from search_spaces.recipes import (
+    distilled,
+    moco,
+    public_features,
+    regioncl,
+    scratch,
+    simsiam,
+    supervised_features,
+    swav,
+)
 from search_spaces.studies.published import TABLE1, TABLE1_M2CAI16
 from study.core.study import Row, Study
 

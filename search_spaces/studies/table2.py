@@ -1,7 +1,6 @@
 """Table 2: how should the teacher's knowledge reach the student?"""
 
-from search_spaces.recipes.distillation import distilled, moco
-from search_spaces.recipes.rivals import combined, initialised
+from search_spaces.recipes import combined, distilled, initialised, moco
 from search_spaces.studies.published import TABLE2
 from study.core.study import Row, Study
 

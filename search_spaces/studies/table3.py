@@ -1,6 +1,6 @@
 """Table 3: what of the teacher should be trained on surgical frames?"""
 
-from search_spaces.recipes.distillation import distilled, majority_class, moco, public_features, untrained
+from search_spaces.recipes import distilled, majority_class, moco, public_features, untrained
 from search_spaces.studies.published import TABLE3
 from study.core.study import Choice, Row, Study
 

@@ -67,7 +67,7 @@ def check_last_stages(trials: Iterable[Trial]) -> None:
         if not isinstance(trial.stage, Evaluate):
             raise InputError(
                 f"the recipe of row {trial.row.name!r} returns a {type(trial.stage).__name__}: its last stage must be "
-                "an Evaluate, such as `recognition` of search_spaces/stages.py returns."
+                "an Evaluate, such as `recognition` of search_spaces.recipes returns."
             )
 
 

@@ -1,16 +1,19 @@
-"""Recipes as they are called: what their signatures offer, how values are read, and what is wrong, in a sentence."""
+"""Recipes: the hyperparameters that their signatures offer, reading of values, and calls."""
 
+import functools
 import inspect
 import math
 import types
 import typing
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any, Literal, Union
+from typing import Any, Literal, ParamSpec, TypeVar, Union
 
 from study.home.text import nearest
 from trainers.stage import InputError, Stage
 
+P = ParamSpec("P")
+Result = TypeVar("Result", bound=Stage)
 Recipe = Callable[..., Stage]
 """A function `recipe(conditions, *, seed, **hyperparameters)` that returns the last stage of a trial."""
 
@@ -21,19 +24,42 @@ SHAPE = "a recipe is a function (conditions, *, seed, …) that returns the last
 NAMELESS = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
 
 
+def named_settings(recipe: Callable[P, Result]) -> Callable[P, Result]:
+    """A recipe with `**settings: Unpack[…]` that refuses other keyword arguments, as one without `**settings` does.
+
+    Raises:
+        TypeError: when it is called with a keyword argument that neither the signature nor the group of settings has.
+    """
+
+    @functools.wraps(recipe)
+    def called(*args: P.args, **kwargs: P.kwargs) -> Result:
+        unknown = kwargs.keys() - {*RESERVED, *vocabulary(recipe)}
+        if unknown:
+            raise TypeError(f"{recipe.__name__}() got an unexpected keyword argument {min(unknown)!r}")
+        return recipe(*args, **kwargs)
+
+    return called
+
+
 def vocabulary(recipe: Recipe) -> Mapping[str, Any]:
-    """The hyperparameters of a recipe and their annotations.
+    """The hyperparameters of a recipe and their annotations, those of `**settings: Unpack[…]` among them.
 
     Raises:
         InputError: it cannot be called, or an annotation cannot be read.
     """
     hints = _hints(_function(recipe))
-    offered = [name for name, each in _signature(recipe).parameters.items() if each.kind not in NAMELESS]
-    return {name: hints.get(name, Any) for name in offered if name not in RESERVED}
+    offered: dict[str, Any] = {}
+    for name, parameter in _signature(recipe).parameters.items():
+        annotation = hints.get(name, Any)
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD and typing.get_origin(annotation) is typing.Unpack:
+            offered |= _hints(*typing.get_args(annotation))
+        elif parameter.kind not in NAMELESS and name not in RESERVED:
+            offered[name] = annotation
+    return offered
 
 
 def annotation_of(recipe: Recipe, name: str) -> Any:
-    """What a hyperparameter of a recipe takes.
+    """The annotation of a hyperparameter of a recipe.
 
     Raises:
         InputError: the recipe has none of that name.
@@ -44,12 +70,22 @@ def annotation_of(recipe: Recipe, name: str) -> Any:
     return valid[name]
 
 
-def last_stage(recipe: Recipe, conditions: object, seed: int, parameters: Mapping[str, object]) -> Stage:
-    """What a recipe returns for a point.
+def bind(
+    recipe: Recipe, conditions: object, seed: int, values: Mapping[str, object]
+) -> tuple[dict[str, object], Stage]:
+    """A trial of a recipe: its hyperparameters as the annotations read them, and its last stage.
+
+    Args:
+        recipe: the recipe that is called.
+        conditions: preset, scale and dataset; handed to the recipe as they are.
+        seed: of the trial.
+        values: hyperparameters by name; text is read.
 
     Raises:
-        InputError: it refuses the point, cannot be called with it, or returns something else than a stage.
+        InputError: the recipe has no such hyperparameter, a value does not fit, or the recipe refuses it, cannot be
+            called with it, or returns something else than a stage.
     """
+    parameters = {name: coerced(name, value, annotation_of(recipe, name)) for name, value in values.items()}
     try:
         _signature(recipe).bind(conditions, seed=seed, **parameters)
     except TypeError as error:
@@ -59,7 +95,7 @@ def last_stage(recipe: Recipe, conditions: object, seed: int, parameters: Mappin
     if not isinstance(stage, Stage):
         returned = "None" if stage is None else f"{_indefinite(type(stage).__name__)}"
         raise InputError(f"recipe {title_of(recipe)} returns {returned}, which is no stage: {SHAPE}.")
-    return stage
+    return parameters, stage
 
 
 def title_of(recipe: Recipe) -> str:

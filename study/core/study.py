@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from study.core.recipe import Recipe, annotation_of, coerced, last_stage, vocabulary
+from study.core.recipe import Recipe, annotation_of, bind, vocabulary
 from study.home.text import nearest
 from trainers.stage import InputError, Stage
 
@@ -206,11 +206,7 @@ class Study:
     def _trial(self, number: int, row: Row, seed: int, conditions: object, settings: Mapping[str, object]) -> "Trial":
         recipe = row.recipe or self.recipe
         taken = {name: value for name, value in settings.items() if recipe is self.recipe or name in vocabulary(recipe)}
-        parameters = {
-            name: coerced(name, value, annotation_of(recipe, name))
-            for name, value in {**taken, **row.parameters}.items()
-        }
-        stage = last_stage(recipe, conditions, seed, parameters)
+        parameters, stage = bind(recipe, conditions, seed, {**taken, **row.parameters})
         return Trial(number=number, row=row, seed=seed, parameters=parameters, stage=stage)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.core.graph import key, walk
-from study.core.recipe import Recipe, annotation_of, coerced, identity_of, last_stage, vocabulary
+from study.core.recipe import Recipe, annotation_of, bind, coerced, identity_of
 from study.core.study import Choice, Row, Trial
 from study.search.domains import Axis, PowerOfTwo, When, contains, described, domain_of, is_active, is_optional, one
 from trainers.stage import InputError, Stage
@@ -123,8 +123,8 @@ class Space:
             InputError: the recipe refuses the point, or its objective would need test videos.
         """
         recipe = self.search.recipe
-        values = {name: coerced(name, v, vocabulary(recipe)[name]) for name, v in {**self.fixed, **parameters}.items()}
-        final = self.search.objective.last_stage(last_stage(recipe, self.conditions, FIRST_SEED, values))
+        values, stage = bind(recipe, self.conditions, FIRST_SEED, {**self.fixed, **parameters})
+        final = self.search.objective.last_stage(stage)
         title = ", ".join(f"{name} {value}" for name, value in parameters.items())
         row = Row(name=f"trial {number}", title=title, parameters=dict(parameters))
         return Trial(number=number, row=row, seed=FIRST_SEED, parameters=values, stage=final)

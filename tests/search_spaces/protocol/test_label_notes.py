@@ -7,6 +7,7 @@ import pytest
 import study.cli.planning
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
+from search_spaces.protocol.presets import SplitName
 from search_spaces.studies.catalogue import STUDIES
 from study.cli.planning import PlannedStudy
 from study.home.request import Request
@@ -18,7 +19,7 @@ TRAINING = 16
 
 
 OWN = """
-from search_spaces.recipes.distillation import distilled
+from search_spaces.recipes import distilled
 from study.core.study import Row, Study
 
 def percent(conditions, *, seed, label_fraction: float):
@@ -66,8 +67,8 @@ def here(tmp_path: Path) -> Conditions:
     return showing_the_last_phase(tmp_path, range(0, 40, 5))
 
 
-def taken(here: Conditions, fraction: float, seed: int) -> int:
-    return len(here.having(label_fraction=fraction).labelled_videos(seed))
+def taken(here: Conditions, fraction: float, seed: int, split: SplitName | None = None) -> int:
+    return len(here.label_draw(seed, fraction, split).videos)
 
 
 def test_a_fraction_that_takes_more_than_it_asks_for_is_said_once_however_many_methods_use_it(here: Conditions):
@@ -107,8 +108,7 @@ def test_every_fraction_has_its_sentence_the_smallest_first(here: Conditions):
 
 def test_a_fraction_fixed_for_all_rows_and_another_split_are_seen_too(here: Conditions):
     settings = {"label_fraction": "0.125", "split": "official"}
-    official = here.having(split="official")
-    seed = next(seed for seed in range(20) if taken(official, 0.125, seed) > 3)
+    seed = next(seed for seed in range(20) if taken(here, 0.125, seed, "official") > 3)
     (note,) = label_notes(here, STUDIES["table3"].trials(here, seeds=(seed,), settings=settings))
     assert f" of 20 training videos with seed {seed} instead of 3: " in note
 

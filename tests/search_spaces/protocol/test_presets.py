@@ -6,7 +6,7 @@ import pytest
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.presets import PRESETS, Preset
 from search_spaces.protocol.scales import SCALES
-from search_spaces.recipes.distillation import (
+from search_spaces.recipes import (
     distilled,
     free_weights,
     majority_class,

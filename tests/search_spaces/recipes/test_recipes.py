@@ -1,10 +1,14 @@
+import ast
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 
-from search_spaces.recipes.distillation import distilled, free_weights, majority_class, moco, public_features, untrained
+import search_spaces.recipes
+from search_spaces.recipes import distilled, free_weights, majority_class, moco, public_features, settings, untrained
+from search_spaces.studies.catalogue import STUDIES
 from study.core.graph import inputs, key, walk
 from study.core.recipe import vocabulary
 from tests.search_spaces.fake_dataset import conditions
@@ -19,6 +23,11 @@ from trainers.stage import InputError, Stage
 
 Kind = TypeVar("Kind", bound=Stage)
 RECIPES = (distilled, moco, public_features, untrained, majority_class)
+EVERY_RECIPE = [
+    each
+    for each in vars(search_spaces.recipes).values()
+    if inspect.isfunction(each) and "seed" in inspect.signature(each).parameters and hasattr(each, "__wrapped__")
+]
 
 
 def kinds(stage: Stage) -> list[str]:
@@ -155,9 +164,8 @@ def test_recipes_share_the_videos_and_the_way_to_metrics():
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("split", ["selection", "official"])
 def test_no_test_video_is_among_the_inputs_of_anything_that_is_trained(recipe: Callable[..., Stage], split: str):
-    here = conditions().having(split=split)
-    test_videos = {key(video) for video in here.videos().test}
-    trial = recipe(here, seed=0)
+    test_videos = {key(video) for video in conditions().videos(split).test}
+    trial = recipe(conditions(), seed=0, split=split)
     trained = [s for s in walk(trial).values() if isinstance(s, Pretrain | FineTune | TrainTemporal)]
     assert trained or recipe is majority_class
     for stage in trained:
@@ -186,7 +194,47 @@ def test_a_queue_that_no_batch_fits_is_refused_before_anything_runs():
         distilled(conditions(), seed=0, queue_size=100)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_is_offered_where_users_import_from_under_a_name_of_its_own():
+    names = {each.__name__ for each in EVERY_RECIPE}
+    assert len(names) == len(EVERY_RECIPE) == 12
+    assert names <= set(search_spaces.recipes.__all__)
+    rows = [row for study in STUDIES.values() for row in study.all_rows()]
+    assert {study.recipe for study in STUDIES.values()} | {row.recipe for row in rows} - {None} <= set(EVERY_RECIPE)
+
+
+def test_what_can_be_set_of_distillation_is_what_its_signature_offers():
+    assert {name: str(annotation) for name, annotation in vocabulary(distilled).items()} == {
+        "teacher_trains": "typing.Literal['none', 'head', 'backbone', 'all']",
+        "distillation_weight": "float | None",
+        "contrastive_weight": "float | None",
+        "teacher_temperature": "float | None",
+        "teacher_epochs": "int | None",
+        "temperature": "float | None",
+        "queue_size": "int | None",
+        "queue_batches": "int | None",
+        "momentum": "float | None",
+        "learning_rate": "float | None",
+        "student_epochs": "int | None",
+        "batch_size": "int | None",
+        "batch_norm_splits": "int | None",
+        "split": "typing.Optional[typing.Literal['selection', 'official']]",
+        "finetune_mode": "typing.Optional[typing.Literal['linear', 'full']]",
+        "label_fraction": "float | None",
+    }
+
+
+def test_every_shared_hyperparameter_is_documented_where_it_is_declared():
+    groups = [each for each in ast.parse(inspect.getsource(settings)).body if isinstance(each, ast.ClassDef)]
+    assert len(groups) > 5
+    for group in groups:
+        declared = [number for number, line in enumerate(group.body) if isinstance(line, ast.AnnAssign)]
+        for number in declared:
+            after = group.body[number + 1 :][:1]
+            text = after[0].value if after and isinstance(after[0], ast.Expr) else None
+            assert isinstance(text, ast.Constant), ast.unparse(group.body[number])
+
+
+@pytest.mark.parametrize("recipe", EVERY_RECIPE)
 def test_every_hyperparameter_has_an_annotation_that_a_command_line_can_read(recipe: Callable[..., Stage]):
     for annotation in vocabulary(recipe).values():
         assert str(annotation) != "typing.Any"

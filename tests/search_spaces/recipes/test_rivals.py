@@ -3,18 +3,22 @@ from typing import TypeVar
 
 import pytest
 
-from search_spaces.recipes.building_blocks import supervised_weights
-from search_spaces.recipes.distillation import (
+from search_spaces.recipes import (
+    combined,
     distilled,
     free_weights,
+    initialised,
     majority_class,
     moco,
     public_features,
+    regioncl,
     scratch,
+    simsiam,
     supervised_features,
+    supervised_weights,
+    swav,
     untrained,
 )
-from search_spaces.recipes.rivals import combined, initialised, regioncl, simsiam, swav
 from search_spaces.studies.catalogue import STUDIES
 from study.core.graph import key, walk
 from study.core.study import setting_notes
@@ -46,7 +50,7 @@ def student(trial: Stage) -> Pretrain:
 def test_no_test_video_is_among_the_inputs_of_anything_that_is_trained(recipe: Callable[..., Stage], split: str):
     here = conditions()
     trial = recipe(here, seed=0, split=split)
-    test_videos = {key(video) for video in here.having(split=split).videos().test}
+    test_videos = {key(video) for video in here.videos(split).test}
     for stage in walk(trial).values():
         if isinstance(stage, Pretrain | FineTune | TrainTemporal):
             assert not test_videos & walk(stage).keys(), stage.kind

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from search_spaces.protocol.conditions import Conditions
-from search_spaces.recipes.building_blocks import recognition
+from search_spaces.recipes import recognition
 from search_spaces.searches.distilled import SEARCHES, best_accuracy
 from search_spaces.studies.catalogue import STUDIES
 from study.core.graph import key, walk

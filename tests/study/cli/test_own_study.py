@@ -137,7 +137,7 @@ OWN = """
 from dataclasses import dataclass
 from functools import partial
 
-from search_spaces.recipes.distillation import distilled
+from search_spaces.recipes import distilled
 from study.core.study import Choice, Curve, Row, Study
 from trainers.stage import Stage
 
@@ -297,7 +297,7 @@ def test_a_recipe_that_is_no_plain_function_runs_into_mlflow_and_a_report(home: 
 UNSURE = """
 from dataclasses import dataclass
 
-from search_spaces.recipes.distillation import majority_class
+from search_spaces.recipes import majority_class
 from study.core.study import Row, Study
 from trainers.evaluation.evaluate import Evaluate
 

@@ -1,0 +1,52 @@
+"""Recipes of baselines: encoders that are never trained on surgical frames without labels, and no encoder at all."""
+
+from typing import Unpack
+
+from search_spaces.protocol.conditions import Conditions
+from search_spaces.recipes.building_blocks import free_weights, network, supervised_weights
+from search_spaces.recipes.recognition import evaluated, recognition
+from search_spaces.recipes.settings import DataSettings, FineTuneMode, LabelSettings
+from study.core.recipe import named_settings
+from trainers.evaluation.evaluate import Evaluate
+from trainers.recognition.baselines import MajorityClass
+from trainers.ssl.pretrain import Untrained
+
+
+@named_settings
+def public_features(conditions: Conditions, *, seed: int, **settings: Unpack[LabelSettings]) -> Evaluate:
+    """The free weights as they are, never pre-trained on surgical frames."""
+    return recognition(conditions, free_weights(conditions), seed, settings)
+
+
+@named_settings
+def supervised_features(conditions: Conditions, *, seed: int, **settings: Unpack[LabelSettings]) -> Evaluate:
+    """Supervised public weights as they are, never pre-trained on surgical frames."""
+    return recognition(conditions, supervised_weights(conditions), seed, settings, classifier_start="default")
+
+
+@named_settings
+def scratch(
+    conditions: Conditions, *, seed: int, finetune_mode: FineTuneMode = "full", **settings: Unpack[DataSettings]
+) -> Evaluate:
+    """No pre-training: every layer learns from labelled frames alone, from a random start."""
+    start = Untrained(backbone=network(conditions), seed=seed)
+    labels: LabelSettings = {**settings, "finetune_mode": finetune_mode}
+    return recognition(conditions, start, seed, labels, classifier_start="default")
+
+
+@named_settings
+def untrained(conditions: Conditions, *, seed: int, **settings: Unpack[LabelSettings]) -> Evaluate:
+    """A backbone at its random start, against which the gain of any pre-training is measured."""
+    return recognition(conditions, Untrained(backbone=network(conditions), seed=seed), seed, settings)
+
+
+@named_settings
+def majority_class(conditions: Conditions, *, seed: int, **settings: Unpack[DataSettings]) -> Evaluate:
+    """The most frequent phase of the labelled training videos, predicted for every frame."""
+    split = settings.get("split")
+    predictions = MajorityClass(
+        training_videos=conditions.label_draw(seed, settings.get("label_fraction"), split).videos,
+        test_videos=conditions.videos(split).test,
+        sample_fps=conditions.scale.feature_fps,
+    )
+    return evaluated(conditions, predictions)

@@ -1,0 +1,73 @@
+"""Groups of hyperparameters that several recipes share, as types of their `**settings`.
+
+A value that is left out, or None, is the preset's (the protocol) or the scale's (the sizes).
+"""
+
+from typing import Literal, TypedDict
+
+from search_spaces.protocol.presets import SplitName
+
+FineTuneMode = Literal["linear", "full"]
+
+
+class DataSettings(TypedDict, total=False):
+    """Videos and labels of a trial."""
+
+    split: SplitName | None
+    """Division into videos that train, validate and test."""
+    label_fraction: float | None
+    """Fraction of the training videos whose labels fine-tuning and the temporal model see."""
+
+
+class LabelSettings(DataSettings, total=False):
+    """Use of labelled frames."""
+
+    finetune_mode: FineTuneMode | None
+    """Layers that are fine-tuned on labelled frames: the classifier alone, or all."""
+
+
+class StudentSettings(LabelSettings, total=False):
+    """Length of self-supervised pre-training, for methods with an optimiser of their own."""
+
+    student_epochs: int | None
+    """Passes of the student over the frames."""
+
+
+class TrainingSettings(StudentSettings, total=False):
+    """Optimisation of self-supervised pre-training."""
+
+    learning_rate: float | None
+    """Learning rate of pre-training, of teacher and student, at the start."""
+    batch_size: int | None
+    """Frames per step of pre-training, over all workers."""
+    batch_norm_splits: int | None
+    """Parts of a batch with normalisation statistics of their own."""
+
+
+class QueueSettings(TrainingSettings, total=False):
+    """Dictionary of a method with a queue and a key encoder."""
+
+    queue_size: int | None
+    """K, the number of keys in the queue, of teacher and student."""
+    queue_batches: int | None
+    """K in batches, in place of `queue_size`."""
+    momentum: float | None
+    """m of the key encoders."""
+
+
+class MoCoSettings(QueueSettings, total=False):
+    """Hyperparameters of MoCo v2."""
+
+    temperature: float | None
+    """τ, of teacher and student together."""
+
+
+class TeacherSettings(MoCoSettings, total=False):
+    """Hyperparameters of MoCo v2 with a teacher."""
+
+    teacher_epochs: int | None
+    """Passes of the teacher over the frames."""
+
+
+USUAL: TeacherSettings = {}
+"""No setting: everything as the preset and the scale have it."""
