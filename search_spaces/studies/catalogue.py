@@ -8,7 +8,7 @@ from search_spaces.studies.table1 import table1
 from search_spaces.studies.table2 import table2
 from search_spaces.studies.table3 import table3
 from study.core.study import Study
-from study.core.suite import Collection
+from study.core.suite import Suite
 from trainers.stage import InputError
 
 
@@ -28,7 +28,7 @@ def by_name(studies: Iterable[Study]) -> dict[str, Study]:
 
 STUDIES = by_name((table1, table2, table3, fig3, sweep_lambda, sweep_temperature, sweep_queue, sweep_seeds))
 
-PAPER = Collection(
+PAPER = Suite(
     name="paper",
     title="Every table, figure and hyperparameter of the paper",
     question="All named studies as one plan: a stage that several of them need is computed once.",
@@ -36,4 +36,4 @@ PAPER = Collection(
     cost={"demo": "about 28 minutes on two CPU cores", "full": "28 students and 13 teachers, most of 200 epochs"},
 )
 
-COLLECTIONS = {PAPER.name: PAPER}
+SUITES = {PAPER.name: PAPER}

@@ -14,7 +14,7 @@ from study.core.manifest import versions
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
 from study.core.study import Study, Trial, setting_notes
-from study.core.suite import Collection, Part, parts_of, together
+from study.core.suite import Part, Suite, parts_of, together
 from study.home.request import Request
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
@@ -45,7 +45,7 @@ class PlannedStudy:
 
     def __init__(self, home: Path, request: Request, *, brief: bool = False) -> None:
         self.request = request
-        self.study: Study | Collection = find_study(request.study)
+        self.study: Study | Suite = find_study(request.study)
         self.home = home
         self.store = Store(home)
         self.conditions: Conditions = replace(conditions_of(self.store, request), brief=brief)

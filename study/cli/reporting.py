@@ -12,7 +12,7 @@ from study.console.tables import new_console, problems_of, report_table
 from study.core.graph import key
 from study.core.plan import make_plan
 from study.core.study import Trial
-from study.core.suite import Collection, Part, parts_of, together
+from study.core.suite import Part, Suite, parts_of, together
 from study.home.commands import expand_commands
 from study.home.request import most_seeds, saved_problems, saved_requests
 from study.report.study_report import Report, write_picture, write_report
@@ -21,7 +21,7 @@ from trainers.stage import InputError
 
 
 class StudyReporter:
-    """Reports of a planned study: one for every part and, of a collection, a page over all of them."""
+    """Reports of a planned study: one for every part and, of a suite, a page over all of them."""
 
     def __init__(self, planned: PlannedStudy) -> None:
         self._planned, self._store, self._home = planned, planned.store, planned.home
@@ -35,7 +35,7 @@ class StudyReporter:
         asked, study = self._planned.parts, self._planned.study
         shown = [self._with_finished_trials(part) for part in asked]
         reports = [self._show_report(part) for part in shown]
-        if isinstance(study, Collection):
+        if isinstance(study, Suite):
             known = {part.study.name: (part, report) for part, report in zip(shown, reports, strict=True)}
             self._show_suite_report(study, known)
         return [(report.html.parent, self._problems(part)) for part, report in zip(asked, reports, strict=True)]
@@ -70,7 +70,7 @@ class StudyReporter:
         write_picture(part.study, part.trials, self._store, folder / "overview.png", context=summary)
         return written
 
-    def _show_suite_report(self, suite: Collection, known: Mapping[str, tuple[Part, Report]]) -> None:
+    def _show_suite_report(self, suite: Suite, known: Mapping[str, tuple[Part, Report]]) -> None:
         """Writes the page over the studies of a suite, those of this request and earlier ones, and prints its path."""
         found = dict(known)
         for other in self._parts_of_earlier_runs(suite):
@@ -88,7 +88,7 @@ class StudyReporter:
         failures = saved_problems(part.request, self._home)
         return problems_of(make_plan(part.trials, self._store), self._store, failures)
 
-    def _parts_of_earlier_runs(self, suite: Collection) -> list[Part]:
+    def _parts_of_earlier_runs(self, suite: Suite) -> list[Part]:
         """Studies of a suite that this request does not contain, with the trials that earlier runs have finished."""
         asked = {part.study.name for part in self._planned.parts}
         conditions, found = self._planned.conditions, list[Part]()

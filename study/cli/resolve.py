@@ -1,4 +1,4 @@
-"""What a command line's STUDY names: a study of the house, a collection of them, or a study in a user's own file."""
+"""What a command line's STUDY names: a study of the house, a suite of them, or a study in a user's own file."""
 
 import importlib.util
 import sys
@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from search_spaces.searches.distilled import SEARCHES
-from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
+from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.core.study import Study, Trial
-from study.core.suite import Collection
+from study.core.suite import Suite
 from study.execution.events import error_line
 from study.home.request import has_been_run
 from study.home.text import nearest
@@ -22,7 +22,7 @@ OWN_MODULE = "own_study"
 """Modules of users' files are named after it: a file may be called like one that is installed."""
 
 
-def find_study(name: str) -> Study | Collection:
+def find_study(name: str) -> Study | Suite:
     """A study by its name, or FILE.py:NAME for one of a user's own.
 
     Raises:
@@ -33,7 +33,7 @@ def find_study(name: str) -> Study | Collection:
         return _own_study(Path(file), variable)
     if name in SEARCHES:
         raise InputError(f"{name!r} is a search, not a study: `freelunch search {name}` asks it.")
-    known: dict[str, Study | Collection] = {**STUDIES, **COLLECTIONS}
+    known: dict[str, Study | Suite] = {**STUDIES, **SUITES}
     if name not in known:
         raise InputError(f"no study named {name!r}{nearest(name, known)}")
     return known[name]
@@ -86,7 +86,7 @@ def _own_study(file: Path, variable: str) -> Study:
         raise InputError(f"{file} defines no study {variable!r}: assign one, {variable} = Study(name={variable!r}, …).")
     if study.name != variable:
         raise InputError(f"{file}: study {variable} is named {study.name!r}; give it name={variable!r}.")
-    for what, names in (("study", {*STUDIES, *COLLECTIONS}), ("search", SEARCHES)):
+    for what, names in (("study", {*STUDIES, *SUITES}), ("search", SEARCHES)):
         if variable in names:
             raise InputError(f"{file}: {variable!r} is a {what} of freelunch itself; give yours another name.")
     return study

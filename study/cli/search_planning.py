@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.searches.distilled import SEARCHES
-from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
+from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli.planning import conditions_of
 from study.core.store import Store
 from study.home.files import locked, write_text
@@ -84,7 +84,7 @@ def find_search(name: str) -> Search:
     Raises:
         InputError: there is none.
     """
-    if name in STUDIES or name in COLLECTIONS:
+    if name in STUDIES or name in SUITES:
         raise InputError(f"{name!r} is a study, not a search: `freelunch run {name}` runs it.")
     if name not in SEARCHES:
         raise InputError(f"no search named {name!r}{nearest(name, SEARCHES)}")

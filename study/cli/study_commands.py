@@ -26,7 +26,7 @@ from study.home.commands import with_home
 if TYPE_CHECKING:
     from study.cli.resources import ComputeTarget
     from study.core.study import Study
-    from study.core.suite import Collection
+    from study.core.suite import Suite
     from study.home.request import Request
     from study.search.space import Search
 
@@ -41,16 +41,16 @@ def list_studies(as_json: bool) -> None:
         freelunch list
     """
     from search_spaces.searches.distilled import SEARCHES
-    from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
-    from study.console.tables import collections_table, new_console, searches_table, studies_table
+    from search_spaces.studies.catalogue import STUDIES, SUITES
+    from study.console.tables import new_console, searches_table, studies_table, suites_table
 
     searches = [_search_record(search) for search in SEARCHES.values()]
     if as_json:
         studies = [_study_record(study) for study in STUDIES.values()]
-        collections = [_collection_record(each) for each in COLLECTIONS.values()]
-        click.echo(json.dumps({"studies": studies, "collections": collections, "searches": searches}, indent=1))
+        suites = [_suite_record(each) for each in SUITES.values()]
+        click.echo(json.dumps({"studies": studies, "collections": suites, "searches": searches}, indent=1))
         return
-    for table in (studies_table(STUDIES.values()), collections_table(COLLECTIONS.values()), searches_table(searches)):
+    for table in (studies_table(STUDIES.values()), suites_table(SUITES.values()), searches_table(searches)):
         new_console().print(table)
 
 
@@ -176,9 +176,9 @@ def _study_record(study: "Study") -> dict[str, Any]:
     return {**told, "rows": rows, "published": published, "cost": dict(study.cost)}
 
 
-def _collection_record(collection: "Collection") -> dict[str, Any]:
-    told = {"name": collection.name, "title": collection.title, "question": collection.question}
-    return {**told, "studies": [study.name for study in collection.studies], "cost": dict(collection.cost)}
+def _suite_record(suite: "Suite") -> dict[str, Any]:
+    told = {"name": suite.name, "title": suite.title, "question": suite.question}
+    return {**told, "studies": [study.name for study in suite.studies], "cost": dict(suite.cost)}
 
 
 def _search_record(search: "Search") -> dict[str, Any]:

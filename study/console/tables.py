@@ -15,7 +15,7 @@ from study.core.plan import Plan
 from study.core.savings import shares
 from study.core.store import Store
 from study.core.study import Study, Trial
-from study.core.suite import Collection, Part
+from study.core.suite import Part, Suite
 from study.home.text import duration
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def searches_table(searches: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def collections_table(collections: Iterable[Collection]) -> Table:
-    """Every collection of studies."""
+def suites_table(suites: Iterable[Suite]) -> Table:
+    """Every suite of studies."""
     table = new_table("together", "question", "studies", "takes")
-    for each in collections:
+    for each in suites:
         names = ", ".join(study.name for study in each.studies)
         table.add_row(each.name, escape(each.question), names, _cost_line(each.cost))
     return table
@@ -92,7 +92,7 @@ def saving_line(plan: Plan) -> str:
 
 
 def plan_tables(
-    study: Study | Collection,
+    study: Study | Suite,
     plan: Plan,
     sides: Mapping[str, int],
     notes: Sequence[str] = (),

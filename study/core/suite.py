@@ -10,7 +10,7 @@ from trainers.stage import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Collection:
+class Suite:
     """Several studies under one name.
 
     Attributes:
@@ -37,7 +37,7 @@ class Part:
     trials: tuple[Trial, ...]
 
 
-def parts_of(asked: Study | Collection, request: Request, conditions: object, layout: str) -> tuple[Part, ...]:
+def parts_of(asked: Study | Suite, request: Request, conditions: object, layout: str) -> tuple[Part, ...]:
     """The studies that were asked, with their trials.
 
     Args:
@@ -77,17 +77,17 @@ def _part(study: Study, request: Request, conditions: object, layout: str) -> Pa
     return Part(study=study.on(layout), request=request, trials=trials)
 
 
-def _chosen(collection: Collection, rows: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _chosen(suite: Suite, rows: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The rows wanted of every study that any are wanted of; of all, all."""
-    names = [study.name for study in collection.studies]
+    names = [study.name for study in suite.studies]
     if not rows:
         return dict.fromkeys(names, ())
     chosen: dict[str, tuple[str, ...]] = {}
     for each in rows:
         study, slash, row = each.partition("/")
         if not slash:
-            raise InputError(f"{each!r} is no row of {collection.name}: its rows are named STUDY/ROW, as table3/head.")
+            raise InputError(f"{each!r} is no row of {suite.name}: its rows are named STUDY/ROW, as table3/head.")
         if study not in names:
-            raise InputError(f"{collection.name} has no study {study!r}{nearest(study, names)}")
+            raise InputError(f"{suite.name} has no study {study!r}{nearest(study, names)}")
         chosen[study] = (*chosen.get(study, ()), row)
     return chosen

@@ -1,4 +1,4 @@
-"""The page over a collection: its studies side by side, what each says, and what it saved to ask them together."""
+"""The page over a suite: its studies side by side, what each says, and what it saved to ask them together."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from study.analysis.results import Results, RowResult
 from study.core.plan import Plan
 from study.core.savings import Recorded, recorded, shares
 from study.core.store import Store
-from study.core.suite import Collection, Part
+from study.core.suite import Part, Suite
 from study.home.text import duration
 from study.report.document import Block, Cell, Document, Facts, Notice, Paragraph, Picture, Section, Table
 from study.report.figures.suite_figure import panels_figure
@@ -21,7 +21,7 @@ from study.report.write import write_document
 
 
 def write_overview(
-    collection: Collection,
+    suite: Suite,
     parts: Sequence[Part],
     reports: Sequence[Report],
     plan: Plan,
@@ -30,10 +30,10 @@ def write_overview(
     *,
     context: Mapping[str, str],
 ) -> Path:
-    """Writes `report.html` and `report.md` with `figures/`, from the reports of a collection's studies.
+    """Writes `report.html` and `report.md` with `figures/`, from the reports of a suite's studies.
 
     Args:
-        collection: what the studies have in common.
+        suite: what the studies have in common.
         parts: the studies, with the trials that their reports show.
         reports: that of every part.
         plan: of the trials of all parts together.
@@ -47,8 +47,8 @@ def write_overview(
     everything = [report.numbers for report in reports]
     blocks: list[Block] = [Facts(context), *stamp(everything, context), *_missing(everything)]
     blocks += [_studies_section(reports, folder), _sharing_section(plan, parts, store)]
-    label = f"Collection {collection.name}"
-    document = Document(title=collection.title, question=collection.question, label=label, blocks=blocks)
+    label = f"Suite {suite.name}"
+    document = Document(title=suite.title, question=suite.question, label=label, blocks=blocks)
     return write_document(document, folder)
 
 

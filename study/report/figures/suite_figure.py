@@ -1,4 +1,4 @@
-"""The picture of a collection: a panel per study, the strict accuracy of every row on one axis for all."""
+"""The picture of a suite: a panel per study, the strict accuracy of every row on one axis for all."""
 
 from collections.abc import Sequence
 

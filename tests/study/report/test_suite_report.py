@@ -1,4 +1,4 @@
-"""The page over a collection: what stands in it is what its studies' reports, plan and manifests say."""
+"""The page over a suite: what stands in it is what its studies' reports, plan and manifests say."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from study.core.plan import Plan, make_plan
 from study.core.savings import recorded
 from study.core.store import Store
 from study.core.study import Choice, Curve, Row, Study
-from study.core.suite import Collection, Part, parts_of, together
+from study.core.suite import Part, Suite, parts_of, together
 from study.home.request import Request
 from study.home.text import duration
 from study.report.figures.suite_figure import PANEL_PX, ROW_PX, panels_figure
@@ -54,15 +54,13 @@ FIGURE = Study(
     ),
     curve=Curve(axis="error", title="errors", reference="head"),
 )
-COLLECTION = Collection(
-    name="all-of-it", title="Everything <at once>", question="What of it?", studies=(STUDY, SWEEP, FIGURE)
-)
-REQUEST = Request(study=COLLECTION.name, scale="demo")
+SUITE = Suite(name="all-of-it", title="Everything <at once>", question="What of it?", studies=(STUDY, SWEEP, FIGURE))
+REQUEST = Request(study=SUITE.name, scale="demo")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A collection of which some studies are computed, its reports, and the page over them."""
+    """A suite of which some studies are computed, its reports, and the page over them."""
 
     parts: tuple[Part, ...]
     store: Store
@@ -84,14 +82,14 @@ class Written:
 
 
 def written(home: Path, computed: Sequence[str]) -> Written:
-    parts = parts_of(COLLECTION, REQUEST, NUM_VIDEOS, "cholec80")
+    parts = parts_of(SUITE, REQUEST, NUM_VIDEOS, "cholec80")
     finished = [trial for part in parts if part.study.name in computed for trial in part.trials]
     store, _ = compute(tuple(replace(trial, number=number) for number, trial in enumerate(finished)), home)
     plan = make_plan(together(parts), store)
     reports = [
         write_report(part.study, part.trials, store, folder_of(part.request, home), context=CONTEXT) for part in parts
     ]
-    page = write_overview(COLLECTION, parts, reports, plan, store, folder_of(REQUEST, home), context=CONTEXT)
+    page = write_overview(SUITE, parts, reports, plan, store, folder_of(REQUEST, home), context=CONTEXT)
     return Written(parts=parts, store=store, plan=plan, reports=reports, page=page)
 
 
@@ -103,7 +101,7 @@ def folder_of(request: Request, home: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return written(tmp_path_factory.mktemp("home"), [study.name for study in COLLECTION.studies])
+    return written(tmp_path_factory.mktemp("home"), [study.name for study in SUITE.studies])
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +156,7 @@ def test_titles_lead_to_the_reports_from_both_pages(whole: Written):
 def test_the_page_loads_nothing_escapes_titles_and_says_that_it_is_a_demo(whole: Written):
     assert not re.search(r"@import|url\((?!#)|<script|<link|<iframe|src=", whole.html)
     assert "<h1>Everything &lt;at once&gt;</h1>" in whole.html
-    assert "Collection all-of-it" in whole.html
+    assert "Suite all-of-it" in whole.html
     for text in (whole.html, whole.markdown):
         assert "these numbers show the plumbing, not the method (6 test videos, 1 to 2 seeds, a small network)" in text
         assert CONTEXT["dataset"] in text
@@ -270,6 +268,6 @@ def test_the_same_results_give_the_same_bytes(whole: Written, tmp_path: Path):
         return {str(p.relative_to(whole.folder)): p.read_bytes() for p in whole.folder.rglob("*") if p.is_file()}
 
     before = contents()
-    write_overview(COLLECTION, whole.parts, whole.reports, whole.plan, whole.store, whole.folder, context=CONTEXT)
+    write_overview(SUITE, whole.parts, whole.reports, whole.plan, whole.store, whole.folder, context=CONTEXT)
     assert contents() == before
     assert before.keys() == {"report.html", "report.md", "figures/studies.svg"}

@@ -15,7 +15,7 @@ import pytest
 
 from search_spaces.protocol.scales import SCALES
 from search_spaces.searches.distilled import SEARCHES
-from search_spaces.studies.catalogue import COLLECTIONS, STUDIES
+from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli import search_planning
 from study.cli.search_planning import PlannedSearch
 from study.cli.search_run import exclusive
@@ -297,7 +297,7 @@ def test_a_search_is_listed_with_its_ranges_and_what_evaluates_it(tmp_path: Path
 
 
 def test_searches_have_names_that_no_study_has():
-    assert not SEARCHES.keys() & {*STUDIES, *COLLECTIONS}
+    assert not SEARCHES.keys() & {*STUDIES, *SUITES}
 
 
 @pytest.mark.parametrize(
