@@ -17,11 +17,11 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.scales import SCALES
 from search_spaces.studies.table3 import table3
+from study import Choice
 from study.core.graph import describe, inputs, key
 from study.core.manifest import MANIFEST, Manifest
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
-from study.core.study import Choice
 from trainers.data.datasets.cholec80 import PHASES
 from trainers.data.datasets.registry import Dataset, RegisteredVideo
 

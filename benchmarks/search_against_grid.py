@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 
 from search_spaces.recipes import distilled
 from search_spaces.searches.distilled import ON_VALIDATION, search_distilled
+from study import Choice, Study
 from study.cli.planning import PlannedStudy
 from study.core.graph import key, walk
-from study.core.study import Choice, Study
 from study.home.request import Request
 from study.report.figures.style import FAINT, ROW_COLOURS, draw, write_png
 from study.search.request import latest_search

@@ -1,1 +1,46 @@
-"""The study platform: it asks for trials, computes each stage once, and reports; it knows nothing of what stages do."""
+"""Hyperparameter studies and searches whose stages are computed once: the names that a user's file imports.
+
+`from study import Study` loads the module that defines it at that moment: `import study` alone costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from study.core.rows import Choice, Curve, Published, Row
+    from study.core.study import Study, Trial
+    from study.core.suite import Suite
+    from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
+    from study.search.space import Objective, Search
+else:
+    MODULES = {
+        "study.core.rows": ("Choice", "Curve", "Published", "Row"),
+        "study.core.study": ("Study", "Trial"),
+        "study.core.suite": ("Suite",),
+        "study.search.domains": ("LogUniform", "OrNone", "PowerOfTwo", "Uniform", "When"),
+        "study.search.space": ("Objective", "Search"),
+    }
+
+    def __getattr__(name: str) -> object:
+        for module, names in MODULES.items():
+            if name in names:
+                return getattr(import_module(module), name)
+        raise AttributeError(f"module 'study' has no attribute {name!r}")
+
+
+__all__ = [
+    "Choice",
+    "Curve",
+    "LogUniform",
+    "Objective",
+    "OrNone",
+    "PowerOfTwo",
+    "Published",
+    "Row",
+    "Search",
+    "Study",
+    "Suite",
+    "Trial",
+    "Uniform",
+    "When",
+]

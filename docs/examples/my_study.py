@@ -5,7 +5,7 @@ Run it with `freelunch run docs/examples/my_study.py:my_study --scale demo`; doc
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes import distilled, moco
-from study.core.study import Choice, Curve, Row, Study
+from study import Choice, Curve, Row, Study
 from trainers.evaluation.evaluate import Evaluate
 
 STUDENTS_TEMPERATURE = 0.07

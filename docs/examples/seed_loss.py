@@ -15,7 +15,7 @@ from torch import Tensor
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes import adapted_teacher, distilled, on_surgical_frames, recognition, teacher_start
-from study.core.study import Row, Study
+from study import Row, Study
 from trainers.evaluation.evaluate import Evaluate
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import EncoderPair, EncoderStage, SingleEncoder, frozen_pair, random_encoder

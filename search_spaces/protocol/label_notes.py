@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.presets import SplitName
+from study import Trial
 from study.core.graph import walk
-from study.core.study import Trial
 from trainers.data.datasets.label_fraction import Draw
 from trainers.data.ingest.video import Ingest
 from trainers.stage import InputError

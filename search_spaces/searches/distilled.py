@@ -6,8 +6,8 @@ from pathlib import Path
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes import distilled
 from search_spaces.studies.table3 import table3
+from study import Choice
 from study.core.graph import walk
-from study.core.study import Choice
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, When
 from study.search.space import Objective, PruningSignal, Search
 from trainers.artifacts import read_history

@@ -7,7 +7,7 @@ from search_spaces.studies.sweeps import sweep_lambda, sweep_queue, sweep_seeds,
 from search_spaces.studies.table1 import table1
 from search_spaces.studies.table2 import table2
 from search_spaces.studies.table3 import table3
-from study.core.study import Study
+from study import Study
 from study.core.suite import Suite
 from trainers.stage import InputError
 

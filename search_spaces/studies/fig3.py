@@ -1,8 +1,8 @@
 """Figure 3: how many labelled videos does each pre-training need?"""
 
 from search_spaces.recipes import distilled, moco, public_features, scratch
+from study import Curve, Row, Study
 from study.core.recipe import Recipe
-from study.core.study import Curve, Row, Study
 
 FRACTIONS = (0.125, 0.25, 0.5, 0.75, 1.0)
 METHODS: dict[str, tuple[str, Recipe]] = {

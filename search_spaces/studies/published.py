@@ -1,6 +1,6 @@
 """The numbers printed by Ding et al., MICCAI 2022 (arXiv 2205.09292), with their tables."""
 
-from study.core.study import Published
+from study import Published
 
 SOURCE = "Ding, Liu, Li: Free Lunch for Surgical Video Understanding by Distilling Self-Supervisions, MICCAI 2022"
 

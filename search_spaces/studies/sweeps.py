@@ -1,7 +1,7 @@
 """Sweeps over one hyperparameter of section 3.2 each, and over nothing but the seed."""
 
 from search_spaces.recipes import distilled, moco
-from study.core.study import Choice, Curve, Row, Study
+from study import Choice, Curve, Row, Study
 
 WITHOUT_TEACHER = Row(name="moco", title="MoCo v2, no teacher", recipe=moco, baseline=True)
 

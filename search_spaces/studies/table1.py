@@ -11,7 +11,7 @@ from search_spaces.recipes import (
     swav,
 )
 from search_spaces.studies.published import TABLE1, TABLE1_M2CAI16
-from study.core.study import Row, Study
+from study import Row, Study
 
 table1 = Study(
     name="table1",

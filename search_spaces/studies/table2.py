@@ -2,7 +2,7 @@
 
 from search_spaces.recipes import combined, distilled, initialised, moco
 from search_spaces.studies.published import TABLE2
-from study.core.study import Row, Study
+from study import Row, Study
 
 table2 = Study(
     name="table2",

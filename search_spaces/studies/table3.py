@@ -2,7 +2,7 @@
 
 from search_spaces.recipes import distilled, majority_class, moco, public_features, untrained
 from search_spaces.studies.published import TABLE3
-from study.core.study import Choice, Row, Study
+from study import Choice, Row, Study
 
 table3 = Study(
     name="table3",

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from study.analysis.paired_tests import Comparison, compare, correct_family
 from study.analysis.results import PROTOCOLS, Results, RowResult
-from study.core.study import Curve, Published, Row, Study
+from study.core.rows import Curve, Published, Row
+from study.core.study import Study
 
 METRIC = "accuracy"
 """What rows are compared by."""

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from study.core.graph import key, walk
+from study.core.rows import Row
 from study.core.store import Store
-from study.core.study import Row, Study, Trial
+from study.core.study import Study, Trial
 from trainers.stage import Stage
 
 SUMMARY = "summary.json"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from study.analysis.comparisons import place_of
 from study.analysis.results import Results, RowResult
-from study.core.study import Curve, Row
+from study.core.rows import Curve, Row
 
 SEED = "seed"
 """The axis that is no hyperparameter."""

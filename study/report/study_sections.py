@@ -7,8 +7,9 @@ from study.analysis.comparisons import order_sentences, protocol_sentences, refe
 from study.analysis.line_margins import margin_sentences
 from study.analysis.paired_tests import Comparison
 from study.analysis.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
+from study.core.rows import Curve
 from study.core.store import Store
-from study.core.study import Curve, Trial
+from study.core.study import Trial
 from study.report import tables
 from study.report.curve_points import SEED, curve_sentences
 from study.report.document import Block, Details, Facts, Notice, Paragraph, Picture, Section

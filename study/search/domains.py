@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from study.core.study import Choice
+from study.core.rows import Choice
 from trainers.stage import InputError
 
 DIGITS = 4

@@ -8,7 +8,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from study.core.study import Choice
+from study.core.rows import Choice
 from study.search.domains import Axis, LogUniform, PowerOfTwo, Uniform, domain_of, is_active, is_optional, rounded
 from study.search.space import Parameters, Space
 

@@ -8,8 +8,9 @@ from typing import Any
 from study.analysis.results import PRETRAINING, TEMPORAL, TrialResult, last_of, read_curves, starting_points_of
 from study.core.graph import key
 from study.core.plan import Plan, make_plan
+from study.core.rows import Row
 from study.core.store import Store
-from study.core.study import Row, Study, Trial
+from study.core.study import Study, Trial
 from study.search.observer import SearchObserver
 from study.search.optuna_study import OptunaStudy
 from study.search.request import folder_name

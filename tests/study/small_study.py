@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from study import Choice, Published, Row, Study, Trial
 from study.core.graph import walk
 from study.core.plan import make_plan
 from study.core.store import Store
-from study.core.study import Choice, Published, Row, Study, Trial
 from study.execution.events import Observer, Outcome
 from study.execution.local import run
 from trainers.artifacts import write_history

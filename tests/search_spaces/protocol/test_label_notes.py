@@ -20,7 +20,7 @@ TRAINING = 16
 
 OWN = """
 from search_spaces.recipes import distilled
-from study.core.study import Row, Study
+from study import Row, Study
 
 def percent(conditions, *, seed, label_fraction: float):
     return distilled(conditions, seed=seed, label_fraction=label_fraction / 100)

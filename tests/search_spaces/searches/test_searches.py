@@ -8,8 +8,8 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes import recognition
 from search_spaces.searches.distilled import SEARCHES, best_accuracy
 from search_spaces.studies.catalogue import STUDIES
+from study import Study
 from study.core.graph import key, walk
-from study.core.study import Study
 from study.search.optuna_study import IDENTITY, OptunaStudy
 from study.search.space import Search
 from study.search.storage import storage_url

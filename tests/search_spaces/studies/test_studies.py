@@ -5,11 +5,11 @@ import pytest
 
 from search_spaces.studies.catalogue import PAPER, STUDIES, by_name
 from search_spaces.studies.published import TABLE1_M2CAI16
+from study import Study
 from study.analysis.comparisons import exchanged
 from study.core.graph import key, walk
 from study.core.plan import make_plan
 from study.core.store import Store
-from study.core.study import Study
 from study.core.suite import parts_of, together
 from study.home.request import Request
 from tests.search_spaces.fake_dataset import conditions

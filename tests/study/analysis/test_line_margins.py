@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from study import Curve, Row, Study
 from study.analysis.comparisons import compare_rows, order_sentences, references
 from study.analysis.line_margins import compare_margins, margin_sentences, standings_of
 from study.analysis.paired_tests import compare, correct_family
 from study.analysis.results import Results, RowResult, Scores, TrialResult
-from study.core.study import Curve, Row, Study
 from tests.study.small_study import student
 from trainers.stage import InputError
 

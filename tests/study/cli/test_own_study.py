@@ -138,7 +138,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from search_spaces.recipes import distilled
-from study.core.study import Choice, Curve, Row, Study
+from study import Choice, Curve, Row, Study
 from trainers.stage import Stage
 
 
@@ -298,7 +298,7 @@ UNSURE = """
 from dataclasses import dataclass
 
 from search_spaces.recipes import majority_class
-from study.core.study import Row, Study
+from study import Row, Study
 from trainers.evaluation.evaluate import Evaluate
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,7 +337,7 @@ def test_the_name_of_a_search_is_taken(tmp_path: Path):
         ("x = (", "broken.py:1: SyntaxError: '(' was never closed"),
         ("import nothing_of_this_name", "broken.py:1: ModuleNotFoundError: No module named 'nothing_of_this_name'"),
         ("\n\nx = 1 / 0", "broken.py:3: ZeroDivisionError: division by zero"),
-        ("from study.core.study import Choice\nChoice(())", "an axis needs at least one value"),
+        ("from study import Choice\nChoice(())", "an axis needs at least one value"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(tmp_path: Path, text: str, sentence: str):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from study import Row, Study, Trial
 from study.console import lines as console_lines
 from study.console.lines import Narrator
 from study.console.live import LiveDisplay, observer_for
@@ -13,7 +14,7 @@ from study.core.eta import Forecast
 from study.core.graph import key
 from study.core.plan import make_plan
 from study.core.store import Store
-from study.core.study import Row, Study, Trial, standalone
+from study.core.study import standalone
 from study.execution.events import Failure
 from study.home.text import duration
 from trainers.stage import Stage, Work

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from study import Choice, Row, Study, Trial
 from study.core.graph import key
 from study.core.manifest import MANIFEST
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
-from study.core.study import Choice, Row, Study, Trial, standalone
+from study.core.study import standalone
 from trainers.stage import MachineError, Stage, Work
 
 

@@ -12,11 +12,11 @@ import matplotlib as mpl
 import pytest
 from matplotlib.image import imread
 
+from study import Row, Trial
 from study.analysis.comparisons import compare_rows
 from study.analysis.results import median_video, read_results
 from study.core.graph import key
 from study.core.store import Store
-from study.core.study import Row, Trial
 from study.report.study_report import Report, write_picture, write_report
 from tests.study.small_study import CONTEXT, PUBLISHED, STUDY, compute, stages_named
 

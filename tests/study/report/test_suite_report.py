@@ -12,12 +12,12 @@ import pytest
 from matplotlib.axes import Axes
 from rich.console import Console
 
+from study import Choice, Curve, Row, Study
 from study.console.tables import parts_table
 from study.core.graph import key, walk
 from study.core.plan import Plan, make_plan
 from study.core.savings import recorded
 from study.core.store import Store
-from study.core.study import Choice, Curve, Row, Study
 from study.core.suite import Part, Suite, parts_of, together
 from study.home.request import Request
 from study.home.text import duration

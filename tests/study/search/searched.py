@@ -9,8 +9,8 @@ from typing import Literal
 
 from optuna.trial import FrozenTrial
 
+from study import Choice
 from study.core.store import Store
-from study.core.study import Choice
 from study.execution.events import Observer
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
 from study.search.in_process import search_locally

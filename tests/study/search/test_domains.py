@@ -3,8 +3,8 @@ from dataclasses import replace
 import optuna
 import pytest
 
+from study import Choice
 from study.core.graph import walk
-from study.core.study import Choice
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When, described, is_active, rounded
 from study.search.sampling import distribution
 from study.search.space import Search

@@ -14,10 +14,10 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from study import Choice, Trial
 from study.core.graph import key
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
-from study.core.study import Choice, Trial
 from study.execution.events import Observer
 from study.execution.local import run
 from study.execution.ray import connection as ray_cluster

@@ -15,13 +15,13 @@ import ray
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
+from study import Choice, Trial
 from study.analysis.results import HISTORY
 from study.core.disk import DiskFullError
 from study.core.graph import key, walk
 from study.core.manifest import LOG
 from study.core.plan import Plan
 from study.core.store import Store
-from study.core.study import Choice, Trial
 from study.execution.events import Failure, Observer, failure_of
 from study.execution.local import run
 from study.execution.ray.messages import Event, Order

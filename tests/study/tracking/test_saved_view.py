@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from search_spaces.studies.catalogue import STUDIES
-from study.core.study import Row, Study
+from study import Row, Study
 from study.tracking.saved_view import VIEW_TAG, page, readable, saved_view
 from tests.study.small_study import STUDY, student
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
+from study import Trial
 from study.core.plan import Plan
 from study.core.store import Store
-from study.core.study import Trial
 from study.home.request import Request
 from study.search.in_process import search_locally
 from study.search.loop import SearchLoop

@@ -11,9 +11,9 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Run
 
+from study import Study, Trial
 from study.core.plan import make_plan
 from study.core.store import Store
-from study.core.study import Study, Trial
 from study.execution.events import Outcome
 from study.execution.local import run
 from study.home.request import Request

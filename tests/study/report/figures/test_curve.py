@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from study import Choice, Curve, Row, Study, Trial
 from study.analysis.results import Results, RowResult, Scores, TrialResult
-from study.core.study import Choice, Curve, Row, Study, Trial
 from study.report.curve_points import SEED, Point, curve_sentences, levels, lines
 from study.report.figures.curve import curve_figure
 from study.report.figures.style import row_colours

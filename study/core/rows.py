@@ -1,0 +1,77 @@
+"""Parts of a study: named rows, axes of a grid, published numbers, and the curve that rows are points of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from study.core.recipe import Recipe
+from trainers.stage import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One named point of a study.
+
+    Attributes:
+        name: what `--row` calls it.
+        title: what the tables call it.
+        parameters: the hyperparameters that make it, by name.
+        recipe: where it is not the study's.
+        baseline: whether it stands below the rule, beside what the study asks.
+        series: the line of the study's curve that it is a point of, where there are several.
+    """
+
+    name: str
+    title: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    baseline: bool = False
+    series: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An axis of a grid: the values a hyperparameter takes, and what the table calls them."""
+
+    values: tuple[object, ...]
+    titles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, tuple | list):
+            raise InputError(f"an axis needs its values in brackets: Choice(({self.values!r},)), say.")
+        if not self.values:
+            raise InputError("an axis needs at least one value.")
+        if self.titles and len(self.titles) != len(self.values):
+            raise InputError(f"an axis of {len(self.values)} values needs as many titles, not {len(self.titles)}.")
+
+    def points(self) -> list[tuple[object, str]]:
+        return list(zip(self.values, self.titles or map(str, self.values), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """Numbers printed in a paper: percent, (mean, standard deviation) by row name and metric."""
+
+    source: str
+    rows: Mapping[str, Mapping[str, tuple[float, float]]]
+    note: str = ""
+    swapped: tuple[str, str] | None = None
+    """Two metrics whose columns are evidently interchanged in print."""
+    unswapped: tuple[str, ...] = ()
+    """Names of the rows in which they are not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A figure of accuracy against one hyperparameter. Rows that do not set it are level lines.
+
+    Attributes:
+        axis: the hyperparameter; `seed` is the seed of a trial.
+        title: what the figure calls it.
+        log: whether equal ratios lie equally far apart.
+        reference: the series that the others are compared with, value by value.
+    """
+
+    axis: str
+    title: str
+    log: bool = False
+    reference: str = ""
