@@ -11,6 +11,12 @@ from trainers.stage import InputError
 class Row:
     """One named point of a study.
 
+    Example:
+        >>> from study import Row
+        >>> row = Row(name="gentle", title="λ = 1", parameters={"distillation_weight": 1.0})
+        >>> row.parameters["distillation_weight"], row.baseline
+        (1.0, False)
+
     Attributes:
         name: what `--row` calls it.
         title: what the tables call it.
@@ -30,7 +36,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Choice:
-    """An axis of a grid: the values a hyperparameter takes, and what the table calls them."""
+    """An axis of a grid: the values a hyperparameter takes, and what the table calls them.
+
+    Example:
+        >>> from study import Choice
+        >>> Choice((0.5, 2), ("half as warm", "twice as warm")).points()
+        [(0.5, 'half as warm'), (2, 'twice as warm')]
+    """
 
     values: tuple[object, ...]
     titles: tuple[str, ...] = ()
@@ -49,7 +61,14 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """Numbers printed in a paper: percent, (mean, standard deviation) by row name and metric."""
+    """Numbers printed in a paper: percent, (mean, standard deviation) by row name and metric.
+
+    Example:
+        >>> from study import Published
+        >>> table3 = Published(source="Table 3", rows={"head": {"accuracy": (87.3, 9.5)}})
+        >>> table3.rows["head"]["accuracy"]
+        (87.3, 9.5)
+    """
 
     source: str
     rows: Mapping[str, Mapping[str, tuple[float, float]]]
@@ -63,6 +82,11 @@ class Published:
 @dataclass(frozen=True, kw_only=True)
 class Curve:
     """A figure of accuracy against one hyperparameter. Rows that do not set it are level lines.
+
+    Example:
+        >>> from study import Curve
+        >>> Curve(axis="distillation_weight", title="λ", log=True)
+        Curve(axis='distillation_weight', title='λ', log=True, reference='')
 
     Attributes:
         axis: the hyperparameter; `seed` is the seed of a trial.

@@ -14,6 +14,20 @@ from trainers.stage import InputError, Stage
 class Study:
     """A question, and the trials that answer it.
 
+    Example:
+        >>> from search_spaces.recipes import distilled
+        >>> from study import Choice, Study
+        >>> study = Study(
+        ...     name="momentum",
+        ...     title="How fast should the key encoder follow?",
+        ...     question="m is 0.999 in the paper.",
+        ...     recipe=distilled,
+        ...     axes={"momentum": Choice((0.99, 0.999))},
+        ...     reference="0.999",
+        ... )
+        >>> [row.name for row in study.all_rows()]
+        ['0.99', '0.999']
+
     Attributes:
         name: what the command line calls it.
         title: one line for lists and headings.
@@ -143,7 +157,17 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One point of a study: its final stage holds its result."""
+    """One point of a study: its final stage holds its result.
+
+    Example:
+        >>> from study import Choice, Study
+        >>> from trainers.data.synthetic.generic_images import GenericImages
+        >>> def images(conditions: object, *, seed: int, num_images: int) -> GenericImages:
+        ...     return GenericImages(num_images=num_images, size_px=32)
+        >>> study = Study(name="s", title="?", question="?", recipe=images, axes={"num_images": Choice((8, 16))})
+        >>> [(trial.label, trial.stage.num_images) for trial in study.trials(conditions=None)]
+        [('8, seed 0', 8), ('16, seed 0', 16)]
+    """
 
     number: int
     row: Row

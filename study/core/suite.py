@@ -13,6 +13,13 @@ from trainers.stage import InputError
 class Suite:
     """Several studies under one name.
 
+    Example:
+        >>> from search_spaces.studies.catalogue import STUDIES
+        >>> from study import Suite
+        >>> two = Suite(name="two", title="Two tables", question="?", studies=(STUDIES["table1"], STUDIES["table2"]))
+        >>> [study.name for study in two.studies]
+        ['table1', 'table2']
+
     Attributes:
         name: what the command line calls them.
         title: one line for lists and headings.

@@ -18,7 +18,13 @@ def one(conditions: object, settings: Mapping[str, object]) -> int:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Any number from `low` to `high`."""
+    """Any number from `low` to `high`.
+
+    Example:
+        >>> from study import Uniform
+        >>> Uniform(0, 0.9)
+        Uniform(low=0, high=0.9)
+    """
 
     low: float
     high: float
@@ -32,7 +38,13 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Any number from `low` to `high`, uniform in its logarithm."""
+    """Any number from `low` to `high`, uniform in its logarithm.
+
+    Example:
+        >>> from study import LogUniform
+        >>> LogUniform(0.1, 50)
+        LogUniform(low=0.1, high=50)
+    """
 
     low: float
     high: float
@@ -49,6 +61,11 @@ class LogUniform:
 @dataclass(frozen=True)
 class PowerOfTwo:
     """Powers of two from `low` to `high`, times a unit that depends on conditions and settings.
+
+    Example:
+        >>> from study import PowerOfTwo
+        >>> PowerOfTwo(1, 64).nearest(100, unit=32)  # 1 to 64 batches of 32 frames
+        128
 
     Attributes:
         low: the smallest, a power of two.
@@ -83,14 +100,26 @@ Domain = Uniform | LogUniform | PowerOfTwo | Choice
 
 @dataclass(frozen=True)
 class OrNone:
-    """An optional hyperparameter: a Boolean of its own decides whether it is set."""
+    """An optional hyperparameter: a Boolean of its own decides whether it is set.
+
+    Example:
+        >>> from study import LogUniform, OrNone
+        >>> OrNone(LogUniform(0.02, 0.5))
+        OrNone(domain=LogUniform(low=0.02, high=0.5))
+    """
 
     domain: Domain
 
 
 @dataclass(frozen=True)
 class When:
-    """A conditional hyperparameter: active only where an earlier axis has one of `values`."""
+    """A conditional hyperparameter: active only where an earlier axis has one of `values`.
+
+    Example:
+        >>> from study import PowerOfTwo, When
+        >>> When("teacher_trains", ("head", "all"), PowerOfTwo(1, 4)).domain
+        PowerOfTwo(1, 4)
+    """
 
     axis: str
     values: tuple[object, ...]

@@ -33,6 +33,19 @@ class PruningSignal:
 class Objective:
     """Objective of a search, measured on validation videos.
 
+    Example:
+        >>> from study import Objective
+        >>> loss = Objective(
+        ...     title="loss on validation videos",
+        ...     last_stage=lambda stage: stage,
+        ...     value=lambda folder: float((folder / "loss.txt").read_text()),
+        ...     pruning_signal=lambda stage: None,
+        ...     metric="loss",
+        ...     maximised=False,
+        ... )
+        >>> loss.maximised
+        False
+
     Attributes:
         title: name of the value, with its unit.
         last_stage: from the last stage of the recipe to the last stage of a trial of the search.
@@ -53,6 +66,22 @@ class Objective:
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """A hyperparameter search.
+
+    Example:
+        >>> from search_spaces.recipes import distilled
+        >>> from search_spaces.searches.distilled import ON_VALIDATION
+        >>> from study import LogUniform, Search
+        >>> search = Search(
+        ...     name="weight",
+        ...     title="How much should the teacher weigh?",
+        ...     question="λ is 5 in the paper.",
+        ...     recipe=distilled,
+        ...     axes={"distillation_weight": LogUniform(0.1, 50)},
+        ...     objective=ON_VALIDATION,
+        ...     evaluated_in="table3",
+        ... )
+        >>> search.described()
+        {'distillation_weight': 'from 0.1 to 50, logarithmic'}
 
     Attributes:
         name: the name on the command line.
