@@ -1,1 +1,1 @@
-"""What can be asked: recipes, presets, scales and the studies of the paper."""
+"""Recipes, presets, scales, and the studies and searches of the paper."""

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from study.core.study import Study, Trial
     from study.core.suite import Suite
     from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
-    from study.search.space import Objective, Search
+    from study.search.space import Objective, PruningSignal, Search
 else:
     MODULES = {
         "study.core.rows": ("Choice", "Curve", "Published", "Row"),
         "study.core.study": ("Study", "Trial"),
         "study.core.suite": ("Suite",),
         "study.search.domains": ("LogUniform", "OrNone", "PowerOfTwo", "Uniform", "When"),
-        "study.search.space": ("Objective", "Search"),
+        "study.search.space": ("Objective", "PruningSignal", "Search"),
     }
 
     def __getattr__(name: str) -> object:
@@ -35,6 +35,7 @@ __all__ = [
     "Objective",
     "OrNone",
     "PowerOfTwo",
+    "PruningSignal",
     "Published",
     "Row",
     "Search",

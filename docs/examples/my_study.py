@@ -1,4 +1,4 @@
-"""A study of one's own over a recipe of the house: does a warmer teacher help, and does it depend on λ?
+"""A user's study with a recipe of this repository: does a warmer teacher help, and does it depend on λ?
 
 Run it with `freelunch run docs/examples/my_study.py:my_study --scale demo`; docs/own-study.md explains it.
 """

@@ -1,6 +1,6 @@
-"""A method of one's own: SEED, which distils without a contrastive loss (Fang et al., arXiv 2101.04731).
+"""A user's method: SEED, which distils without a contrastive loss (Fang et al., arXiv 2101.04731).
 
-The four steps of CONTRIBUTING.md, in one file that nobody needs to install. Run it with
+The four steps of CONTRIBUTING.md in one file, which does not have to be installed. Run it with
 `freelunch run docs/examples/seed_loss.py:seed_loss --scale demo`; docs/own-study.md explains it.
 """
 
@@ -86,7 +86,7 @@ class SEED(MethodConfig):
 
 
 class SEEDMethod(Method):
-    """SEED's step: both networks see one view, and only the teacher's embeddings enter the queue."""
+    """One step of SEED: both networks see one view, and only the teacher's embeddings enter the queue."""
 
     def __init__(self, config: SEED, student: SingleEncoder, teacher: EncoderPair, seed: int) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class SEEDMethod(Method):
         return {"soft_cross_entropy": loss}
 
 
-# 3. The contract: `tests/study/test_own_study.py` puts SEED through the one that the methods of the house keep.
+# 3. The contract: `tests/study/cli/test_own_study.py` checks SEED with the contract of this repository's methods.
 # 4. The recipe, whose keyword arguments are what can be searched, and a study that uses it.
 
 
@@ -128,7 +128,7 @@ def seed_distilled(
     teacher_temperature: float = 0.07,
     queue_size: int | None = None,
 ) -> Evaluate:
-    """SEED's student of the teacher that `distilled` has, too."""
+    """SEED's student, with the teacher of `distilled`."""
     teacher = adapted_teacher(conditions, teacher_start(conditions), "head", seed, {"queue_size": queue_size})
     method = SEED(
         teacher=teacher,

@@ -1,4 +1,4 @@
-"""What every trial of a study has in common: a preset and a scale, which are chosen apart, and the data."""
+"""Conditions of all trials of a study: a preset and a scale, chosen independently, and the data."""
 
 from dataclasses import dataclass, replace
 
@@ -18,14 +18,14 @@ PUBLIC_KINDS: dict[Layout, str] = {"moco": "self-supervised", "torchvision": "su
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What every trial of a study has in common: the protocol, the sizes and the data.
+    """Protocol, sizes and data of all trials of a study.
 
     Attributes:
         preset: the protocol.
         scale: the sizes.
         dataset: the videos.
         weights: public weights by their names in this home; self-supervised, supervised, or one of each.
-        brief: whether one pass over the shortest video of each side is enough, to see that every stage runs.
+        brief: whether to make one pass over the shortest video of each side only, to check that every stage runs.
 
     Raises:
         InputError: public weights are of another architecture than the scale's, or play one role twice.
@@ -69,7 +69,7 @@ class Conditions:
         return self.preset.training_fps or self.scale.ssl_fps
 
     def public(self, layout: Layout) -> RegisteredWeights | None:
-        """The public weights of a layout, if they were asked for: MoCo's are self-supervised, torchvision's not."""
+        """The public weights of a layout, if given: MoCo's are self-supervised, torchvision's supervised."""
         return next((each for each in self.weights if each.layout == layout), None)
 
     @property
@@ -103,7 +103,7 @@ class Conditions:
             )
 
     def sample_every(self, fps: float) -> int:
-        """How many source frames lie between rows at a rate."""
+        """Number of source frames from one row to the next at a rate."""
         return round(NOMINAL_FPS / fps)
 
 

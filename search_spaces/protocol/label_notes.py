@@ -14,7 +14,7 @@ Draws = tuple[float | None, SplitName | None, int]
 """Label fraction, split and seed: they decide whose labels a trial learns from."""
 SPLITS: Mapping[str | None, SplitName | None] = {None: None, "selection": "selection", "official": "official"}
 Counts = Mapping[int, Sequence[int]]
-"""Number of videos taken -> the seeds that take so many."""
+"""Number of videos taken -> the seeds that take this number."""
 
 
 def label_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, ...]:
@@ -60,13 +60,12 @@ def _reads(trial: Trial, videos: tuple[Ingest, ...]) -> bool:
 def _sentence(fraction: float, num_asked: int, num_videos: int, taken: Counts) -> str:
     if len(taken) == 1:
         ((count, seeds),) = taken.items()
-        told = f"{count} of {num_videos} training videos with {_seeds(seeds)}"
+        counted = f"{count} of {num_videos} training videos with {_seeds(seeds)}"
     else:
         counts = [f"{count} ({_seeds(seeds)})" for count, seeds in sorted(taken.items())]
-        told = f"{', '.join(counts[:-1])} and {counts[-1]} of {num_videos} training videos"
-    return (
-        f"label_fraction {fraction:g} takes {told} instead of {num_asked}: fewer would leave a phase without a video."
-    )
+        counted = f"{', '.join(counts[:-1])} and {counts[-1]} of {num_videos} training videos"
+    too_few = "fewer would leave a phase without a video"
+    return f"label_fraction {fraction:g} takes {counted} instead of {num_asked}: {too_few}."
 
 
 def _seeds(seeds: Sequence[int]) -> str:

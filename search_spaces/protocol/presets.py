@@ -1,4 +1,4 @@
-"""Presets: the protocol of an experiment, whatever its size."""
+"""Presets: protocols of an experiment, independent of its size."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,17 +12,17 @@ Choosing = Literal["validation", "last", "test"]
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """What the experiment does, whatever its size.
+    """Protocol of an experiment, at every size.
 
     Attributes:
         temperature: τ.
-        distillation_weight: λ.
+        distillation_weight: λ, factor of L_dis in the total loss.
         contrastive_weight: factor of L_con in the total loss.
-        batch_norm_splits: parts of a batch with normalisation statistics of their own.
+        batch_norm_splits: number of parts of a batch, each with its own normalisation statistics.
         running_statistics: from all parts, or from the first.
         teacher_start: which public weights the teacher starts from.
-        start_running_statistics: whether the teacher starts with their running statistics too, or with 0 and 1.
-        heads_apart: whether the teacher's query and key head start drawn apart, not as the public one.
+        start_running_statistics: whether the teacher starts with their running statistics too; with 0 and 1 where not.
+        heads_apart: whether the teacher's query and key head start from separate draws, not from the public head.
         teacher_batch_statistics: whether the teacher's frozen backbone is in train mode while its head is trained.
         moving_teacher: whether the teacher is in train mode, and its key encoder follows, while the student is trained.
         queues_apart: whether teacher and student have queues and pointers of their own.
@@ -30,9 +30,9 @@ class Preset:
         finetune_mode: what is fine-tuned on labelled frames.
         finetune_learning_rate: of Adam there, at the start.
         normalised_input: whether fine-tuning and features see frames normalised as pre-training does.
-        new_optimiser_every_epoch: whether Adam starts anew every epoch, in fine-tuning and in the temporal model.
+        new_optimiser_every_epoch: whether Adam is made new every epoch, in fine-tuning and in the temporal model.
         split: which videos train, validate and test.
-        label_fraction: of the training videos, whose labels fine-tuning and the temporal model see; 1 is all.
+        label_fraction: fraction of the training videos whose labels fine-tuning and the temporal model see.
         selection: which epoch of the fine-tuned and of the temporal model is kept.
         temporal_stages: stages of the temporal model.
         dropout_in_first_epoch_only: whether the temporal model's dropout is off after its first epoch.
@@ -66,7 +66,7 @@ class Preset:
 
     @property
     def stamp(self) -> str | None:
-        """What must stand beside every result of this protocol."""
+        """Warning that belongs to every result of this protocol."""
         return "selected on test" if self.selection == "test" else None
 
 

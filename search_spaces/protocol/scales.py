@@ -1,4 +1,4 @@
-"""Scales: the sizes of an experiment, whatever its protocol."""
+"""Scales: sizes of an experiment, independent of its protocol."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ BRIEF_BATCHES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class RivalSizes:
-    """How large the rival methods of Table 1 are, and what goes with that; by default as in their papers' recipes.
+    """Sizes of the rival methods of Table 1, and values that depend on them; the defaults are those of their papers.
 
     Attributes:
         swav_batch_size: frames per step of SwAV.
@@ -18,7 +18,7 @@ class RivalSizes:
         swav_queue_size: embeddings in each of SwAV's queues.
         swav_queue_from_epoch: the epoch (0-based) from which on they are filled.
         swav_epsilon: ε of the Sinkhorn-Knopp algorithm; the few frames that a small batch shares out among prototypes
-            need a smaller one, lest all embeddings become one.
+            need a smaller one, or all embeddings collapse into one.
         num_small_crops: SwAV's views of small parts of a frame, beside the two full ones.
         small_crop_px: side of these.
         simsiam_batch_size: frames per step of SimSiam.
@@ -44,7 +44,7 @@ class RivalSizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How large the experiment is.
+    """Sizes of an experiment.
 
     Attributes:
         architecture: of all backbones.
@@ -54,7 +54,7 @@ class Scale:
         ssl_fps: rate of the frames that pre-training, probe and fine-tuning see.
         feature_fps: rate of the frames that are stored, and that the temporal model sees.
         queue_size: K.
-        momentum: m of the key encoder; 1/(1−m) steps is how long it remembers, which a short run must outlast.
+        momentum: m of the key encoder, which averages over 1/(1−m) steps: a short run needs a smaller one.
         batch_size: frames per step of pre-training.
         student_epochs: passes of a student over the frames.
         teacher_epochs: passes of a teacher over the frames.
@@ -169,7 +169,7 @@ SCALES = {
 
 
 def one_pass(scale: Scale) -> Scale:
-    """The same networks, batches and queue, over a few batches of generic images and once over everything else."""
+    """A scale of the same networks, batches and queue that takes one pass, over few generic images."""
     once = dict.fromkeys((name for name in Scale.__dataclass_fields__ if name.endswith("_epochs")), 1)
     few = min(scale.generic_images, BRIEF_BATCHES * scale.batch_size)
     return replace(scale, generic_images=few, rivals=replace(scale.rivals, simsiam_epochs=1), **once)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ Value = TypeVar("Value")
 
 
 def free_weights(conditions: Conditions) -> EncoderStage:
-    """Self-supervised weights that anyone can have: MoCo v2's own, or MoCo v2 on generic images to stand in for them.
+    """Public self-supervised weights: those of MoCo v2, or MoCo v2 on generic images as a stand-in.
 
     They depend on no preset, no hyperparameter and no seed of a trial, and share no random draw with any.
     """
@@ -52,9 +52,9 @@ def free_weights(conditions: Conditions) -> EncoderStage:
 
 
 def supervised_weights(conditions: Conditions) -> EncoderStage:
-    """Supervised weights that anyone can have: torchvision's, or a classifier of generic images to stand in for them.
+    """Public supervised weights: those of torchvision, or a classifier of generic images as a stand-in.
 
-    As `free_weights`, they depend on nothing of a trial.
+    Like `free_weights`, they depend on nothing of a trial.
     """
     public = conditions.public("torchvision")
     if public is not None:

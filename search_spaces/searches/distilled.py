@@ -1,4 +1,4 @@
-"""Every named search: what it goes over, and an objective that is read from validation videos alone."""
+"""Named searches: their axes, and an objective that is computed from validation videos alone."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ ACCURACY, PROBE = "validation_accuracy", "knn_accuracy"
 
 
 def batch_size(conditions: object, settings: Mapping[str, object]) -> int:
-    """Frames per step: what queues are multiples of."""
+    """Frames per step, the unit of queues."""
     return _number("batch_size", conditions, settings)
 
 
@@ -31,11 +31,11 @@ def quarter_of_teacher_epochs(conditions: object, settings: Mapping[str, object]
 
 
 def temporal_model(evaluate: Stage) -> TrainTemporal:
-    """The last stage on the way to an evaluation that no test video leads to.
+    """The last stage before an evaluation that has no test video among its inputs, at any depth.
 
     Raises:
-        InputError: there are no validation videos, a test video does lead to it, or another epoch is kept than the
-            best on validation videos.
+        InputError: there are no validation videos, a test video is among its inputs, or the epoch that is kept is not
+            the best on validation videos.
     """
     assert isinstance(evaluate, Evaluate), "recipes of searches end in an evaluation"
     assert isinstance(evaluate.predictions, PredictPhases), "recipes of searches predict with a temporal model"
@@ -48,7 +48,7 @@ def temporal_model(evaluate: Stage) -> TrainTemporal:
     if any(isinstance(stage, Ingest) and stage.video_digest in tested for stage in walk(model).values()):
         raise InputError(
             "this preset, or the recipe, trains or chooses models on test videos, which a search never sees: "
-            "search with --preset corrected and a recipe of the house."
+            "search with --preset corrected and a recipe of this repository."
         )
     if model.selection != "validation":
         raise InputError(
@@ -71,7 +71,7 @@ def best_accuracy(folder: Path) -> float:
 
 
 def student(model: Stage) -> PruningSignal | None:
-    """The student of a trial, if it is probed on its way."""
+    """The student of a trial, if it is probed during training."""
     trained = [stage for stage in walk(model).values() if isinstance(stage, Pretrain) and stage.probe is not None]
     return PruningSignal(stage=trained[-1], epochs=trained[-1].optimisation.epochs) if trained else None
 
@@ -83,11 +83,11 @@ ON_VALIDATION = Objective(
     pruning_signal=student,
     metric=PROBE,
 )
-"""Accuracy of phase recognition; on the way there, that of the kNN probe."""
+"""Accuracy of phase recognition; while the student trains, that of the kNN probe."""
 
 
 def usual_point(conditions: object, settings: Mapping[str, object]) -> Mapping[str, object]:
-    """The settings of the preset and the scale, with the teacher that the paper ends up with."""
+    """The values of the preset and the scale, with the teacher that the paper proposes."""
     assert isinstance(conditions, Conditions)
     preset, scale = conditions.preset, conditions.scale
     return {
@@ -125,7 +125,7 @@ search_distilled = Search(
 )
 """λ, τ, K, m and the teacher of Ding et al., MICCAI 2022, together.
 
-What counts of a momentum is 1/(1-m), the steps that it remembers: from 10 to 3333, which the values cut evenly.
+The key encoder averages over 1/(1-m) steps: the values of m are spaced evenly, on a log scale, from 10 to 3333 steps.
 """
 
 SEARCHES = {search.name: search for search in (search_distilled,)}

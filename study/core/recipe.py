@@ -99,7 +99,7 @@ def bind(
 
 
 def title_of(recipe: Recipe) -> str:
-    """What sentences call a recipe."""
+    """Name of a recipe in sentences."""
     return str(getattr(_function(recipe), "__name__", type(recipe).__name__))
 
 
@@ -120,10 +120,10 @@ def current_identity(identity: str) -> str:
 
 
 def coerced(name: str, value: object, annotation: Any) -> object:
-    """A value as its annotation wants it; text from a command line is read.
+    """A value of the type that its annotation names; text from a command line is read.
 
     Raises:
-        InputError: the value does not fit; the sentence says what would.
+        InputError: the value does not fit; the sentence names the values that do.
     """
     for alternative in _alternatives(annotation):
         try:
@@ -135,7 +135,7 @@ def coerced(name: str, value: object, annotation: Any) -> object:
 
 
 def _function(recipe: Recipe) -> Any:
-    """The function that is called in the end: within a `functools.partial`, or of an object that can be called."""
+    """The function that a recipe calls: that of a `functools.partial`, or `__call__` of an object."""
     while isinstance(recipe, partial):
         recipe = recipe.func
     return recipe if inspect.isroutine(recipe) or inspect.isclass(recipe) else type(recipe).__call__

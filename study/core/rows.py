@@ -18,12 +18,12 @@ class Row:
         (1.0, False)
 
     Attributes:
-        name: what `--row` calls it.
-        title: what the tables call it.
-        parameters: the hyperparameters that make it, by name.
-        recipe: where it is not the study's.
-        baseline: whether it stands below the rule, beside what the study asks.
-        series: the line of the study's curve that it is a point of, where there are several.
+        name: the name for `--row`.
+        title: its title in tables.
+        parameters: its hyperparameters, by name.
+        recipe: its own recipe; the study's where None.
+        baseline: whether tables show it below the rule, apart from the rows that the study compares.
+        series: the line of the study's curve that it is a point of, where there are several lines.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Choice:
-    """An axis of a grid: the values a hyperparameter takes, and what the table calls them.
+    """An axis of a grid: the values of a hyperparameter, and their titles in tables.
 
     Example:
         >>> from study import Choice
@@ -90,8 +90,8 @@ class Curve:
 
     Attributes:
         axis: the hyperparameter; `seed` is the seed of a trial.
-        title: what the figure calls it.
-        log: whether equal ratios lie equally far apart.
+        title: its title in the figure.
+        log: whether the axis is logarithmic.
         reference: the series that the others are compared with, value by value.
     """
 

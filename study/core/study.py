@@ -29,18 +29,18 @@ class Study:
         ['0.99', '0.999']
 
     Attributes:
-        name: what the command line calls it.
+        name: its name on the command line.
         title: one line for lists and headings.
-        question: what is asked, in a sentence or two.
-        recipe: what every row computes unless it says otherwise.
+        question: the question, in a sentence or two.
+        recipe: recipe of every row that has none of its own.
         axes: a grid over hyperparameters of the recipe.
         rows: named points beside the grid, among them the baselines.
         reference: name of the row that the others are compared with.
-        published: the numbers that the rows are held against.
-        published_on: those to hold them against on datasets of other layouts, by layout.
+        published: printed numbers that the rows are compared with.
+        published_on: printed numbers for datasets of other layouts, by layout.
         curve: the figure that the rows are points of.
-        fewest_seeds: how many seeds the question needs at least.
-        cost: what it takes, by scale.
+        fewest_seeds: smallest number of seeds that answers the question.
+        cost: its cost in words, by scale.
     """
 
     name: str
@@ -57,15 +57,15 @@ class Study:
     cost: Mapping[str, str] = field(default_factory=dict)
 
     def on(self, layout: str) -> "Study":
-        """The study, held against what was published of datasets of a layout."""
+        """The study, compared with the numbers published for datasets of a layout."""
         return replace(self, published=self.published_on.get(layout, self.published))
 
     def all_rows(self) -> tuple[Row, ...]:
         """The grid's rows and the named ones.
 
         Raises:
-            InputError: there is none, two have one name or title, none is a point of the study's curve, or none is
-                what the others are compared with.
+            InputError: there is none, two share a name or title, none is a point of the study's curve, or the reference
+                row is missing.
         """
         rows = (*self._grid(), *self.rows)
         if not rows:
@@ -181,7 +181,7 @@ class Trial:
 
 
 def setting_notes(trials: Sequence[Trial], settings: Iterable[str]) -> tuple[str, ...]:
-    """A sentence for every setting that some rows stay as they are under: their recipes have no such hyperparameter."""
+    """A sentence for every setting that does not change some rows, as their recipes have no such hyperparameter."""
     left = {name: dict.fromkeys(t.row.name for t in trials if name not in t.parameters) for name in settings}
     return tuple(
         f"{name} is no hyperparameter of {', '.join(rows)}: --set leaves them as they are."
@@ -191,7 +191,7 @@ def setting_notes(trials: Sequence[Trial], settings: Iterable[str]) -> tuple[str
 
 
 def standalone(stages: Iterable[Stage]) -> tuple[Trial, ...]:
-    """Stages that nobody's recipe asked for, such as the videos of an ingest, as trials of their own."""
+    """Stages that no recipe returns, such as the videos of an ingest, as trials of their own."""
     return tuple(
         Trial(number=number, row=Row(name=stage.title, title=stage.title), seed=0, parameters={}, stage=stage)
         for number, stage in enumerate(stages)

@@ -1,4 +1,4 @@
-"""Studies that are asked together: one plan over the trials of all, in which a stage is computed once for all."""
+"""Suites: studies that run as one plan, in which a stage that several of them need is computed once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,11 +21,11 @@ class Suite:
         ['table1', 'table2']
 
     Attributes:
-        name: what the command line calls them.
+        name: their name on the command line.
         title: one line for lists and headings.
         question: what they have in common.
-        studies: each with its own report; their rows are called STUDY/ROW here.
-        cost: what they take together, by scale.
+        studies: each has its own report; in the suite their rows are named STUDY/ROW.
+        cost: their cost together in words, by scale.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Suite:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One study of what was asked, as if it had been asked alone."""
+    """One study of a request, as if it had been requested alone."""
 
     study: Study
     request: Request
@@ -45,13 +45,13 @@ class Part:
 
 
 def parts_of(asked: Study | Suite, request: Request, conditions: object, layout: str) -> tuple[Part, ...]:
-    """The studies that were asked, with their trials.
+    """The studies of a request, with their trials.
 
     Args:
-        asked: what the request names.
+        asked: the study or suite that the request names.
         request: rows, seeds and settings; they hold for every study.
         conditions: preset, scale and dataset.
-        layout: of the dataset, which decides what results are held against.
+        layout: of the dataset; it decides which published numbers results are compared with.
 
     Raises:
         InputError: an unknown row or hyperparameter, or a value that does not fit.
@@ -67,7 +67,7 @@ def parts_of(asked: Study | Suite, request: Request, conditions: object, layout:
 
 
 def together(parts: Sequence[Part]) -> tuple[Trial, ...]:
-    """The trials of all parts, numbered through; of several, their rows are called STUDY/ROW."""
+    """The trials of all parts, numbered through; where there are several parts, rows are named STUDY/ROW."""
     if len(parts) == 1:
         return parts[0].trials
     named = [
@@ -85,7 +85,7 @@ def _part(study: Study, request: Request, conditions: object, layout: str) -> Pa
 
 
 def _chosen(suite: Suite, rows: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The rows wanted of every study that any are wanted of; of all, all."""
+    """The rows wanted of every study, by study; all rows of all studies where none is named."""
     names = [study.name for study in suite.studies]
     if not rows:
         return dict.fromkeys(names, ())

@@ -20,6 +20,12 @@ FIRST_SEED = 0
 class PruningSignal:
     """Stage of a trial whose curve decides about early stopping.
 
+    Example:
+        >>> from study import PruningSignal
+        >>> from trainers.data.synthetic.generic_images import GenericImages
+        >>> PruningSignal(stage=GenericImages(num_images=8, size_px=32), epochs=10).epochs
+        10
+
     Attributes:
         stage: the stage that reports the curve.
         epochs: number of epochs of the stage in a trial that is not stopped.
