@@ -7,7 +7,6 @@ from search_spaces.recipes.building_blocks import (
     Contrastive,
     adapted_teacher,
     contrastive,
-    given,
     on_surgical_frames,
     teacher_start,
 )
@@ -54,13 +53,17 @@ def distilled(
         **settings: those of MoCo v2 with a teacher.
     """
     preset, contrast = conditions.preset, contrastive(conditions, settings)
+    if distillation_weight is None:
+        distillation_weight = preset.distillation_weight
+    if contrastive_weight is None:
+        contrastive_weight = preset.contrastive_weight
     teacher = teacher_start(conditions)
     if teacher_trains != "none":
         teacher = adapted_teacher(conditions, teacher, teacher_trains, seed, settings)
     config: Distilling = {
         "teacher": teacher,
-        "distillation_weight": given(distillation_weight, preset.distillation_weight),
-        "contrastive_weight": given(contrastive_weight, preset.contrastive_weight),
+        "distillation_weight": distillation_weight,
+        "contrastive_weight": contrastive_weight,
         # The student's own τ is None, set or not: equal stages are one stage.
         "teacher_temperature": None if teacher_temperature == contrast["temperature"] else teacher_temperature,
         **contrast,

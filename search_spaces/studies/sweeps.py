@@ -44,7 +44,7 @@ sweep_queue = Study(
     name="queue",
     title="How long should the dictionary be?",
     question=(
-        "K is the number of batches whose keys a dictionary holds, for teacher and student. The authors' code takes 16. "
+        "K is the number of batches whose keys a dictionary holds, of teacher and student. The authors' code takes 16. "
         "Short ones give few similarities to distil, long ones old keys."
     ),
     recipe=distilled,
