@@ -6,7 +6,7 @@ python -m tests.study.search.search_program HOME DIARY TRIALS EPOCH_SECONDS
 import sys
 from pathlib import Path
 
-from tests.study.search.searched import Conditions, searched
+from tests.study.search.stub_search import Conditions, searched
 
 if __name__ == "__main__":
     home, diary, num_trials, epoch_seconds = sys.argv[1:]

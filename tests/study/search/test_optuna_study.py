@@ -1,9 +1,10 @@
-"""One storage that several homes search in at the same time."""
+"""Optuna study of a search: its identity, and one storage for several homes."""
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -16,13 +17,13 @@ from study.execution.events import Observer
 from study.home.request import Request
 from study.search.in_process import search_locally
 from study.search.loop import SearchLoop
-from study.search.optuna_study import DRIVER, DUPLICATE, KEY, PROBLEM, OptunaStudy
+from study.search.optuna_study import DRIVER, DUPLICATE, KEY, PROBLEM, OptunaStudy, parameters_of
 from study.search.pruner import SuccessiveHalving
 from study.search.request import SearchRequest
 from study.search.space import Space
 from study.search.status import search_record
-from study.search.storage import absolute_url, storage_url
-from tests.study.search.searched import EPOCHS, SEARCH, Conditions
+from study.search.storage import storage_url
+from tests.study.search.stub_search import EPOCHS, SEARCH, Conditions, open_study, searched
 from trainers.stage import InputError, Resources
 
 PATIENCE_SECONDS = 60
@@ -137,27 +138,27 @@ def test_a_duplicate_whose_driver_was_killed_before_it_was_set_aside_is_not_gone
     assert [trial.number for trial in theirs.unfinished()] == [first.number]
 
 
-def test_a_relative_path_of_sqlite_is_made_absolute_and_other_databases_are_left_as_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.chdir(tmp_path)
-    assert absolute_url("sqlite:///s.db") == f"sqlite:///{tmp_path / 's.db'}"
-    assert (
-        absolute_url("sqlite+pysqlite:///a folder/s.db?timeout=9")
-        == f"sqlite+pysqlite:///{tmp_path}/a folder/s.db?timeout=9"
-    )
-    for url in (
-        "sqlite:////data/s.db",
-        "postgresql://me:sec%40ret@host/searches",
-        "nonsense",
-        "postgresql://host:port/x",
-    ):
-        assert absolute_url(url) == url
-    search_request = SearchRequest(request=Request(study="stub", scale="demo"), num_trials=1, storage="sqlite:///s.db")
-    assert f"--storage sqlite:///{tmp_path}/s.db" in search_request.command()
+def test_an_optuna_study_of_another_search_is_refused(tmp_path: Path):
+    searched(tmp_path, 1)
+    other_axes = replace(SEARCH, axes={"weight": SEARCH.axes["weight"]})
+    for what, options in {
+        "another seed": {"seed": 1},
+        "other axes": {"search": other_axes},
+        "other data, or another version": {"conditions": Conditions(batch=16)},
+    }.items():
+        with pytest.raises(InputError, match=f"the Optuna study 'stub' in sqlite:.*{what}.*--storage"):
+            searched(tmp_path, 1, **options)  # type: ignore[arg-type]
+    optuna.create_study(study_name="taken", storage=storage_url(tmp_path)).add_trial(optuna.create_trial(value=1.0))
+    with pytest.raises(InputError, match=r"'taken' .* searched with something else altogether"):
+        open_study(tmp_path, SEARCH.bind(Conditions()), name="taken")
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:s.db?uri=true"])
-def test_a_database_that_would_not_outlive_its_process_or_is_no_path_is_refused(url: str):
-    with pytest.raises(InputError, match=r"--storage sqlite:.* names no file by its path"):
-        absolute_url(url)
+def test_trials_that_another_driver_is_at_are_left_to_it(tmp_path: Path):
+    space = SEARCH.bind(Conditions())
+    with open_study(tmp_path, space) as ours:
+        asked = ours.ask()
+        assert [trial.number for trial in ours.unfinished()] == [asked.number]
+        theirs = OptunaStudy(name="stub", space=space, seed=0, url=storage_url(tmp_path), driver="another")
+        with theirs:
+            assert theirs.unfinished() == []
+            assert parameters_of(theirs.ask()) != parameters_of(asked)

@@ -19,7 +19,7 @@ from study.search.optuna_study import DUPLICATE, KEY, PARAMETERS, PROBLEM, RUN
 from study.search.pruner import SuccessiveHalving
 from study.search.report import write_search_report
 from study.search.results import SearchResults, epochs_spent, importances
-from tests.study.search.searched import SEARCH, Conditions, open_study
+from tests.study.search.stub_search import SEARCH, Conditions, open_study
 
 EPOCHS, EVERY = 200, 10
 """Of a student at scale `full`, and after how many of them its probe looks."""

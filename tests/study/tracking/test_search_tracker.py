@@ -11,7 +11,7 @@ from study.search.in_process import search_locally
 from study.search.loop import SearchLoop
 from study.search.observer import SearchObserver
 from study.search.tracker import SearchContext, SearchTracker, as_study
-from tests.study.search.searched import SEARCH, Conditions, open_study
+from tests.study.search.stub_search import SEARCH, Conditions, open_study
 from tests.study.small_study import CONTEXT
 from tests.study.tracking.tracked import PATIENCE_SECONDS, client_of
 from trainers.stage import Resources

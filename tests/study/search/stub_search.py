@@ -231,3 +231,11 @@ def remembered(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
         (t.number, t.state.name, t.values, parameters_of(t), t.params, t.intermediate_values, t.user_attrs)
         for t in trials
     ]
+
+
+def states(trials: list[FrozenTrial]) -> list[str]:
+    return [trial.state.name for trial in trials]
+
+
+def entries(diary: Path) -> list[str]:
+    return diary.read_text().splitlines() if diary.exists() else []
