@@ -99,7 +99,8 @@ def datasets(context: HomeContext, as_json: bool) -> None:
         freelunch datasets
     """
     from study.cli.videos import dataset_records
-    from study.console.tables import datasets_table, new_console
+    from study.console.data_tables import datasets_table
+    from study.console.terminal import new_console
 
     records = dataset_records(context.home)
     if as_json:
@@ -124,7 +125,8 @@ def weights(click_context: click.Context) -> None:
     """
     if click_context.invoked_subcommand is not None:
         return
-    from study.console.tables import new_console, weights_table
+    from study.console.data_tables import weights_table
+    from study.console.terminal import new_console
     from trainers.pretrained import registry as weights_registry
 
     context: HomeContext = click_context.obj

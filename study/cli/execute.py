@@ -2,7 +2,7 @@
 
 from study.cli.resources import ComputeTarget
 from study.console.live import observer_for
-from study.console.tables import new_console
+from study.console.terminal import new_console
 from study.core.plan import Plan
 from study.core.store import Store
 from study.execution.events import Observer, Observers, Outcome

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.markup import escape
 
 from study.cli.planning import PlannedStudy, conditions_of
-from study.console.tables import new_console, problems_of, report_table
+from study.console.result_tables import problems_of, report_table
+from study.console.terminal import new_console
 from study.core.graph import key
 from study.core.plan import make_plan
 from study.core.study import Trial

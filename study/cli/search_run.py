@@ -12,7 +12,7 @@ from study.cli.execute import num_gpus
 from study.cli.resources import ComputeTarget
 from study.cli.search_planning import PlannedSearch
 from study.cli.search_reporting import SearchReporter
-from study.console.tables import new_console
+from study.console.terminal import new_console
 from study.core.graph import walk
 from study.execution.events import Observer, Observers
 from study.execution.executor import check_granted

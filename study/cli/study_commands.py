@@ -41,8 +41,9 @@ def list_studies(as_json: bool) -> None:
         freelunch list
     """
     from search_spaces.searches.distilled import SEARCHES
-    from search_spaces.studies.catalogue import STUDIES, SUITES
-    from study.console.tables import new_console, searches_table, studies_table, suites_table
+    from search_spaces.studies.catalogue import SUITES, STUDIES
+    from study.console.catalogue_tables import suites_table, searches_table, studies_table
+    from study.console.terminal import new_console
 
     searches = [_search_record(search) for search in SEARCHES.values()]
     if as_json:
@@ -67,7 +68,8 @@ def plan(context: HomeContext, /, as_json: bool, **asked: Any) -> None:
         freelunch plan table3 --dataset cholec80 --seeds 3 --set queue_size=4096
     """
     from study.cli.planning import PlannedStudy
-    from study.console.tables import new_console, plan_record, plan_tables
+    from study.console.plan_tables import plan_record, plan_tables
+    from study.console.terminal import new_console
 
     planned = PlannedStudy(context.home, request_of(**asked))
     if as_json:

@@ -9,7 +9,8 @@ from rich.markup import escape
 from study.cli.execute import compute
 from study.cli.planning import PlannedStudy
 from study.cli.resources import ComputeTarget
-from study.console.tables import new_console, parts_table, plan_line, saving_line
+from study.console.plan_tables import parts_table, plan_line, saving_line
+from study.console.terminal import new_console
 from study.core.graph import key
 from study.core.suite import Part
 from study.execution.events import Failure, Observer

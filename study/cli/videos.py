@@ -11,7 +11,8 @@ from rich.progress import Progress
 from search_spaces.protocol.scales import SCALES, Scale
 from study.cli.execute import compute
 from study.cli.resources import ComputeTarget
-from study.console.tables import audits_table, new_console
+from study.console.data_tables import audits_table
+from study.console.terminal import new_console
 from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.study import standalone

@@ -59,7 +59,7 @@ def status(context: HomeContext, study: str | None, as_json: bool) -> None:
     """
     from study.cli.history import known_runs, summarise
     from study.cli.resolve import run_name
-    from study.console.tables import new_console
+    from study.console.terminal import new_console
 
     names = [run_name(context.home, study)] if study else known_runs(context.home)
     if not names:
@@ -119,7 +119,8 @@ def logs(context: HomeContext, target: str) -> None:
     """
     from study.cli.history import trials_of
     from study.cli.resolve import run_name
-    from study.console.tables import logs_table, new_console
+    from study.console.result_tables import logs_table
+    from study.console.terminal import new_console
 
     if "/" not in target:
         store = existing_store(context)

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 
 from study.console.lines import progress_note
-from study.console.tables import new_table
+from study.console.terminal import new_table
 from study.core.graph import key, walk
 from study.core.manifest import PROGRESS
 from study.core.plan import Plan

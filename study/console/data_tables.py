@@ -1,0 +1,54 @@
+"""Tables of videos, datasets and public weights."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from study.console.terminal import new_table
+from study.core.graph import key
+from study.core.store import Store
+from study.core.study import Trial
+from study.home.text import duration
+
+
+def audits_table(trials: Sequence[Trial], store: Store) -> Table:
+    """What ingest found in every video."""
+    table = new_table("video", "fps", "size", "length", "rows", "margins cut", "remarks")
+    for trial in trials:
+        folder = store.find(key(trial.stage))
+        if folder is None:
+            table.add_row(trial.row.name, "", "", "", "", "", "[red]failed[/]")
+            continue
+        audit = json.loads((folder / "audit.json").read_text())
+        margins = "/".join(str(audit["margins"][side]) for side in ("left", "top", "right", "bottom"))
+        table.add_row(
+            audit["video"],
+            f"{audit['source_fps']:g}",
+            f"{audit['width_px']}×{audit['height_px']}",
+            duration(audit["num_frames_video"] / audit["source_fps"]),
+            str(audit["num_rows"]),
+            margins,
+            escape("; ".join(audit["warnings"])),
+        )
+    return table
+
+
+def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
+    """The registered datasets."""
+    table = new_table("dataset", "layout", "videos", "hours", "folder")
+    for record in records:
+        cells = (record["name"], record["layout"], str(record["videos"]), f"{record['hours']:.2f}", record["root"])
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def weights_table(records: Iterable[Mapping[str, Any]]) -> Table:
+    """The public weights that have been added."""
+    table = new_table("weights", "network", "what they are", "SHA-256", "file")
+    for record in records:
+        digest = record["digest"][:8]
+        table.add_row(*map(escape, (record["name"], record["architecture"], record["title"], digest, record["file"])))
+    return table

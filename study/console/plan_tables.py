@@ -1,0 +1,119 @@
+"""A plan for people, as tables and sentences, and for scripts, as a record."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from study.analysis.paired_tests import wilcoxon_power
+from study.console.terminal import new_table
+from study.core.graph import key
+from study.core.plan import Plan
+from study.core.savings import shares
+from study.core.study import Study
+from study.core.suite import Suite, Part
+from study.home.text import duration
+
+POWER_GAIN, POWER_SD = 1.0, 3.0
+"""The plan's example: a gain of one point where paired differences between videos have this standard deviation."""
+
+
+def plan_line(plan: Plan) -> str:
+    """A plan in a sentence."""
+    num_stages, missing = len(plan.stages), len(plan.missing)
+    line = (
+        f"{len(plan.trials)} trials need {num_stages} stages ({len(plan.shared)} shared; "
+        f"{plan.num_unshared} if each trial computed its own), {len(plan.cached)} of them are finished"
+    )
+    return (
+        f"{line}; {missing} to compute, about {duration(plan.expected_seconds)}"
+        if missing
+        else f"{line}: nothing to do"
+    )
+
+
+def saving_line(plan: Plan) -> str:
+    """What it saves that equal stages are one."""
+    saved = plan.unshared_seconds - sum(plan.seconds.values())
+    return f"sharing saves about {duration(saved)} of {duration(plan.unshared_seconds)}"
+
+
+def plan_tables(
+    study: Study | Suite,
+    plan: Plan,
+    sides: Mapping[str, int],
+    notes: Sequence[str] = (),
+    parts: Sequence[Part] = (),
+) -> list[RenderableType]:
+    """A plan, type by type and, of several studies, study by study; and what it can and cannot tell."""
+    table = new_table("stage", "number", "shared", "cached", "to compute", "expected")
+    for record in plan.by_type():
+        cells = (record["type"], record["stages"], record["shared"], record["cached"], record["missing"])
+        table.add_row(*map(str, cells), duration(record["seconds"]) if record["missing"] else "")
+    unmeasured = sorted({plan.stages[k].kind for k in plan.missing if k not in plan.measured})
+    basis = (
+        f"no {', '.join(unmeasured)} of this size was measured here yet: a guess for two CPU cores"
+        if unmeasured
+        else "as measured"
+    )
+    lines = [
+        f"[bold]{study.name}[/]: {escape(study.title)}",
+        plan_line(plan) + (f" ({basis})" if plan.missing else ""),
+        saving_line(plan),
+        _power_line(sides),
+        *_equal_trials(plan),
+        *(f"[yellow]note[/] {escape(note)}" for note in notes),
+        *(f"[yellow]note[/] {escape(warning)}" for warning in plan.warnings),
+    ]
+    return [table, *([parts_table(plan, parts)] if len(parts) > 1 else []), *lines]
+
+
+def parts_table(plan: Plan, parts: Sequence[Part]) -> Table:
+    """What every study would compute alone, and what it adds to those above it."""
+    table = new_table(
+        "study", "trials", "stages if none is shared", "stages alone", "of them new here", "alone", "new here"
+    )
+    for share in shares(plan, parts):
+        counts = (share.num_trials, share.num_naive, share.num_alone, share.num_new)
+        table.add_row(share.study, *map(str, counts), duration(share.alone_seconds), duration(share.new_seconds))
+    total = (len(plan.trials), plan.num_unshared, "", len(plan.stages), "", duration(sum(plan.seconds.values())))
+    table.add_row("together", *map(str, total), style="bold")
+    return table
+
+
+def plan_record(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "trials": [{"number": t.number, "row": t.row.name, "seed": t.seed, "key": key(t.stage)} for t in plan.trials],
+        "stages": len(plan.stages),
+        "shared": len(plan.shared),
+        "unshared": plan.num_unshared,
+        "cached": len(plan.cached),
+        "missing": [
+            {"key": k, "title": plan.stages[k].title, "expected_seconds": round(plan.seconds[k], 1)}
+            for k in plan.missing
+        ],
+        "expected_seconds": round(plan.expected_seconds, 1),
+        "by_type": plan.by_type(),
+        "warnings": list(plan.warnings),
+    }
+
+
+def _power_line(sides: Mapping[str, int]) -> str:
+    power = wilcoxon_power(num_videos=sides["test"], sd=POWER_SD, gain=POWER_GAIN, alpha=0.05)
+    videos = ", ".join(f"{count} {side}" for side, count in sides.items())
+    if power == 0:
+        return f"videos: {videos}. No gain can be significant with {sides['test']} test videos (Wilcoxon, α = 0.05)."
+    return (
+        f"videos: {videos}. With {sides['test']} test videos whose paired differences vary by {POWER_SD:g} points, a "
+        f"gain of {POWER_GAIN:g} point is found significant with probability {power:.2f} (Wilcoxon, α = 0.05)."
+    )
+
+
+def _equal_trials(plan: Plan) -> list[str]:
+    labels: dict[str, list[str]] = {}
+    for trial in plan.trials:
+        labels.setdefault(key(trial.stage), []).append(trial.label)
+    return [f"{' and '.join(map(escape, same))} are one trial" for same in labels.values() if len(same) > 1]
