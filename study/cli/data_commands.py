@@ -7,18 +7,10 @@ from pathlib import Path
 
 import click
 
+from study.cli.context import HomeContext, existing_store
+from study.cli.endings import EXIT_ENVIRONMENT, EXIT_TRIAL_FAILED, interruptible, print_error, print_next
 from study.cli.group import main
-from study.cli.options import (
-    EXIT_ENVIRONMENT,
-    EXIT_TRIAL_FAILED,
-    HomeContext,
-    as_json,
-    existing_store,
-    interruptible,
-    print_error,
-    print_next,
-    threads_option,
-)
+from study.cli.options import json_option, threads_option
 from trainers.stage import MachineError
 
 
@@ -89,7 +81,7 @@ def ingest(
 
 
 @main.command()
-@as_json
+@json_option
 @click.pass_obj
 def datasets(context: HomeContext, as_json: bool) -> None:
     """The registered datasets.

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from study.cli.options import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, HomeContext, exit_code, print_error
+from study.cli.context import HomeContext
+from study.cli.endings import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, exit_code, print_error
 from study.home.commands import DEFAULT_HOME, DISTRIBUTION, HOME_VARIABLE, NAME
 from trainers.stage import InputError
 

@@ -1,68 +1,111 @@
-"""What commands share: the options that ask for a study and say where it is computed, and how a command ends."""
+"""Options that several commands share; a command gets a whole group of them as one argument."""
 
 import functools
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 from click.core import ParameterSource
 
-from study.home.commands import expand_commands, program
-from study.home.interrupts import handle_interrupts
-from trainers.stage import InputError, MachineError
+from trainers.stage import InputError
 
 if TYPE_CHECKING:
-    from study.core.store import Store
+    from study.cli.resources import ComputeTarget
     from study.home.request import Request
+    from study.search.request import SearchRequest
 
-EXIT_TRIAL_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+threads_option = click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores where not given.")
+mlflow_option = click.option(
+    "--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow."
+)
+CONDITION_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--preset", default="corrected", show_default=True, help="The protocol: corrected, paper or official_code."
+    ),
+    click.option("--scale", default="full", show_default=True, help="The sizes: full, or demo."),
+    click.option("--dataset", help="A registered dataset; where not given, cholec80, or the demo's own."),
+    click.option("--weights", multiple=True, metavar="NAME", help="Public weights to start from; one of each kind."),
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."),
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class HomeContext:
-    """Where a command works, and what its user types to get there."""
+class ConditionValues(TypedDict):
+    """Values of the options that decide under which conditions trials run."""
 
-    home: Path
-
-    @property
-    def program(self) -> str:
-        return program(self.home)
-
-    def copyable(self, sentence: object) -> str:
-        """A sentence, or an error's, whose commands can be copied."""
-        return expand_commands(str(sentence), self.home)
+    preset: str
+    scale: str
+    dataset: str | None
+    weights: tuple[str, ...]
+    settings: tuple[str, ...]
 
 
-def study_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that decide a study's trials; the command gets them as one request."""
-    options = [
+class StudyValues(ConditionValues):
+    """Values of `study_options`."""
+
+    study: str
+    seeds: int
+    rows: tuple[str, ...]
+
+
+class SearchValues(ConditionValues):
+    """Values of `search_options`."""
+
+    search: str
+    trials: int
+    hours: float | None
+    at_once: int | None
+    seed: int
+    storage: str | None
+
+
+class ResourceValues(TypedDict):
+    """Values of `resource_options`."""
+
+    local: bool
+    address: str | None
+    profile: Path | None
+    workers: int | None
+    gpus_per_worker: float | None
+    threads: int | None
+
+
+def study_options(command: Command) -> Command:
+    """Adds the options that decide the trials of a study; the command gets them as `request`."""
+    options: tuple[Decorator, ...] = (
         click.argument("study"),
-        click.option(
-            "--preset", default="corrected", show_default=True, help="The protocol: corrected, paper or official_code."
-        ),
-        click.option("--scale", default="full", show_default=True, help="The sizes: full, or demo."),
-        click.option("--dataset", help="A registered dataset; where not given, cholec80, or the demo's own."),
-        click.option(
-            "--weights", multiple=True, metavar="NAME", help="Public weights to start from; one of each kind."
-        ),
+        *CONDITION_OPTIONS,
         click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Number of seeds per row."),
-        click.option(
-            "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."
-        ),
         click.option("--row", "rows", multiple=True, metavar="NAME", help="Only this row; repeat for more."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    )
+    return _with_options(command, options, "request", StudyValues.__annotations__, _request)
 
 
-def resource_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that decide where stages are computed; the command gets them as one target."""
-    options = [
+def search_options(command: Command) -> Command:
+    """Adds the options that decide the trials of a search; the command gets them as `search_request`."""
+    options: tuple[Decorator, ...] = (
+        click.argument("search"),
+        click.option(
+            "--trials", type=click.IntRange(1), default=40, show_default=True, help="Trials in all; more extend it."
+        ),
+        click.option("--hours", type=click.FloatRange(0, min_open=True), help="Begin no trial after so many hours."),
+        click.option("--at-once", type=click.IntRange(1), help="Trials at a time; as many as there is room for."),
+        click.option(
+            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the choice of points."
+        ),
+        click.option("--storage", metavar="URL", help="Optuna's database; optuna.db in the home folder by default."),
+        *CONDITION_OPTIONS,
+    )
+    return _with_options(command, options, "search_request", SearchValues.__annotations__, _search_request)
+
+
+def resource_options(command: Command) -> Command:
+    """Adds the options that decide where stages are computed; the command gets them as `target`."""
+    options: tuple[Decorator, ...] = (
         click.option("--local", is_flag=True, help="Compute stage by stage in this process, without Ray."),
         click.option(
             "--address", envvar="RAY_ADDRESS", help="Join this Ray cluster (also RAY_ADDRESS); else start one."
@@ -75,106 +118,70 @@ def resource_options(command: Callable[..., None]) -> Callable[..., None]:
             "--gpus-per-worker", type=click.FloatRange(0), help="One where there are any; 0 leaves them alone."
         ),
         click.option("--threads", type=click.IntRange(1), help="CPU threads per worker; by the size of the nodes."),
-    ]
+    )
+    return _with_options(command, options, "target", ResourceValues.__annotations__, _target)
+
+
+def _with_options(
+    command: Command, options: Iterable[Decorator], parameter: str, names: Iterable[str], build: Callable[[Any], object]
+) -> Command:
+    """A command with more options: the values of `names` reach it as one `parameter`, made of them by `build`."""
+    own = tuple(names)
 
     @functools.wraps(command)
-    def with_target(
-        *arguments: Any,
-        local: bool,
-        address: str | None,
-        profile: Path | None,
-        workers: int | None,
-        gpus_per_worker: float | None,
-        threads: int | None,
-        **options: Any,
-    ) -> None:
-        from study.cli.resources import ComputeTarget
+    def with_one_parameter(*arguments: Any, **values: Any) -> None:
+        built = build({name: values.pop(name) for name in own})
+        command(*arguments, **{parameter: built}, **values)
 
-        target = ComputeTarget(
-            local=local,
-            address=None if local and _is_from_environment("address") else address,
-            profile=profile,
-            workers=workers,
-            gpus_per_worker=gpus_per_worker,
-            threads=threads,
-        )
-        command(*arguments, target=target, **options)
-
-    wrapped: Callable[..., None] = with_target
-    for option in reversed(options):
-        wrapped = option(wrapped)
-    return wrapped
+    decorated: Command = with_one_parameter
+    for option in reversed(tuple(options)):
+        decorated = option(decorated)
+    return decorated
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-threads_option = click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores where not given.")
-
-
-def existing_store(context: HomeContext) -> "Store":
-    """The store of a home folder that is there already.
-
-    Raises:
-        InputError: there is no such folder.
-    """
-    from study.core.store import Store
-
-    if not context.home.is_dir():
-        raise InputError(f"there is no home folder {context.home}: name one with --home or FREELUNCH_HOME.")
-    return Store(context.home)
-
-
-def request_of(
-    study: str,
-    preset: str,
-    scale: str,
-    dataset: str | None,
-    seeds: int,
-    settings: tuple[str, ...],
-    rows: tuple[str, ...],
-    weights: tuple[str, ...],
-) -> "Request":
-    """The options of `study_options` as a request."""
+def _request(values: StudyValues) -> "Request":
     from study.home.request import Request, absolute_name
 
     return Request(
-        study=absolute_name(study),
-        preset=preset,
-        scale=scale,
-        dataset=dataset,
-        seeds=seeds,
-        settings=_settings(settings),
-        rows=rows,
-        weights=weights,
+        study=absolute_name(values["study"]),
+        preset=values["preset"],
+        scale=values["scale"],
+        dataset=values["dataset"],
+        seeds=values["seeds"],
+        settings=_settings(values["settings"]),
+        rows=values["rows"],
+        weights=values["weights"],
     )
 
 
-def print_next(what: str) -> None:
-    """Prints what to type next."""
-    click.echo(f"next: {what}")
+def _search_request(values: SearchValues) -> "SearchRequest":
+    from study.home.request import Request
+    from study.search.request import SearchRequest
+
+    request = Request(
+        study=values["search"],
+        preset=values["preset"],
+        scale=values["scale"],
+        dataset=values["dataset"],
+        weights=values["weights"],
+        settings=_settings(values["settings"]),
+    )
+    return SearchRequest(
+        request=request,
+        num_trials=values["trials"],
+        hours=values["hours"],
+        at_once=values["at_once"],
+        seed=values["seed"],
+        storage=values["storage"],
+    )
 
 
-def print_error(error: InputError, context: HomeContext | None = None) -> None:
-    """Prints what a user can mend; `context` is missing where the command line itself was wrong."""
-    click.echo(f"error: {context.copyable(error) if context else error}", err=True)
+def _target(values: ResourceValues) -> "ComputeTarget":
+    from study.cli.resources import ComputeTarget
 
-
-def exit_code(error: InputError) -> int:
-    """The machine's fault, or the user's."""
-    return EXIT_ENVIRONMENT if isinstance(error, MachineError) else EXIT_USAGE
-
-
-@contextmanager
-def interruptible(command: str) -> Iterator[None]:
-    """Ends on Ctrl-C and on SIGTERM with a sentence; what was computed stays, and the stage at work goes on later."""
-    with handle_interrupts() as interrupts:
-        try:
-            yield
-        except BaseException as error:
-            # Some libraries, SQLAlchemy among them, stumble over an interrupt and raise something else.
-            if not (isinstance(error, KeyboardInterrupt) or interrupts.raised):
-                raise
-            click.echo(f"\ninterrupted; nothing is lost. To go on, type: {command}", err=True)
-            sys.exit(EXIT_INTERRUPTED)
+    if values["local"] and _is_from_environment("address"):
+        values = {**values, "address": None}
+    return ComputeTarget(**values)
 
 
 def _is_from_environment(option: str) -> bool:

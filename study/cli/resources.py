@@ -49,6 +49,10 @@ class ComputeTarget:
         given = [f"{name} {shlex.quote(f'{value}')}" for name, value in named.items() if value is not None]
         return [*(["--local"] if self.local else []), *given]
 
+    def options_of_run(self, *, mlflow: bool) -> tuple[str, ...]:
+        """The same, and whether the run is logged to MLflow."""
+        return (*self.options(), *(() if mlflow else ("--no-mlflow",)))
+
     def profile_of(self, cpus: int, gpus: int) -> Profile:
         """What stages are granted on nodes with so many CPU cores and GPUs.
 

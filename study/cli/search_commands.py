@@ -4,49 +4,27 @@ Everything but click is imported inside the command, so that `freelunch --help` 
 """
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from study.cli.context import HomeContext
+from study.cli.endings import EXIT_TRIAL_FAILED, interruptible, print_next
 from study.cli.group import main
-from study.cli.options import EXIT_TRIAL_FAILED, HomeContext, interruptible, print_next, request_of, resource_options
+from study.cli.options import mlflow_option, resource_options, search_options
 
 if TYPE_CHECKING:
     from study.cli.resources import ComputeTarget
+    from study.search.request import SearchRequest
 
 
 @main.command()
-@click.argument("search")
-@click.option("--trials", type=click.IntRange(1), default=40, show_default=True, help="Trials in all; more extend it.")
-@click.option("--hours", type=click.FloatRange(0, min_open=True), help="Begin no trial after so many hours.")
-@click.option("--at-once", type=click.IntRange(1), help="Trials at a time; as many as there is room for.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of points.")
-@click.option("--storage", metavar="URL", help="Optuna's database; optuna.db in the home folder where not given.")
-@click.option("--preset", default="corrected", show_default=True, help="The protocol.")
-@click.option("--scale", default="full", show_default=True, help="The sizes: full, or demo.")
-@click.option("--dataset", help="A registered dataset; where not given, cholec80, or the demo's own.")
-@click.option("--weights", multiple=True, metavar="NAME", help="Public weights to start from; one of each kind.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number.")
+@search_options
 @resource_options
-@click.option("--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow.")
+@mlflow_option
 @click.pass_obj
-def search(
-    context: HomeContext,
-    /,
-    target: "ComputeTarget",
-    search: str,
-    trials: int,
-    hours: float | None,
-    at_once: int | None,
-    seed: int,
-    storage: str | None,
-    preset: str,
-    scale: str,
-    dataset: str | None,
-    weights: tuple[str, ...],
-    settings: tuple[str, ...],
-    mlflow: bool,
-) -> None:
+def search(context: HomeContext, search_request: "SearchRequest", target: "ComputeTarget", mlflow: bool) -> None:
     """Search for the best settings on validation videos, or go on with a search.
 
     Optuna suggests every trial from those before it, and stops early what its probe finds hopeless. What --set fixes is
@@ -63,20 +41,15 @@ def search(
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
     from study.home import runs
-    from study.search.request import SearchRequest
 
-    request = request_of(search, preset, scale, dataset, seeds=1, settings=settings, rows=(), weights=weights)
-    options = (*target.options(), *(() if mlflow else ("--no-mlflow",)))
-    search_request = SearchRequest(
-        request=request, num_trials=trials, hours=hours, at_once=at_once, seed=seed, storage=storage, options=options
-    )
+    search_request = replace(search_request, options=target.options_of_run(mlflow=mlflow))
     command = search_request.command(context.program)
     with interruptible(command):
         planned = PlannedSearch(context.home, search_request)
         with (
             planned.open_study() as optuna_study,
             exclusive(planned),
-            runs.register_run(context.home, request.study, search_request.command()),
+            runs.register_run(context.home, search_request.request.study, search_request.command()),
         ):
             reporter = SearchReporter(planned, optuna_study)
             run = SearchRun(planned, optuna_study, reporter)

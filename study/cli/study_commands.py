@@ -10,17 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from study.cli.context import HomeContext
+from study.cli.endings import EXIT_TRIAL_FAILED, interruptible, print_next
 from study.cli.group import main
-from study.cli.options import (
-    EXIT_TRIAL_FAILED,
-    HomeContext,
-    as_json,
-    interruptible,
-    print_next,
-    request_of,
-    resource_options,
-    study_options,
-)
+from study.cli.options import json_option, mlflow_option, resource_options, study_options
 from study.home.commands import with_home
 
 if TYPE_CHECKING:
@@ -32,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @main.command("list")
-@as_json
+@json_option
 def list_studies(as_json: bool) -> None:
     """Every named study with its question and rows, and every search with what it goes over.
 
@@ -57,9 +50,9 @@ def list_studies(as_json: bool) -> None:
 
 @main.command()
 @study_options
-@as_json
+@json_option
 @click.pass_obj
-def plan(context: HomeContext, /, as_json: bool, **asked: Any) -> None:
+def plan(context: HomeContext, request: "Request", as_json: bool) -> None:
     """What a study would compute: stages, what is shared and cached, and the time it expects.
 
     \b
@@ -71,7 +64,7 @@ def plan(context: HomeContext, /, as_json: bool, **asked: Any) -> None:
     from study.console.plan_tables import plan_record, plan_tables
     from study.console.terminal import new_console
 
-    planned = PlannedStudy(context.home, request_of(**asked))
+    planned = PlannedStudy(context.home, request)
     if as_json:
         click.echo(json.dumps(plan_record(planned.plan), indent=1))
         return
@@ -85,10 +78,10 @@ def plan(context: HomeContext, /, as_json: bool, **asked: Any) -> None:
 @main.command()
 @study_options
 @resource_options
-@click.option("--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow.")
+@mlflow_option
 @click.option("--check", is_flag=True, help="Take every stage through one short pass first, and keep nothing.")
 @click.pass_obj
-def run(context: HomeContext, /, target: "ComputeTarget", mlflow: bool, check: bool, **asked: Any) -> None:
+def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, check: bool) -> None:
     """Run a study, or go on with it: what is finished is not computed again.
 
     \b
@@ -102,10 +95,8 @@ def run(context: HomeContext, /, target: "ComputeTarget", mlflow: bool, check: b
     from study.core.store import Store
     from study.home import runs
 
-    request = request_of(**asked)
     Store(context.home)  # one that cannot be used is refused before this run is made known in it
-    options = [*target.options(), *([] if mlflow else ["--no-mlflow"])]
-    kept = request.command("run", *options)
+    kept = request.command("run", *target.options_of_run(mlflow=mlflow))
     command = with_home(kept, context.home)
     with (
         interruptible(f"{command} --check" if check else command),
@@ -166,7 +157,7 @@ def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlfl
         print_next(f"mend what failed, then type again: {with_home(kept, context.home)}")
         sys.exit(EXIT_TRIAL_FAILED)
     if request.seeds == 1:
-        options = [*target.options(), *([] if mlflow else ["--no-mlflow"])]
+        options = target.options_of_run(mlflow=mlflow)
         more = replace(request, seeds=3).command("run", *options, program=context.program)
         print_next(f"see how much the seed matters: {more}")
 

@@ -8,8 +8,10 @@ import sys
 
 import click
 
+from study.cli.context import HomeContext, existing_store
+from study.cli.endings import exit_code, print_next
 from study.cli.group import main
-from study.cli.options import HomeContext, as_json, existing_store, exit_code, print_next
+from study.cli.options import json_option
 from study.home.commands import with_home
 from trainers.stage import InputError, MachineError
 
@@ -46,7 +48,7 @@ def stop(context: HomeContext, study: str, seconds: float) -> None:
 
 @main.command()
 @click.argument("study", required=False)
-@as_json
+@json_option
 @click.pass_obj
 def status(context: HomeContext, study: str | None, as_json: bool) -> None:
     """How far a study or a search is, also while another process runs it.

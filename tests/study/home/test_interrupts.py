@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from study.cli.options import EXIT_INTERRUPTED, interruptible
+from study.cli.endings import EXIT_INTERRUPTED, interruptible
 from study.home.interrupts import defer_interrupts, handle_interrupts
 
 PATIENCE_SECONDS = 30
