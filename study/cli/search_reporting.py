@@ -9,8 +9,8 @@ from optuna.trial import FrozenTrial
 from rich.markup import escape
 
 from study.cli.search_planning import PlannedSearch
-from study.core.manifest import versions
 from study.console.terminal import new_console
+from study.core.manifest import versions
 from study.home.commands import program
 from study.search.optuna_study import OptunaStudy, parameters_of
 from study.search.report import write_search_report

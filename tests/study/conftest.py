@@ -7,6 +7,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.study.tiny_home import table3_home, tiny_home, tiny_scale, tiny_videos  # noqa: F401 (fixtures)
+
 END_SECONDS = 20
 
 

@@ -9,44 +9,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from search_spaces.protocol.scales import SCALES
 from study.cli.planning import PlannedStudy
 from study.core.graph import inputs, key, walk
 from study.execution.ray.messages import orders
 from study.execution.resources import Profile
 from study.home.request import Request
-from tests.study.tiny_cli import TINY, called, make_tiny_videos
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import ASKED, LOCAL, copy_of, done, tiny_settings
 from tests.trainers.ssl.method_contract import CONTRACT
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, untrained
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
-ASKED = ("--scale", "tiny", "--dataset", "tiny")
-RUN = ("--local", "--threads", "1", "--no-mlflow", *ASKED)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tiny_scale() -> object:
-    threads = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SCALES, "tiny", TINY)
-        patch.delenv("FREELUNCH_HOME", raising=False)
-        patch.setenv("COLUMNS", "200")
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("tiny_scale")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, _tiny_scale: None) -> Path:
+def home(tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with four videos in which both examples were run."""
-    folder = tmp_path_factory.mktemp("own")
-    make_tiny_videos(folder / "videos")
-    home = folder / "home"
-    assert (
-        called(home, "ingest", "cholec80", str(folder / "videos"), "--name", "tiny", "--scale", "tiny").exit_code == 0
-    )
-    for name in ("my_study", "seed_loss"):
-        result = called(home, "run", f"{EXAMPLES / name}.py:{name}", *RUN)
-        assert result.exit_code == 0, result.output
+    home = copy_of(tiny_home, tmp_path_factory.mktemp("own"))
+    with tiny_settings():
+        for name in ("my_study", "seed_loss"):
+            done(called(home, "run", f"{EXAMPLES / name}.py:{name}", *LOCAL))
     return home
 
 
@@ -287,7 +270,7 @@ def test_a_recipe_may_be_whatever_can_be_called(home: Path, tmp_path: Path, vari
 def test_a_recipe_that_is_no_plain_function_runs_into_mlflow_and_a_report(home: Path, tmp_path: Path):
     file = tmp_path / "callable.py"
     file.write_text(OWN)
-    options = [option for option in RUN if option != "--no-mlflow"]
+    options = [option for option in LOCAL if option != "--no-mlflow"]
     for variable in ("part", "layers"):
         result = called(home, "run", f"{file}:{variable}", *options)
         assert result.exit_code == 0, result.output
@@ -316,7 +299,7 @@ unsure = Study(name="unsure", title="?", question="?", recipe=recipe, rows=(Row(
 def test_a_stage_that_fails_to_say_whether_it_can_be_computed_is_named(home: Path, tmp_path: Path):
     file = tmp_path / "unsure.py"
     file.write_text(UNSURE)
-    refused = called(home, "run", f"{file}:unsure", *RUN)
+    refused = called(home, "run", f"{file}:unsure", *LOCAL)
     assert refused.exit_code == 2
     assert "fails to say whether it can be computed: AttributeError: 'Resources' object has no" in refused.stderr
     assert f"({file}:11): mend its `check`" in refused.stderr

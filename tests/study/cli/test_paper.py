@@ -2,58 +2,41 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-import torch
 
-from search_spaces.protocol.scales import SCALES
 from search_spaces.studies.catalogue import PAPER, STUDIES
 from study.cli.planning import PUBLISHED_NOTE, PlannedStudy
 from study.cli.study_run import record_run
 from study.core.graph import walk
 from study.core.store import Store
 from study.home.request import Request
-from tests.study.tiny_cli import TINY, called, make_tiny_videos
+from tests.study.tiny_cli import called, make_tiny_videos
+from tests.study.tiny_home import ASKED, LOCAL, copy_of, done
 
-ASKED = ("--scale", "tiny", "--dataset", "tiny")
-RUN = ("run", "paper", "--local", "--threads", "1", "--no-mlflow", *ASKED)
+pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.slow]
+
+RUN = ("run", "paper", *LOCAL)
 METHODS = {"MoCo", "DistilledMoCo", "SwAV", "SimSiam", "RegionCL", "CombinedMoCo"}
 NUM_SEEDS = {"seeds": 3}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tiny_scale() -> object:
-    threads = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SCALES, "tiny", TINY)
-        patch.delenv("FREELUNCH_HOME", raising=False)
-        patch.setenv("COLUMNS", "200")
-        yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory, _tiny_scale: None) -> Path:
+def stored(tiny_scale: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with videos, in which nothing was run."""
     folder = tmp_path_factory.mktemp("stored")
     make_tiny_videos(folder / "videos", num_videos=8)
-    home = folder / "home"
-    assert (
-        called(home, "ingest", "cholec80", str(folder / "videos"), "--name", "tiny", "--scale", "tiny").exit_code == 0
-    )
-    return home
+    done(called(folder / "home", "ingest", "cholec80", str(folder / "videos"), "--name", "tiny", "--scale", "tiny"))
+    return folder / "home"
 
 
 @pytest.fixture(scope="module")
 def paper(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A home in which the whole paper was run, and what that printed."""
-    home = shutil.copytree(stored, tmp_path_factory.mktemp("paper") / "home")
-    result = called(home, *RUN)
-    assert result.exit_code == 0, result.output
-    return home, result.output
+    home = copy_of(stored, tmp_path_factory.mktemp("paper"))
+    return home, done(called(home, *RUN)).output
 
 
 def planned(home: Path, study: str, *rows: str) -> PlannedStudy:
@@ -148,7 +131,7 @@ def studies_shown(home: Path) -> dict[str, str]:
 
 
 def test_the_page_of_some_rows_keeps_the_studies_that_were_asked_before_and_have_results(stored: Path, tmp_path: Path):
-    home = shutil.copytree(stored, tmp_path / "home")
+    home = copy_of(stored, tmp_path)
     assert called(home, *RUN, "--row", "table1/scratch").exit_code == 0
     first = studies_shown(home)
     assert not planned(home, "fig3", "scratch-100").plan.missing, "the trial is that of table1"

@@ -7,26 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import torch
 
-from search_spaces.protocol.scales import SCALES
 from tests.study.search.layouts import as_frames, as_m2cai16
-from tests.study.tiny_cli import TINY, called, make_tiny_videos
+from tests.study.tiny_cli import called, make_tiny_videos
 from trainers.data.datasets.registry import LAYOUTS, load
 
 NUM_VIDEOS, NUM_TEST = 6, 2
 HERE = ("--scale", "tiny", "--local", "--threads", "1", "--no-mlflow")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tiny_scale() -> object:
-    threads = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SCALES, "tiny", TINY)
-        patch.delenv("FREELUNCH_HOME", raising=False)
-        patch.setenv("COLUMNS", "200")
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("tiny_scale")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +30,12 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
-def home(request: pytest.FixtureRequest, videos: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(
+    request: pytest.FixtureRequest,
+    tiny_scale: None,
+    videos: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A home in which one trial was searched on a dataset of the layout, with an unlabelled video beside it."""
     (cholec80, further), layout, folder = videos, request.param, tmp_path_factory.mktemp(request.param)
     root, unlabelled, home = folder / "videos", folder / "unlabelled", folder / "home"

@@ -13,7 +13,6 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search_spaces.protocol.scales import SCALES
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli import search_planning
@@ -22,8 +21,8 @@ from study.cli.search_run import exclusive
 from study.home.request import Request
 from study.search.optuna_study import runs_of
 from study.search.request import SearchRequest, remember_search
-from tests.study.cli.test_cli_platform import HERE, called, start
-from tests.study.tiny_cli import TINY
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import HERE, start, tiny_settings
 from trainers.data.synthetic.videos import synthesize
 from trainers.stage import InputError
 
@@ -38,12 +37,7 @@ EVERYTHING = (
     "teacher_trains=none",
 )
 PATIENCE_SECONDS = 60
-
-
-@pytest.fixture(autouse=True)
-def _tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCALES, "tiny", TINY)
-    monkeypatch.setenv("COLUMNS", "200")
+pytestmark = pytest.mark.usefixtures("tiny_scale")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +45,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which a search was interrupted in its first trial, and then went on to its third."""
     home = tmp_path_factory.mktemp("home")
     synthesize(home / "videos", num_videos=6, minutes=0.1, width=96, height=64)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SCALES, "tiny", TINY)
+    with tiny_settings():
         ingested = called(home, "ingest", "cholec80", str(home / "videos"), "--name", "tiny", "--scale", "tiny")
         assert ingested.exit_code == 0, ingested.output
         process = start(home, *SEARCH, "--trials", "3")

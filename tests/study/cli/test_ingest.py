@@ -1,0 +1,63 @@
+"""Videos at the command line: what is ingested, and videos that cannot be."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import refused
+
+pytestmark = pytest.mark.usefixtures("tiny_scale")
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def own_videos(tiny_videos: Path, tmp_path: Path) -> Path:
+    """Videos to do harm to."""
+    return Path(shutil.copytree(tiny_videos, tmp_path / "own"))
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    """The command line on a fresh home."""
+    return lambda *arguments: called(tmp_path / "home", *arguments)
+
+
+def test_a_video_without_annotation_is_named(call: Call, own_videos: Path):
+    (own_videos / "phase_annotations" / "video02-phase.txt").unlink()
+    refused(call("ingest", "cholec80", str(own_videos)), 2, "video02.mp4 has no annotation")
+
+
+def test_unlabelled_videos_are_ingested_beside_the_annotated_ones(call: Call, own_videos: Path, tmp_path: Path):
+    more = tmp_path / "more"
+    more.mkdir()
+    (own_videos / "videos" / "video04.mp4").rename(more / "of ours.mp4")
+    (own_videos / "phase_annotations" / "video04-phase.txt").unlink()
+    arguments = ("ingest", "cholec80", str(own_videos), "--unlabelled", str(more), "--name", "ours", "--scale", "tiny")
+    result = call(*arguments, "--threads", "1")
+    assert result.exit_code == 0
+    assert "of ours" in result.output
+    planned = call("plan", "table3", "--dataset", "ours", "--scale", "tiny")
+    assert "1 unlabelled" in planned.output
+
+
+def test_a_truncated_video_is_named(call: Call, own_videos: Path):
+    video = own_videos / "videos" / "video03.mp4"
+    video.write_bytes(video.read_bytes()[:-1000])
+    refused(call("ingest", "cholec80", str(own_videos)), 2, "video03.mp4 is truncated", "copy it again")
+
+
+def test_an_unknown_phase_fails_its_video_by_file_and_line_and_the_others_are_stored(call: Call, own_videos: Path):
+    annotation = own_videos / "phase_annotations" / "video02-phase.txt"
+    lines = annotation.read_text().splitlines()
+    annotation.write_text("\n".join([*lines[:7], "6\tPreparatoin", *lines[8:]]))
+    result = call("ingest", "cholec80", str(own_videos), "--scale", "tiny", "--threads", "1")
+    assert result.exit_code == 1
+    assert f"failed: {annotation}:8 names the unknown phase 'Preparatoin': did you mean 'Preparation'?" in result.output
+    assert result.output.count(" done in ") == 3
+    assert "Traceback" not in result.output
+    last = result.output.strip().splitlines()[-1]
+    assert last.startswith("next: mend the videos that failed, then type again: freelunch --home ")

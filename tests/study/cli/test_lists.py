@@ -1,0 +1,78 @@
+"""Help, lists and plans: what a user reads before anything is run."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from study.cli import main
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import ASKED, refused
+from tests.trainers.public_files import torchvision_file
+from trainers.networks.backbones import Backbone
+
+pytestmark = pytest.mark.usefixtures("tiny_scale")
+
+
+def test_help_needs_neither_torch_nor_numpy_nor_rich():
+    code = (
+        "import sys\nfrom study.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'numpy', 'rich', 'scipy', 'matplotlib', 'jinja2', 'ray', 'optuna'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "freelunch run table3 --scale demo" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", [None, *main.commands])
+def test_the_help_of_every_command_shows_an_example(name: str | None):
+    result = CliRunner().invoke(main, ["--help"] if name is None else [name, "--help"])
+    assert result.exit_code == 0
+    assert f"        freelunch {name or 'run'}" in result.output.replace("      freelunch", "        freelunch")
+
+
+def test_every_option_is_explained():
+    for command in main.commands.values():
+        for option in command.params:
+            assert not isinstance(option, click.Option) or option.help, f"{command.name} {option.name}"
+
+
+def test_studies_are_listed(tmp_path: Path):
+    listed = called(tmp_path / "home", "list").output
+    for name in ("table1", "table2", "table3", "fig3", "lambda", "temperature", "queue", "seeds", "paper"):
+        assert f"\n{name} " in listed
+    studies = json.loads(called(tmp_path / "home", "list", "--json").output)["studies"]
+    (table3,) = (study for study in studies if study["name"] == "table3")
+    assert [row["name"] for row in table3["rows"]][:4] == ["none", "head", "backbone", "all"]
+
+
+def test_without_datasets_the_way_to_one_is_shown(tmp_path: Path):
+    assert "next: freelunch --home" in called(tmp_path / "home", "datasets").output
+    assert json.loads(called(tmp_path / "home", "datasets", "--json").output) == []
+
+
+def test_public_weights_get_a_name_and_must_fit_the_scale(tiny_home: Path, tmp_path: Path):
+    home = Path(shutil.copytree(tiny_home / "datasets", tmp_path / "home" / "datasets")).parent
+    assert "next: freelunch --home" in called(home, "weights").output
+    file, _ = torchvision_file(tmp_path / "network.pth", Backbone(architecture="resnet18"))
+    added = called(home, "weights", "add", str(file), "--name", "public")
+    assert added.output.startswith("public: resnet18, of unknown origin (SHA-256 ")
+    assert "resnet18" in called(home, "weights").output
+    tiny = ("plan", "table3", *ASKED, "--weights")
+    refused(called(home, *tiny, "public"), 2, "'public' are a resnet18, but scale tiny trains resnet10")
+    refused(called(home, *tiny, "pubic"), 2, "no weights named 'pubic' (registered: public)")
+    refused(called(home, "weights", "add", "/nowhere.pth", "--name", "x"), 3, "/nowhere.pth")
+
+
+def test_published_numbers_beside_other_settings_are_told_apart(tiny_home: Path):
+    asked = ("plan", "table3", *ASKED)
+    said = "Published numbers are of the paper's settings"
+    assert said not in called(tiny_home, *asked).output
+    assert said in called(tiny_home, *asked, "--set", "distillation_weight=2").output
+    assert said not in called(tiny_home, "plan", "seeds", *asked[2:], "--set", "distillation_weight=2").output

@@ -1,0 +1,95 @@
+"""What a user gets wrong, and homes that cannot be used: one sentence, and an exit code that says whose fault it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from study.core.manifest import MANIFEST
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import ASKED, copy_of, refused
+
+pytestmark = pytest.mark.usefixtures("tiny_scale")
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    """The command line on a fresh home."""
+    return lambda *arguments: called(tmp_path / "home", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("plan", "tabel3"), ("no study named 'tabel3'", "did you mean 'table3'?")),
+        (("plan", "table3", "--preset", "corected"), ("no preset named 'corected'", "did you mean 'corrected'?")),
+        (("plan", "table3", "--scale", "dmeo"), ("no scale named 'dmeo'", "did you mean 'demo'?")),
+        (("plan", "table3"), ("no dataset named 'cholec80' (registered: none)", "home ingest cholec80 FOLDER")),
+        (("plan", "table3", "--dataset", "nope"), ("no dataset named 'nope'",)),
+        (("plan", "table3", "--set", "temperature"), ("--set temperature is not NAME=VALUE",)),
+        (("plan", "table3", "--set", "=3"), ("--set =3 is not NAME=VALUE",)),
+        (("plan", "table3", "--seeds", "0"), ("--seeds",)),
+        (("run", "table3"), ("no dataset named 'cholec80'",)),
+        (("run", "table3", "--local", "--workers", "2"), ("--workers 2 needs Ray", "leave --local out")),
+        (("run", "table3", "--gpus-per-worker", "nan"), ("--gpus-per-worker = nan", "whole GPUs")),
+        (("run", "table3", "--local", "--address", "10.0.0.1:6379"), ("give one of them",)),
+        (("stop", "table3"), ("no run of table3 is going on",)),
+        (("stop", "tabel3"), ("did you mean 'table3'?",)),
+        (("status",), ("no study has been run",)),
+        (("status", "tabel3"), ("did you mean 'table3'?",)),
+        (("status", "table3"), ("study 'table3' has not been run", "home run table3")),
+        (("report", "table3"), ("has not been run",)),
+        (("logs", "3f2a"), ("there is no home folder", "--home")),
+        (("logs", "table3/head"), ("has not been run",)),
+        (("remove", "3f2a"), ("there is no home folder",)),
+        (("verify",), ("there is no home folder",)),
+        (("ingest", "cholec80", "/nowhere"), ("/nowhere is not a folder",)),
+        (("ingest", "cholec81", "/nowhere"), ("'cholec81' is not one of 'cholec80', 'm2cai16'",)),
+        (("ingest", "cholec80", "/nowhere", "--scale", "dmeo"), ("no scale named 'dmeo'",)),
+        (("synthesize", "/nowhere", "--minutes", "-1"), ("minutes",)),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_exit_code_2(call: Call, arguments: tuple[str, ...], parts: tuple[str]):
+    refused(call(*arguments), 2, *parts)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--row", "haed"), ("study table3 has no row 'haed'", "did you mean 'head'?")),
+        (("--set", "temprature=1"), ("no hyperparameter 'temprature'", "did you mean 'temperature'?")),
+        (("--set", "queue_size=big"), ("queue_size=big does not fit: queue_size takes a whole number or none.",)),
+        (("--set", "temperature=nan"), ("temperature=nan does not fit",)),
+        (("--set", "temperature=-1"), ("temperature is -1.0: τ must be positive.",)),
+        (("--set", "queue_size=33"), ("queue_size is 33: K must be a multiple of the batch size 8",)),
+        (("--set", "split=offical"), ("split takes one of selection, official",)),
+        (("--set", "teacher_trains=head"), ("teacher_trains is what study table3 varies", "--row")),
+    ],
+)
+def test_a_wrong_row_or_setting_is_one_sentence_and_exit_code_2(
+    tiny_home: Path, options: tuple[str, ...], parts: tuple[str]
+):
+    refused(called(tiny_home, "plan", "table3", *ASKED, *options), 2, *parts)
+
+
+@pytest.mark.parametrize(
+    "command", [("run", "table3"), ("plan", "table3", "--scale", "tiny"), ("ingest", "cholec80", "/tmp")]
+)
+def test_a_home_that_cannot_be_written_is_one_sentence_and_exit_code_3(tmp_path: Path, command: tuple[str, ...]):
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", Path("/proc/freelunch")):
+        refused(called(home, *command), 3, "cannot be written", "--home or FREELUNCH_HOME")
+
+
+def test_a_damaged_manifest_in_the_plan_is_exit_code_3(tiny_home: Path, tmp_path: Path):
+    home = copy_of(tiny_home, tmp_path)
+    next(home.glob(f"artifacts/*/{MANIFEST}")).write_text("{")
+    refused(called(home, "plan", "table3", *ASKED), 3, "manifest.json is damaged")
+
+
+def test_a_damaged_request_is_exit_code_3(call: Call, tmp_path: Path):
+    (tmp_path / "home" / "studies" / "table3").mkdir(parents=True)
+    (tmp_path / "home" / "studies" / "table3" / "request.json").write_text("{")
+    refused(call("status"), 3, "request.json is damaged")

@@ -1,0 +1,100 @@
+"""A whole study at the command line: its report and records, a second run, other settings, damage and failures."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from study.core.store import Store
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import ASKED, LOCAL, copy_of, refused
+
+pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.slow]
+
+
+def test_all_of_table3_runs_and_reports(table3_home: Path):
+    (folder,) = (table3_home / "studies" / "table3").glob("*/")
+    for name in ("report.html", "report.md", "results.json", "table.csv"):
+        assert (folder / name).stat().st_size > 0
+    results = json.loads((folder / "results.json").read_text())
+    assert len(results["rows"]) == 8
+    assert "backbone frozen, head trained" in called(table3_home, "report", "table3").output
+
+
+def test_records_parse_as_json(table3_home: Path):
+    (dataset,) = json.loads(called(table3_home, "datasets", "--json").output)
+    assert (dataset["name"], dataset["videos"]) == ("tiny", 4)
+    plan = json.loads(called(table3_home, "plan", "table3", *ASKED, "--json").output)
+    assert len(plan["trials"]) == 8
+    assert plan["missing"] == []
+    status = json.loads(called(table3_home, "status", "--json").output)["table3"]
+    assert {trial["state"] for trial in status["trials"]} == {"done"}
+    assert not status["resumable"]
+
+
+def test_a_plan_says_what_is_shared_cached_and_next(table3_home: Path):
+    output = called(table3_home, "plan", "table3", *ASKED, "--seeds", "2").output
+    assert "16 trials need" in output
+    assert "majority, seed 0 and majority, seed 1 are one trial" in output
+    assert output.strip().splitlines()[-1] == (
+        f"next: freelunch --home {table3_home} run table3 --scale tiny --dataset tiny --seeds 2"
+    )
+
+
+def test_a_second_run_computes_nothing(table3_home: Path):
+    before = {path: path.stat().st_mtime_ns for path in table3_home.glob("artifacts/*/*")}
+    result = called(table3_home, "run", "table3", *LOCAL)
+    assert result.exit_code == 0
+    assert "nothing to do" in result.output
+    assert " done in " not in result.output
+    assert {path: path.stat().st_mtime_ns for path in table3_home.glob("artifacts/*/*")} == before
+
+
+def test_logs_are_found_by_row_and_by_key(table3_home: Path):
+    listed = called(table3_home, "logs", "table3/head").output
+    assert "Pretrain DistilledMoCo" in listed
+    key = next(line.split()[-3] for line in listed.splitlines() if "DistilledMoCo" in line)
+    assert "python" in called(table3_home, "logs", key).output
+    refused(called(table3_home, "logs", "table3/haed"), 2, "no row 'haed'; did you mean 'head'?")
+    refused(called(table3_home, "logs", "nokey"), 2, "no stage has a key that begins with 'nokey'")
+
+
+def test_damage_is_found_named_and_mended(table3_home: Path, tmp_path: Path):
+    home = copy_of(table3_home, tmp_path)
+    store = Store(home)
+    videos = [m.key for m in store.manifests() if m.title == "Video video01"]
+    summary = next(home.glob("artifacts/*/summary.json"))
+    frames = home / "artifacts" / videos[0] / "frames.arrow"
+    for path in (summary, frames):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    result = called(home, "verify")
+    assert result.exit_code == 3
+    assert "Traceback" not in result.output
+    assert (
+        result.stderr.count(f"is damaged (its content changed): remove it with `freelunch --home {home} remove ") == 2
+    )
+    for key in (videos[0], summary.parent.name):
+        assert called(home, "remove", key[:12]).output == f"removed {key}\n"
+    assert called(home, "run", "table3", *LOCAL).exit_code == 0
+    assert called(home, "verify").exit_code == 0
+
+
+def test_another_setting_is_another_report_and_shares_what_it_can(table3_home: Path, tmp_path: Path):
+    home = copy_of(table3_home, tmp_path)
+    options = ("--dataset", "tiny", "--row", "head", "--set", "distillation_weight=2")
+    result = called(home, "run", "table3", *LOCAL, *options)
+    assert result.exit_code == 0
+    assert result.output.count(" done in ") == 8
+    assert len(list((home / "studies" / "table3").glob("*/"))) == 2
+
+
+def test_a_failing_row_is_exit_code_1_and_the_others_are_reported(table3_home: Path, tmp_path: Path):
+    home = copy_of(table3_home, tmp_path)
+    settings = ("--set", "learning_rate=1e30", "--row", "head", "--row", "public")
+    result = called(home, "run", "table3", *LOCAL, *settings)
+    assert result.exit_code == 1, result.output
+    assert "failed: the loss became" in result.output
+    assert "8 stages that need it are left out" in result.output
+    assert result.output.strip().splitlines()[-1].startswith("next: mend what failed, then type again: freelunch")
+    status = json.loads(called(home, "status", "--json").output)["table3"]
+    assert [trial["state"] for trial in status["trials"]] == ["failed", "done"]
