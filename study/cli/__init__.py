@@ -1,4 +1,4 @@
-"""The command line, and the one place where studies, recipes and trainers are put together."""
+"""The command line; here alone studies, recipes and trainers are combined."""
 
 from study.cli import data_commands, search_commands, study_commands, watch_commands
 from study.cli.group import main

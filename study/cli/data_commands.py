@@ -1,4 +1,4 @@
-"""The commands for videos and for what is stored: synthesize, ingest, datasets, remove, verify."""
+"""Commands for videos, weights and stored stages: synthesize, ingest, datasets, weights, remove, verify."""
 
 import json
 import shlex
@@ -75,7 +75,7 @@ def ingest(
     with interruptible(command):
         all_stored = ingest_videos(context.home, name, layout, root, unlabelled, scale, threads)
     if not all_stored:
-        print_next(f"mend the videos that failed, then type again: {command}")
+        print_next(f"fix the videos that failed, then run again: {command}")
         sys.exit(EXIT_TRIAL_FAILED)
     print_next(f"{context.program} plan table3 --dataset {name} --scale {scale}")
 

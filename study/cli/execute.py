@@ -1,4 +1,4 @@
-"""Computes a plan where a command says: in this process, or through Ray."""
+"""Execution of a plan on a compute target: in this process, or through Ray."""
 
 from study.cli.resources import ComputeTarget
 from study.console.live import observer_for
@@ -13,7 +13,7 @@ from trainers.runtime.cpus import available_cpus
 
 
 def compute(plan: Plan, store: Store, target: ComputeTarget, *observers: Observer) -> Outcome:
-    """What became of a plan's stages, told to the display and to the observers on the way.
+    """Computes a plan; the display and the observers follow its events.
 
     Raises:
         InputError: a stage does not fit what it is granted.

@@ -1,4 +1,4 @@
-"""The group of all commands: where the home folder is named, and how errors end."""
+"""The group of all commands: the option of the home folder, and the ending of errors."""
 
 import errno
 import logging
@@ -27,7 +27,7 @@ NOTES = Notes(logging.WARNING)
 
 
 class Commands(click.Group):
-    """A group whose commands end with one clear sentence, not a traceback, when their user can mend what is wrong."""
+    """A group whose commands end with one clear sentence, not a traceback, where the user can correct the error."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

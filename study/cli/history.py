@@ -1,4 +1,4 @@
-"""What was run in a home, by name, be it a study or a search: how far it is, its trials, and its report."""
+"""Studies and searches that were run in a home folder, by name: their progress, trials and reports."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,12 +22,12 @@ from trainers.stage import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """How far something is.
+    """Progress of a study or a search.
 
     Attributes:
-        record: for scripts.
-        lines: the same for people.
-        command: what goes on with it; None where it is done, or at work.
+        record: the progress for scripts.
+        lines: the progress for people.
+        command: the command that continues it; None where it is finished or running.
     """
 
     record: dict[str, Any]
@@ -36,24 +36,24 @@ class RunSummary:
 
 
 def known_runs(home: Path) -> list[str]:
-    """The studies that have been run in a home, and after them the searches."""
+    """Names of the studies that have been run in a home, and after them of the searches."""
     from study.search.request import known_searches
 
     return [*known_studies(home), *known_searches(home)]
 
 
 def summarise(name: str, home: Path) -> RunSummary:
-    """How far a study or a search is.
+    """Summarises the progress of a study or a search.
 
     Raises:
-        InputError: it has not been run in this home, or cannot be put together any more.
-        MachineError: what is kept of it cannot be read.
+        InputError: it has not been run in this home, or its request is not valid any more.
+        MachineError: its files in the home folder cannot be read.
     """
     return _summarise_search(name, home) if name in SEARCHES else _summarise_study(name, home)
 
 
 def show_report(name: str, home: Path) -> None:
-    """Writes the report of what was last asked of a study or a search, and prints what it comes to.
+    """Writes the report of the latest request of a study or a search, and prints its results.
 
     Raises:
         InputError: as `summarise`.
@@ -77,7 +77,7 @@ def show_report(name: str, home: Path) -> None:
 
 
 def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
-    """The trials of one row of a study's last run, or one of a search's by its number, and where their stages lie.
+    """The trials of one row of a study's latest run, or one trial of a search by its number, and their store.
 
     Raises:
         InputError: there is none; or as `summarise`.

@@ -85,7 +85,7 @@ class StudyReporter:
         new_console().print(f"\nreport: {page}", highlight=False, soft_wrap=True)
 
     def _problems(self, part: Part) -> dict[int, str]:
-        """Why trials of a part have no result, a sentence by their number."""
+        """Reasons why trials of a part have no result, a sentence by their number."""
         failures = saved_problems(part.request, self._home)
         return problems_of(make_plan(part.trials, self._store), self._store, failures)
 

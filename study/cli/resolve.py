@@ -1,4 +1,4 @@
-"""What a command line's STUDY names: a study of the house, a suite of them, or a study in a user's own file."""
+"""Resolution of STUDY in a command line: a study of the catalogue, a suite, or a study in a user's own file."""
 
 import importlib.util
 import sys
@@ -19,7 +19,7 @@ from trainers.evaluation.evaluate import Evaluate
 from trainers.stage import InputError
 
 OWN_MODULE = "own_study"
-"""Modules of users' files are named after it: a file may be called like one that is installed."""
+"""Prefix of the names of users' modules: a file may have the name of an installed module."""
 
 
 def find_study(name: str) -> Study | Suite:
@@ -41,10 +41,10 @@ def find_study(name: str) -> Study | Suite:
 
 @contextmanager
 def translate_own_study_errors(study: str) -> Iterator[None]:
-    """Turns whatever goes wrong in a study of a user's own into a sentence that names the line of its file.
+    """Turns every exception in a user's own study into a sentence that names the line of its file.
 
     Raises:
-        InputError: something did; a study of the house keeps its traceback, for that would be a fault of ours.
+        InputError: an exception was raised; a study of the catalogue keeps its traceback, since that is our own fault.
     """
     file, colon, variable = study.rpartition(":")
     try:
@@ -58,10 +58,10 @@ def translate_own_study_errors(study: str) -> Iterator[None]:
 
 
 def check_last_stages(trials: Iterable[Trial]) -> None:
-    """Refuses trials that end in something else than scores.
+    """Refuses trials that do not end in scores.
 
     Raises:
-        InputError: a trial's last stage is none that reports can read.
+        InputError: reports cannot read the last stage of a trial.
     """
     for trial in trials:
         if not isinstance(trial.stage, Evaluate):
@@ -72,7 +72,7 @@ def check_last_stages(trials: Iterable[Trial]) -> None:
 
 
 def run_name(home: Path, study: str) -> str:
-    """What the runs of a study, or of a search, are found by in a home folder.
+    """The name under which a home folder keeps the runs of a study or a search.
 
     Raises:
         InputError: there is none, and none of that name was run in this home.
@@ -93,7 +93,7 @@ def _own_study(file: Path, variable: str) -> Study:
 
 
 def _loaded(file: Path) -> ModuleType:
-    """A user's file as a module, which can import what lies beside it."""
+    """A user's file as a module, which can import the files beside it."""
     path = file.resolve()
     name = f"{OWN_MODULE}_{path.stem}"
     known = sys.modules.get(name)

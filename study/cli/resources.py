@@ -1,4 +1,4 @@
-"""Where a study is computed and what its stages are granted there, as the command line says it."""
+"""The compute target of a command: this process or a Ray cluster, and the resources of every stage there."""
 
 import shlex
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from trainers.stage import InputError, Resources
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeTarget:
-    """This process alone, or a Ray cluster: one that is started here, or one to join.
+    """Target of a computation: this process, or a Ray cluster that is started here or joined.
 
     Attributes:
         local: compute stage by stage in this process, without Ray.
@@ -38,7 +38,7 @@ class ComputeTarget:
             )
 
     def options(self) -> list[str]:
-        """The command line's options that say this."""
+        """The command-line options of this target."""
         named = {
             "--address": self.address,
             "--profile": self.profile,
@@ -50,14 +50,14 @@ class ComputeTarget:
         return [*(["--local"] if self.local else []), *given]
 
     def options_of_run(self, *, mlflow: bool) -> tuple[str, ...]:
-        """The same, and whether the run is logged to MLflow."""
+        """The command-line options of a run on this target, logged to MLflow or not."""
         return (*self.options(), *(() if mlflow else ("--no-mlflow",)))
 
     def profile_of(self, cpus: int, gpus: int) -> Profile:
-        """What stages are granted on nodes with so many CPU cores and GPUs.
+        """Resources of every type of stage on nodes with these numbers of CPU cores and GPUs.
 
         Raises:
-            InputError: the profile's file cannot be read, or names what there is not.
+            InputError: the profile's file cannot be read, or names an unknown type of stage.
         """
         start = Profile(default=Resources(threads=cpus, gpus=min(gpus, 1))) if self.local else suggested(cpus, gpus)
         profile = read_profile(self.profile, start) if self.profile else start

@@ -1,4 +1,4 @@
-"""The command for searches.
+"""Command for searches: search.
 
 Everything but click is imported inside the command, so that `freelunch --help` answers at once.
 """
@@ -57,7 +57,7 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
             reporter.show()
             if run.stop_reason:
                 click.echo(f"stopped: {context.copyable(run.stop_reason)}", err=True)
-                print_next(f"mend what failed, then type again: {command}")
+                print_next(f"fix what failed, then run again: {command}")
                 sys.exit(EXIT_TRIAL_FAILED)
             for sentence in reporter.next_steps():
                 print_next(sentence)

@@ -1,4 +1,4 @@
-"""The commands that ask studies: list, plan, run, ui.
+"""Commands for studies: list, plan, run, ui.
 
 Everything but click is imported inside the commands, so that `freelunch --help` answers at once.
 """
@@ -53,7 +53,7 @@ def list_studies(as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def plan(context: HomeContext, request: "Request", as_json: bool) -> None:
-    """What a study would compute: stages, what is shared and cached, and the time it expects.
+    """Plan a study: its stages, shared and cached ones, and the expected time.
 
     \b
     Examples:
@@ -132,7 +132,7 @@ def _check(context: HomeContext, request: "Request", target: "ComputeTarget", co
 
     planned = PlannedStudy(context.home, request, brief=True)
     if check_study(planned, target):
-        print_next(f"mend what failed, then type again: {command} --check")
+        print_next(f"fix what failed, then run again: {command} --check")
         sys.exit(EXIT_TRIAL_FAILED)
     click.echo(f"checked: {len(planned.plan.stages)} stages, each in one short pass")
     print_next(command)
@@ -154,7 +154,7 @@ def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlfl
     if mlflow:
         click.echo(f"in MLflow: {context.program} ui")
     if problems:
-        print_next(f"mend what failed, then type again: {with_home(kept, context.home)}")
+        print_next(f"fix what failed, then run again: {with_home(kept, context.home)}")
         sys.exit(EXIT_TRIAL_FAILED)
     if request.seeds == 1:
         options = target.options_of_run(mlflow=mlflow)
@@ -165,16 +165,16 @@ def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlfl
 def _study_record(study: "Study") -> dict[str, Any]:
     rows = [{"name": row.name, "title": row.title, "baseline": row.baseline} for row in study.all_rows()]
     published = study.published.source if study.published else None
-    told = {"name": study.name, "title": study.title, "question": study.question}
-    return {**told, "rows": rows, "published": published, "cost": dict(study.cost)}
+    identity = {"name": study.name, "title": study.title, "question": study.question}
+    return {**identity, "rows": rows, "published": published, "cost": dict(study.cost)}
 
 
 def _suite_record(suite: "Suite") -> dict[str, Any]:
-    told = {"name": suite.name, "title": suite.title, "question": suite.question}
-    return {**told, "studies": [study.name for study in suite.studies], "cost": dict(suite.cost)}
+    identity = {"name": suite.name, "title": suite.title, "question": suite.question}
+    return {**identity, "studies": [study.name for study in suite.studies], "cost": dict(suite.cost)}
 
 
 def _search_record(search: "Search") -> dict[str, Any]:
-    told = {"name": search.name, "title": search.title, "question": search.question}
-    found = {"objective": search.objective.title, "evaluated_in": search.evaluated_in}
-    return {**told, "space": search.described(), **found}
+    identity = {"name": search.name, "title": search.title, "question": search.question}
+    scores = {"objective": search.objective.title, "evaluated_in": search.evaluated_in}
+    return {**identity, "space": search.described(), **scores}

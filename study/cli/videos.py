@@ -1,4 +1,4 @@
-"""Videos at the command line: what is registered, ingested and made."""
+"""Videos at the command line: registration, ingest and synthesis."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

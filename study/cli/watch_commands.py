@@ -1,4 +1,4 @@
-"""The commands for what was run: stop, status, report, logs.
+"""Commands for runs: stop, status, report, logs.
 
 Everything but click is imported inside the commands, so that `freelunch --help` answers at once.
 """
@@ -51,7 +51,7 @@ def stop(context: HomeContext, study: str, seconds: float) -> None:
 @json_option
 @click.pass_obj
 def status(context: HomeContext, study: str | None, as_json: bool) -> None:
-    """How far a study or a search is, also while another process runs it.
+    """Show the progress of a study or a search, also while another process runs it.
 
     \b
     Examples:
@@ -74,7 +74,7 @@ def status(context: HomeContext, study: str | None, as_json: bool) -> None:
             if study:
                 raise
             click.echo(f"error: {name}: {context.copyable(error)}", err=True)
-            faults.append(error)  # the others can be told of all the same
+            faults.append(error)  # the others are shown nevertheless
             continue
         records[name] = found.record
         if not as_json:
@@ -92,7 +92,7 @@ def status(context: HomeContext, study: str | None, as_json: bool) -> None:
 @click.argument("study")
 @click.pass_obj
 def report(context: HomeContext, study: str) -> None:
-    """Write the report of what the last run of a study or a search has finished so far, and print what it comes to.
+    """Write the report of what the last run of a study or a search has finished so far, and print its results.
 
     \b
     Examples:
@@ -109,7 +109,7 @@ def report(context: HomeContext, study: str) -> None:
 @click.argument("target")
 @click.pass_obj
 def logs(context: HomeContext, target: str) -> None:
-    """What a stage printed, and its traceback if it failed.
+    """Show the output of a stage, and its traceback if it failed.
 
     TARGET is the beginning of a stage's key, or STUDY/ROW for the stages of a trial.
 

@@ -1,1 +1,1 @@
-"""What commands print: tables, progress lines, the live display."""
+"""Output of the commands: tables, progress lines, the live display."""

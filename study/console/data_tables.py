@@ -15,7 +15,7 @@ from study.home.text import duration
 
 
 def audits_table(trials: Sequence[Trial], store: Store) -> Table:
-    """What ingest found in every video."""
+    """Findings of ingest, a row per video."""
     table = new_table("video", "fps", "size", "length", "rows", "margins cut", "remarks")
     for trial in trials:
         folder = store.find(key(trial.stage))

@@ -35,7 +35,7 @@ def plan_line(plan: Plan) -> str:
 
 
 def saving_line(plan: Plan) -> str:
-    """What it saves that equal stages are one."""
+    """Expected savings from shared stages, in a sentence."""
     saved = plan.unshared_seconds - sum(plan.seconds.values())
     return f"sharing saves about {duration(saved)} of {duration(plan.unshared_seconds)}"
 
@@ -71,7 +71,7 @@ def plan_tables(
 
 
 def parts_table(plan: Plan, parts: Sequence[Part]) -> Table:
-    """What every study would compute alone, and what it adds to those above it."""
+    """Stages and time of every study: alone, and in addition to the studies above it."""
     table = new_table(
         "study", "trials", "stages if none is shared", "stages alone", "of them new here", "alone", "new here"
     )

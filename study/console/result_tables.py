@@ -1,4 +1,4 @@
-"""Tables of results: the report of a study, the logs of a trial, and why trials have no result."""
+"""Tables of results: the report of a study, the logs of a trial, the reasons of missing results."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ def report_table(report: "Report") -> Table:
 
 
 def logs_table(trial: Trial, store: Store) -> Table:
-    """The stages of a trial, and where their logs lie."""
+    """The stages of a trial, with the paths of their logs."""
     table = new_table("stage", "key", "state", "log")
     for stage_key, stage in walk(trial.stage).items():
         state = "done" if store.find(stage_key) else "unfinished" if store.unfinished(stage_key) else "waiting"
@@ -34,7 +34,7 @@ def logs_table(trial: Trial, store: Store) -> Table:
 
 
 def problems_of(plan: Plan, store: Store, failures: Mapping[str, str]) -> dict[int, str]:
-    """Why trials have no result, a sentence by trial number."""
+    """Reasons why trials have no result, a sentence by trial number."""
     problems = {}
     for trial in plan.trials:
         if store.find(key(trial.stage)):

@@ -1,4 +1,4 @@
-"""How far a study is, and what every unfinished stage is doing, also while another process runs it."""
+"""Progress of a study and of its unfinished stages, also while another process runs it."""
 
 import json
 import time
@@ -24,7 +24,7 @@ from study.home.text import duration
 def status_record(
     plan: Plan, store: Store, problems: Mapping[str, str], running: Sequence[RunningProcess] = ()
 ) -> dict[str, Any]:
-    """How far every trial is, what every unfinished stage is doing, and who runs the study now."""
+    """Record of a study's progress: its trials, its unfinished stages, and the processes that run it now."""
     stages = [_stage_status(plan, store, stage_key, problems) for stage_key in plan.missing]
     by_key = {stage["key"]: stage for stage in stages}
     trials = []
@@ -63,7 +63,7 @@ def status_tables(name: str, record: Mapping[str, Any], home: Path) -> list[Rend
 
 
 def running_lines(name: str, drivers: Sequence[Mapping[str, Any]], home: Path) -> list[str]:
-    """Who is at it now, and what stops them."""
+    """The processes that run it now, with the command that stops them."""
     return [
         f"running since {driver['started']} as process {driver['pid']} on {driver['host']}: "
         f"{escape(program(home))} stop {name}"

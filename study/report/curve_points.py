@@ -15,7 +15,7 @@ METRIC = "accuracy"
 
 @dataclass(frozen=True)
 class Point:
-    """Where a row stands: the axis, its strict accuracy in percent, and a standard deviation of that."""
+    """Point of a curve: the value on the axis, strict accuracy in percent, and its standard deviation."""
 
     x: float
     y: float
@@ -43,7 +43,7 @@ def levels(results: Results) -> dict[str, float]:
 
 
 def curve_sentences(results: Results) -> list[str]:
-    """What the curve shows: where it is highest, which line leads where, or how far seeds lie apart."""
+    """Sentences on the curve: its highest point, the leading line at every value, or the spread over seeds."""
     curve = results.study.curve
     if curve is None:
         return []

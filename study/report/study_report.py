@@ -1,4 +1,4 @@
-"""The report of a study: everything that its finished trials show, as a page, a Markdown file, data and a picture."""
+"""Report of a study: all results of its finished trials, as a page, a Markdown file, data and a picture."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ NOTHING_BESIDE: Mapping[str, Sequence[Trial]] = MappingProxyType({})
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was written, and what a terminal shows of it."""
+    """Paths of the files of a report, and its contents in short form."""
 
     html: Path
     markdown: Path
@@ -38,7 +38,7 @@ class Report:
     verdict: str
     """Those of them that answer the study's question."""
     numbers: Results
-    """What all of it was made of."""
+    """The results that the report shows."""
 
 
 def write_report(
@@ -56,10 +56,10 @@ def write_report(
     Args:
         study: the question.
         trials: its trials, in table order.
-        store: where their artifacts lie.
-        folder: where the report goes; created where it is missing.
-        context: what is shown at the top: preset, `scale`, dataset, versions, the command that reproduces it.
-        problems: why a trial has no result, by its number.
+        store: the store of their artifacts.
+        folder: folder of the report; created where it is missing.
+        context: facts at the top: preset, `scale`, dataset, versions, the command that reproduces it.
+        problems: reason why a trial has no result, by its number.
         beside: the study's trials on other datasets, by dataset, for its curve.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a report says, section by section, in the order in which a reader asks."""
+"""Sections of a study's report, in the order of a reader's questions."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -39,11 +39,11 @@ METRICS = {
     "F1@50": "F1 of segments; a segment is found if it overlaps a true one of its phase by half of their union.",
     "±": (
         "a standard deviation (n-1). Over test videos for accuracy, edit and F1@50; over phases for precision, recall, "
-        "Jaccard and F1, as the column says. It is how far videos or phases lie apart, not an error of the mean."
+        "Jaccard and F1, as the column says. It is the spread of videos or phases, not an error of the mean."
     ),
     "Strict protocol": "every frame counts as it is.",
     "Relaxed, fixed": (
-        "what the script evidently intends with which numbers on these datasets are usually published: near a "
+        "what the script evidently intends that usually gives the published numbers on these datasets: near a "
         "transition, within 10 s (counted at the rows' frame rate unless the preset names another), a confusion with "
         "the neighbouring phase is forgiven."
     ),
@@ -65,11 +65,11 @@ def sections(
     """The whole report below its title and question.
 
     Args:
-        results: what the study's trials left behind.
+        results: the results of the study's trials.
         comparisons: of rows with their reference, by row name.
         trials: of the study, in table order.
-        store: where their artifacts lie.
-        context: what is shown at the top.
+        store: the store of their artifacts.
+        context: facts at the top.
         elsewhere: the study's results on other datasets.
         margins: how a reference line's margin changes along the axis, by the title of the other line.
     """
@@ -82,7 +82,7 @@ def sections(
 
 
 def stamp(everything: Sequence[Results], context: Mapping[str, str]) -> list[Block]:
-    """What stands above the numbers of the demo, so that nobody takes them for a result."""
+    """Notice above the numbers of the demo, so that nobody takes them for a result."""
     if not context.get("scale", "").startswith("demo"):
         return []
     scores = next((scores for results in everything if (scores := results.any_scores)), None)

@@ -1,4 +1,4 @@
-"""The page over a suite: its studies side by side, what each says, and what it saved to ask them together."""
+"""Report of a suite: its studies side by side, the verdict of each, and the savings from shared stages."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -37,9 +37,9 @@ def write_overview(
         parts: the studies, with the trials that their reports show.
         reports: that of every part.
         plan: of the trials of all parts together.
-        store: where their artifacts lie.
-        folder: where the page goes; created where it is missing.
-        context: what is shown at the top.
+        store: the store of their artifacts.
+        folder: folder of the page; created where it is missing.
+        context: facts at the top.
 
     Returns:
         The HTML page.
@@ -53,7 +53,7 @@ def write_overview(
 
 
 def overview_table(reports: Sequence[Report], folder: Path) -> Table:
-    """A row per study: how far it is, its best row, its reference, and what it says; titles lead to the reports."""
+    """A row per study: its progress, best row, reference and verdict; titles link to the reports."""
     headers = ("Study", "Trials", "Best row", "Accuracy", "Reference", "Accuracy", "What it says")
     rows = tuple(_study_row(report, folder) for report in reports)
     return Table(headers=tuple(map(Cell, headers)), rows=rows, text_columns=frozenset({0, 2, 4, 6}))
@@ -131,7 +131,7 @@ def _accuracy_cell(result: RowResult | None) -> Cell:
 
 
 def _counts(results: Results) -> tuple[int, int]:
-    """How many trials of a study have a result, and how many there are."""
+    """Numbers of a study's trials: those with a result, and all."""
     trials = [trial for row in results.rows for trial in row.trials]
     return sum(trial.scores is not None for trial in trials), len(trials)
 

@@ -15,7 +15,7 @@ from study.report.curve_points import SEED, Point, levels, line_of, lines
 from study.report.figures.style import draw, row_colours
 
 LINES_APART = 4.0
-"""How far neighbouring lines are moved apart, in typographic points."""
+"""Horizontal shift between neighbouring lines, in typographic points."""
 
 
 def curve_figure(by_dataset: Mapping[str, Results]) -> Figure:
@@ -71,7 +71,7 @@ def _colours_by_title(study: Study) -> dict[str, str]:
 
 
 def _paint_line(axes: Axes, points: list[Point], title: str, colour: str, aside: float, *, connected: bool) -> None:
-    """Points and bars, moved aside by so many typographic points, so that lines do not hide each other."""
+    """Points and bars, shifted by `aside` typographic points, so that lines do not hide each other."""
     figure = axes.get_figure(root=True)
     assert figure is not None, "axes are painted in a figure"
     x, y = [point.x for point in points], [point.y for point in points]

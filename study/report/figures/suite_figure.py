@@ -1,4 +1,4 @@
-"""The picture of a suite: a panel per study, the strict accuracy of every row on one axis for all."""
+"""Figure of a suite: a panel per study, the strict accuracy of every row on one common axis."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from study.analysis.results import Results, RowResult
 from study.report.figures.style import FAINT, INK, ROW_COLOURS, draw, short_title
 
 ROW_PX, PANEL_PX, COLUMN_PX = 17, 38, 560
-"""Height of a row of a panel, of what a panel needs beside its rows, and the width of a column of panels."""
+"""Height of a row, additional height of a panel, and width of a column of panels."""
 MOST_IN_ONE_COLUMN, NUM_TICKS, HEADING_LENGTH = 3, 6, 42
 HEAD = 0.2
-"""What a panel is higher than its rows, in rows."""
+"""Additional height of a panel beside its rows, in rows."""
 AIR = 0.05
-"""How much wider the common axis is than what stands on it, at either end, as a share."""
+"""Margin of the common axis at either end, as a share of the range of its values."""
 REFERENCE, ROW = ROW_COLOURS[0], "#4d5562"
 
 

@@ -29,11 +29,11 @@ def test_a_check_takes_every_stage_through_a_short_pass_and_keeps_only_what_the_
     assert "has not been run" in called(home, "status", "table3").stderr
 
 
-def test_a_check_that_fails_keeps_the_log_and_says_what_to_mend(home: Path):
+def test_a_check_that_fails_keeps_the_log_and_says_what_to_fix(home: Path):
     result = called(home, "run", "table3", *LOCAL, "--check", "--row", "head", "--set", "learning_rate=1e30")
     assert result.exit_code == 1
     assert "failed: the loss became" in result.output
-    assert result.output.strip().splitlines()[-1].startswith("next: mend what failed, then type again: freelunch")
+    assert result.output.strip().splitlines()[-1].startswith("next: fix what failed, then run again: freelunch")
     (student,) = (path for path in home.glob("unfinished/*/log.txt") if "loss became" in path.read_text())
     assert "the loss became" in called(home, "logs", student.parent.name[:8]).output
 

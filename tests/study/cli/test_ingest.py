@@ -60,4 +60,4 @@ def test_an_unknown_phase_fails_its_video_by_file_and_line_and_the_others_are_st
     assert result.output.count(" done in ") == 3
     assert "Traceback" not in result.output
     last = result.output.strip().splitlines()[-1]
-    assert last.startswith("next: mend the videos that failed, then type again: freelunch --home ")
+    assert last.startswith("next: fix the videos that failed, then run again: freelunch --home ")
