@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from study.core.study import Study
@@ -43,7 +44,7 @@ STYLE: Any = {
 
 
 def draw(paint: Callable[[Figure], None], width_px: int, height_px: int) -> Figure:
-    """A figure of a size, painted in the house style without touching anyone's global state."""
+    """A figure of a size, painted in this style without a change of matplotlib's global state."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width_px / PIXELS_PER_INCH, height_px / PIXELS_PER_INCH), layout="constrained")
         FigureCanvasAgg(figure)
@@ -53,10 +54,13 @@ def draw(paint: Callable[[Figure], None], width_px: int, height_px: int) -> Figu
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """The figure as an SVG element; `name` keeps the ids of several figures on one page apart."""
+    """The figure as an SVG element; `name` keeps the ids of several figures on one page distinct.
+
+    The canvas prints it directly: `savefig` would draw it twice, once for a layout that is settled already.
+    """
     buffer = io.StringIO()
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     text = buffer.getvalue()
     return text[text.index("<svg") :].strip()
 
@@ -64,7 +68,9 @@ def to_svg(figure: Figure, name: str) -> str:
 def write_png(figure: Figure, path: Path, *, scale: float = 2.0) -> None:
     """Writes the figure as PNG, with `scale` pixels for every pixel of its size."""
     with mpl.rc_context(STYLE):
-        figure.savefig(path, format="png", dpi=PIXELS_PER_INCH * scale, metadata={"Software": None})
+        figure.set_dpi(PIXELS_PER_INCH * scale)
+        FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        figure.set_dpi(PIXELS_PER_INCH)
 
 
 def row_colours(study: Study) -> dict[str, str]:
