@@ -3,54 +3,24 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from study.analysis.comparisons import order_sentences, protocol_sentences, references, remarks
-from study.analysis.line_margins import margin_sentences
+from study.analysis.comparisons import order_sentences, protocol_sentences
 from study.analysis.paired_tests import Comparison
 from study.analysis.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
 from study.core.rows import Curve
 from study.core.store import Store
 from study.core.study import Trial
 from study.report import tables
+from study.report.comparison_sections import comparison_section
 from study.report.curve_points import SEED, curve_sentences
 from study.report.document import Block, Details, Facts, Notice, Paragraph, Picture, Section
 from study.report.figures.accuracy import accuracy_figure
 from study.report.figures.curve import curve_figure
 from study.report.figures.ribbons import ribbon_figure
 from study.report.figures.training_curves import pretraining_figure, temporal_figure
+from study.report.glossary import ABSENT_PHASES, METRICS
 
 NOWHERE: Mapping[str, Results] = MappingProxyType({})
 NO_MARGINS: Mapping[str, Comparison] = MappingProxyType({})
-VERDICT = (
-    "The verdict needs both a p-value below 0.05 after Holm's correction over the {family} and an interval on one side "
-    "of zero."
-)
-ABSENT = {
-    "undefined_if_empty": "A phase that a video's ground truth lacks is left out where the metric divides by nothing.",
-    "undefined_if_absent": "A phase that a video's ground truth lacks is left out of that video, predicted or not.",
-    "scored": "A phase that a video's ground truth lacks counts 100 if it was not predicted either, and 0 if it was.",
-}
-METRICS = {
-    "Accuracy": "share of a test video's labelled frames whose phase is right; the mean over videos.",
-    "Precision, recall, Jaccard, F1": (
-        "of one phase in one video: TP/|predicted|, TP/|true|, TP/|predicted or true|, "
-        "2 TP/(|predicted| + |true|). First the mean over the videos that define it, then the mean over phases."
-    ),
-    "Edit": "how alike the sequences of segments are, whatever their lengths (100 is the same order of phases).",
-    "F1@50": "F1 of segments; a segment is found if it overlaps a true one of its phase by half of their union.",
-    "±": (
-        "a standard deviation (n-1). Over test videos for accuracy, edit and F1@50; over phases for precision, recall, "
-        "Jaccard and F1, as the column says. It is the spread of videos or phases, not an error of the mean."
-    ),
-    "Strict protocol": "every frame counts as it is.",
-    "Relaxed, fixed": (
-        "what the script evidently intends that usually gives the published numbers on these datasets: near a "
-        "transition, within 10 s (counted at the rows' frame rate unless the preset names another), a confusion with "
-        "the neighbouring phase is forgiven."
-    ),
-    "Relaxed, official": "what that script really computes, with its indexing slip.",
-    "Frames": "accuracy of the frame classifier alone, before the temporal model.",
-    "kNN": "accuracy of nearest neighbours in feature space on validation videos after the last epoch of pre-training.",
-}
 
 
 def sections(
@@ -76,7 +46,7 @@ def sections(
     predictions = read_all_predictions(results, store)
     blocks: list[Block] = [Facts(context), *stamp([results], context), *_missing(results)]
     blocks += _axis_section(results, elsewhere, context)
-    blocks += [_table_section(results, comparisons), _comparison_section(results, comparisons, margins)]
+    blocks += [_table_section(results, comparisons), comparison_section(results, comparisons, margins)]
     blocks += [_protocol_section(results), *_ribbon_section(results, predictions), *_curve_section(results)]
     return [*blocks, *_phase_section(results), _computed_section(results, trials, store)]
 
@@ -143,59 +113,6 @@ def _axis_section(results: Results, elsewhere: Mapping[str, Results], context: M
     return [Section("Accuracy against the axis", [*([Paragraph(" ".join(sentences))] if sentences else []), *blocks])]
 
 
-def _comparison_section(
-    results: Results, comparisons: Mapping[str, Comparison], margins: Mapping[str, Comparison]
-) -> Section:
-    if results.study.curve and results.study.curve.reference:
-        return _line_section(results, comparisons, margins, results.study.curve)
-    title = "Against the reference row"
-    if results.study.reference is None:
-        return Section(title, [Paragraph("This study declares no reference row.")])
-    if not comparisons:
-        return Section(title, [Paragraph("Nothing to compare yet: the reference row or all others are missing.")])
-    reference = next(r.row.title for r in results.rows if r.row.name == results.study.reference)
-    family = VERDICT.format(family=f"{len(references(results.study))} comparisons of this table")
-    intro = (
-        f"Strict accuracy of each row minus that of “{reference}”, in points, paired by test video (a video's "
-        f"difference is its mean over the seeds that both rows have). {family}"
-    )
-    known = [Paragraph(remark) for remark in remarks(results, comparisons)]
-    return Section(title, [Paragraph(intro), tables.comparison_table(results, comparisons), *known])
-
-
-def _line_section(
-    results: Results, comparisons: Mapping[str, Comparison], margins: Mapping[str, Comparison], curve: Curve
-) -> Section:
-    """Every point against that of the reference line at the same value, then how its margins change along the axis."""
-    title = f"Against {curve.reference}, value by value"
-    if not comparisons:
-        return Section(title, [Paragraph("Nothing to compare yet: the reference line or all others are missing.")])
-    family = VERDICT.format(family=f"{len(references(results.study))} comparisons that the whole figure declares")
-    intro = (
-        f"Strict accuracy of each row minus that of “{curve.reference}” at the same value of “{curve.title}”, in "
-        f"points, paired by test video (a video's difference is its mean over the seeds that both rows have). {family}"
-    )
-    found = " ".join(margin_sentences(results, comparisons, margins))
-    known = [Paragraph(remark) for remark in remarks(results, comparisons)]
-    blocks: list[Block] = [*([Paragraph(found)] if found else []), Paragraph(intro)]
-    blocks += [tables.comparison_table(results, comparisons), *known]
-    return Section(title, [*blocks, *_margin_blocks(results, margins, curve)])
-
-
-def _margin_blocks(results: Results, margins: Mapping[str, Comparison], curve: Curve) -> list[Block]:
-    if not margins:
-        return []
-    lines = {row.series for row in results.study.all_rows() if row.name in references(results.study)}
-    family = VERDICT.format(family=f"{len(lines)} comparisons of this table, a family of its own,")
-    intro = (
-        f"Does the margin of “{curve.reference}” differ between the two ends of the axis? Its margin over each other "
-        "line at the smallest value minus that at the largest, in points, paired by test video: above zero, the margin "
-        f"is larger at the smallest value. {family}"
-    )
-    said = dict.fromkeys(remark for comparison in margins.values() for remark in comparison.remarks)
-    return [Paragraph(intro), tables.margin_table(margins), *map(Paragraph, said)]
-
-
 def _protocol_section(results: Results) -> Section:
     intro = "The same predictions under three protocols; a number means little without the name of its protocol."
     sentences = " ".join((intro, *protocol_sentences(results)))
@@ -256,7 +173,7 @@ def _phase_section(results: Results) -> list[Block]:
 
 def _computed_section(results: Results, trials: Sequence[Trial], store: Store) -> Section:
     scores = results.any_scores
-    absent = {"Absent phases": ABSENT.get(scores.absent, scores.absent)} if scores else {}
+    absent = {"Absent phases": ABSENT_PHASES.get(scores.absent, scores.absent)} if scores else {}
     framewise = any(r.score(FRAMEWISE, "accuracy") for r in results.rows)
     metrics = {name: text for name, text in METRICS.items() if framewise or name != "Frames"}
     logs = (

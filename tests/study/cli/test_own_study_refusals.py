@@ -1,0 +1,116 @@
+"""Studies in files of one's own that cannot be asked: one sentence, with the line of the file where there is one."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.study.cli.own_studies import OWN
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import ASKED, LOCAL, copy_of
+
+pytestmark = pytest.mark.usefixtures("tiny_scale")
+
+UNSURE = """
+from dataclasses import dataclass
+
+from search_spaces.recipes import majority_class
+from study import Row, Study
+from trainers.evaluation.evaluate import Evaluate
+
+@dataclass(frozen=True, kw_only=True)
+class Unsure(Evaluate):
+    def check(self, resources):
+        return resources.memory
+
+def recipe(conditions, *, seed):
+    return Unsure(**vars(majority_class(conditions, seed=seed)))
+
+unsure = Study(name="unsure", title="?", question="?", recipe=recipe, rows=(Row(name="a", title="a"),))
+"""
+
+
+@pytest.mark.parametrize(
+    ("variable", "sentence"),
+    [
+        ("renamed", "study renamed is named 'other'; give it name='renamed'"),
+        ("table3", "'table3' is a study of freelunch itself"),
+        ("nothing", "defines no study 'nothing'"),
+        ("distilled", "defines no study 'distilled'"),
+        ("empty", "study empty asks nothing: give it an axis or a row"),
+        ("axis", "recipe distilled has no hyperparameter 'lamda'"),
+        ("twice", "study twice has two rows titled 'a': give each its own title"),
+        ("curve", "the curve of study curve is over 'temperature', which no row sets"),
+        ("value", "temperature is -1.0: τ must be positive"),
+        ("weight", "distillation_weight is -1.0: λ must not be negative"),
+        ("queue_", "queue_size is 33: K must be a multiple of the batch size 8"),
+        ("both", "queue_size is 32 and queue_batches is 4: both say K, give one"),
+        ("fraction", "label_fraction is 1.5: it must be above 0 and at most 1"),
+        ("none", "recipe <lambda> returns None, which is no stage: a recipe is a function (conditions, *, seed, …)"),
+        ("early", "row 'a' returns a PredictPhases: its last stage must be an Evaluate"),
+        ("raising", "raising_file.py:15: study raising: KeyError: 'nothing'"),
+        ("misspelt", "misspelt_file.py:19: study misspelt: TypeError: distilled() got an unexpected keyword"),
+        ("no_seed", "recipe seedless cannot be called with conditions, seed (got an unexpected keyword"),
+        ("no_conditions", "recipe <lambda> cannot be called with conditions, seed (too many positional arguments)"),
+        ("demanded", "recipe demanding cannot be called with conditions, seed (missing a required argument: 'warmth')"),
+        ("annotated", "the annotations of recipe unread cannot be read: name 'Warmth' is not defined"),
+        ("number", "3 cannot be called: a recipe is a function"),
+        ("parameter", "recipe distilled has no hyperparameter 'tau'"),
+        ("grid", "study grid asks nothing: give it an axis or a row"),
+        ("repeated", "study repeated has two rows named '0.9'"),
+        ("reference", "study reference has no row 'b' to refer to. Valid: a."),
+        ("axes", "axis momentum of study axes is (0.9, 0.5): write it as Choice"),
+        ("list_", "momentum=[1] does not fit: momentum takes a number or none"),
+        ("bare", "bare_file.py: study bare: TypeError: 'Row' object is not iterable"),
+        ("cost", "row 'a' returns a Costless: its last stage must be an Evaluate"),
+    ],
+)
+def test_a_study_that_cannot_be_asked_is_one_sentence(tiny_home: Path, tmp_path: Path, variable: str, sentence: str):
+    file = tmp_path / f"{variable}_file.py"
+    file.write_text(OWN)
+    refused = called(tiny_home, "plan", f"{file}:{variable}", *ASKED)
+    assert refused.exit_code == 2
+    assert sentence in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_a_stage_that_fails_to_say_whether_it_can_be_computed_is_named(tiny_home: Path, tmp_path: Path):
+    file = tmp_path / "unsure.py"
+    file.write_text(UNSURE)
+    refused = called(copy_of(tiny_home, tmp_path), "run", f"{file}:unsure", *LOCAL)
+    assert refused.exit_code == 2
+    assert "fails to say whether it can be computed: AttributeError: 'Resources' object has no" in refused.stderr
+    assert f"({file}:11): mend its `check`" in refused.stderr
+    assert "Traceback" not in refused.output
+
+
+def test_the_name_of_a_search_is_taken(tmp_path: Path):
+    file = tmp_path / "taken.py"
+    file.write_text(OWN.replace('ok = Study(name="ok"', 'distilled = Study(name="distilled"'))
+    refused = called(tmp_path / "home", "plan", f"{file}:distilled", *ASKED)
+    assert refused.exit_code == 2
+    assert "'distilled' is a search of freelunch itself; give yours another name" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x = (", "broken.py:1: SyntaxError: '(' was never closed"),
+        ("import nothing_of_this_name", "broken.py:1: ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        ("\n\nx = 1 / 0", "broken.py:3: ZeroDivisionError: division by zero"),
+        ("from study import Choice\nChoice(())", "an axis needs at least one value"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(tmp_path: Path, text: str, sentence: str):
+    file = tmp_path / "broken.py"
+    file.write_text(text)
+    refused = called(tmp_path / "home", "plan", f"{file}:x", *ASKED)
+    assert refused.exit_code == 2
+    assert sentence in refused.stderr
+    assert "Traceback" not in refused.output
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    refused = called(tmp_path / "home", "run", f"{tmp_path / 'nowhere.py'}:x", *ASKED)
+    assert refused.exit_code == 2
+    assert "nowhere.py is no Python file: a study of your own is named FILE.py:STUDY" in refused.stderr
