@@ -34,8 +34,8 @@ def list_studies(as_json: bool) -> None:
         freelunch list
     """
     from search_spaces.searches.distilled import SEARCHES
-    from search_spaces.studies.catalogue import SUITES, STUDIES
-    from study.console.catalogue_tables import suites_table, searches_table, studies_table
+    from search_spaces.studies.catalogue import STUDIES, SUITES
+    from study.console.catalogue_tables import searches_table, studies_table, suites_table
     from study.console.terminal import new_console
 
     searches = [_search_record(search) for search in SEARCHES.values()]

@@ -13,7 +13,7 @@ from study.core.graph import key
 from study.core.plan import Plan
 from study.core.savings import shares
 from study.core.study import Study
-from study.core.suite import Suite, Part
+from study.core.suite import Part, Suite
 from study.home.text import duration
 
 POWER_GAIN, POWER_SD = 1.0, 3.0

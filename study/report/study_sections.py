@@ -6,7 +6,6 @@ from types import MappingProxyType
 from study.analysis.comparisons import order_sentences, protocol_sentences
 from study.analysis.paired_tests import Comparison
 from study.analysis.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
-from study.core.rows import Curve
 from study.core.store import Store
 from study.core.study import Trial
 from study.report import tables

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from rich.console import Console
 
+from study import Choice, Curve, Row, Study
 from study.console.plan_tables import parts_table
 from study.core.graph import key, walk
 from study.core.plan import Plan, make_plan
