@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import ClassVar
 
 
-class InputError(Exception):
-    """Something its reader can mend: one sentence that names the value, the place and what to do."""
+class FreelunchError(Exception):
+    """A problem that its reader can solve: one sentence that names the value, the place and what to do."""
 
 
-class MachineError(InputError):
+class InputError(FreelunchError):
+    """The request is wrong: a value, a file or a command."""
+
+
+class MachineError(FreelunchError):
     """The request is right, but this machine cannot serve it: a full disk, a missing GPU, damaged files."""
 
 
@@ -41,8 +45,50 @@ class Resources:
     threads: int = 1
 
 
-def discard_report(metrics: Mapping[str, float], epoch: int) -> None:
-    """The report of whoever does not listen."""
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Progress of a running stage.
+
+    Attributes:
+        fraction: of the whole stage that is done, 0 to 1.
+        epoch: the epoch at work (1-based); 0 where the stage has none.
+        metrics: means over the part of the epoch that is done.
+        frames_per_second: of this epoch, over all workers.
+        data_wait: share of the time that was spent waiting for data.
+    """
+
+    fraction: float
+    epoch: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    frames_per_second: float | None = None
+    data_wait: float | None = None
+
+    def speed(self) -> dict[str, float]:
+        """The measures of speed that are known, by name."""
+        speed = {"frames_per_second": self.frames_per_second, "data_wait": self.data_wait}
+        return {name: value for name, value in speed.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEnd:
+    """The end of an epoch of a running stage.
+
+    Attributes:
+        number: of the epoch (1-based).
+        metrics: of the whole epoch, by name.
+    """
+
+    number: int
+    metrics: Mapping[str, float]
+
+
+Report = Progress | EpochEnd
+"""What a running stage reports."""
+Listener = Callable[[Report], None]
+
+
+def ignore_report(report: Report) -> None:
+    """The listener where nobody listens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +100,32 @@ class Work:
     inputs: Mapping[str, Path] = field(default_factory=dict)
     """The artifact folder of every input stage, by its dotted path, such as `method.teacher` or `videos.3`."""
     resources: Resources = Resources()
-    report: Callable[[Mapping[str, float], int], None] = discard_report
-    """Sends metrics of an epoch; it never stops anything."""
+    listener: Listener = ignore_report
+    """Called with every report of the stage."""
+
+    def progress(
+        self,
+        fraction: float,
+        *,
+        epoch: int = 0,
+        metrics: Mapping[str, float] | None = None,
+        frames_per_second: float | None = None,
+        data_wait: float | None = None,
+    ) -> None:
+        """Reports how far the stage is; the arguments are those of `Progress`."""
+        self.listener(
+            Progress(
+                fraction=fraction,
+                epoch=epoch,
+                metrics=metrics or {},
+                frames_per_second=frames_per_second,
+                data_wait=data_wait,
+            )
+        )
+
+    def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Reports the end of an epoch (1-based) and its metrics: a point of the stage's curves."""
+        self.listener(EpochEnd(number=number, metrics=metrics))
 
     def inputs_under(self, prefix: str) -> dict[str, Path]:
         """The inputs found below a field, by the rest of their dotted path."""

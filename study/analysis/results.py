@@ -246,6 +246,19 @@ def last_of(trial: Trial, class_name: str) -> Stage | None:
     return stages[-1] if stages else None
 
 
+def final_scores(folder: Path) -> dict[str, float]:
+    """The mean scores in an artifact of `Evaluate`, by `test/PROTOCOL/METRIC`; none in those of other stages."""
+    if not (folder / SUMMARY).exists():
+        return {}
+    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    means = {
+        f"test/{protocol}/{metric}": entry["mean"]
+        for protocol in (*PROTOCOLS, FRAMEWISE)
+        for metric, entry in summary.get(protocol, {}).items()
+    }
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
 def _read_scores(stage_key: str, store: Store) -> Scores:
     folder, config = store.check(stage_key), store.manifest(stage_key).config
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))

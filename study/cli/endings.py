@@ -8,7 +8,7 @@ import click
 
 from study.cli.context import HomeContext
 from study.home.interrupts import handle_interrupts
-from trainers.stage import InputError, MachineError
+from trainers.stage import FreelunchError, MachineError
 
 EXIT_TRIAL_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -18,12 +18,12 @@ def print_next(what: str) -> None:
     click.echo(f"next: {what}")
 
 
-def print_error(error: InputError, context: HomeContext | None = None) -> None:
+def print_error(error: FreelunchError, context: HomeContext | None = None) -> None:
     """Prints an error that the user can correct; `context` is missing where the command line itself was wrong."""
     click.echo(f"error: {context.copyable(error) if context else error}", err=True)
 
 
-def exit_code(error: InputError) -> int:
+def exit_code(error: FreelunchError) -> int:
     """The exit code of an error: the fault of the machine, or of the user."""
     return EXIT_ENVIRONMENT if isinstance(error, MachineError) else EXIT_USAGE
 

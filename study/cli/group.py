@@ -11,7 +11,7 @@ import click
 from study.cli.context import HomeContext
 from study.cli.endings import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, exit_code, print_error
 from study.home.commands import DEFAULT_HOME, DISTRIBUTION, HOME_VARIABLE, NAME
-from trainers.stage import InputError
+from trainers.stage import FreelunchError
 
 ENVIRONMENT_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
 
@@ -32,7 +32,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except InputError as error:
+        except FreelunchError as error:
             print_error(error, ctx.obj)
             sys.exit(exit_code(error))
         except KeyboardInterrupt:

@@ -72,6 +72,7 @@ class ResourceValues(TypedDict):
     workers: int | None
     gpus_per_worker: float | None
     threads: int | None
+    callbacks: tuple[str, ...]
 
 
 def study_options(command: Command) -> Command:
@@ -118,6 +119,7 @@ def resource_options(command: Command) -> Command:
             "--gpus-per-worker", type=click.FloatRange(0), help="One where there are any; 0 leaves them alone."
         ),
         click.option("--threads", type=click.IntRange(1), help="CPU threads per worker; by the size of the nodes."),
+        click.option("--callback", "callbacks", multiple=True, metavar="MODULE:CLASS", help="A callback of Ray Tune."),
     )
     return _with_options(command, options, "target", ResourceValues.__annotations__, _target)
 

@@ -18,13 +18,20 @@ from study.home.commands import expand_commands
 from study.home.request import most_seeds, saved_problems, saved_requests
 from study.report.study_report import Report, write_picture, write_report
 from study.report.suite_report import write_overview
-from trainers.stage import InputError
+from trainers.stage import FreelunchError
+from study.execution.events import Failure
 
 
 class StudyReporter:
-    """Reports of a planned study: one for every part and, of a suite, a page over all of them."""
+    """Reports of a planned study: one for every part and, of a suite, a page over all of them.
 
-    def __init__(self, planned: PlannedStudy) -> None:
+    Args:
+        planned: the study.
+        failures: of the run that has just ended, by stage key; where not given, those that the home folder keeps.
+    """
+
+    def __init__(self, planned: PlannedStudy, failures: Mapping[str, Failure] | None = None) -> None:
+        self._failures = failures
         self._planned, self._store, self._home = planned, planned.store, planned.home
 
     def show_reports(self) -> list[tuple[Path, dict[int, str]]]:
@@ -86,8 +93,11 @@ class StudyReporter:
 
     def _problems(self, part: Part) -> dict[int, str]:
         """Reasons why trials of a part have no result, a sentence by their number."""
-        failures = saved_problems(part.request, self._home)
-        return problems_of(make_plan(part.trials, self._store), self._store, failures)
+        if self._failures is not None and part.study.name in {own.study.name for own in self._planned.parts}:
+            sentences = {stage_key: failure.sentence for stage_key, failure in self._failures.items()}
+        else:
+            sentences = saved_problems(part.request, self._home)
+        return problems_of(make_plan(part.trials, self._store), self._store, sentences)
 
     def _parts_of_earlier_runs(self, suite: Suite) -> list[Part]:
         """Studies of a suite that this request does not contain, with the trials that earlier runs have finished."""
@@ -98,7 +108,7 @@ class StudyReporter:
             for request in [
                 each for each in saved_requests(study.name, self._home) if each.folder(self._home) == folder
             ]:
-                with suppress(InputError):  # a row of it does not exist any more
+                with suppress(FreelunchError):  # a row of it does not exist any more
                     found += parts_of(study, request, conditions, conditions.dataset.layout)
         shown = map(self._with_finished_trials, found)
         return [part for part in shown if any(self._store.find(key(trial.stage)) for trial in part.trials)]
@@ -118,7 +128,7 @@ class StudyReporter:
             alike = replace(other, dataset=part.request.dataset, seeds=part.request.seeds, rows=part.request.rows)
             if alike != part.request or other.dataset == part.request.dataset:
                 continue
-            with suppress(InputError):  # that dataset does not exist any more
+            with suppress(FreelunchError):  # that dataset does not exist any more
                 conditions = conditions_of(self._store, other)
                 if conditions.dataset.name != self._planned.conditions.dataset.name:
                     seeds = range(other.seeds)

@@ -16,7 +16,7 @@ from study.execution.events import error_line
 from study.home.request import has_been_run
 from study.home.text import nearest
 from trainers.evaluation.evaluate import Evaluate
-from trainers.stage import InputError
+from trainers.stage import FreelunchError, InputError
 
 OWN_MODULE = "own_study"
 """Prefix of the names of users' modules: a file may have the name of an installed module."""
@@ -49,7 +49,7 @@ def translate_own_study_errors(study: str) -> Iterator[None]:
     file, colon, variable = study.rpartition(":")
     try:
         yield
-    except InputError:
+    except FreelunchError:
         raise
     except Exception as error:
         if not colon:
@@ -109,7 +109,7 @@ def _loaded(file: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except InputError:
+    except FreelunchError:
         del sys.modules[name]
         raise
     except Exception as error:

@@ -19,6 +19,7 @@ class ComputeTarget:
         workers: processes that train together, where a stage can.
         gpus_per_worker: GPUs of every worker.
         threads: CPU threads of every worker.
+        callbacks: of Ray Tune, each as MODULE:CLASS.
     """
 
     local: bool = False
@@ -27,11 +28,14 @@ class ComputeTarget:
     workers: int | None = None
     gpus_per_worker: float | None = None
     threads: int | None = None
+    callbacks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_gpus(self.gpus_per_worker or 0, "--gpus-per-worker")
         if self.local and (self.workers or 1) > 1:
             raise InputError(f"--workers {self.workers} needs Ray: leave --local out, or train with one worker.")
+        if self.local and self.callbacks:
+            raise InputError(f"--callback {self.callbacks[0]} is one of Ray Tune: leave --local out.")
         if self.local and self.address:
             raise InputError(
                 f"--address {self.address} joins a Ray cluster, and --local runs without: give one of them."
@@ -47,7 +51,8 @@ class ComputeTarget:
             "--threads": self.threads,
         }
         given = [f"{name} {shlex.quote(f'{value}')}" for name, value in named.items() if value is not None]
-        return [*(["--local"] if self.local else []), *given]
+        callbacks = [f"--callback {shlex.quote(name)}" for name in self.callbacks]
+        return [*(["--local"] if self.local else []), *given, *callbacks]
 
     def options_of_run(self, *, mlflow: bool) -> tuple[str, ...]:
         """The command-line options of a run on this target, logged to MLflow or not."""

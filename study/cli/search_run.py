@@ -106,6 +106,7 @@ class SearchRun:
                 check_granted(stage, grant)
             search_locally(loop, planned.store, grant, observer)
         elif loop.has_more():
+            from study.execution.ray.options import TuneOptions
             from study.search.on_ray import search_on_ray
 
             search_on_ray(
@@ -115,7 +116,7 @@ class SearchRun:
                 target.profile_of,
                 observer,
                 address=target.address,
-                at_once=search_request.at_once,
+                options=TuneOptions(callbacks=target.callbacks, max_concurrent=search_request.at_once),
             )
         self.stop_reason, self.num_failed = loop.stop_reason, loop.num_failed
         if loop.is_exhausted:

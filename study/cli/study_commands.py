@@ -147,13 +147,14 @@ def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlfl
     planned = PlannedStudy(context.home, request)
     record_run(planned, {}, kept)
     with open_trackers(planned, mlflow=mlflow) as trackers:
-        problems = compute_study(planned, target, FailureRecorder(planned, kept), *trackers)
-        record_run(planned, problems, kept)
-        for tracker, report in zip(trackers, StudyReporter(planned).show_reports(), strict=False):  # none, or one each
+        failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers)
+        record_run(planned, failures, kept)
+        reports = StudyReporter(planned, failures).show_reports()
+        for tracker, report in zip(trackers, reports, strict=False):  # no tracker, or one for each report
             tracker.conclude(*report)
     if mlflow:
         click.echo(f"in MLflow: {context.program} ui")
-    if problems:
+    if failures:
         print_next(f"fix what failed, then run again: {with_home(kept, context.home)}")
         sys.exit(EXIT_TRIAL_FAILED)
     if request.seeds == 1:

@@ -1,8 +1,9 @@
 """Running a planned study: its computation, its trackers, and what the home folder keeps of the run."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 
 from rich.markup import escape
 
@@ -22,27 +23,26 @@ from study.tracking.tracker import Tracker
 from trainers.stage import MachineError, Stage
 
 
-def compute_study(planned: PlannedStudy, target: ComputeTarget, *observers: Observer) -> dict[str, str]:
-    """Prints the plan, computes what is missing, and returns why stages failed, a sentence by key."""
+def compute_study(planned: PlannedStudy, target: ComputeTarget, *observers: Observer) -> dict[str, Failure]:
+    """Prints the plan, computes what is missing, and returns the failures of stages by key."""
     console = new_console()
     console.print(plan_line(planned.plan), highlight=False)
     if len(planned.parts) > 1:
         console.print(parts_table(planned.plan, planned.parts), saving_line(planned.plan), highlight=False)
     for warning in (*planned.trial_notes(planned.parts), *planned.plan.warnings):
         console.print(f"[yellow]note[/] {escape(expand_commands(warning, planned.home))}", highlight=False)
-    outcome = compute(planned.plan, planned.store, target, *observers)
-    return {stage_key: failure.sentence for stage_key, failure in outcome.failures.items()}
+    return compute(planned.plan, planned.store, target, *observers).failures
 
 
-def check_study(brief: PlannedStudy, target: ComputeTarget) -> dict[str, str]:
+def check_study(brief: PlannedStudy, target: ComputeTarget) -> dict[str, Failure]:
     """Computes the missing stages of a brief plan, and removes those of them that the full plan does not contain.
 
     Returns:
-        Why stages failed, a sentence by key.
+        The failures of stages by key.
     """
     full = PlannedStudy(brief.home, brief.request)
     try:
-        return compute_study(brief, target)
+        return compute_study(brief, replace(target, callbacks=()))
     finally:
         for stage_key in brief.plan.stages.keys() - full.plan.stages.keys() - brief.plan.cached:
             if brief.store.find(stage_key):  # the log of a failed stage stays
@@ -63,8 +63,9 @@ def open_trackers(planned: PlannedStudy, *, mlflow: bool) -> Iterator[tuple[Trac
         yield tuple(stack.enter_context(_tracker(planned, part, uri)) for part in planned.parts)
 
 
-def record_run(planned: PlannedStudy, problems: dict[str, str], command: str) -> None:
+def record_run(planned: PlannedStudy, failures: Mapping[str, Failure], command: str) -> None:
     """Keeps the request in the home folder, for every part too, with the reasons of failed stages and the command."""
+    problems = {stage_key: failure.sentence for stage_key, failure in failures.items()}
     for request in (planned.request, *(part.request for part in planned.parts)):
         save_request(request, planned.home, problems, command)
 
@@ -80,11 +81,11 @@ class FailureRecorder(Observer):
     def __init__(self, planned: PlannedStudy, command: str) -> None:
         self._planned = planned
         self._command = command
-        self._problems: dict[str, str] = {}
+        self._failures: dict[str, Failure] = {}
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
-        self._problems[key(stage)] = failure.sentence
-        record_run(self._planned, self._problems, self._command)
+    def on_failed(self, stage: Stage, failure: Failure) -> None:
+        self._failures[key(stage)] = failure
+        record_run(self._planned, self._failures, self._command)
 
 
 def _tracker(planned: PlannedStudy, part: Part, uri: str | None) -> Tracker:

@@ -13,7 +13,7 @@ from study.cli.endings import exit_code, print_next
 from study.cli.group import main
 from study.cli.options import json_option
 from study.home.commands import with_home
-from trainers.stage import InputError, MachineError
+from trainers.stage import FreelunchError, InputError, MachineError
 
 
 @main.command()
@@ -70,7 +70,7 @@ def status(context: HomeContext, study: str | None, as_json: bool) -> None:
     for name in names:
         try:
             found = summarise(name, context.home)
-        except InputError as error:
+        except FreelunchError as error:
             if study:
                 raise
             click.echo(f"error: {name}: {context.copyable(error)}", err=True)

@@ -12,10 +12,10 @@ from rich.markup import escape
 from study.core.eta import Forecast
 from study.core.graph import key, walk
 from study.core.plan import Plan
-from study.execution.events import Failure, Observer
+from study.execution.events import Failure, Observer, Started
 from study.home.commands import expand_commands, with_home
 from study.home.text import duration
-from trainers.stage import Stage
+from trainers.stage import Progress, Stage
 
 SHORT_SECONDS = 1.0
 """A stage that takes less gets one line: that it is done."""
@@ -46,51 +46,50 @@ class Narrator(Observer):
         for timer in self._starting.values():
             timer.cancel()
 
-    def connected(self, description: str) -> None:
+    def on_connected(self, description: str) -> None:
         self._console.print(f"{time.strftime('%H:%M:%S')}  {escape(description)}", highlight=False, soft_wrap=True)
 
-    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
+    def on_started(self, stage: Stage, event: Started) -> None:
         self._forecast.start(stage)
-        place = f" on {escape(where)}" if where else ""
-        if resumed:
+        place = f" on {escape(event.where)}" if event.where else ""
+        if event.resumed:
             self._say(stage, f"goes on where it was interrupted{',' + place if place else ''}")
         else:
             self._announce_later(stage, f"starts{place}")
 
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        if "fraction" in metrics:
-            self._forecast.advance(stage, metrics["fraction"])
+    def on_progress(self, stage: Stage, progress: Progress) -> None:
+        self._forecast.advance(stage, progress.fraction)
 
-    def finished(self, stage: Stage, seconds: float) -> None:
+    def on_finished(self, stage: Stage, seconds: float) -> None:
         self._forecast.measure(stage, seconds)
         self._settle(stage)
         self._say(stage, f"[green]done[/] in {duration(seconds)}; {self.outlook()}")
 
-    def found(self, stage: Stage) -> None:
+    def on_found(self, stage: Stage) -> None:
         self._settle(stage)
         self._say(stage, f"[green]done[/] by another process; {self.outlook()}")
 
-    def waiting(self, stage: Stage, reason: str) -> None:
+    def on_waiting(self, stage: Stage, reason: str) -> None:
         self._pause(stage)
         self._say(stage, f"waits: {escape(reason)}")
 
-    def interrupted(self, stage: Stage, reason: str) -> None:
+    def on_interrupted(self, stage: Stage, reason: str) -> None:
         self._pause(stage)
         self._say(stage, f"[yellow]interrupted[/], will go on: {escape(reason)}")
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
+    def on_failed(self, stage: Stage, failure: Failure) -> None:
         self._settle(stage)
         self._say(stage, f"[red]failed[/]: {escape(expand_commands(failure.sentence, self._home))}")
         waiting = [k for k in self._plan.missing if k != key(stage) and key(stage) in walk(self._plan.stages[k])]
         if waiting:
             self._console.print(f"          {len(waiting)} stages that need it are left out", highlight=False)
-        if not failure.expected:
+        if failure.fault == "program":
             for line in failure.last_lines:
                 self._console.print(f"          [dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
             command = with_home(f"freelunch logs {key(stage)[:12]}", self._home)
             self._console.print(f"          more: {escape(command)}", highlight=False, soft_wrap=True)
 
-    def blocked(self, stage: Stage, by: Stage) -> None:
+    def on_blocked(self, stage: Stage, failure: Failure) -> None:
         self._settle(stage)
 
     def outlook(self) -> str:

@@ -16,9 +16,9 @@ from study.console.lines import Narrator, progress_note
 from study.core.graph import key
 from study.core.plan import Plan
 from study.core.study import Trial
-from study.execution.events import Failure
+from study.execution.events import Failure, Started
 from study.home.text import duration
-from trainers.stage import Stage
+from trainers.stage import Progress, Stage
 
 MAX_LINES = 12
 """Lines of the trials' table; the others are counted."""
@@ -61,24 +61,31 @@ class LiveDisplay(Narrator):
         super().__exit__(*details)
         self._live.stop()
 
-    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
-        self._at_work[key(stage)] = _AtWork(stage, where)
-        super().started(stage, resumed, where)
+    def on_started(self, stage: Stage, event: Started) -> None:
+        self._at_work[key(stage)] = _AtWork(stage, event.where)
+        super().on_started(stage, event)
 
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        super().progress(stage, metrics, epoch)
-        at_work = self._at_work.get(key(stage))
-        if at_work is not None:
-            at_work.fraction = metrics.get("fraction", at_work.fraction)
-            at_work.note = progress_note(metrics, epoch) or at_work.note
+    def on_progress(self, stage: Stage, progress: Progress) -> None:
+        super().on_progress(stage, progress)
+        if at_work := self._at_work.get(key(stage)):
+            at_work.fraction = progress.fraction
+            self._note(stage, {**progress.metrics, **progress.speed()}, progress.epoch)
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
-        super().failed(stage, failure)
+    def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None:
+        super().on_epoch(stage, number, metrics)
+        self._note(stage, metrics, number)
+
+    def on_failed(self, stage: Stage, failure: Failure) -> None:
+        super().on_failed(stage, failure)
         self._lose(stage, "failed")
 
-    def blocked(self, stage: Stage, by: Stage) -> None:
-        super().blocked(stage, by)
-        self._lose(stage, f"blocked by {by.title}")
+    def on_blocked(self, stage: Stage, failure: Failure) -> None:
+        super().on_blocked(stage, failure)
+        self._lose(stage, f"blocked by {failure.title}")
+
+    def _note(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+        if at_work := self._at_work.get(key(stage)):
+            at_work.note = progress_note(metrics, epoch) or at_work.note
 
     def _settle(self, stage: Stage) -> None:
         super()._settle(stage)

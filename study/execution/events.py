@@ -1,10 +1,12 @@
-"""What happens to the stages of a plan while it runs, and what became of them in the end."""
+"""Events of a plan's stages while it runs, those who follow them, and the outcome."""
 
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, assert_never
 
-from trainers.stage import InputError, MachineError, Stage
+from study.core.graph import key
+from trainers.stage import FreelunchError, MachineError, Progress, Report, Stage
 
 ANOTHER_PROCESS = "another process is computing it"
 """Why a stage waits whose claim is held."""
@@ -12,27 +14,34 @@ LAST_LINES = 5
 """Of a traceback, shown where a stage fails; its log has all of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a stage has no artifact; `failure_of` makes one of what a stage raised."""
+    """Failure of a stage: the one record of it, from what was raised to the exit code.
+
+    Attributes:
+        sentence: the message of a FreelunchError, or the last line of another exception.
+        fault: `input`: its reader can correct it; `machine`: other values would meet it too, and the same ones will
+            not once the machine is repaired; `program`: an exception that nobody expected.
+        key: of the stage that failed; empty where it was no stage.
+        title: of that stage.
+        last_lines: of the traceback, where the fault is the program's.
+    """
 
     sentence: str
-    """The message of an InputError, or the exception's last line."""
-    expected: bool
-    """Whether it was an InputError, which its reader can mend without the traceback."""
+    fault: Literal["input", "machine", "program"]
+    key: str = ""
+    title: str = ""
     last_lines: tuple[str, ...] = field(default=(), compare=False)
-    """Of the traceback, where the failure was not expected."""
-    machine: bool = False
-    """Whether it was a MachineError: other values would meet it too, and the same ones will not once it is mended."""
 
 
-def failure_of(error: Exception) -> Failure:
-    """What a stage raised, as its failure."""
-    if isinstance(error, InputError):
-        return Failure(str(error), expected=True, machine=isinstance(error, MachineError))
+def failure_of(error: Exception, *, key: str, title: str) -> Failure:
+    """The failure of a stage that raised an error."""
+    if isinstance(error, FreelunchError):
+        fault: Literal["input", "machine"] = "machine" if isinstance(error, MachineError) else "input"
+        return Failure(sentence=str(error), fault=fault, key=key, title=title)
     lines = [line for text in traceback.format_exception(error) for line in text.splitlines()]
     last = [line for line in lines if line.strip(" ~^")][-LAST_LINES:]  # without those that only underline
-    return Failure(error_line(error), expected=False, last_lines=tuple(last))
+    return Failure(sentence=error_line(error), fault="program", key=key, title=title, last_lines=tuple(last))
 
 
 def error_line(error: BaseException) -> str:
@@ -40,92 +49,192 @@ def error_line(error: BaseException) -> str:
     return traceback.format_exception_only(error)[-1].strip().partition("\n")[0]
 
 
-@dataclass
-class Outcome:
-    """What became of a plan: failures and the stages they blocked, by key."""
+@dataclass(frozen=True, kw_only=True)
+class _OfStage:
+    """An event of the stage with a key."""
 
-    failures: dict[str, Failure] = field(default_factory=dict)
-    blocked: dict[str, str] = field(default_factory=dict)
-    """Key of a blocked stage to the key of the failed one."""
-    computed: list[str] = field(default_factory=list)
+    key: str
 
-    def root_failure(self, stage_key: str) -> str | None:
-        """The key of the failed stage that kept this one from being computed (itself perhaps), or None."""
-        return stage_key if stage_key in self.failures else self.blocked.get(stage_key)
+
+@dataclass(frozen=True, kw_only=True)
+class Started(_OfStage):
+    """A stage is being computed.
+
+    Attributes:
+        resumed: whether an interrupted run left something to go on from.
+        where: the node that computes it, where there are several.
+    """
+
+    resumed: bool
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progressed(_OfStage):
+    """A stage reported how far it is."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEnded(_OfStage):
+    """A stage reported the end of an epoch (1-based) and its metrics."""
+
+    number: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(_OfStage):
+    """A stage is computed and published, after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found(_OfStage):
+    """Another process has published the stage meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting(_OfStage):
+    """A stage cannot start yet for a reason outside this run: another process computes it, or a node is gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted(_OfStage):
+    """The process or the node that computed a stage was lost; the stage will go on from its last checkpoint."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(_OfStage):
+    """A stage raised, or its process died too often."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocked(_OfStage):
+    """A stage cannot be computed because one that it needs failed."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskFull(_OfStage):
+    """A stage found the disk full; nothing new starts."""
+
+    failure: Failure
+
+
+StageEvent = Started | Progressed | EpochEnded | Finished | Found | Waiting | Interrupted | Failed | Blocked | DiskFull
+SETTLED = (Finished, Found, Failed, Blocked)
+"""After these nothing more happens to a stage."""
+
+
+def event_of(stage_key: str, report: Report) -> Progressed | EpochEnded:
+    """The event that a running stage's report is."""
+    if isinstance(report, Progress):
+        return Progressed(key=stage_key, progress=report)
+    return EpochEnded(key=stage_key, number=report.number, metrics=report.metrics)
 
 
 class Observer:
-    """Hears what happens to the stages of a plan; it does nothing unless told otherwise."""
+    """Follows the stages of a run; each kind of event has a method, which does nothing where it is not overridden."""
 
-    def connected(self, description: str) -> None:
+    def on_connected(self, description: str) -> None:
         """A Ray cluster was started or joined."""
 
-    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
-        """A stage is being computed; `resumed` if an interrupted run left something to go on from.
+    def on_event(self, stage: Stage, event: StageEvent) -> None:
+        """Calls the method for an event of a stage."""
+        match event:
+            case Started():
+                self.on_started(stage, event)
+            case Progressed():
+                self.on_progress(stage, event.progress)
+            case EpochEnded():
+                self.on_epoch(stage, event.number, event.metrics)
+            case Finished():
+                self.on_finished(stage, event.seconds)
+            case Found():
+                self.on_found(stage)
+            case Waiting():
+                self.on_waiting(stage, event.reason)
+            case Interrupted():
+                self.on_interrupted(stage, event.reason)
+            case Failed():
+                self.on_failed(stage, event.failure)
+            case Blocked():
+                self.on_blocked(stage, event.failure)
+            case DiskFull():
+                self.on_disk_full(stage, event.failure)
+            case _:
+                assert_never(event)
 
-        `where` names the node that computes it, where there are several.
-        """
+    def on_started(self, stage: Stage, event: Started) -> None: ...
 
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        """A stage reported."""
+    def on_progress(self, stage: Stage, progress: Progress) -> None: ...
 
-    def finished(self, stage: Stage, seconds: float) -> None:
-        """A stage is published."""
+    def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None: ...
 
-    def found(self, stage: Stage) -> None:
-        """Another process has published the stage meanwhile."""
+    def on_finished(self, stage: Stage, seconds: float) -> None: ...
 
-    def waiting(self, stage: Stage, reason: str) -> None:
-        """A stage cannot start yet, for a reason outside this run: another process computes it, or a node is gone."""
+    def on_found(self, stage: Stage) -> None: ...
 
-    def interrupted(self, stage: Stage, reason: str) -> None:
-        """The process or the node that computed a stage was lost; the stage will go on from its last checkpoint."""
+    def on_waiting(self, stage: Stage, reason: str) -> None: ...
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
-        """A stage raised."""
+    def on_interrupted(self, stage: Stage, reason: str) -> None: ...
 
-    def blocked(self, stage: Stage, by: Stage) -> None:
-        """A stage cannot be computed because another one failed."""
+    def on_failed(self, stage: Stage, failure: Failure) -> None: ...
+
+    def on_blocked(self, stage: Stage, failure: Failure) -> None:
+        """A stage cannot be computed; `failure` is that of another one, which it needs."""
+
+    def on_disk_full(self, stage: Stage, failure: Failure) -> None: ...
 
 
 class Observers(Observer):
-    """Several observers that hear the same, in their order."""
+    """Several observers, called in their order."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
-    def connected(self, description: str) -> None:
+    def on_connected(self, description: str) -> None:
         for observer in self._observers:
-            observer.connected(description)
+            observer.on_connected(description)
 
-    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
+    def on_event(self, stage: Stage, event: StageEvent) -> None:
         for observer in self._observers:
-            observer.started(stage, resumed, where)
+            observer.on_event(stage, event)
 
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        for observer in self._observers:
-            observer.progress(stage, metrics, epoch)
 
-    def finished(self, stage: Stage, seconds: float) -> None:
-        for observer in self._observers:
-            observer.finished(stage, seconds)
+@dataclass
+class Outcome(Observer):
+    """Outcome of a plan, kept up to date by its events.
 
-    def found(self, stage: Stage) -> None:
-        for observer in self._observers:
-            observer.found(stage)
+    Attributes:
+        failures: of stages that failed, by key.
+        blocked: stages that a failure kept from being computed: by key, that failure.
+        computed: keys of the stages that this run computed.
+    """
 
-    def waiting(self, stage: Stage, reason: str) -> None:
-        for observer in self._observers:
-            observer.waiting(stage, reason)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    blocked: dict[str, Failure] = field(default_factory=dict)
+    computed: list[str] = field(default_factory=list)
 
-    def interrupted(self, stage: Stage, reason: str) -> None:
-        for observer in self._observers:
-            observer.interrupted(stage, reason)
+    def root_failure(self, stage_key: str) -> Failure | None:
+        """The failure that kept a stage from being computed, its own or another's, or None."""
+        return self.failures.get(stage_key) or self.blocked.get(stage_key)
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
-        for observer in self._observers:
-            observer.failed(stage, failure)
+    def on_finished(self, stage: Stage, seconds: float) -> None:
+        self.computed.append(key(stage))
 
-    def blocked(self, stage: Stage, by: Stage) -> None:
-        for observer in self._observers:
-            observer.blocked(stage, by)
+    def on_failed(self, stage: Stage, failure: Failure) -> None:
+        self.failures[key(stage)] = failure
+
+    def on_blocked(self, stage: Stage, failure: Failure) -> None:
+        self.blocked[key(stage)] = failure

@@ -1,11 +1,11 @@
-"""Computes one stage in the folder that its claim gave, wherever that is: in this process or in a task on a cluster."""
+"""Computation of one stage in the folder that its claim gave, in this process or in a task on a cluster."""
 
 import json
 import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -14,34 +14,33 @@ from study.core.graph import inputs, key
 from study.core.manifest import LOG, PROGRESS, computed_seconds
 from study.core.store import Store
 from study.execution.events import Failure, error_line, failure_of
-from trainers.stage import InputError, Resources, Stage, Work
+from trainers.stage import FreelunchError, InputError, Listener, Progress, Report, Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
 
 Grant = Callable[[Stage], Resources]
-"""What a stage may use: fixed per type of stage by the cluster profile, never part of a key."""
-Report = Callable[[Mapping[str, float], int], None]
+"""The resources of a stage: fixed per type of stage by the cluster profile, never part of a key."""
 
 
 def check_granted(stage: Stage, grant: Grant) -> None:
-    """Makes sure, before anything runs, that a stage can be computed with what it is granted.
+    """Checks, before anything runs, that a stage can be computed with its resources.
 
     Raises:
         InputError: it cannot, or fails to say so.
     """
     try:
         stage.check(grant(stage))
-    except InputError:
+    except FreelunchError:
         raise
     except Exception as error:
         raised = traceback.extract_tb(error.__traceback__)[-1]
         raise InputError(
             f"{stage.title} fails to say whether it can be computed: {error_line(error)} "
-            f"({raised.filename}:{raised.lineno}): mend its `check`."
+            f"({raised.filename}:{raised.lineno}): correct its `check`."
         ) from error
 
 
-def compute(stage: Stage, folder: Path, store: Store, resources: Resources, report: Report) -> float | Failure:
+def compute(stage: Stage, folder: Path, store: Store, resources: Resources, listener: Listener) -> float | Failure:
     """Computes and publishes a stage, from what an interrupted run left in its folder.
 
     What it prints, and its traceback, go to the log in that folder; its progress to a file beside it.
@@ -57,13 +56,13 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, repo
         with translate_disk_errors(folder):
             with _log(folder / LOG):
                 if computed_seconds(folder) is None:
-                    stage.run(_work(stage, folder, store, resources, report, stopwatch))
+                    stage.run(_work(stage, folder, store, resources, listener, stopwatch))
             # The log is closed: it becomes a file of the artifact, which an interrupt must not write its traceback to.
             store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
     except DiskFullError:
         raise
     except Exception as error:
-        return failure_of(error)
+        return failure_of(error, key=key(stage), title=stage.title)
     return stopwatch.seconds()
 
 
@@ -73,30 +72,47 @@ def is_begun(folder: Path) -> bool:
 
 
 def _work(
-    stage: Stage, folder: Path, store: Store, resources: Resources, report: Report, stopwatch: "_Stopwatch"
+    stage: Stage, folder: Path, store: Store, resources: Resources, listener: Listener, stopwatch: "_Stopwatch"
 ) -> Work:
-    last = 0.0
+    note = _ProgressNote(folder, stopwatch)
 
-    def report_and_note(metrics: Mapping[str, float], epoch: int) -> None:
-        nonlocal last
-        report(metrics, epoch)
-        if time.monotonic() - last >= PROGRESS_PERIOD_SECONDS:
-            last = time.monotonic()
-            progress = {
-                "epoch": epoch,
-                "metrics": dict(metrics),
-                "time": time.time(),
-                "seconds": stopwatch.seconds(),
-                "host": platform.node(),
-            }
-            (folder / PROGRESS).write_text(json.dumps(progress))
+    def hear(report: Report) -> None:
+        listener(report)
+        note.take(report)
 
     return Work(
         output=folder,
         inputs={path: store.check(key(needed)) for path, needed in inputs(stage).items()},
         resources=resources,
-        report=report_and_note,
+        listener=hear,
     )
+
+
+class _ProgressNote:
+    """The latest reports of a stage, kept now and then in its folder, where `status` reads them."""
+
+    def __init__(self, folder: Path, stopwatch: "_Stopwatch") -> None:
+        self._path = folder / PROGRESS
+        self._stopwatch = stopwatch
+        self._fraction: dict[str, float] = {}
+        self._last = 0.0
+
+    def take(self, report: Report) -> None:
+        if isinstance(report, Progress):
+            self._fraction = {"fraction": report.fraction}
+            epoch, metrics = report.epoch, {**report.metrics, **report.speed()}
+        else:
+            epoch, metrics = report.number, dict(report.metrics)
+        if time.monotonic() - self._last >= PROGRESS_PERIOD_SECONDS:
+            self._last = time.monotonic()
+            progress = {
+                "epoch": epoch,
+                "metrics": metrics | self._fraction,
+                "time": time.time(),
+                "seconds": self._stopwatch.seconds(),
+                "host": platform.node(),
+            }
+            self._path.write_text(json.dumps(progress))
 
 
 class _Stopwatch:

@@ -1,4 +1,4 @@
-"""The cluster profile: what every type of stage is granted. It never enters a key, so numbers do not depend on it.
+"""Cluster profile: the resources granted to each type of stage. They never enter a key, so no result depends on them.
 
 A profile is a TOML file with a table per type of stage, and one for all the others:
 
@@ -30,7 +30,7 @@ MAX_THREADS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What stages are granted: by type, or else the default.
+    """Resources of stages: by type, or else the default.
 
     A stage that cannot use a GPU, or several workers, is granted none, or one, whatever stands here.
     """
@@ -39,7 +39,7 @@ class Profile:
     by_type: Mapping[str, Resources] = field(default_factory=dict)
 
     def grant(self, stage: Stage) -> Resources:
-        """What a stage may use."""
+        """The resources of a stage."""
         granted = self.by_type.get(type(stage).__name__, self.default)
         return replace(
             granted,
@@ -56,7 +56,7 @@ class Profile:
 
 
 def suggested(cpus: int, gpus: int) -> Profile:
-    """What suits machines with so many CPU cores and GPUs (of one node): a GPU and its share of the cores to a stage.
+    """A profile for nodes with this number of CPU cores and GPUs: each stage gets a GPU and its share of the cores.
 
     Without GPUs, two stages run side by side where there are cores for it.
     """
@@ -65,7 +65,7 @@ def suggested(cpus: int, gpus: int) -> Profile:
 
 
 def read_profile(path: Path, start: Profile) -> Profile:
-    """A profile from a file; what it leaves open is taken from `start`.
+    """A profile from a file; fields that it does not set are taken from `start`.
 
     Raises:
         InputError: the file cannot be read, or names what there is not.
@@ -85,7 +85,7 @@ def read_profile(path: Path, start: Profile) -> Profile:
 
 
 def check_gpus(gpus: float, place: str) -> None:
-    """Makes sure that a worker can be granted so many GPUs.
+    """Checks that a worker can be granted this number of GPUs.
 
     Raises:
         InputError: it cannot; the message begins with `place`.

@@ -22,9 +22,9 @@ class _PruningObserver(Observer):
     def __init__(self, loop: SearchLoop, running: RunningTrial) -> None:
         self._loop, self._running = loop, running
 
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+    def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None:
         try:
-            is_stopped = self._loop.on_report(self._running, stage, metrics, epoch)
+            is_stopped = self._loop.on_report(self._running, stage, metrics, number)
         except Exception as error:  # not a failure of the stage: Optuna's storage is unreachable, say
             raise TrialStopped from error
         if is_stopped:
@@ -44,9 +44,8 @@ def search_locally(loop: SearchLoop, store: Store, grant: Grant, observer: Obser
             if error := stopped.__cause__:
                 raise error from error.__cause__
             continue
-        culprit = outcome.root_failure(key(running.trial.stage))
-        if culprit is None:
+        failure = outcome.root_failure(key(running.trial.stage))
+        if failure is None:
             loop.finish(running)
         else:
-            failure = outcome.failures[culprit]
-            loop.fail(running, culprit, failure.sentence, machine=failure.machine)
+            loop.fail(running, failure)

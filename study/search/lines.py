@@ -56,20 +56,20 @@ class SearchLinePrinter(SearchObserver, Observer):
             f"[bold]trial {number}[/] [red]refused[/]: {escape(point)}: {escape(expand_commands(problem, self._home))}"
         )
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
-        if not failure.expected:
+    def on_failed(self, stage: Stage, failure: Failure) -> None:
+        if failure.fault == "program":
             command = with_home(f"freelunch logs {key(stage)[:12]}", self._home)
             tail = "".join(f"\n          [dim]{escape(line)}[/]" for line in failure.last_lines)
             self._say(f"{escape(stage.title)} failed; more: {escape(command)}{tail}")
 
-    def finished(self, stage: Stage, seconds: float) -> None:
+    def on_finished(self, stage: Stage, seconds: float) -> None:
         if seconds >= SHORT_SECONDS:
             self._say(f"{escape(stage.title)} {key(stage)[:8]} done in {duration(seconds)}")
 
-    def waiting(self, stage: Stage, reason: str) -> None:
+    def on_waiting(self, stage: Stage, reason: str) -> None:
         self._say(f"{escape(stage.title)} {key(stage)[:8]} waits: {escape(reason)}")
 
-    def interrupted(self, stage: Stage, reason: str) -> None:
+    def on_interrupted(self, stage: Stage, reason: str) -> None:
         self._say(f"{escape(stage.title)} {key(stage)[:8]} interrupted: {escape(reason)}")
 
     def _say(self, text: str) -> None:

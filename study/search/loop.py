@@ -11,6 +11,7 @@ from study.analysis.results import read_curves
 from study.core.graph import key
 from study.core.plan import make_plan
 from study.core.store import Store
+from study.execution.events import Failure
 from study.search.observer import RunningTrial, SearchObserver
 from study.search.optuna_study import PROBLEM, OptunaStudy, SpaceExhaustedError, parameters_of
 from study.search.space import Space
@@ -110,19 +111,18 @@ class SearchLoop:
             self._open.discard(running.number)
             self._num_failed_in_a_row = 0
 
-    def fail(self, running: RunningTrial, culprit: str, problem: str, *, machine: bool) -> None:
-        """Ends a trial because the stage `culprit` failed (empty: for another reason).
+    def fail(self, running: RunningTrial, failure: Failure) -> None:
+        """Ends a trial because of a failure, of one of its stages or of something else.
 
         If every trial needs that stage, or the machine is at fault, the search ends and the trial stays unfinished.
         """
         with self._lock:
             if running.number not in self._open:
                 return
-            stage = running.plan.stages.get(culprit)
-            sentence = f"{stage.title} failed: {problem}" if stage else problem
-            if machine:
+            sentence = f"{failure.title} failed: {failure.sentence}" if failure.title else failure.sentence
+            if failure.fault == "machine":
                 self._stop(running, _blame_machine(sentence))
-            elif culprit in self._invariant_stages:
+            elif failure.key in self._invariant_stages:
                 self._stop(running, f"all trials need a stage that failed. {sentence}")
             else:
                 self._fail(running, sentence)
@@ -150,8 +150,6 @@ class SearchLoop:
             if PROBLEM in frozen.user_attrs:
                 raise InputError(frozen.user_attrs[PROBLEM])
             trial = self._optuna_study.trial_of(frozen)
-        except MachineError:
-            raise
         except InputError as error:
             for observer in self._observers:
                 observer.point_refused(frozen.number, parameters_of(frozen), str(error))

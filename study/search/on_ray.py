@@ -4,7 +4,8 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +17,25 @@ from ray.tune.search import Searcher
 from study.core.disk import DiskFullError
 from study.core.graph import key, walk
 from study.core.store import Store
-from study.execution.events import Failure, Observer, error_line
+from study.execution.events import DiskFull, Failure, Observer, StageEvent, error_line
 from study.execution.executor import Grant
-from study.execution.ray import connection
-from study.execution.ray.messages import Event, Order, orders
-from study.execution.ray.runner import LISTEN_SECONDS, broker_of, cluster_lost_explained, stopping_in_order
-from study.execution.ray.tune import Followed, TuneThread, tuning
+from study.execution.ray import connection, nodes, preflight
+from study.execution.ray.messages import StageOutcome, StageRequest
+from study.execution.ray.options import DEFAULTS, TuneOptions
+from study.execution.ray.pickling import requests_for
+from study.execution.ray.runner import LISTEN_SECONDS, broker_of, stopping_in_order, translate_cluster_errors
+from study.execution.ray.tune import OUTCOME, FollowedTrial, TuneThread, callbacks_named, tuning
 from study.execution.resources import Profile
 from study.search.loop import SearchLoop
 from study.search.observer import RunningTrial
-from study.search.space import Space
+from study.search.space import Objective, Space
 from trainers.stage import MachineError, Stage
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
     from ray.tune.experiment import Trial as TuneTrial
 
+FOLLOWER_DIED = Failure(sentence="the process that followed the trial died", fault="machine")
 MAX_TRIALS = 16
 """Trials at a time."""
 
@@ -44,7 +48,7 @@ def search_on_ray(
     observer: Observer,
     *,
     address: str | None = None,
-    at_once: int | None = None,
+    options: TuneOptions = DEFAULTS,
 ) -> None:
     """Computes a search's trials, several at a time.
 
@@ -52,10 +56,10 @@ def search_on_ray(
         loop: the search.
         space: its space.
         store: the artifacts, on a path that every node sees.
-        profile_of: the cluster profile for nodes of so many CPUs and GPUs.
+        profile_of: the cluster profile for nodes with these numbers of CPUs and GPUs.
         observer: is called for every stage, in this thread.
         address: as for `study.execution.ray.connection.connect`.
-        at_once: number of trials at a time; None for as many as there is room for.
+        options: callbacks of Tune, and the number of trials at a time; as many as there is room for where not given.
 
     Raises:
         InputError: a stage cannot be computed with what it is granted.
@@ -63,19 +67,22 @@ def search_on_ray(
         DiskFullError: the disk is full.
         KeyboardInterrupt: after the running stages have stopped, so that they can be resumed.
     """
+    callbacks_named(options.callbacks)  # one that cannot be had is refused before anything runs
+    options = replace(options, score=partial(_score, space.search.objective))
     with connection.connect(address):
-        grant = profile_of(*connection.largest_node()).grant
+        grant = profile_of(*nodes.largest_node()).grant
         stages = list(walk(*(extreme.stage for extreme in space.extreme_trials())).values())
-        connection.check_room(stages, grant)
-        connection.check_nodes(store.home)
+        preflight.check_room(stages, grant)
+        preflight.check_nodes(store.home)
+        at_once = options.max_concurrent or _max_concurrent(stages, grant)
         with broker_of(store) as broker:
             bridge = TuneBridge(loop, grant, broker, observer)
             with (
                 _registered(bridge) as name,
-                tuning(broker, store.home, _tune_config(name, at_once or _max_concurrent(stages, grant))) as thread,
+                tuning(broker, store.home, _tune_config(name, at_once), options) as thread,
                 stopping_in_order(broker),
                 closing(bridge),
-                cluster_lost_explained(),
+                translate_cluster_errors(),
             ):
                 bridge.listen(thread)
 
@@ -86,7 +93,7 @@ class TuneBridge:
     def __init__(self, loop: SearchLoop, grant: Grant, broker: Any, observer: Observer) -> None:
         self._loop, self._grant, self._broker, self._observer = loop, grant, broker, observer
         self._running: dict[str, RunningTrial] = {}
-        self._orders: dict[str, list[Order]] = {}
+        self._requests: dict[str, list[StageRequest]] = {}
         self._stages: dict[str, Stage] = {}
         self._lock = threading.RLock()
         self._error: BaseException | None = None
@@ -100,11 +107,11 @@ class TuneBridge:
         with self._lock:
             self._running[trial_id] = running
             self._stages |= running.plan.stages
-            self._orders[trial_id] = orders(running.plan.stages, running.plan.missing, self._grant)
+            self._requests[trial_id] = requests_for(running.plan.stages, running.plan.missing, self._grant)
             self._submit(trial_id)
         is_missing = running.signal is not None and key(running.signal.stage) in running.plan.missing
         watched = key(running.signal.stage) if running.signal is not None and is_missing else None
-        return {"followed": asdict(Followed(final=key(running.trial.stage), probed=watched))}
+        return FollowedTrial(trial=running.trial, final=key(running.trial.stage), curve_of=watched).config()
 
     def on_report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Takes the report of a Tune trial; returns whether to stop it."""
@@ -120,15 +127,15 @@ class TuneBridge:
         """Takes the last result of a Tune trial; None where its process died."""
         running = self._running[trial_id]
         if self._loop.is_open(running):
-            match result:
-                case {"status": "computed" | "found"}:
+            match result and result.get(OUTCOME):
+                case StageOutcome(status="computed" | "found"):
                     self._loop.finish(running)
-                case {"status": "failed" | "blocked", "by": by, "sentence": sentence, "machine": machine}:
-                    self._loop.fail(running, by, sentence, machine=machine)
-                case {"status": _}:  # stopped by the driver, or the disk is full: the trial stays unfinished
+                case StageOutcome(status="failed" | "blocked", failure=Failure() as failure):
+                    self._loop.fail(running, failure)
+                case StageOutcome():  # stopped by the driver, or the disk is full: the trial stays unfinished
                     self.close()
                 case _ if not self._is_closed:
-                    self._loop.fail(running, "", "the process that followed the trial died", machine=True)
+                    self._loop.fail(running, FOLLOWER_DIED)
         self._release(trial_id)
 
     def close(self) -> None:
@@ -149,7 +156,7 @@ class TuneBridge:
                 incarnation = current
                 self._resubmit()
             for event in events:
-                self._hear(event)
+                self._pass_on(event)
         if self._error is not None:
             raise self._error
         if thread.error is not None:
@@ -168,43 +175,27 @@ class TuneBridge:
             raise
 
     def _submit(self, trial_id: str) -> None:
-        ray.get(self._broker.submit.remote(self._orders[trial_id], trial_id))
+        ray.get(self._broker.submit.remote(self._requests[trial_id], trial_id))
 
     def _resubmit(self) -> None:
         """Submits all trials again; a stage that the new broker knows already is not computed twice."""
         with self._lock:
-            for trial_id in self._orders:
+            for trial_id in self._requests:
                 self._submit(trial_id)
 
     def _release(self, trial_id: str) -> None:
         with self._lock:
-            keys = [order.key for order in self._orders.pop(trial_id, [])]
+            keys = [request.key for request in self._requests.pop(trial_id, [])]
             if keys:
                 ray.get(self._broker.release.remote(trial_id, keys))
 
-    def _hear(self, event: Event) -> None:
+    def _pass_on(self, event: StageEvent) -> None:
         stage = self._stages.get(event.key)
         if stage is None:
             return
-        match event.kind:
-            case "started":
-                self._observer.started(stage, event.resumed, event.where)
-            case "progress":
-                self._observer.progress(stage, event.metrics, event.epoch)
-            case "waiting":
-                self._observer.waiting(stage, event.reason)
-            case "interrupted":
-                self._observer.interrupted(stage, event.reason)
-            case "disk full":
-                raise DiskFullError(event.reason)
-            case "finished":
-                self._observer.finished(stage, event.seconds)
-            case "found":
-                self._observer.found(stage)
-            case "failed":
-                self._observer.failed(stage, event.failure or Failure("it failed", expected=False))
-            case "blocked":
-                self._observer.blocked(stage, self._stages[event.by])
+        self._observer.on_event(stage, event)
+        if isinstance(event, DiskFull):
+            raise DiskFullError(event.failure.sentence)
 
 
 _BRIDGES: dict[str, TuneBridge] = {}
@@ -269,9 +260,14 @@ def _tune_config(name: str, at_once: int) -> tune.TuneConfig:
     )
 
 
+def _score(objective: Objective, folder: Path) -> dict[str, float]:
+    """The final score of a trial, by the name that Tune is given."""
+    return {"objective": objective.value(folder)}
+
+
 def _max_concurrent(stages: Sequence[Stage], grant: Grant) -> int:
     """Number of the largest stages that the cluster could compute at a time."""
-    cpus, gpus = connection.totals()
+    cpus, gpus = nodes.totals()
     needs = {(r.workers * r.threads, r.workers * r.gpus) for r in map(grant, stages)}
     fitting = [min(int(cpus / threads), int(gpus / each) if each else MAX_TRIALS) for threads, each in needs]
     return min(max(min(fitting), 1), MAX_TRIALS)

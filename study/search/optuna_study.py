@@ -18,7 +18,7 @@ from study.search.pruner import SuccessiveHalving
 from study.search.sampling import as_optuna_trial, sample
 from study.search.space import Parameters, Space
 from study.search.storage import STORAGE_ERRORS, open_storage, storage_error, translate_storage_errors, without_password
-from trainers.stage import InputError, MachineError
+from trainers.stage import InputError
 
 IDENTITY = "freelunch.search"
 KEY, DRIVER, PARAMETERS, PROBLEM, RUN, DUPLICATE = (
@@ -203,8 +203,6 @@ class OptunaStudy:
         """The key of a point's trial; where the recipe refuses the point, a substitute and the reason."""
         try:
             return key(self._space.trial(number, parameters).stage), ""
-        except MachineError:
-            raise
         except InputError as error:
             return json.dumps(parameters, sort_keys=True), str(error)
 

@@ -21,7 +21,7 @@ from study.tracking.journal import Journal
 from study.tracking.run_context import NOTE, RunContext
 from study.tracking.status import FAILED, FINISHED, KILLED, RUNNING
 from study.tracking.tracker import Tracker
-from trainers.stage import InputError
+from trainers.stage import FreelunchError
 
 VALUE = "validation/objective"
 REPORT_FILES = ("report.html", "search.json")
@@ -102,7 +102,7 @@ class SearchTracker(Tracker, SearchObserver):
     def _conclude_trial(self, trial: Trial, journal: Journal, status: str, state: str, problem: str = "") -> None:
         try:
             log_curves(journal, self._result(trial), self._store)
-        except InputError as damage:
+        except FreelunchError as damage:
             self._warn(str(damage))
         self._link(trial)
         journal.set_tags({STATE: state})

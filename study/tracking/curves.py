@@ -13,8 +13,6 @@ from trainers.stage import Stage
 CURVES = {PRETRAINING: "pretrain", TEMPORAL: "temporal"}
 """Prefix of the metrics of a class of stages."""
 NOT_A_METRIC = ("epoch", "fraction")
-SPEED = ("frames_per_second", "data_wait")
-"""Metrics that stages report within an epoch only; artifacts leave them out, so that equal stages have equal files."""
 
 
 def own_stages(trials: Mapping[str, Trial], starting_points: frozenset[str]) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from study.tracking.batches import MOST_AT_ONCE, batches
 from study.tracking.journal import Entry, Journal, UnreachableError, spool_folder
 from study.tracking.saved_view import VIEW_TAG, page, readable
 from study.tracking.status import TERMINAL
-from trainers.stage import InputError, MachineError
+from trainers.stage import FreelunchError, InputError, MachineError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -113,7 +113,7 @@ class Destination:
             for batch, offset in batches(journal.unsent(self.uri)):
                 self._send_batch(run_id, batch, self._there.get(run_id, set()))
                 journal.mark_sent(self.uri, offset=offset)
-        except InputError as error:  # the experiment was replaced by another study's meanwhile
+        except FreelunchError as error:  # the experiment was replaced by another study's meanwhile
             raise UnreachableError(str(error)) from error
         except Exception as error:
             if self._is_gone(journal):
@@ -273,7 +273,7 @@ class Destination:
     def _or_machine_error(self, fault: str) -> Iterator[None]:
         try:
             yield
-        except InputError:
+        except FreelunchError:
             raise
         except Exception as error:
             raise MachineError(

@@ -1,7 +1,7 @@
 """Statuses of MLflow's runs."""
 
 from study.analysis.results import NOT_COMPUTED
-from trainers.stage import InputError
+from trainers.stage import FreelunchError
 
 FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 TERMINAL = (FINISHED, FAILED, KILLED)
@@ -19,6 +19,6 @@ def ending(is_scored: bool, problem: str, error: BaseException | None) -> tuple[
         return FINISHED, ""
     if problem and not problem.startswith(NOT_COMPUTED):
         return FAILED, problem
-    if isinstance(error, InputError):
+    if isinstance(error, FreelunchError):
         return KILLED, str(error)
     return KILLED, "interrupted; the same command goes on with it."

@@ -21,14 +21,14 @@ from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
 from study.tracking import records
 from study.tracking.connection import Connection
-from study.tracking.curves import SPEED, log_curves, log_epoch, own_stages
+from study.tracking.curves import log_curves, log_epoch, own_stages
 from study.tracking.journal import JOURNAL, Journal, spool_folder
 from study.tracking.leftovers import LeftoverClaims, leftovers
 from study.tracking.run_context import RunContext
 from study.tracking.sender import Sender
 from study.tracking.status import FINISHED, RUNNING, ending
 from study.tracking.uri import checked_uri
-from trainers.stage import InputError, Stage
+from trainers.stage import FreelunchError, Progress, Stage
 
 PATIENCE_SECONDS, INTERRUPTED_PATIENCE_SECONDS = 20.0, 5.0
 """Seconds that the end of a study waits for an MLflow that takes nothing."""
@@ -111,31 +111,28 @@ class Tracker(Observer):
         finally:
             self._close()
 
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        stage_key = key(stage)
-        if stage_key not in self._own:
-            return
-        if metrics.get("epoch") != epoch:  # a report from within an epoch
-            self._speeds[stage_key] = {name: metrics[name] for name in SPEED if name in metrics}
-            return
-        for trial_key in self._own[stage_key]:
+    def on_progress(self, stage: Stage, progress: Progress) -> None:
+        self._speeds[key(stage)] = progress.speed()
+
+    def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None:
+        speed = self._speeds.get(key(stage), {})
+        for trial_key in self._own.get(key(stage), ()):
             if journal := self._journals.get(trial_key):
-                log_epoch(journal, stage, {**metrics, **self._speeds.get(stage_key, {})}, epoch)
+                log_epoch(journal, stage, {**metrics, **speed}, number)
                 self._sender.submit(journal)
 
-    def finished(self, stage: Stage, seconds: float) -> None:
-        self.found(stage)
+    def on_finished(self, stage: Stage, seconds: float) -> None:
+        self.on_found(stage)
 
-    def found(self, stage: Stage) -> None:
+    def on_found(self, stage: Stage) -> None:
         if key(stage) in self._trials:
             self._end_trial(key(stage), None)
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
+    def on_failed(self, stage: Stage, failure: Failure) -> None:
         self._problems[key(stage)] = failure.sentence
 
-    def blocked(self, stage: Stage, by: Stage) -> None:
-        sentence = self._problems.get(key(by), "")
-        self._problems[key(stage)] = f"blocked by {by.title}: {sentence}"
+    def on_blocked(self, stage: Stage, failure: Failure) -> None:
+        self._problems[key(stage)] = f"blocked by {failure.title}: {failure.sentence}"
 
     def conclude(self, report_folder: Path, problems: Mapping[int, str]) -> None:
         """Logs the report, and why trials have no result, a sentence by their number."""
@@ -188,7 +185,7 @@ class Tracker(Observer):
             if result.scores is not None:
                 records.log_scores(journal, result, self._store)
                 is_scored = True
-        except InputError as damage:
+        except FreelunchError as damage:
             self._problems[trial_key] = str(damage)
         problem = "" if is_scored else self._problems.get(trial_key, "")
         records.log_end(journal, *ending(is_scored, problem, error))

@@ -73,7 +73,7 @@ class Pretrain(Quick):
                 record["knn_accuracy"] = 40 + (25 + 6 * self.quality) * (1 - float(np.exp(-epoch / 3)))
                 record["knn_accuracy"] += float(random.normal(0, 1))
             records.append(record)
-            work.report(record, epoch)
+            work.epoch(epoch, record)
         write_history(work.output, records)
 
 

@@ -42,7 +42,7 @@ class Step(Stage):
             self.train(work, epoch + 1)
             checkpoint.write_text(str(epoch + 1))
             self.note(f"epoch {self.name} {epoch + 1}")
-            work.report({"epoch": epoch + 1, "loss": 1 / (epoch + 1)}, epoch + 1)
+            work.epoch(epoch + 1, {"loss": 1 / (epoch + 1)})
         self.misbehave()
         (work.output / "done").write_text(self.name)
         checkpoint.unlink()
@@ -52,7 +52,7 @@ class Step(Stage):
         deadline = time.monotonic() + self.epoch_seconds
         while time.monotonic() < deadline:
             time.sleep(0.02)
-            work.report({"fraction": (epoch - 0.5) / self.epochs}, epoch)
+            work.progress((epoch - 0.5) / self.epochs, epoch=epoch)
 
     def misbehave(self) -> None:
         if self.does == "raise":

@@ -1,6 +1,6 @@
 """Tiny real things that the tests of the training code share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from trainers.ssl.encoders import EncoderPair, write_weights
 from trainers.ssl.method import Method, Views
 from trainers.ssl.pretrain import Untrained
 from trainers.ssl.regioncl import RegionCLMethod
-from trainers.stage import Resources, Work, discard_report
+from trainers.stage import EpochEnd, Listener, Report, Resources, Work, ignore_report
 
 SIZE_PX = 32
 SMALL_PX = 16
@@ -84,11 +84,21 @@ def work(
     output: Path,
     inputs: Mapping[str, Path] | None = None,
     *,
-    report: Callable[[Mapping[str, float], int], None] = discard_report,
+    listener: Listener = ignore_report,
     threads: int = 1,
 ) -> Work:
     output.mkdir(parents=True, exist_ok=True)
-    return Work(output=output, inputs=inputs or {}, report=report, resources=Resources(threads=threads))
+    return Work(output=output, inputs=inputs or {}, listener=listener, resources=Resources(threads=threads))
+
+
+def raising(error: type[BaseException], *, after: int) -> Listener:
+    """A listener that raises after an epoch (1-based)."""
+
+    def listen(report: Report) -> None:
+        if isinstance(report, EpochEnd) and report.number == after:
+            raise error
+
+    return listen
 
 
 def views(step: int, *, batch_size: int = BATCH, dtype: torch.dtype = torch.float32, size_px: int = SIZE_PX) -> Views:

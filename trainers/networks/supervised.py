@@ -2,9 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from trainers.artifacts import Record
 from trainers.runtime import checkpoint, randomness
-from trainers.stage import InputError
+from trainers.stage import InputError, Work
 
 Selection = Literal["validation", "last"]
 """Which epoch's weights are kept: the best on the validation videos (the last where there are none), or the last."""
@@ -32,9 +31,8 @@ class Fit:
         epochs: passes over the data.
         selection: which epoch's weights are kept.
         seed: of dropout.
-        folder: where checkpoints go.
+        work: hears of every epoch; checkpoints go to its folder.
         device: to compute on.
-        report: hears every epoch's metrics.
         new_optimiser_every_epoch: whether Adam forgets its moments between epochs, as in the paper's code.
         dropout_in_first_epoch_only: whether the model stays in eval mode after the first epoch, as in the paper's code.
     """
@@ -48,9 +46,8 @@ class Fit:
     epochs: int
     selection: Selection
     seed: int
-    folder: Path
+    work: Work
     device: torch.device
-    report: Callable[[Mapping[str, float], int], None]
     new_optimiser_every_epoch: bool = False
     dropout_in_first_epoch_only: bool = False
 
@@ -79,8 +76,9 @@ def fit(task: Fit) -> list[Record]:
         if _is_better(task.selection, accuracy, state["best_accuracy"]):
             state |= {"best_accuracy": accuracy, "best_weights": copy.deepcopy(model.state_dict())}
         state |= {"epoch": epoch + 1, "history": [*state["history"], record]}
-        checkpoint.save(task.folder, {**state, "model": model.state_dict(), "optimiser": optimiser.state_dict()})
-        task.report({**record, "fraction": (epoch + 1) / task.epochs}, epoch + 1)
+        checkpoint.save(task.work.output, {**state, "model": model.state_dict(), "optimiser": optimiser.state_dict()})
+        task.work.epoch(epoch + 1, record)
+        task.work.progress((epoch + 1) / task.epochs, epoch=epoch + 1)
     model.load_state_dict(state["best_weights"])
     history: list[Record] = state["history"]
     return history
@@ -92,7 +90,7 @@ def _new_optimiser(task: Fit) -> torch.optim.Optimizer:
 
 
 def _resumed(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    state = checkpoint.load(task.folder)
+    state = checkpoint.load(task.work.output)
     if state is None:
         return {"epoch": 0, "history": [], "best_accuracy": None, "best_weights": None}
     model.load_state_dict(state.pop("model"))

@@ -96,9 +96,8 @@ class TrainClassifier(EncoderStage):
                     epochs=self.epochs,
                     selection="last",
                     seed=self.seed,
-                    folder=work.output,
+                    work=work,
                     device=device,
-                    report=work.report,
                 )
             )
         head = projection_mlp(self.backbone.num_features, self.embedding_size, self.seed, "head")

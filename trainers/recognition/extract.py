@@ -51,7 +51,7 @@ class ExtractFeatures(Stage):
                     framewise = classifier(features).argmax(1).numpy()
                 sequence = Sequence(video.name, frames.frames, frames.labels, framewise, features.numpy())
             write_sequence(work.output, sequence)
-            work.report({"fraction": (done + 1) / len(self.videos)}, 0)
+            work.progress((done + 1) / len(self.videos))
 
 
 @dataclass(frozen=True)

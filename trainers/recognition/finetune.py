@@ -133,9 +133,8 @@ class FineTune(Stage):
                         epochs=self.epochs,
                         selection=self.selection,
                         seed=self.seed,
-                        folder=work.output,
+                        work=work,
                         device=device,
-                        report=work.report,
                     )
                 )
             )

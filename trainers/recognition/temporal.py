@@ -170,9 +170,8 @@ class TrainTemporal(Stage):
                     epochs=self.epochs,
                     selection=self.selection,
                     seed=self.seed,
-                    folder=work.output,
+                    work=work,
                     device=device,
-                    report=work.report,
                 )
             )
         )

@@ -16,7 +16,7 @@ from typing import Any
 
 from trainers.runtime import distributed, worker_channel
 from trainers.runtime.worker_channel import Relay
-from trainers.stage import InputError, MachineError, Resources, Work, discard_report
+from trainers.stage import FreelunchError, MachineError, Resources, Work, ignore_report
 
 Compute = Callable[[Work], None]
 
@@ -124,7 +124,7 @@ def _needs(resources: Resources) -> dict[str, float]:
 def _attempt(compute: Compute, work: Work) -> str | None:
     """Trains once, relaying what the workers report and write; returns why it must be tried again, if it must."""
     with _scratch(work) as scratch:
-        heard = Relay(scratch, work.resources.workers, work.report)
+        heard = Relay(scratch, work.resources.workers, work.listener)
         ended = _in_background(lambda: _fit(compute, work, scratch))
         try:
             while not ended.done():
@@ -230,7 +230,7 @@ def _address_told() -> Iterator[None]:
 def _sent(work: Work) -> Work:
     """The work as a worker gets it: with paths that hold in any working directory."""
     inputs = {name: folder.resolve() for name, folder in work.inputs.items()}
-    return replace(work, output=work.output.resolve(), inputs=inputs, report=discard_report)
+    return replace(work, output=work.output.resolve(), inputs=inputs, listener=ignore_report)
 
 
 def _train_worker(config: dict[str, Any]) -> None:
@@ -242,7 +242,7 @@ def _train_worker(config: dict[str, Any]) -> None:
     with worker_channel.while_wanted(scratch), worker_channel.output_to(scratch, distributed.rank()):
         try:
             config["compute"](
-                replace(work, report=worker_channel.reporter(scratch)) if distributed.is_first() else work
+                replace(work, listener=worker_channel.reporter(scratch)) if distributed.is_first() else work
             )
         except Exception as error:
             traceback.print_exc()
@@ -260,7 +260,7 @@ def _note_placement_group(scratch: Path) -> None:
 
 
 def _leave_failure(scratch: Path, error: Exception) -> None:
-    told = error if isinstance(error, InputError) else RuntimeError(traceback.format_exc())
+    told = error if isinstance(error, FreelunchError) else RuntimeError(traceback.format_exc())
     part = scratch / f"failure-{distributed.rank()}.part"
     part.write_bytes(pickle.dumps(told))
     part.rename(part.with_suffix(".pickle"))

@@ -4,12 +4,15 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 
+from trainers.stage import EpochEnd, Listener, Progress, Report
+
 WANTED = "wanted"
-PROGRESS = "progress.jsonl"
+REPORTS = "reports.jsonl"
 CHECK_SECONDS = 0.5
 UNWANTED = 75
 """Exit code of such a worker."""
@@ -45,14 +48,14 @@ def while_wanted(folder: Path) -> Iterator[None]:
         done.set()
 
 
-def reporter(folder: Path) -> Callable[[Mapping[str, float], int], None]:
-    """A report that `Relay` reads."""
+def reporter(folder: Path) -> Listener:
+    """A listener that writes reports where `Relay` reads them."""
 
-    def report(metrics: Mapping[str, float], epoch: int) -> None:
-        with (folder / PROGRESS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps([dict(metrics), epoch]) + "\n")
+    def write(report: Report) -> None:
+        with (folder / REPORTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps([type(report).__name__, asdict(report)]) + "\n")
 
-    return report
+    return write
 
 
 @contextmanager
@@ -79,20 +82,20 @@ class Relay:
     Args:
         folder: where they leave it.
         workers: how many there are.
-        report: gets every report of the first.
+        listener: called with every report of the first.
     """
 
-    def __init__(self, folder: Path, workers: int, report: Callable[[Mapping[str, float], int], None]) -> None:
-        self._reports = _Lines(folder / PROGRESS)
+    def __init__(self, folder: Path, workers: int, listener: Listener) -> None:
+        self._reports = _Lines(folder / REPORTS)
         self._outputs = [_Lines(_output(folder, rank)) for rank in range(workers)]
-        self._report = report
+        self._listener = listener
 
     def catch_up(self) -> None:
-        """Hands on what is new: reports to `report`, output, by the number of its worker, to standard output."""
+        """Hands on what is new: reports to the listener, output, by the number of its worker, to standard output."""
         self.print_output()
         for line in self._reports.new():
-            metrics, epoch = json.loads(line)
-            self._report(metrics, epoch)
+            kind, fields = json.loads(line)
+            self._listener(EpochEnd(**fields) if kind == EpochEnd.__name__ else Progress(**fields))
 
     def print_output(self, *, to_its_end: bool = False) -> None:
         """Prints the new lines of all workers; with `to_its_end`, a last one that was broken off too."""

@@ -17,7 +17,7 @@ from trainers.networks.backbones import settle_running_statistics
 from trainers.networks.features import network_input
 from trainers.runtime import checkpoint, distributed
 from trainers.ssl.method import Method, Views
-from trainers.stage import Config, InputError
+from trainers.stage import Config, InputError, Work
 
 Precision = Literal["fp32", "bf16"]
 REPORT_PERIOD_SECONDS = 1.0
@@ -72,17 +72,16 @@ class Optimisation(Config):
 
 @dataclass(frozen=True)
 class Training:
-    """What the loop is given: the method, its data, and where checkpoints go."""
+    """What the loop is given: the method, its data, and the work, in whose folder checkpoints go."""
 
     method: Method
     loader: ViewLoader
     optimisation: Optimisation
-    folder: Path
+    work: Work
+    """Hears of the epochs and, of the first worker's share, of the progress within them."""
     device: torch.device
     probe: Callable[[nn.Module, int], Mapping[str, float]]
     """Called with the backbone after every epoch (1-based); returns metrics to record, none where it does not look."""
-    report: Callable[[Mapping[str, float], int], None]
-    """Hears of the epochs and, of the first worker's share, of the progress within them."""
 
 
 def train(training: Training) -> list[Record]:
@@ -99,18 +98,18 @@ def train(training: Training) -> list[Record]:
     optimisation = training.optimisation
     method = training.method.to(training.device).to(memory_format=torch.channels_last)
     optimiser = optimisation.optimiser(parameter_groups(method))
-    first_epoch, history = _resume(training.folder, method, optimiser)
+    first_epoch, history = _resume(training.work.output, method, optimiser)
     for past in history:  # whoever listens now may not have heard the epochs of the run that was interrupted
-        training.report(past, int(past["epoch"]))
+        training.work.epoch(int(past["epoch"]), past)
     for epoch in range(first_epoch, optimisation.epochs):
         set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
         record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
         settle_running_statistics(method)
         record |= training.probe(method.encoders.query.backbone, epoch + 1)
         if distributed.is_first():
-            _save(training.folder, epoch + 1, method, optimiser, [*history, record])
+            _save(training.work.output, epoch + 1, method, optimiser, [*history, record])
         history.append(record)
-        training.report(record, epoch + 1)
+        training.work.epoch(epoch + 1, record)
     return history
 
 
@@ -221,10 +220,10 @@ class _Meter:
             return
         self._last = now
         elapsed = max(now - self._start, 1e-9)
-        metrics = {name: float(total) / done for name, total in totals.items()}
-        metrics |= {
-            "frames_per_second": done * self._training.optimisation.batch_size / elapsed,
-            "data_wait": self._waited / elapsed,
-            "fraction": (self._epoch + done / self._steps) / self._training.optimisation.epochs,
-        }
-        self._training.report(metrics, self._epoch + 1)
+        self._training.work.progress(
+            (self._epoch + done / self._steps) / self._training.optimisation.epochs,
+            epoch=self._epoch + 1,
+            metrics={name: float(total) / done for name, total in totals.items()},
+            frames_per_second=done * self._training.optimisation.batch_size / elapsed,
+            data_wait=self._waited / elapsed,
+        )

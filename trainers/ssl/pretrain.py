@@ -135,10 +135,9 @@ class Pretrain(EncoderStage):
                     method=method,
                     loader=loader,
                     optimisation=self.optimisation,
-                    folder=work.output,
+                    work=work,
                     device=device,
                     probe=self._probe(work, device, stack),
-                    report=work.report,
                 )
             )
         if distributed.is_first():

@@ -1,71 +1,77 @@
-"""Which stages may start: in their order, as far as the nodes have room for them."""
+"""Admission of stages: in their order, as far as the nodes have room for them."""
 
 import asyncio
 import bisect
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from study.execution.ray.nodes import ROUNDING, Node, amount
 from trainers.stage import Resources
-
-Node = Mapping[str, float]
-"""What a node has in all: `CPU`, `GPU`."""
-ROUNDING = 1e-6
-"""Of sums of fractions of GPUs."""
 
 
 @dataclass(kw_only=True)
-class Place:
-    """A stage that waits for room, or has it."""
+class Waiting:
+    """A stage in the queue: it waits to be admitted, or is.
+
+    Attributes:
+        number: its place in the order.
+        resources: what it needs.
+        on_no_room: called with the reason where no living nodes can hold it.
+        turn: resolved when it is admitted.
+        has_said: whether `on_no_room` was called for the nodes that live now.
+    """
 
     number: int
     resources: Resources
-    wanting: Callable[[str], None]
+    on_no_room: Callable[[str], None]
     turn: "asyncio.Future[None]"
-    said: bool = False
+    has_said: bool = False
 
     @property
-    def is_inside(self) -> bool:
+    def is_admitted(self) -> bool:
         return self.turn.done() and not self.turn.cancelled()
 
 
-class Room:
-    """Gives stages their turn.
+class AdmissionQueue:
+    """Admits stages as resources become free.
 
-    What the stages inside need never exceeds what the living nodes have in all. The first stage that waits for room is
-    sure of it: those behind it pass only as long as all that passed leave it enough of the whole. So a gang of workers
-    is not kept waiting by a stream of smaller stages, and stages of processors alone pass one that waits for a GPU.
+    What the admitted stages need never exceeds what the living nodes have in all. The first stage that waits is sure
+    of its resources: those behind it pass only as long as all that passed leave it enough of the whole. So a gang of
+    workers is not kept waiting by a stream of smaller stages, and stages of CPUs alone pass one that waits for a GPU.
     """
 
     def __init__(self) -> None:
         self._nodes: list[Node] = []
-        self._places: list[Place] = []
+        self._queue: list[Waiting] = []
         self._holdable: dict[Resources, bool] = {}
         self._closed = False
 
     @asynccontextmanager
-    async def turn(self, number: int, resources: Resources, wanting: Callable[[str], None]) -> AsyncIterator[None]:
-        """Waits for a stage's turn, and keeps its room until the end of the block.
+    async def admitted(
+        self, number: int, resources: Resources, on_no_room: Callable[[str], None]
+    ) -> AsyncIterator[None]:
+        """Waits until a stage is admitted, and keeps its resources until the end of the block.
 
         Args:
             number: its place in the order.
             resources: what it needs.
-            wanting: told why, if no nodes that are alive can hold it; it waits on.
+            on_no_room: called with the reason if no living nodes can hold it; it waits on.
         """
         future = asyncio.get_running_loop().create_future()
-        place = Place(number=number, resources=resources, wanting=wanting, turn=future)
-        bisect.insort(self._places, place, key=lambda place: place.number)
+        waiting = Waiting(number=number, resources=resources, on_no_room=on_no_room, turn=future)
+        bisect.insort(self._queue, waiting, key=lambda waiting: waiting.number)
         try:
             self._admit()
             await future
             yield
         finally:
-            self._places.remove(place)
+            self._queue.remove(waiting)
             self._admit()
 
     def close(self) -> None:
-        """Lets nobody in any more."""
+        """Admits nothing any more."""
         self._closed = True
 
     def update(self, nodes: Sequence[Node]) -> None:
@@ -82,36 +88,38 @@ class Room:
     def can_hold(self, resources: Resources) -> bool:
         """Whether the living nodes could hold a stage if nothing else ran."""
         if resources not in self._holdable:
-            self._holdable[resources] = sum(_num_workers(node, resources) for node in self._nodes) >= resources.workers
+            self._holdable[resources] = sum(node.num_workers(resources) for node in self._nodes) >= resources.workers
         return self._holdable[resources]
 
     def _admit(self) -> None:
         if self._closed or not self._nodes:
             return
-        whole = (sum(node.get("CPU", 0) for node in self._nodes), sum(node.get("GPU", 0) for node in self._nodes))
-        first: Place | None = None
-        for place in self._places:
-            if self._is_out_of_reach(place) or place.turn.done():
+        whole = (sum(node.cpus for node in self._nodes), sum(node.gpus for node in self._nodes))
+        first: Waiting | None = None
+        for waiting in self._queue:
+            if self._is_out_of_reach(waiting) or waiting.turn.done():
                 continue
-            inside = [other for other in self._places if other.is_inside]
-            passed = [other for other in inside if first is not None and other.number > first.number]
-            if not inside or (_fit([*inside, place], whole) and (not first or _fit([first, *passed, place], whole))):
-                place.turn.set_result(None)
+            admitted = [other for other in self._queue if other.is_admitted]
+            passed = [other for other in admitted if first is not None and other.number > first.number]
+            if not admitted or (
+                _fit([*admitted, waiting], whole) and (not first or _fit([first, *passed, waiting], whole))
+            ):
+                waiting.turn.set_result(None)
             elif first is None:
-                first = place
+                first = waiting
 
-    def _is_out_of_reach(self, place: Place) -> bool:
+    def _is_out_of_reach(self, waiting: Waiting) -> bool:
         """Whether no living nodes can hold a stage; says so once, also of a gang that lost the nodes it ran on."""
-        if self.can_hold(place.resources):
-            place.said = False
+        if self.can_hold(waiting.resources):
+            waiting.has_said = False
             return False
-        if not place.said and not (place.is_inside and place.resources.workers == 1):
-            place.said = True
-            place.wanting(f"it needs {_words(place.resources)}; the living nodes have {self._living()}")
+        if not waiting.has_said and not (waiting.is_admitted and waiting.resources.workers == 1):
+            waiting.has_said = True
+            waiting.on_no_room(f"it needs {_words(waiting.resources)}; the living nodes have {self._living()}")
         return True
 
     def _living(self) -> str:
-        kinds = Counter(_amount(node.get("CPU", 0), node.get("GPU", 0)) for node in self._nodes)
+        kinds = Counter(amount(node.cpus, node.gpus) for node in self._nodes)
         return ", ".join(kind if count == 1 else f"{count} times {kind}" for kind, count in kinds.items())
 
 
@@ -120,21 +128,11 @@ def _needs(resources: Resources) -> tuple[float, float]:
     return resources.workers * resources.threads, resources.workers * resources.gpus
 
 
-def _fit(places: Sequence[Place], whole: tuple[float, float]) -> bool:
-    each = [_needs(place.resources) for place in places]
+def _fit(stages: Sequence[Waiting], whole: tuple[float, float]) -> bool:
+    each = [_needs(stage.resources) for stage in stages]
     return all(sum(need[i] for need in each) <= whole[i] + ROUNDING for i in range(2))
 
 
-def _num_workers(node: Node, resources: Resources) -> int:
-    """How many workers a node could hold."""
-    wanted = {"CPU": resources.threads, "GPU": resources.gpus}
-    return min(int(node.get(name, 0) / each + ROUNDING) for name, each in wanted.items() if each)
-
-
 def _words(resources: Resources) -> str:
-    each = _amount(resources.threads, resources.gpus)
+    each = amount(resources.threads, resources.gpus)
     return each if resources.workers == 1 else f"{resources.workers} workers with {each} each"
-
-
-def _amount(cpus: float, gpus: float) -> str:
-    return f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")

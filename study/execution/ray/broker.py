@@ -1,4 +1,4 @@
-"""The broker: the Ray actor that has every stage computed once, however many trials ask for it."""
+"""Broker: the Ray actor that has every stage computed once, for all trials that need it."""
 
 import asyncio
 import itertools
@@ -7,7 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,34 @@ from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.core.store import Store
-from study.execution.events import ANOTHER_PROCESS, Failure, failure_of
-from study.execution.ray.admission import Node, Room
-from study.execution.ray.event_log import News
-from study.execution.ray.messages import Event, EventKind, Order, Verdict, ends_epoch
-from study.execution.ray.stage_task import Ending, ending_of, interrupt, start_task
+from study.execution.events import (
+    ANOTHER_PROCESS,
+    Blocked,
+    DiskFull,
+    EpochEnded,
+    Failed,
+    Failure,
+    Finished,
+    Found,
+    Interrupted,
+    Progressed,
+    StageEvent,
+    Started,
+    Waiting,
+    failure_of,
+)
+from study.execution.ray.admission import AdmissionQueue
+from study.execution.ray.event_log import EventLog
+from study.execution.ray.messages import StageOutcome, StageRequest
+from study.execution.ray.nodes import living_nodes
+from study.execution.ray.stage_task import TaskResult, interrupt, result_of, start_task
 
 MAX_DEATHS = 4
 """How often a stage's process may die within one epoch before the stage counts as failed."""
 NODES_PERIOD_SECONDS = 2.0
 POLL_SECONDS = 0.5
-TELL_AFTER_SECONDS = 2.0
-"""A process that has just died may hold its claim for a moment: nobody need hear of that."""
+WAITING_AFTER_SECONDS = 2.0
+"""A process that has just died may hold its claim for a moment, which is no news."""
 MAX_CALLS = 10_000
 """Each trial's wait is a call that lasts."""
 
@@ -52,11 +68,11 @@ def start_broker(home: Path) -> Any:
 
 @dataclass(kw_only=True, eq=False)
 class _Job:
-    """What becomes of one order."""
+    """A requested stage."""
 
-    order: Order
+    request: StageRequest
     number: int
-    task: "asyncio.Task[Verdict]" = field(init=False)
+    task: "asyncio.Task[StageOutcome]" = field(init=False)
     attempt: str = ""
     """The name of the Ray task that is queued or at work, if there is one."""
     begun: bool = False
@@ -66,10 +82,14 @@ class _Job:
     curve: dict[int, Mapping[str, float]] = field(default_factory=dict)
 
     @property
-    def verdict(self) -> Verdict | None:
+    def key(self) -> str:
+        return self.request.key
+
+    @property
+    def outcome(self) -> StageOutcome | None:
         if not self.task.done():
             return None
-        return Verdict(status="stopped") if self.task.cancelled() else self.task.result()
+        return StageOutcome(status="stopped") if self.task.cancelled() else self.task.result()
 
 
 class Broker:
@@ -84,62 +104,62 @@ class Broker:
         self._numbers = itertools.count()
         self._jobs: dict[str, _Job] = {}
         self._asked: dict[str, set[str]] = defaultdict(set)
-        self._tasks: set[asyncio.Task[Verdict]] = set()
-        self._room = Room()
-        self._news = News()
+        self._tasks: set[asyncio.Task[StageOutcome]] = set()
+        self._admission = AdmissionQueue()
+        self._log = EventLog()
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
 
-    async def submit(self, orders: Sequence[Order], asker: str) -> str:
-        """Asks for stages; what is known already is joined, so that it may be asked again and again.
+    async def submit(self, requests: Sequence[StageRequest], asker: str) -> str:
+        """Requests stages; requests for stages that it knows already are joined, so that they may be repeated.
 
         Returns:
             The incarnation of this broker, which changes when Ray has restarted it.
         """
         if self._watch is None:
             self._watch = asyncio.create_task(self._watch_nodes())
-        self._asked[asker] |= {order.key for order in orders}
-        for order in orders:
-            if order.key not in self._jobs:
-                job = self._jobs[order.key] = _Job(order=order, number=next(self._numbers))
-                job.task = asyncio.create_task(self._see_to(job))  # runs when all are known
+        self._asked[asker] |= {request.key for request in requests}
+        for request in requests:
+            if request.key not in self._jobs:
+                job = self._jobs[request.key] = _Job(request=request, number=next(self._numbers))
+                job.task = asyncio.create_task(self._outcome_of(job))  # runs when all are known
                 self._tasks.add(job.task)
                 job.task.add_done_callback(self._tasks.discard)
         return self._incarnation
 
-    async def wait(self, key: str, seconds: float) -> Verdict | None:
-        """The verdict on a stage, or None if there is none after so many seconds."""
+    async def wait(self, key: str, seconds: float) -> StageOutcome | None:
+        """The outcome of a stage, or None where there is none after `seconds`."""
         job = self._jobs.get(key)
         if job is None:
-            return Verdict(status="found" if self._store.find(key) else "stopped" if self._stopping else "unknown")
+            return StageOutcome(status="found" if self._store.find(key) else "stopped" if self._stopping else "unknown")
         await asyncio.wait([job.task], timeout=seconds)
-        return job.verdict
+        return job.outcome
 
     async def release(self, asker: str, keys: Sequence[str]) -> None:
-        """Asks no more for stages; what nobody asks for, nor for what needs it, is cancelled and its folder kept."""
+        """Withdraws requests; a stage that no other request needs is cancelled, and its folder kept."""
         self._asked[asker] -= set(keys)
         needed = self._needed()
         for key in [key for key, job in self._jobs.items() if key not in needed and not job.task.done()]:
             job = self._jobs.pop(key)
             if job.begun:
-                self._tell("interrupted", job, reason="nobody asks for it any more")
+                self._log.append(Interrupted(key=key, reason="nobody asks for it any more"))
             _cancel(job)
 
-    async def events(self, incarnation: str, since: int, seconds: float) -> tuple[str, int, list[Event]]:
-        """What happened from an event of this incarnation on; waits so many seconds for something to happen.
+    async def events(self, incarnation: str, since: int, seconds: float) -> tuple[str, int, list[StageEvent]]:
+        """The events from a number of this incarnation on; waits up to `seconds` for one.
 
-        Events before `since` are forgotten, so there is one listener: the driver. Progress within an epoch that it was
-        too slow to hear is left out.
+        Events before `since` are forgotten, so there is one reader: the driver. Progress within an epoch that it was
+        too slow to read is left out.
 
         Returns:
             The incarnation of this broker (if it is another one, everything since it began), the number to ask
             from next, and the events.
         """
-        following, news = await self._news.since(since if incarnation == self._incarnation else 0, seconds)
-        return self._incarnation, following, news
+        following, events = await self._log.read_from(since if incarnation == self._incarnation else 0, seconds)
+        return self._incarnation, following, events
 
     async def curve(self, key: str, since_epoch: int) -> dict[int, Mapping[str, float]]:
-        """What a stage reported at the end of its epochs after one, by epoch.
+        """The metrics of a stage's epochs after one, by epoch.
 
         Epochs that were computed before this incarnation of the broker, or by another process, are not among them.
         """
@@ -149,7 +169,7 @@ class Broker:
     async def stop(self) -> None:
         """Interrupts what runs, starts nothing more, and returns when nothing runs; every wait answers `stopped`."""
         self._stopping = True
-        self._room.close()
+        self._admission.close()
         for job in self._jobs.values():
             _cancel(job)
         if self._tasks:
@@ -160,92 +180,96 @@ class Broker:
         job = self._jobs.get(key)
         if job is not None and job.attempt == attempt:
             job.begun = True
-            self._tell("started", job, resumed=resumed, where=where if self._room.num_nodes > 1 else "")
+            where = where if self._admission.num_nodes > 1 else ""
+            self._log.append(Started(key=key, resumed=resumed, where=where))
 
-    async def note_progress(self, key: str, attempt: str, metrics: Mapping[str, float], epoch: int) -> None:
+    async def note_report(self, event: Progressed | EpochEnded, attempt: str) -> None:
         """A stage reported."""
-        job = self._jobs.get(key)
+        job = self._jobs.get(event.key)
         if job is None or job.attempt != attempt:
             return
-        if ends_epoch(metrics):
-            if epoch not in job.curve:  # a stage that goes on tells again what it had done before
+        if isinstance(event, EpochEnded):
+            if event.number not in job.curve:  # a stage that goes on reports again what it had done before
                 job.deaths = 0
-            job.curve[epoch] = metrics
-        self._tell("progress", job, metrics=metrics, epoch=epoch)
+            job.curve[event.number] = event.metrics
+        self._log.append(event)
 
-    async def _see_to(self, job: _Job) -> Verdict:
+    async def _outcome_of(self, job: _Job) -> StageOutcome:
         try:
-            return await self._bring_about(job)
+            return await self._computed(job)
         except Exception as error:  # such as a home folder that has gone
-            return self._failed(job, failure_of(error))
+            return self._failed(job, failure_of(error, key=job.key, title=job.request.title))
 
-    async def _bring_about(self, job: _Job) -> Verdict:
+    async def _computed(self, job: _Job) -> StageOutcome:
         """Waits for a stage's inputs, then has it computed until that ends one way or the other."""
         if self._stopping:
-            return Verdict(status="stopped")
-        for settled in asyncio.as_completed([self._jobs[key].task for key in job.order.inputs if key in self._jobs]):
-            verdict = await settled
-            if not verdict.is_done:
-                return self._blocked(job, verdict)
-        while not self._store.find(job.order.key):
-            async with self._room.turn(job.number, job.order.resources, partial(self._tell_waiting, job)):
-                ending = await self._attempt(job)
-            final = self._judged(job, ending)
+            return StageOutcome(status="stopped")
+        for settled in asyncio.as_completed([self._jobs[key].task for key in job.request.inputs if key in self._jobs]):
+            outcome = await settled
+            if not outcome.is_done:
+                return self._blocked(job, outcome)
+        while not self._store.find(job.key):
+            async with self._admission.admitted(job.number, job.request.resources, partial(self._note_waiting, job)):
+                result = await self._attempt(job)
+            final = self._outcome_after(job, result)
             if final is not None:
                 return final
-            if ending.kind == "busy":
+            if result.kind == "busy":
                 await self._until_free(job)
-        self._tell("found", job)
-        return Verdict(status="found")
+        self._log.append(Found(key=job.key))
+        return StageOutcome(status="found")
 
-    async def _attempt(self, job: _Job) -> Ending:
-        """Has a stage's task run once."""
+    async def _attempt(self, job: _Job) -> TaskResult:
+        """Runs a stage's task once."""
         job.attempt = uuid.uuid4().hex
         myself = ray.get_runtime_context().current_actor
-        job.ref = start_task(self._store.home, job.order, job.attempt, myself)
+        job.ref = start_task(self._store.home, job.request, job.attempt, myself)
         try:
-            return await ending_of(job.ref)
+            return await result_of(job.ref, job.request)
         except asyncio.CancelledError:
-            await interrupt(job.ref, job.order.resources)
+            await interrupt(job.ref, job.request)
             raise
         finally:
             job.attempt, job.begun = "", False
 
-    def _judged(self, job: _Job, ending: Ending) -> Verdict | None:
-        """The verdict after an attempt, or None where the stage must be looked at again."""
-        if ending.kind == "computed":
-            self._tell("finished", job, seconds=ending.seconds)
-            return Verdict(status="computed")
-        if ending.failure is not None:
-            return self._failed(job, ending.failure)
-        if ending.kind == "disk full":
-            self._room.close()
-            self._tell("disk full", job, reason=ending.reason)
-            return Verdict(status="disk full", by=job.order.key, sentence=ending.reason)
-        if ending.kind == "lost":
+    def _outcome_after(self, job: _Job, result: TaskResult) -> StageOutcome | None:
+        """The stage's outcome after an attempt, or None where there must be another look at it."""
+        if result.kind == "computed":
+            self._log.append(Finished(key=job.key, seconds=result.seconds))
+            return StageOutcome(status="computed")
+        if result.kind == "disk full":
+            assert result.failure is not None
+            self._admission.close()
+            self._log.append(DiskFull(key=job.key, failure=result.failure))
+            return StageOutcome(status="disk full", failure=result.failure)
+        if result.failure is not None:
+            return self._failed(job, result.failure)
+        if result.kind == "lost":
             job.deaths += 1
             if job.deaths == MAX_DEATHS:
-                sentence = f"its process died {MAX_DEATHS} times, at last: {ending.reason}"
-                return self._failed(job, Failure(sentence, expected=False))
-            self._tell("interrupted", job, reason=ending.reason)
+                sentence = f"its process died {MAX_DEATHS} times, at last: {result.reason}"
+                return self._failed(
+                    job, Failure(sentence=sentence, fault="program", key=job.key, title=job.request.title)
+                )
+            self._log.append(Interrupted(key=job.key, reason=result.reason))
         return None
 
     async def _until_free(self, job: _Job) -> None:
         """Waits, holding nothing, until no other process computes a stage."""
-        tell_at: float | None = time.monotonic() + TELL_AFTER_SECONDS
-        while not self._store.find(job.order.key) and self._store.is_claimed(job.order.key):
-            if tell_at is not None and time.monotonic() >= tell_at:
-                self._tell_waiting(job, ANOTHER_PROCESS)
-                tell_at = None
+        note_at: float | None = time.monotonic() + WAITING_AFTER_SECONDS
+        while not self._store.find(job.key) and self._store.is_claimed(job.key):
+            if note_at is not None and time.monotonic() >= note_at:
+                self._note_waiting(job, ANOTHER_PROCESS)
+                note_at = None
             await asyncio.sleep(POLL_SECONDS)
 
     async def _watch_nodes(self) -> None:
-        """Keeps up with nodes that come and go; what Ray has queued for a node that has gone takes its turn again."""
+        """Follows nodes that come and go; a task that Ray has queued for a lost node waits for admission again."""
         while True:
             with suppress(exceptions.RayError):  # Ray's head is slow to answer: what was last known holds
-                self._room.update(await asyncio.to_thread(_living_nodes))
+                self._admission.update(await asyncio.to_thread(living_nodes))
             for job in self._jobs.values():
-                if job.attempt and not job.begun and not self._room.can_hold(job.order.resources):
+                if job.attempt and not job.begun and not self._admission.can_hold(job.request.resources):
                     ray.cancel(job.ref, recursive=False)
             await asyncio.sleep(NODES_PERIOD_SECONDS)
 
@@ -257,31 +281,25 @@ class Broker:
             key = pending.pop()
             if key not in needed and key in self._jobs:
                 needed.add(key)
-                pending.extend(self._jobs[key].order.inputs)
+                pending.extend(self._jobs[key].request.inputs)
         return needed
 
-    def _failed(self, job: _Job, failure: Failure) -> Verdict:
-        self._tell("failed", job, failure=failure)
-        return Verdict(status="failed", by=job.order.key, sentence=failure.sentence, machine=failure.machine)
+    def _failed(self, job: _Job, failure: Failure) -> StageOutcome:
+        self._log.append(Failed(key=job.key, failure=failure))
+        return StageOutcome(status="failed", failure=failure)
 
-    def _blocked(self, job: _Job, by: Verdict) -> Verdict:
-        """The verdict on a stage whose input has no artifact."""
+    def _blocked(self, job: _Job, by: StageOutcome) -> StageOutcome:
+        """The outcome of a stage whose input has no artifact."""
         if by.status not in ("failed", "blocked"):
             return by
-        self._tell("blocked", job, by=by.by)
-        return replace(by, status="blocked")
+        assert by.failure is not None
+        self._log.append(Blocked(key=job.key, failure=by.failure))
+        return StageOutcome(status="blocked", failure=by.failure)
 
-    def _tell_waiting(self, job: _Job, reason: str) -> None:
-        self._tell("waiting", job, reason=reason)
-
-    def _tell(self, kind: EventKind, job: _Job, **fields: Any) -> None:
-        self._news.tell(Event(kind=kind, key=job.order.key, **fields))
+    def _note_waiting(self, job: _Job, reason: str) -> None:
+        self._log.append(Waiting(key=job.key, reason=reason))
 
 
 def _cancel(job: _Job) -> None:
     if not job.task.cancelling():  # a second time would cut the first short
         job.task.cancel()
-
-
-def _living_nodes() -> list[Node]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Runs a plan on a Ray cluster: the broker has its stages computed, Tune follows its trials, and the driver listens."""
+"""Runs a plan on Ray: the broker has its stages computed, Tune follows its trials, the driver reads the events."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,20 +8,31 @@ from study.core.disk import DiskFullError
 from study.core.graph import inputs, key, walk
 from study.core.plan import Plan
 from study.core.store import Store
-from study.execution.events import Observer, Outcome
+from study.execution.events import (
+    SETTLED,
+    Blocked,
+    DiskFull,
+    Interrupted,
+    Observer,
+    Observers,
+    Outcome,
+    StageEvent,
+    Started,
+)
+from study.execution.ray.options import DEFAULTS, TuneOptions
 from study.execution.resources import Profile
 from trainers.stage import MachineError
 
 if TYPE_CHECKING:
-    from study.execution.ray.messages import Event, Order
-    from study.execution.ray.tune import Followed
+    from study.execution.ray.messages import StageRequest
+    from study.execution.ray.tune import FollowedTrial
 
-MAX_TRIALS = 16
-TRIALS_PER_CPU = 2
-"""A trial that waits costs memory and the start of a process."""
+MAX_FOLLOWERS = 16
+FOLLOWERS_PER_CPU = 2
+"""A process that follows trials costs memory."""
 LISTEN_SECONDS = 0.5
 INTERRUPT_SECONDS = 90
-"""How long stages may take to stop; a gang of workers takes its time."""
+"""How long stages may take to stop; stages with several workers need longest."""
 PLAN = "plan"
 
 
@@ -32,7 +43,7 @@ def run_on_ray(
     observer: Observer,
     *,
     address: str | None = None,
-    max_trials: int = MAX_TRIALS,
+    options: TuneOptions = DEFAULTS,
 ) -> Outcome:
     """Computes every missing stage of a plan, side by side where there is room; if none is missing, without Ray.
 
@@ -44,7 +55,7 @@ def run_on_ray(
         profile_of: the cluster profile for nodes of so many CPUs and GPUs.
         observer: hears of every stage, in this thread.
         address: as for `study.execution.ray.connection.connect`.
-        max_trials: how many trials are followed at a time, at most.
+        options: what Ray Tune is told of the trials, and by which callbacks.
 
     Raises:
         InputError: a stage cannot be computed with what it is granted.
@@ -55,39 +66,41 @@ def run_on_ray(
     outcome = Outcome()
     if not plan.missing:
         return outcome
-    from study.execution.ray import connection
-    from study.execution.ray.messages import orders
-    from study.execution.ray.tune import following
+    from study.execution.ray import connection, nodes, preflight
+    from study.execution.ray.pickling import requests_for
+    from study.execution.ray.tune import callbacks_named, following
+
+    callbacks_named(options.callbacks)  # one that cannot be had is refused before anything runs
 
     missing = [plan.stages[stage_key] for stage_key in plan.missing]
     with connection.connect(address) as description:
-        observer.connected(description)
-        grant = profile_of(*connection.largest_node()).grant
-        connection.check_room(missing, grant)
-        connection.check_nodes(store.home)
+        observer.on_connected(description)
+        grant = profile_of(*nodes.largest_node()).grant
+        preflight.check_room(missing, grant)
+        preflight.check_nodes(store.home)
         trials = _followed(plan)
-        max_concurrent = min(max_trials, TRIALS_PER_CPU * connection.num_cpus(), len(trials))
+        most = options.max_concurrent or min(MAX_FOLLOWERS, FOLLOWERS_PER_CPU * int(nodes.totals()[0]))
         with (
             broker_of(store) as broker,
-            following(trials, broker, store.home, max_concurrent),
+            following(trials, broker, store.home, options, max_processes=most),
             stopping_in_order(broker),
         ):
-            _Driver(plan, orders(plan.stages, plan.missing, grant), observer, outcome, broker).listen()
+            _Driver(plan, requests_for(plan.stages, plan.missing, grant), observer, outcome, broker).read()
     return outcome
 
 
-def _followed(plan: Plan) -> "list[Followed]":
+def _followed(plan: Plan) -> "list[FollowedTrial]":
     """The trials whose last stage is missing, one for each such stage."""
-    from study.execution.ray.tune import Followed
+    from study.execution.ray.tune import FollowedTrial
 
     missing = frozenset(plan.missing)
-    finals = {key(trial.stage): trial.stage for trial in plan.trials}
-    trials = []
-    for final_key, final in finals.items():
-        if final_key in missing:
-            trained = [k for k, stage in walk(final).items() if stage.trains_on_workers and k in missing]
-            trials.append(Followed(final=final_key, probed=trained[-1] if trained else None))
-    return trials
+    followed: dict[str, FollowedTrial] = {}
+    for trial in plan.trials:
+        final = key(trial.stage)
+        if final in missing and final not in followed:
+            trained = [k for k, stage in walk(trial.stage).items() if stage.trains_on_workers and k in missing]
+            followed[final] = FollowedTrial(trial=trial, final=final, curve_of=trained[-1] if trained else None)
+    return list(followed.values())
 
 
 @contextmanager
@@ -106,7 +119,7 @@ def broker_of(store: Store) -> Iterator[Any]:
 
 @contextmanager
 def stopping_in_order(broker: Any) -> Iterator[None]:
-    """Whatever ends the block early, the stages at work are stopped in order."""
+    """Stops the stages at work in order where the block ends early, for any reason."""
     import ray
 
     try:
@@ -120,8 +133,8 @@ def stopping_in_order(broker: Any) -> Iterator[None]:
 
 
 @contextmanager
-def cluster_lost_explained() -> Iterator[None]:
-    """Turns what Ray raises, when nothing answers any more, into a sentence that says what to do."""
+def translate_cluster_errors() -> Iterator[None]:
+    """Turns errors of Ray, where nothing answers any more, into a MachineError that says what to do."""
     import ray
 
     try:
@@ -135,25 +148,27 @@ def cluster_lost_explained() -> Iterator[None]:
 
 
 class _Driver:
-    """Tells the broker what to compute and the observer what happens, until every stage is settled.
+    """Submits a plan's requests to the broker and passes its events on, until every stage is settled.
 
-    The broker forgets everything when Ray has to restart it: then it is told again.
+    The broker forgets everything when Ray has to restart it: then the requests are submitted again.
     """
 
-    def __init__(self, plan: Plan, orders: "list[Order]", observer: Observer, outcome: Outcome, broker: Any) -> None:
+    def __init__(
+        self, plan: Plan, requests: "list[StageRequest]", observer: Observer, outcome: Outcome, broker: Any
+    ) -> None:
         self._plan = plan
-        self._orders = {order.key: order for order in orders}
-        self._observer = observer
+        self._requests = {request.key: request for request in requests}
+        self._observers = Observers(outcome, observer)
         self._outcome = outcome
         self._broker = broker
         self._unsettled = dict.fromkeys(plan.missing)
         self._at_work: set[str] = set()
 
-    def listen(self) -> None:
+    def read(self) -> None:
         """Returns when every stage is computed, found, failed or blocked."""
         import ray
 
-        with cluster_lost_explained():
+        with translate_cluster_errors():
             incarnation, since = self._submit(), 0
             while self._unsettled:
                 call = self._broker.events.remote(incarnation, since, LISTEN_SECONDS)
@@ -162,63 +177,34 @@ class _Driver:
                     self._lose_broker()
                     incarnation = self._submit()
                 for event in events:
-                    self._hear(event)
+                    self._take(event)
 
     def _submit(self) -> str:
         import ray
 
-        wanted = [self._orders[stage_key] for stage_key in self._unsettled]
+        wanted = [self._requests[stage_key] for stage_key in self._unsettled]
         incarnation: str = ray.get(self._broker.submit.remote(wanted, PLAN))
         return incarnation
 
     def _lose_broker(self) -> None:
         """The broker was restarted: what was at work has stopped, and it does not know what failed."""
-        for stage_key in self._at_work:
-            self._observer.interrupted(self._plan.stages[stage_key], "the broker was lost")
-        self._at_work.clear()
+        for stage_key in list(self._at_work):
+            self._take(Interrupted(key=stage_key, reason="the broker was lost"))
         for stage_key in list(self._unsettled):
             needed = inputs(self._plan.stages[stage_key]).values()
-            culprit = next((root for stage in needed if (root := self._outcome.root_failure(key(stage)))), None)
-            if culprit is not None:
-                self._block(stage_key, culprit)
+            root = next((root for stage in needed if (root := self._outcome.root_failure(key(stage)))), None)
+            if root is not None:
+                self._take(Blocked(key=stage_key, failure=root))
 
-    def _hear(self, event: "Event") -> None:
-        stage = self._plan.stages[event.key]
+    def _take(self, event: StageEvent) -> None:
         if event.key not in self._unsettled:
             return
-        match event.kind:
-            case "started":
-                self._at_work.add(event.key)
-                self._observer.started(stage, event.resumed, event.where)
-            case "progress":
-                self._observer.progress(stage, event.metrics, event.epoch)
-            case "waiting":
-                self._observer.waiting(stage, event.reason)
-            case "interrupted":
-                self._at_work.discard(event.key)
-                self._observer.interrupted(stage, event.reason)
-            case "disk full":
-                raise DiskFullError(event.reason)
-            case "finished":
-                self._settle(event.key)
-                self._outcome.computed.append(event.key)
-                self._observer.finished(stage, event.seconds)
-            case "found":
-                self._settle(event.key)
-                self._observer.found(stage)
-            case "failed":
-                assert event.failure is not None
-                self._settle(event.key)
-                self._outcome.failures[event.key] = event.failure
-                self._observer.failed(stage, event.failure)
-            case "blocked":
-                self._block(event.key, event.by)
-
-    def _block(self, stage_key: str, culprit: str) -> None:
-        self._settle(stage_key)
-        self._outcome.blocked[stage_key] = culprit
-        self._observer.blocked(self._plan.stages[stage_key], self._plan.stages[culprit])
-
-    def _settle(self, stage_key: str) -> None:
-        del self._unsettled[stage_key]
-        self._at_work.discard(stage_key)
+        if isinstance(event, Started):
+            self._at_work.add(event.key)
+        elif isinstance(event, (Interrupted, *SETTLED)):
+            self._at_work.discard(event.key)
+        if isinstance(event, SETTLED):
+            del self._unsettled[event.key]
+        self._observers.on_event(self._plan.stages[event.key], event)
+        if isinstance(event, DiskFull):
+            raise DiskFullError(event.failure.sentence)

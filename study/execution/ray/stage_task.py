@@ -1,7 +1,8 @@
-"""The Ray task that computes one stage, on whatever node it lands, and tells the broker how it goes."""
+"""Ray task that computes one stage, on any node, and sends its reports to the broker."""
 
 import asyncio
 import platform
+import signal
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -14,10 +15,11 @@ from ray import exceptions
 
 from study.core.disk import DiskFullError
 from study.core.store import Store
-from study.execution.events import Failure, error_line, failure_of
+from study.execution.events import Failure, Progressed, error_line, event_of, failure_of
 from study.execution.executor import PROGRESS_PERIOD_SECONDS, compute, is_begun
-from study.execution.ray.messages import Order, ends_epoch, unpickled
-from trainers.stage import Resources
+from study.execution.ray.messages import StageRequest
+from study.execution.ray.pickling import unpickled
+from trainers.stage import Report
 
 INTERRUPT_SECONDS = 10.0
 INTERRUPT_GANG_SECONDS = 60.0
@@ -30,19 +32,19 @@ DEATHS: Mapping[type[Exception], str] = {
 }
 
 RECENT = 32
-"""Messages to the broker that may still be on their way: what is sent at once may arrive in another order."""
+"""Messages to the broker that may still be on their way; messages sent at the same time may arrive in any order."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ending:
-    """How one attempt at a stage ended.
+class TaskResult:
+    """Result of one attempt at a stage.
 
     Attributes:
         kind: `busy`: another process was computing it; `lost`: the process or its node died; `withdrawn`: it was
             cancelled before it began.
         seconds: of `computed`.
-        failure: of `failed`.
-        reason: of `disk full` and `lost`.
+        failure: of `failed` and `disk full`.
+        reason: of `lost`.
     """
 
     kind: Literal["computed", "found", "busy", "failed", "disk full", "lost", "withdrawn"]
@@ -51,40 +53,42 @@ class Ending:
     reason: str = ""
 
 
-def start_task(home: Path, order: Order, attempt: str, broker: Any) -> Any:
-    """Hands a stage's task to Ray; one that starts workers holds nothing itself, for they do.
+def start_task(home: Path, request: StageRequest, attempt: str, broker: Any) -> Any:
+    """Submits a stage's task to Ray; one that starts workers holds nothing itself, for they do.
 
     Args:
         home: the home folder.
-        order: of the stage.
+        request: of the stage.
         attempt: by which the broker tells this attempt from earlier ones.
-        broker: the actor that hears of it.
+        broker: the actor that gets its reports.
 
     Returns:
-        The reference to its `Ending`.
+        The reference to its `TaskResult`.
     """
-    resources = order.resources
+    resources = request.resources
     held = {"num_cpus": resources.threads, "num_gpus": resources.gpus} if resources.workers == 1 else {"num_cpus": 0}
-    return compute_stage.options(**held, name=f"compute_stage: {order.title}").remote(home, order, attempt, broker)
+    return compute_stage.options(**held, name=f"compute_stage: {request.title}").remote(home, request, attempt, broker)
 
 
-async def ending_of(task: Any) -> Ending:
-    """Waits for a task; whatever became of it is an ending."""
+async def result_of(task: Any, request: StageRequest) -> TaskResult:
+    """Waits for a task, and returns its result also where Ray lost or cancelled it."""
     try:
-        ending: Ending = await task
+        result: TaskResult = await task
     except exceptions.TaskCancelledError:
-        return Ending(kind="withdrawn")
+        return TaskResult(kind="withdrawn")
     except exceptions.RayTaskError as error:
-        return Ending(kind="failed", failure=Failure(error_line(error.cause), expected=False))
+        sentence = error_line(error.cause)
+        failure = Failure(sentence=sentence, fault="program", key=request.key, title=request.title)
+        return TaskResult(kind="failed", failure=failure)
     except exceptions.RayError as error:
-        return Ending(kind="lost", reason=DEATHS.get(type(error)) or error_line(error))
-    return ending
+        return TaskResult(kind="lost", reason=DEATHS.get(type(error)) or error_line(error))
+    return result
 
 
-async def interrupt(task: Any, resources: Resources) -> None:
-    """Ends a task, the hard way if it must, and returns when it has ended."""
-    ended = asyncio.create_task(ending_of(task))
-    patience = INTERRUPT_SECONDS if resources.workers == 1 else INTERRUPT_GANG_SECONDS
+async def interrupt(task: Any, request: StageRequest) -> None:
+    """Interrupts a task, kills it where that does not end it, and returns when it has ended."""
+    ended = asyncio.create_task(result_of(task, request))
+    patience = INTERRUPT_SECONDS if request.resources.workers == 1 else INTERRUPT_GANG_SECONDS
     for force in (False, True):
         ray.cancel(task, force=force, recursive=False)
         await asyncio.wait([ended], timeout=patience)
@@ -93,51 +97,58 @@ async def interrupt(task: Any, resources: Resources) -> None:
 
 
 @ray.remote(max_retries=0)  # the broker tries again itself, and says so
-def compute_stage(home: Path, order: Order, attempt: str, broker: Any) -> Ending:
-    """Computes a stage, unless it is there or another process is at it."""
-    relay = _Relay(broker, order.key, attempt)
+def compute_stage(home: Path, request: StageRequest, attempt: str, broker: Any) -> TaskResult:
+    """Computes a stage, unless it is there or another process computes it."""
+    _hear_interrupts()
+    relay = _Relay(broker, request.key, attempt)
     try:
-        ending = _compute(Store(home), order, relay)
-    except DiskFullError as error:
-        ending = Ending(kind="disk full", reason=str(error))
+        result = _compute(Store(home), request, relay)
     except Exception as error:
-        ending = Ending(kind="failed", failure=failure_of(error))
+        failure = failure_of(error, key=request.key, title=request.title)
+        result = TaskResult(kind="disk full" if isinstance(error, DiskFullError) else "failed", failure=failure)
     relay.flush()
-    return ending
+    return result
 
 
-def _compute(store: Store, order: Order, relay: "_Relay") -> Ending:
-    with store.try_claim(order.key) as folder:
+def _hear_interrupts() -> None:
+    """A node that a shell started in the background ignores SIGINT, by which Ray cancels a task."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _compute(store: Store, request: StageRequest, relay: "_Relay") -> TaskResult:
+    with store.try_claim(request.key) as folder:
         if folder is None:
-            return Ending(kind="busy")
-        if store.find(order.key):
-            return Ending(kind="found")
+            return TaskResult(kind="busy")
+        if store.find(request.key):
+            return TaskResult(kind="found")
         relay.started(resumed=is_begun(folder))
-        result = compute(unpickled(order.stage), folder, store, order.resources, relay.progress)
+        result = compute(unpickled(request.stage), folder, store, request.resources, relay.send)
     if isinstance(result, Failure):
-        return Ending(kind="failed", failure=result)
-    return Ending(kind="computed", seconds=result)
+        return TaskResult(kind="failed", failure=result)
+    return TaskResult(kind="computed", seconds=result)
 
 
 class _Relay:
-    """Tells the broker what a stage reports, without waiting for it; within an epoch only now and then."""
+    """Sends a stage's reports to the broker, without waiting for it; progress within an epoch only now and then."""
 
     def __init__(self, broker: Any, key: str, attempt: str) -> None:
         self._broker = broker
-        self._name = (key, attempt)
+        self._key, self._attempt = key, attempt
         self._due = 0.0
-        self._told: deque[Any] = deque(maxlen=RECENT)
+        self._sent: deque[Any] = deque(maxlen=RECENT)
 
     def started(self, resumed: bool) -> None:
-        self._told.append(self._broker.note_started.remote(*self._name, resumed, platform.node()))
+        self._sent.append(self._broker.note_started.remote(self._key, self._attempt, resumed, platform.node()))
 
-    def progress(self, metrics: Mapping[str, float], epoch: int) -> None:
-        now = time.monotonic()
-        if now < self._due and not ends_epoch(metrics):
-            return
-        self._due = now + PROGRESS_PERIOD_SECONDS
-        self._told.append(self._broker.note_progress.remote(*self._name, dict(metrics), epoch))
+    def send(self, report: Report) -> None:
+        event, now = event_of(self._key, report), time.monotonic()
+        if isinstance(event, Progressed):
+            if now < self._due:
+                return
+            self._due = now + PROGRESS_PERIOD_SECONDS
+        self._sent.append(self._broker.note_report.remote(event, self._attempt))
 
     def flush(self) -> None:
-        """Returns once the broker has heard everything: it must not hear of the end first."""
-        ray.get(list(self._told))
+        """Returns once the broker has everything: the end must not reach it first."""
+        ray.get(list(self._sent))

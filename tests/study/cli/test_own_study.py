@@ -11,7 +11,7 @@ import torch
 
 from study.cli.planning import PlannedStudy
 from study.core.graph import inputs, key, walk
-from study.execution.ray.messages import orders
+from study.execution.ray.pickling import requests_for
 from study.execution.resources import Profile
 from study.home.request import Request
 from tests.study.cli.own_studies import OWN
@@ -70,16 +70,16 @@ def test_a_class_of_ones_own_has_its_file_in_its_key(home: Path, tmp_path: Path)
 def test_a_stage_of_ones_own_is_computed_where_its_file_is_not(home: Path, tmp_path: Path):
     asked = planned(home, "seed_loss")
     ((stage_key, stage),) = ((k, each) for k, each in asked.plan.stages.items() if each.kind == "Pretrain SEED")
-    order = orders(asked.plan.stages, [stage_key], Profile().grant)[0]
-    (tmp_path / "order").write_bytes(order.stage)
+    request = requests_for(asked.plan.stages, [stage_key], Profile().grant)[0]
+    (tmp_path / "request").write_bytes(request.stage)
     folders = {path: str(asked.store.find(key(needed))) for path, needed in inputs(stage).items()}
     program = f"""
 import sys
 from pathlib import Path
 from study.core.graph import key
-from study.execution.ray.messages import unpickled
+from study.execution.ray.pickling import unpickled
 from trainers.stage import Work
-stage = unpickled(Path("order").read_bytes())
+stage = unpickled(Path("request").read_bytes())
 assert not [name for name in sys.modules if "seed_loss" in name]
 Path("out").mkdir()
 stage.run(Work(output=Path("out"), inputs={{name: Path(folder) for name, folder in {folders!r}.items()}}))

@@ -79,7 +79,7 @@ def test_a_stage_that_fails_to_say_whether_it_can_be_computed_is_named(tiny_home
     refused = called(copy_of(tiny_home, tmp_path), "run", f"{file}:unsure", *LOCAL)
     assert refused.exit_code == 2
     assert "fails to say whether it can be computed: AttributeError: 'Resources' object has no" in refused.stderr
-    assert f"({file}:11): mend its `check`" in refused.stderr
+    assert f"({file}:11): correct its `check`" in refused.stderr
     assert "Traceback" not in refused.output
 
 

@@ -15,9 +15,9 @@ from study.core.graph import key
 from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.study import standalone
-from study.execution.events import Failure
+from study.execution.events import Failure, Started
 from study.home.text import duration
-from trainers.stage import Stage, Work
+from trainers.stage import Progress, Stage, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +76,16 @@ def test_durations_are_said_as_people_say_them(seconds: float, words: str):
     assert duration(seconds) == words
 
 
+def started(*, resumed: bool, where: str = "") -> Started:
+    return Started(key="", resumed=resumed, where=where)
+
+
 def test_a_short_stage_gets_one_line_and_its_own_row_is_not_repeated(tmp_path: Path):
     observer, heard = narrator(tmp_path, standalone(CLIPS))
     with observer:
         for clip in CLIPS:
-            observer.started(clip, resumed=False)
-            observer.finished(clip, 0.5)
+            observer.on_started(clip, started(resumed=False))
+            observer.on_finished(clip, 0.5)
     assert lines(heard) == [
         f"Clip 01 {key(CLIPS[0])[:8]} done in 0.5 s; 1/2 stages, about 0.5 s left",
         f"Clip [02] {key(CLIPS[1])[:8]} done in 0.5 s; 2/2 stages",
@@ -92,7 +96,7 @@ def test_a_longer_stage_is_said_to_start(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(console_lines, "SHORT_SECONDS", 0.01)
     observer, heard = narrator(tmp_path, STUDY.trials(None))
     with observer:
-        observer.started(CLIPS[0], resumed=False)
+        observer.on_started(CLIPS[0], started(resumed=False))
         deadline = time.monotonic() + 10
         while not heard.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -103,11 +107,11 @@ def test_resuming_waiting_and_another_process_are_said(tmp_path: Path):
     trials = STUDY.trials(None)
     observer, heard = narrator(tmp_path, trials)
     stage = trials[0].stage
-    observer.started(stage, resumed=True)
-    observer.waiting(stage, "another process is computing it")
-    observer.started(stage, resumed=True, where="node-b")
-    observer.interrupted(stage, "node-b died")
-    observer.found(stage)
+    observer.on_started(stage, started(resumed=True))
+    observer.on_waiting(stage, "another process is computing it")
+    observer.on_started(stage, started(resumed=True, where="node-b"))
+    observer.on_interrupted(stage, "node-b died")
+    observer.on_found(stage)
     name = f"Clip slow {key(stage)[:8]} (slow)"
     assert lines(heard) == [
         f"{name} goes on where it was interrupted",
@@ -120,9 +124,9 @@ def test_resuming_waiting_and_another_process_are_said(tmp_path: Path):
 
 def test_a_failure_is_said_once_with_how_many_stages_it_takes_along(tmp_path: Path):
     observer, heard = narrator(tmp_path, STUDY.trials(None))
-    observer.failed(CLIPS[0], Failure("bad [thing]: mend it.", expected=False))
+    observer.on_failed(CLIPS[0], Failure(sentence="bad [thing]: mend it.", fault="program"))
     for trial in STUDY.trials(None):
-        observer.blocked(trial.stage, CLIPS[0])
+        observer.on_blocked(trial.stage, Failure(sentence="bad [thing]: mend it.", fault="program"))
     assert lines(heard) == [
         f"Clip 01 {key(CLIPS[0])[:8]} (all rows) failed: bad [thing]: mend it.",
         "          2 stages that need it are left out",
@@ -134,13 +138,15 @@ def test_a_failure_is_said_once_with_how_many_stages_it_takes_along(tmp_path: Pa
 def test_a_failure_that_nobody_expected_shows_the_end_of_its_traceback(tmp_path: Path):
     observer, heard = narrator(tmp_path, STUDY.trials(None))
     lines_of_it = ('  File "x.py", line 3, in run', "    clips[9]", "IndexError: [no] such clip")
-    observer.failed(CLIPS[0], Failure("IndexError: [no] such clip", expected=False, last_lines=lines_of_it))
+    observer.on_failed(
+        CLIPS[0], Failure(sentence="IndexError: [no] such clip", fault="program", last_lines=lines_of_it)
+    )
     assert lines(heard)[2:-1] == [f"          {line}" for line in lines_of_it]
 
 
 def test_commands_in_a_sentence_can_be_copied(tmp_path: Path):
     observer, heard = narrator(tmp_path, STUDY.trials(None))
-    observer.failed(CLIPS[0], Failure("it is damaged: `freelunch remove abc` removes it.", expected=True))
+    observer.on_failed(CLIPS[0], Failure(sentence="it is damaged: `freelunch remove abc` removes it.", fault="input"))
     assert f"it is damaged: `freelunch --home {tmp_path} remove abc` removes it." in heard.getvalue()
     assert "more:" not in heard.getvalue()
 
@@ -190,8 +196,8 @@ def test_a_terminal_gets_tables_and_a_file_gets_lines(tmp_path: Path):
     assert type(observer_for(plan, Console(file=io.StringIO()), tmp_path)) is Narrator
     shown, heard = display(tmp_path)
     with shown:
-        shown.started(CLIPS[0], resumed=False)
-        shown.finished(CLIPS[0], 2.0)
+        shown.on_started(CLIPS[0], started(resumed=False))
+        shown.on_finished(CLIPS[0], 2.0)
     assert "Clip 01" in heard.getvalue()
     assert "starts" not in heard.getvalue()
     assert "1/4 stages" in heard.getvalue()
@@ -199,9 +205,10 @@ def test_a_terminal_gets_tables_and_a_file_gets_lines(tmp_path: Path):
 
 def test_the_screen_shows_trials_and_every_stage_at_work(tmp_path: Path):
     shown, _ = display(tmp_path)
-    shown.started(CLIPS[0], resumed=False, where="node-a")
-    shown.started(CLIPS[1], resumed=False, where="node-b")
-    shown.progress(CLIPS[0], {"fraction": 0.5, "loss_contrastive": 5.0, "frames_per_second": 99.6}, 2)
+    shown.on_started(CLIPS[0], started(resumed=False, where="node-a"))
+    shown.on_started(CLIPS[1], started(resumed=False, where="node-b"))
+    progress = Progress(fraction=0.5, epoch=2, metrics={"loss_contrastive": 5.0}, frames_per_second=99.6)
+    shown.on_progress(CLIPS[0], progress)
     said = screen(shown)
     assert said[0].startswith("trial stages: cached done left state")
     assert said[1:3] == ["slow 0 0 3 Clip 01, Clip [02]", "fast 0 0 3 Clip 01, Clip [02]"]
@@ -215,14 +222,14 @@ def test_the_screen_drops_what_is_done_and_keeps_what_failed(tmp_path: Path):
     shown, _ = display(tmp_path)
     slow, fast = (trial.stage for trial in STUDY.trials(None))
     for clip in CLIPS:
-        shown.found(clip)
-    shown.started(fast, resumed=True)
-    shown.finished(fast, 3.0)
-    shown.started(slow, resumed=False)
-    shown.interrupted(slow, "its node died")
+        shown.on_found(clip)
+    shown.on_started(fast, started(resumed=True))
+    shown.on_finished(fast, 3.0)
+    shown.on_started(slow, started(resumed=False))
+    shown.on_interrupted(slow, "its node died")
     assert screen(shown)[1:] == ["slow 0 2 1 waiting", "1 more 1 done, 0 not shown", "3/4 stages, about 3.0 s left"]
-    shown.started(slow, resumed=False)
-    shown.failed(slow, Failure("no.", expected=True))
+    shown.on_started(slow, started(resumed=False))
+    shown.on_failed(slow, Failure(sentence="no.", fault="input"))
     assert screen(shown)[1] == "slow 0 3 0 failed"
 
 
@@ -238,12 +245,12 @@ def test_the_screen_shows_a_dozen_trials_and_counts_the_others(tmp_path: Path):
 
 def test_what_was_reported_is_noted_in_a_few_words():
     metrics = {"loss_contrastive": 5.0, "frames_per_second": 99.6, "knn_accuracy": 61.25, "fraction": 0.5}
-    assert lines.progress_note(metrics, 2) == "epoch 2, contrastive 5.000, 100 frames/s, kNN 61.2 %"
-    assert lines.progress_note({"fraction": 0.5}, 0) == ""
+    assert console_lines.progress_note(metrics, 2) == "epoch 2, contrastive 5.000, 100 frames/s, kNN 61.2 %"
+    assert console_lines.progress_note({"fraction": 0.5}, 0) == ""
 
 
 def test_seeds_are_named_where_there_are_several(tmp_path: Path):
     trials = STUDY.trials(None, seeds=(0,))
     observer, heard = narrator(tmp_path, (*trials, replace(trials[0], number=2, seed=1)))
-    observer.waiting(trials[1].stage, "another process is computing it")
+    observer.on_waiting(trials[1].stage, "another process is computing it")
     assert "(fast, seed 0)" in heard.getvalue()

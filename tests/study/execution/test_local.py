@@ -2,10 +2,9 @@ import errno
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -15,9 +14,9 @@ from study.core.manifest import LOG
 from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.study import standalone
-from study.execution.events import Failure, Observer, Outcome
+from study.execution.events import Failure, Observer, Outcome, Started
 from study.execution.local import run
-from trainers.stage import InputError, Resources, Stage, Work
+from trainers.stage import InputError, Progress, Resources, Stage, Work
 
 NOWHERE = Path("/nowhere")
 
@@ -47,7 +46,7 @@ class Step(Stage):
             self._write(f"{self.name}{number}")
             time.sleep(self.pause_seconds)
             checkpoint.write_text(str(number + 1))
-            work.report({"fraction": (number + 1) / self.steps}, number)
+            work.progress((number + 1) / self.steps, epoch=number)
         if self.raises == "InputError":
             raise InputError("the moon is full: wait.")
         if self.raises == "ENOSPC":
@@ -75,25 +74,25 @@ class Listener(Observer):
         self.heard: list[str] = []
         self.failures: list[Failure] = []
 
-    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
-        self.heard.append(f"{stage.title} {'resumed' if resumed else 'started'}")
+    def on_started(self, stage: Stage, event: Started) -> None:
+        self.heard.append(f"{stage.title} {'resumed' if event.resumed else 'started'}")
 
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        assert metrics["fraction"] > 0
+    def on_progress(self, stage: Stage, progress: Progress) -> None:
+        assert progress.fraction > 0
 
-    def finished(self, stage: Stage, seconds: float) -> None:
+    def on_finished(self, stage: Stage, seconds: float) -> None:
         assert seconds >= 0
         self.heard.append(f"{stage.title} finished")
 
-    def found(self, stage: Stage) -> None:
+    def on_found(self, stage: Stage) -> None:
         self.heard.append(f"{stage.title} found")
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
+    def on_failed(self, stage: Stage, failure: Failure) -> None:
         self.failures.append(failure)
         self.heard.append(f"{stage.title} failed")
 
-    def blocked(self, stage: Stage, by: Stage) -> None:
-        self.heard.append(f"{stage.title} blocked by {by.title}")
+    def on_blocked(self, stage: Stage, failure: Failure) -> None:
+        self.heard.append(f"{stage.title} blocked by {failure.title}")
 
 
 def compute(home: Path, *stages: Stage, observer: Observer | None = None) -> Outcome:
@@ -119,7 +118,7 @@ def start_process(home: Path, diary: Path, pause_seconds: float) -> "subprocess.
 
 
 def wait_for(diary: Path, line: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not diary.exists() or line not in diary.read_text().split():
         assert time.monotonic() < deadline, f"{line} was never reached"
         time.sleep(0.01)
@@ -152,11 +151,11 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("raises", "sentence", "expected"),
-    [("InputError", "the moon is full: wait.", True), ("ValueError", "ValueError: first line", False)],
+    ("raises", "sentence", "fault"),
+    [("InputError", "the moon is full: wait.", "input"), ("ValueError", "ValueError: first line", "program")],
 )
 def test_a_stage_that_raises_fails_alone_and_blocks_what_needs_it(
-    tmp_path: Path, raises: str, sentence: str, expected: bool
+    tmp_path: Path, raises: str, sentence: str, fault: Literal["input", "program"]
 ):
     bad = Step(name="bad", raises=raises)
     needing = Step(name="needing", needs=(bad, Step(name="good")))
@@ -170,12 +169,13 @@ def test_a_stage_that_raises_fails_alone_and_blocks_what_needs_it(
         "last blocked by bad",
         "other finished",
     ]
-    assert outcome.failures == {key(bad): Failure(sentence, expected=expected)}
+    failure = Failure(sentence=sentence, fault=fault, key=key(bad), title="bad")
+    assert outcome.failures == {key(bad): failure}
     last_lines = outcome.failures[key(bad)].last_lines
-    assert last_lines[-2:] == (() if expected else ("ValueError: first line", "second line"))
-    assert len(last_lines) == (0 if expected else 5)
-    assert outcome.blocked == {key(needing): key(bad), key(last): key(bad)}
-    assert outcome.root_failure(key(last)) == outcome.root_failure(key(bad)) == key(bad)
+    assert last_lines[-2:] == (() if fault == "input" else ("ValueError: first line", "second line"))
+    assert len(last_lines) == (0 if fault == "input" else 5)
+    assert outcome.blocked == {key(needing): failure, key(last): failure}
+    assert outcome.root_failure(key(last)) == outcome.root_failure(key(bad)) == failure
     assert outcome.root_failure(key(Step(name="other"))) is None
 
 
@@ -208,7 +208,7 @@ def test_a_damaged_input_fails_the_stage_that_reads_it(tmp_path: Path):
     listener = Listener()
     compute(tmp_path, chain(), observer=listener)
     assert listener.heard == ["second started", "second failed"]
-    assert listener.failures[0].expected
+    assert listener.failures[0].fault == "machine"
     assert "is damaged" in listener.failures[0].sentence
     assert "freelunch remove" in listener.failures[0].sentence
 

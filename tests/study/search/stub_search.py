@@ -90,7 +90,7 @@ class Student(Noted):
         checkpoint = work.output / "checkpoint.json"
         history = json.loads(checkpoint.read_text()) if checkpoint.exists() else []
         for record in history:
-            work.report(record, int(record["epoch"]))
+            work.epoch(int(record["epoch"]), record)
         self.note(f"student {self.worth} from {len(history)}")
         for epoch in range(len(history) + 1, EPOCHS + 1):
             time.sleep(self.epoch_seconds)
@@ -100,7 +100,7 @@ class Student(Noted):
             (work.output / "part").write_text(json.dumps(history))
             (work.output / "part").rename(checkpoint)
             self.note(f"epoch {self.worth} {epoch}")
-            work.report(history[-1], epoch)
+            work.epoch(epoch, history[-1])
         write_history(work.output, history)
         checkpoint.unlink()
 

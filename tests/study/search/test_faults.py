@@ -47,10 +47,9 @@ def undisturbed(home: Path) -> list[tuple[Any, ...]]:
 
 
 def test_a_failure_says_whether_the_machine_is_at_fault():
-    assert failure_of(MachineError("no GPU: mend it.")) == Failure("no GPU: mend it.", expected=True, machine=True)
-    assert failure_of(DiskFullError("full")).machine
-    assert failure_of(InputError("torn: mend it.")) == Failure("torn: mend it.", expected=True, machine=False)
-    assert not failure_of(ValueError("infinite")).machine
+    faults = (MachineError("no GPU"), DiskFullError("full"), InputError("torn"), ValueError("infinite"))
+    failures = [failure_of(error, key="k", title="t") for error in faults]
+    assert [failure.fault for failure in failures] == ["machine", "machine", "input", "program"]
 
 
 def test_an_input_that_is_damaged_ends_a_search_and_the_same_command_goes_on_once_it_is_mended(
@@ -137,7 +136,8 @@ def test_trials_that_do_not_fail_lie_between_two_rows_of_failures(tmp_path: Path
 
         def fail(running: RunningTrial) -> None:
             assert running.signal is not None
-            loop.fail(running, key(running.signal.stage), "no.", machine=False)
+            stage = running.signal.stage
+            loop.fail(running, Failure(sentence="no.", fault="input", key=key(stage), title=stage.title))
 
         for end in (fail, fail, complete, fail, fail, prune, fail, fail, fail):
             assert loop.stop_reason is None

@@ -21,6 +21,9 @@ from tests.study.execution.ray.test_kills import one_named
 from tests.study.search.damage import AT_FAULT, DataDamager, repair
 from tests.study.search.stub_search import SEARCH, Conditions, open_study, remembered, searched, states
 from trainers.stage import Resources, Stage
+from study.execution.ray.options import TuneOptions
+from study.execution.ray.messages import StageOutcome
+from study.execution.ray.followers import OUTCOME
 
 NUM_TRIALS = 4
 
@@ -29,12 +32,12 @@ class FinishedStages(Observer):
     def __init__(self) -> None:
         self.titles: list[str] = []
 
-    def finished(self, stage: Stage, seconds: float) -> None:
+    def on_finished(self, stage: Stage, seconds: float) -> None:
         self.titles.append(stage.title)
 
 
 class Interrupter(Observer):
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+    def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None:
         raise KeyboardInterrupt
 
 
@@ -44,7 +47,7 @@ class BrokerKiller(Observer):
     def __init__(self) -> None:
         self.has_killed = False
 
-    def progress(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
+    def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None:
         if not self.has_killed:
             self.has_killed = True
             one_named("Broker").kill()
@@ -65,7 +68,8 @@ def search_on(
     store, profile = Store(home), Profile(default=Resources())
     loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=num_trials, observers=observers)
     profiles, observer = (lambda num_cpus, num_gpus: profile), observer or Observer()
-    search_on_ray(loop, space, store, profiles, observer, address=cluster.address, at_once=at_once)
+    options = TuneOptions(max_concurrent=at_once)
+    search_on_ray(loop, space, store, profiles, observer, address=cluster.address, options=options)
     return loop
 
 
@@ -152,7 +156,7 @@ def test_after_a_trial_that_was_stopped_in_order_none_begins(cluster: Any, tmp_p
         bridge = TuneBridge(loop, lambda stage: Resources(), broker, Observer())
         assert bridge.begin("first")
         assert bridge.begin("second")
-        bridge.on_end("first", {"status": status})
+        bridge.on_end("first", {OUTCOME: StageOutcome(status=status)})
         bridge.on_end("second", None)
         assert bridge.begin("third") is None
         assert states(optuna_study.trials()) == ["RUNNING", "RUNNING"]

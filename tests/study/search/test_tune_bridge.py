@@ -9,14 +9,16 @@ import pytest
 import ray
 
 from study.core.store import Store
-from study.execution.events import Observer
-from study.execution.ray.messages import Event, Order
+from study.execution.events import Observer, Failure, StageEvent
+from study.execution.ray.messages import StageOutcome, StageRequest
 from study.execution.ray.tune import TuneThread
 from study.search.loop import MAX_FAILURES_IN_A_ROW, SearchLoop
 from study.search.on_ray import TuneBridge
 from study.search.optuna_study import OptunaStudy
 from tests.study.search.stub_search import SEARCH, Conditions, open_study, states
 from trainers.stage import MachineError, Resources
+from study.execution.ray.followers import FOLLOWED, OUTCOME
+from typing import Literal
 
 AT_FAULT = "the machine is at fault, not the hyperparameters. "
 PATIENCE_SECONDS = 60
@@ -37,14 +39,14 @@ class StubBroker:
         self.known.clear()
         del self._incarnations[0]
 
-    def _submit(self, orders: list[Order], asker: str) -> str:
-        self.known |= {order.key for order in orders}
+    def _submit(self, requests: list[StageRequest], asker: str) -> str:
+        self.known |= {request.key for request in requests}
         return self._incarnations[0]
 
     def _release(self, asker: str, keys: list[str]) -> None:
         self.known -= set(keys)
 
-    def _events(self, incarnation: str, since: int, seconds: float) -> tuple[str, int, list[Event]]:
+    def _events(self, incarnation: str, since: int, seconds: float) -> tuple[str, int, list[StageEvent]]:
         if incarnation == self._incarnations[0]:  # what it said of itself was heard
             self.listened.set()
         return self._incarnations[0], 0, []
@@ -70,7 +72,7 @@ class Opened:
         """Begins a trial; the key of its last stage."""
         begun = self.bridge.begin(trial_id)
         assert begun is not None
-        final: str = begun["followed"]["final"]
+        final: str = begun[FOLLOWED]["final"]
         return final
 
 
@@ -86,10 +88,10 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
 
 
 @pytest.mark.parametrize("status", ["failed", "blocked"])
-def test_a_verdict_that_blames_the_machine_ends_a_search(opened: Opened, status: str):
+def test_a_verdict_that_blames_the_machine_ends_a_search(opened: Opened, status: Literal["failed", "blocked"]):
     final = opened.begin("first")
-    verdict = {"status": status, "by": final, "sentence": "no GPU: mend it.", "machine": True}
-    opened.bridge.on_end("first", verdict)
+    failure = Failure(sentence="no GPU: mend it.", fault="machine", key=final, title="Judge")
+    opened.bridge.on_end("first", {OUTCOME: StageOutcome(status=status, failure=failure)})
     assert opened.loop.stop_reason == f"{AT_FAULT}Judge failed: no GPU: mend it."
     assert opened.bridge.begin("second") is None
     assert states(opened.optuna_study.trials()) == ["RUNNING"]
@@ -97,8 +99,8 @@ def test_a_verdict_that_blames_the_machine_ends_a_search(opened: Opened, status:
 
 def test_verdicts_that_blame_no_machine_end_a_search_after_three(opened: Opened):
     for number in range(MAX_FAILURES_IN_A_ROW):
-        verdict = {"status": "failed", "by": opened.begin(str(number)), "sentence": "no.", "machine": False}
-        opened.bridge.on_end(str(number), verdict)
+        failure = Failure(sentence="no.", fault="input", key=opened.begin(str(number)), title="Judge")
+        opened.bridge.on_end(str(number), {OUTCOME: StageOutcome(status="failed", failure=failure)})
     assert opened.bridge.begin("another") is None
     assert states(opened.optuna_study.trials()) == ["FAIL"] * MAX_FAILURES_IN_A_ROW
     assert opened.loop.stop_reason is not None

@@ -126,7 +126,7 @@ def test_two_drivers_share_the_runs_and_the_second_leaves_the_firsts_alone(home:
     store = Store(home)
     with tracker(home, trials) as first:
         follow(home, trials_of("head", "none"))
-        first.finished(trials[0].stage, 1.0)
+        first.on_finished(trials[0].stage, 1.0)
     assert store.find(key(trials[0].stage))
     assert statuses(home) == {
         "tiny demo corrected": "FINISHED",

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.trainers.tiny import assert_same_state
+from tests.trainers.tiny import assert_same_state, raising
 from trainers.networks.supervised import Fit, fit
-from trainers.stage import InputError
+from trainers.stage import EpochEnd, InputError, Work, ignore_report
 
 EPOCHS = 4
 
@@ -30,7 +30,7 @@ def batches(epoch):
 
 @pytest.fixture
 def task(tmp_path):
-    def make(name="run", *, accuracies=(), **fields):
+    def make(name="run", *, accuracies=(), listener=ignore_report, **fields):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         remaining = iter(accuracies)
@@ -45,9 +45,8 @@ def task(tmp_path):
                 "epochs": EPOCHS,
                 "selection": "validation",
                 "seed": 3,
-                "folder": folder,
+                "work": Work(output=folder, listener=listener),
                 "device": torch.device("cpu"),
-                "report": lambda metrics, epoch: None,
             }
             | fields
         )
@@ -59,10 +58,11 @@ def weights_by_epoch(task, **fields):
     """The model's weights after every epoch."""
     model, seen = new_model(), []
 
-    def report(metrics, epoch):
-        seen.append(copy.deepcopy(model.state_dict()))
+    def listen(report):
+        if isinstance(report, EpochEnd):
+            seen.append(copy.deepcopy(model.state_dict()))
 
-    fit(task("seen", model=model, report=report, **fields))
+    fit(task("seen", model=model, listener=listen, **fields))
     return seen
 
 
@@ -89,12 +89,8 @@ def test_a_run_killed_and_resumed_is_the_run_that_was_not(task, killed_after):
     whole = task("whole", accuracies=accuracies)
     history = fit(whole)
 
-    def report(metrics, epoch):
-        if epoch == killed_after:
-            raise Killed
-
     with pytest.raises(Killed):
-        fit(task("killed", accuracies=accuracies, report=report))
+        fit(task("killed", accuracies=accuracies, listener=raising(Killed, after=killed_after)))
     resumed = task("killed", accuracies=accuracies[killed_after:])
     assert fit(resumed) == history
     assert_same_state(resumed.model.state_dict(), whole.model.state_dict())
@@ -143,12 +139,8 @@ def test_an_optimiser_made_anew_forgets_its_moments_and_still_resumes_exactly(ta
     )
     assert not torch.equal(anew["0.weight"], kept["0.weight"])
 
-    def kill(metrics, epoch):
-        if epoch == 2:
-            raise Killed
-
     with pytest.raises(Killed):
-        fitted(task, "killed", new_optimiser_every_epoch=True, report=kill)
+        fitted(task, "killed", new_optimiser_every_epoch=True, listener=raising(Killed, after=2))
     assert_same_state(fitted(task, "killed", new_optimiser_every_epoch=True), anew)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainers.tiny import BACKBONE, SIZE_PX, assert_same_state, work, write_recording
+from tests.trainers.tiny import BACKBONE, SIZE_PX, assert_same_state, raising, work, write_recording
 from trainers.artifacts import read_history
 from trainers.data.frames import Frames
 from trainers.data.loading import ViewLoader
@@ -60,12 +60,8 @@ def test_an_interrupted_run_ends_with_the_bits_of_one_that_was_not(tmp_path, ima
     stage, folder = images
     whole = run(stage, folder, tmp_path / "whole")
 
-    def stop(metrics, epoch):
-        if epoch == 3:
-            raise Killed
-
     with pytest.raises(Killed):
-        stage.run(work(tmp_path / "parts", {"frames.0": folder}, report=stop))
+        stage.run(work(tmp_path / "parts", {"frames.0": folder}, listener=raising(Killed, after=3)))
     parts = run(stage, folder, tmp_path / "parts")
     assert_same_state(read_weights(parts), read_weights(whole))
     assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())

@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.trainers.tiny import SIZE_PX, assert_same_state, untrained, work, write_recording
+from tests.trainers.tiny import SIZE_PX, assert_same_state, raising, untrained, work, write_recording
 from trainers.artifacts import read_history
 from trainers.recognition.finetune import FineTune, load_classifier
 from trainers.ssl.encoders import load_backbone
-from trainers.stage import InputError
+from trainers.stage import InputError, Progress
 
 LABELS = [0, 1, 2, 1, 0, 2, -1] * 2
 
@@ -70,12 +70,8 @@ def test_a_run_killed_and_resumed_is_the_run_that_was_not(stage, inputs, tmp_pat
     stage = prepare(stage)
     whole = run(stage, tmp_path / "whole", inputs)
 
-    def report(metrics, epoch):
-        if epoch == 2:
-            raise Killed
-
     with pytest.raises(Killed):
-        stage.run(work(tmp_path / "killed", inputs, report=report))
+        stage.run(work(tmp_path / "killed", inputs, listener=raising(Killed, after=2)))
     weights, history = run(stage, tmp_path / "killed", inputs)
     assert_same_state(weights, whole[0])
     assert history == whole[1]
@@ -102,8 +98,8 @@ def test_only_labelled_frames_are_seen_each_once_an_epoch(stage, inputs, tmp_pat
     for order in batches:
         assert sorted(order.tolist()) == list(range(12))
     assert batches[0].tolist() != batches[1].tolist()
-    _, history = run(stage, tmp_path / "out", inputs, report=lambda metrics, epoch: seen.append(metrics["fraction"]))
-    assert seen == pytest.approx([1 / 3, 2 / 3, 1])
+    _, history = run(stage, tmp_path / "out", inputs, listener=seen.append)
+    assert [each.fraction for each in seen if isinstance(each, Progress)] == pytest.approx([1 / 3, 2 / 3, 1])
     thirds = [accuracy * 3 / 100 for _, accuracy in history["validation_accuracy"]]
     assert thirds == pytest.approx([round(each) for each in thirds])  # three of the four frames are labelled
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.trainers.tiny import SIZE_PX, Recording, assert_same_state, untrained, work
+from tests.trainers.tiny import SIZE_PX, Recording, assert_same_state, raising, untrained, work
 from trainers.artifacts import read_history
 from trainers.evaluation.predictions import read_predictions
 from trainers.recognition.extract import ExtractFeatures, Sequence, write_sequence
@@ -156,12 +156,8 @@ def run(stage, output, inputs, **options):
 def test_a_run_killed_and_resumed_is_the_run_that_was_not(stage, inputs, tmp_path):
     whole, again = (run(stage, tmp_path / name, inputs) for name in ("whole", "again"))
 
-    def report(metrics, epoch):
-        if epoch == 2:
-            raise Killed
-
     with pytest.raises(Killed):
-        stage.run(work(tmp_path / "killed", inputs, report=report))
+        stage.run(work(tmp_path / "killed", inputs, listener=raising(Killed, after=2)))
     for weights, history in (again, run(stage, tmp_path / "killed", inputs)):
         assert_same_state(weights, whole[0])
         assert history == whole[1]

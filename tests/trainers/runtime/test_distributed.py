@@ -35,7 +35,7 @@ from trainers.ssl.regioncl import RegionCL
 from trainers.ssl.simsiam import SimSiam
 from trainers.ssl.swav import SwAV
 from trainers.ssl.transfer import CombinedMoCo
-from trainers.stage import InputError, Resources, Work, discard_report
+from trainers.stage import InputError, Resources, Work
 
 BATCH = 16
 HALF = 2
@@ -131,10 +131,9 @@ def train_on_frames(folder):
                 method=method,
                 loader=loader,
                 optimisation=loop.Optimisation(epochs=2, batch_size=BATCH),
-                folder=output,
+                work=Work(output=output),
                 device=torch.device("cpu"),
                 probe=lambda backbone, epoch: {},
-                report=discard_report,
             )
         )
     return {"state": method.state_dict(), "losses": history}

@@ -25,7 +25,7 @@ from trainers.ssl.encoders import read_weights
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
-from trainers.stage import InputError, MachineError, Resources
+from trainers.stage import EpochEnd, InputError, MachineError, Resources
 
 # Ray Train imports Ray Data, which warns of its own settings.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
@@ -167,18 +167,18 @@ def test_a_run_whose_caller_is_cancelled_or_killed_or_that_loses_a_worker_or_a_n
 
     gangs, lost = [], []
 
-    def lose(metrics, epoch):
+    def lose(report):
         gang = train_workers()
-        if len(lost) == 2 or len(gang) < 2 or gang in gangs or "loss" not in metrics:
+        if len(lost) == 2 or len(gang) < 2 or gang in gangs or not isinstance(report, EpochEnd):
             return
         if not lost:
             gang[-1].send_signal(signal.SIGKILL)
         else:
             cluster.nodes.remove_node(one_that_runs(gang, cluster.others), allow_graceful=False)
         gangs.append(gang)
-        lost.append(epoch)
+        lost.append(report.number)
 
-    weights, history = run(stage, 2, output, report=lose)
+    weights, history = run(stage, 2, output, listener=lose)
     assert len(lost) == 2
     assert lost[-1] < EPOCHS
     assert {path.name for path in output.iterdir()} == {"encoders.pt", "history.parquet"}

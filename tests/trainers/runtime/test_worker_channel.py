@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 from trainers.runtime import worker_channel
+from trainers.stage import EpochEnd, Progress
 
 WORKER = """
 import sys, time
@@ -16,17 +17,19 @@ with worker_channel.while_wanted(Path(sys.argv[1])):
 
 def test_reports_of_the_first_worker_and_the_lines_of_all_are_handed_on_once(tmp_path, capsys):
     heard = []
-    relayed = worker_channel.Relay(tmp_path, 2, lambda metrics, epoch: heard.append((metrics, epoch)))
+    relayed = worker_channel.Relay(tmp_path, 2, heard.append)
     relayed.catch_up()
     with worker_channel.output_to(tmp_path, 1):
         print("printed")
         os.write(2, b"by a library\n")
         sys.stderr.write("broken o")
         sys.stderr.flush()
-    worker_channel.reporter(tmp_path)({"loss": 0.5}, 3)
+    reports = [Progress(fraction=0.5, epoch=3, data_wait=0.1), EpochEnd(number=3, metrics={"loss": 0.5})]
+    for report in reports:
+        worker_channel.reporter(tmp_path)(report)
     relayed.catch_up()
     relayed.catch_up()
-    assert heard == [({"loss": 0.5}, 3)]
+    assert heard == reports
     assert capsys.readouterr().out == "[worker 1] printed\n[worker 1] by a library\n"
     relayed.print_output(to_its_end=True)
     assert capsys.readouterr().out == "[worker 1] broken o\n"

@@ -3,7 +3,17 @@ import threading
 import pytest
 import torch
 
-from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, ONE_SPLIT, SIZE_PX, SMALL_PX, copied, write_recording
+from tests.trainers.tiny import (
+    BACKBONE,
+    BATCH,
+    EMBEDDING,
+    ONE_SPLIT,
+    SIZE_PX,
+    SMALL_PX,
+    copied,
+    raising,
+    write_recording,
+)
 from trainers.data.augmentation import MoCoAugmentation, MultiCropAugmentation
 from trainers.data.frames import Frames
 from trainers.data.loading import THREAD_NAMES, ViewLoader
@@ -12,25 +22,24 @@ from trainers.ssl import loop
 from trainers.ssl.loop import Optimisation, Training, parameter_groups, set_learning_rate, train
 from trainers.ssl.moco import MoCo
 from trainers.ssl.simsiam import SimSiam
-from trainers.stage import InputError
+from trainers.stage import EpochEnd, InputError, Work, ignore_report
 
 
 @pytest.fixture
 def training(tmp_path):
-    """Everything of a training but its report."""
+    """Everything of a training but its listener."""
     _, folder = write_recording(tmp_path / "video", [0, 1, 2] * 11)
     config = MoCo(temperature=0.2, queue_size=BATCH, momentum=0.9, embedding_size=EMBEDDING)
     with Frames([folder]) as frames:
         loader = ViewLoader(frames, MoCoAugmentation(size_px=SIZE_PX), batch_size=BATCH, seed=0, threads=1)
-        yield lambda **fields: Training(
+        yield lambda listener=ignore_report, **fields: Training(
             **{
                 "method": config.build(BACKBONE, {}, seed=0),
                 "loader": loader,
                 "optimisation": Optimisation(epochs=2, batch_size=BATCH),
-                "folder": tmp_path,
+                "work": Work(output=tmp_path, listener=listener),
                 "device": torch.device("cpu"),
                 "probe": lambda backbone, epoch: {},
-                "report": lambda metrics, epoch: None,
             }
             | fields
         )
@@ -39,12 +48,12 @@ def training(tmp_path):
 def test_an_exception_amid_an_epoch_leaves_no_loader_thread(training, monkeypatch):
     monkeypatch.setattr(loop, "REPORT_PERIOD_SECONDS", 0)
 
-    def fail(metrics, epoch):
+    def fail(report):
         assert any(thread.name.startswith(THREAD_NAMES) for thread in threading.enumerate())
         raise ConnectionError("nobody listens")
 
     with pytest.raises(ConnectionError) as caught:
-        train(training(report=fail))
+        train(training(listener=fail))
     assert caught.traceback
     assert not any(thread.name.startswith(THREAD_NAMES) for thread in threading.enumerate())
 
@@ -77,7 +86,7 @@ def test_the_probe_may_leave_the_backbone_in_eval_mode(training):
 
     undisturbed, disturbed = training(), training(probe=probe)
     train(undisturbed)
-    (undisturbed.folder / "checkpoint.pt").unlink()
+    (undisturbed.work.output / "checkpoint.pt").unlink()
     train(disturbed)
     expected = copied(undisturbed.method.state_dict())
     assert all(
@@ -121,29 +130,25 @@ def test_a_constant_rate_outlives_a_resumed_training(training):
     for epochs in (1, 2):  # the second goes on from the checkpoint of the first
         optimisation = Optimisation(epochs=epochs, batch_size=BATCH, learning_rate=0.05)
         train(training(method=simsiam(), optimisation=optimisation))
-    state = checkpoint.load(training().folder)["optimiser"]["param_groups"]
+    state = checkpoint.load(training().work.output)["optimiser"]["param_groups"]
     assert [group["lr"] for group in state] == [pytest.approx(0.025), 0.05]
 
 
 def test_a_methods_metrics_are_recorded_beside_its_losses_and_count_in_no_loss(training):
     heard = []
-    history = train(training(method=simsiam(), report=lambda metrics, epoch: heard.append(metrics)))
+    history = train(training(method=simsiam(), listener=heard.append))
     assert all(record["loss"] == record["loss_similarity"] for record in history)
     assert all(0 < record["output_std"] < 2 for record in history)
-    assert all("output_std" in metrics for metrics in heard)
+    assert all("output_std" in report.metrics for report in heard)
 
 
 def test_a_training_that_goes_on_reports_again_what_it_had_done(training):
     heard = []
 
-    def interrupt(metrics, epoch):
-        if metrics.get("epoch") == 1:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train(training(report=interrupt))
-    history = train(training(report=lambda metrics, epoch: heard.append(metrics)))
-    assert [metrics for metrics in heard if "epoch" in metrics] == history
+        train(training(listener=raising(KeyboardInterrupt, after=1)))
+    history = train(training(listener=heard.append))
+    assert [report.metrics for report in heard if isinstance(report, EpochEnd)] == history
     assert [record["epoch"] for record in history] == [1, 2]
 
 

@@ -15,7 +15,7 @@ from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.probe import KnnProbe
-from trainers.stage import InputError, Resources
+from trainers.stage import EpochEnd, InputError, Progress, Resources
 
 SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
 EPOCHS = 3
@@ -59,20 +59,20 @@ def run(stage, output, inputs, **options):
 
 
 def run_until(stop, stage, output, inputs):
-    """Runs a stage until `stop` of (metrics, epoch) holds, and kills it there."""
+    """Runs a stage until `stop` of a report holds, and kills it there."""
 
-    def report(metrics, epoch):
-        if stop(metrics, epoch):
+    def listen(report):
+        if stop(report):
             raise Killed
 
     with pytest.raises(Killed):
-        stage.run(work(output, inputs, report=report))
+        stage.run(work(output, inputs, listener=listen))
 
 
 KILLS = {
-    "after an epoch": lambda metrics, epoch: epoch == 1 and "loss" in metrics,
-    "amid an epoch": lambda metrics, epoch: epoch == 2 and "fraction" in metrics,
-    "after the last epoch": lambda metrics, epoch: epoch == EPOCHS and "loss" in metrics,
+    "after an epoch": lambda report: isinstance(report, EpochEnd) and report.number == 1,
+    "amid an epoch": lambda report: isinstance(report, Progress) and report.epoch == 2,
+    "after the last epoch": lambda report: isinstance(report, EpochEnd) and report.number == EPOCHS,
 }
 
 
@@ -169,12 +169,12 @@ def test_the_probe_does_not_change_what_is_trained(stage, probed, inputs, tmp_pa
 
 def test_reports_tell_of_epochs_progress_and_speed(stage, inputs, tmp_path):
     heard = []
-    run(stage, tmp_path / "out", inputs, report=lambda metrics, epoch: heard.append((epoch, dict(metrics))))
-    epochs = [(epoch, metrics["loss"]) for epoch, metrics in heard if "loss" in metrics]
+    run(stage, tmp_path / "out", inputs, listener=heard.append)
+    epochs = [(each.number, each.metrics["loss"]) for each in heard if isinstance(each, EpochEnd)]
     assert epochs == read_history(tmp_path / "out")["loss"]
-    progress = [metrics for _, metrics in heard if "fraction" in metrics]
-    assert progress[-1]["fraction"] == 1
-    assert all(metrics["frames_per_second"] > 0 and 0 <= metrics["data_wait"] <= 1 for metrics in progress)
+    progress = [each for each in heard if isinstance(each, Progress)]
+    assert progress[-1].fraction == 1
+    assert all(each.frames_per_second > 0 and 0 <= each.data_wait <= 1 for each in progress)
 
 
 def test_the_learning_rate_falls_along_a_cosine():

@@ -12,6 +12,7 @@ from tests.trainers.tiny import (
     PHASES,
     SIZE_PX,
     assert_same_state,
+    raising,
     work,
     write_recording,
 )
@@ -65,13 +66,9 @@ def run(stage, output, video):
 
 
 def test_a_run_killed_and_resumed_is_the_run_that_was_not(stage, video, tmp_path):
-    def report(metrics, epoch):
-        if epoch == 2 and "loss" in metrics:
-            raise Killed
-
     weights, history = run(stage, tmp_path / "whole", video)
     with pytest.raises(Killed):
-        stage.run(work(tmp_path / "killed", {"frames.0": video[1]}, report=report))
+        stage.run(work(tmp_path / "killed", {"frames.0": video[1]}, listener=raising(Killed, after=2)))
     resumed_weights, resumed_history = run(stage, tmp_path / "killed", video)
     assert_same_state(resumed_weights, weights)
     assert resumed_history == history

@@ -223,4 +223,4 @@ def _reported(rows: Iterable[Frame], work: Work, num_wanted: int) -> Iterator[Fr
     for count, row in enumerate(rows, start=1):
         yield row
         if count % REPORTED_EVERY == 0:
-            work.report({"frames": count, "fraction": count / num_wanted}, 0)
+            work.progress(count / num_wanted)

@@ -6,14 +6,13 @@ python -m tests.study.execution.ray.ray_program PLAN HOME DIARY [ADDRESS]
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.study import standalone
-from study.execution.events import Failure, Observer, Outcome
+from study.execution.events import Failure, Observer, Outcome, Started
 from study.execution.ray.runner import run_on_ray
 from study.execution.resources import Profile
 from tests.study.steps import Gang, Step
@@ -29,29 +28,29 @@ TRAINING_EPOCHS = 20
 EXIT_INTERRUPTED = 130
 
 
-class Telling(Observer):
-    """Prints a line for everything it hears but progress."""
+class Printer(Observer):
+    """Prints a line for every event but progress."""
 
-    def started(self, stage: Stage, resumed: bool, where: str = "") -> None:
-        self._tell(stage, "resumed" if resumed else "started")
+    def on_started(self, stage: Stage, event: Started) -> None:
+        self._tell(stage, "resumed" if event.resumed else "started")
 
-    def finished(self, stage: Stage, seconds: float) -> None:
+    def on_finished(self, stage: Stage, seconds: float) -> None:
         self._tell(stage, "finished")
 
-    def found(self, stage: Stage) -> None:
+    def on_found(self, stage: Stage) -> None:
         self._tell(stage, "found")
 
-    def interrupted(self, stage: Stage, reason: str) -> None:
+    def on_interrupted(self, stage: Stage, reason: str) -> None:
         self._tell(stage, f"interrupted: {reason}")
 
-    def waiting(self, stage: Stage, reason: str) -> None:
+    def on_waiting(self, stage: Stage, reason: str) -> None:
         self._tell(stage, f"waiting: {reason}")
 
-    def failed(self, stage: Stage, failure: Failure) -> None:
+    def on_failed(self, stage: Stage, failure: Failure) -> None:
         self._tell(stage, f"failed: {failure.sentence}")
 
-    def blocked(self, stage: Stage, by: Stage) -> None:
-        self._tell(stage, f"blocked by {by.title}")
+    def on_blocked(self, stage: Stage, failure: Failure) -> None:
+        self._tell(stage, f"blocked by {failure.title}")
 
     def _tell(self, stage: Stage, what: str) -> None:
         print(stage.title, what, flush=True)
@@ -114,8 +113,10 @@ class Stubborn(Step):
     def train(self, work: Work, epoch: int) -> None:
         deadline = time.monotonic() + self.epoch_seconds
         while time.monotonic() < deadline:
-            with suppress(KeyboardInterrupt):
+            try:
                 time.sleep(0.1)
+            except KeyboardInterrupt:
+                self.note(f"interrupted {self.name}")
 
 
 def stubborn(diary: Path) -> list[Stage]:
@@ -133,7 +134,7 @@ def run(name: str, home: Path, diary: Path, address: str | None = None, observer
     store = Store(home)
     plan = make_plan(standalone(PLANS[name](diary)), store)
     profile = Profile(default=Resources(workers=2, threads=THREADS.get(name, 1)))
-    return run_on_ray(plan, store, lambda cpus, gpus: profile, observer or Telling(), address=address)
+    return run_on_ray(plan, store, lambda cpus, gpus: profile, observer or Printer(), address=address)
 
 
 if __name__ == "__main__":

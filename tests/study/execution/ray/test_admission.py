@@ -1,7 +1,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from study.execution.ray.admission import Node, Room
+from study.execution.ray.admission import AdmissionQueue
+from study.execution.ray.nodes import Node
 from trainers.stage import Resources
 
 SMALL = Resources()
@@ -13,8 +14,8 @@ class Stages:
     """Stages that come for room in their order, and stay until they are told to leave."""
 
     def __init__(self, *nodes: Node) -> None:
-        self.room = Room()
-        self.room.update(nodes)
+        self.queue = AdmissionQueue()
+        self.queue.update(nodes)
         self.inside: list[int] = []
         self.said: list[str] = []
         self._leave: dict[int, asyncio.Event] = {}
@@ -42,7 +43,7 @@ class Stages:
         return sorted(self.inside)
 
     async def _stay(self, number: int, resources: Resources) -> None:
-        async with self.room.turn(number, resources, self.said.append):
+        async with self.queue.admitted(number, resources, self.said.append):
             self.inside.append(number)
             await self._leave[number].wait()
             self.inside.remove(number)
@@ -61,7 +62,7 @@ def test_stages_start_in_their_order_and_never_need_more_than_there_is():
         assert await stages.leave(1) == [0, 2]
         assert await stages.leave(0, 2) == [3]
 
-    on([{"CPU": 2.0}], story)
+    on([Node(cpus=2.0)], story)
 
 
 def test_no_smaller_stage_passes_a_gang_that_needs_all_there_is():
@@ -70,7 +71,7 @@ def test_no_smaller_stage_passes_a_gang_that_needs_all_there_is():
         assert await stages.leave(0) == [1]
         assert await stages.leave(1) == [2, 3]
 
-    on([{"CPU": 2.0}], story)
+    on([Node(cpus=2.0)], story)
 
 
 def test_smaller_stages_pass_a_gang_only_in_what_it_leaves():
@@ -81,7 +82,7 @@ def test_smaller_stages_pass_a_gang_only_in_what_it_leaves():
         assert await stages.leave(1) == [2, 3]
         assert await stages.leave(3) == [2, 4]
 
-    on([{"CPU": 2.0}, {"CPU": 2.0}], story)
+    on([Node(cpus=2.0), Node(cpus=2.0)], story)
 
 
 def test_stages_of_processors_alone_pass_those_that_wait_for_a_gpu():
@@ -89,7 +90,7 @@ def test_stages_of_processors_alone_pass_those_that_wait_for_a_gpu():
         assert await stages.come(ON_GPU, ON_GPU, ON_GPU, SMALL, SMALL, SMALL) == [0, 3, 4, 5]
         assert await stages.leave(0) == [1, 3, 4, 5]
 
-    on([{"CPU": 8.0, "GPU": 1.0}], story)
+    on([Node(cpus=8.0, gpus=1.0)], story)
 
 
 def test_three_tenths_of_a_gpu_fit_three_times_and_a_tenth_ten_times():
@@ -98,7 +99,7 @@ def test_three_tenths_of_a_gpu_fit_three_times_and_a_tenth_ten_times():
         assert len(await stages.leave(*range(10))) == 1
         assert len(await stages.come(*[Resources(gpus=0.3)] * 4)) == 4
 
-    on([{"CPU": 100.0, "GPU": 1.0}], story)
+    on([Node(cpus=100.0, gpus=1.0)], story)
 
 
 def test_one_that_gives_up_waiting_makes_way():
@@ -106,7 +107,7 @@ def test_one_that_gives_up_waiting_makes_way():
         assert await stages.come(SMALL, GANG, SMALL) == [0]
         assert await stages.give_up(1) == [0, 2]
 
-    on([{"CPU": 2.0}], story)
+    on([Node(cpus=2.0)], story)
 
 
 def test_what_no_living_node_can_hold_says_so_once_and_holds_up_nobody():
@@ -117,27 +118,27 @@ def test_what_no_living_node_can_hold_says_so_once_and_holds_up_nobody():
             f"it needs 2 CPUs and 1 GPUs; {lacks}",
             f"it needs 3 workers with 1 CPUs each; {lacks}",
         ]
-        stages.room.update([{"CPU": 4.0, "GPU": 1.0}])
+        stages.queue.update([Node(cpus=4.0, gpus=1.0)])
         assert await stages.settled() == [0, 2]
         assert await stages.leave(2, 0) == [1]
         assert len(stages.said) == 2
 
-    on([{"CPU": 1.0}, {"CPU": 1.0}], story)
+    on([Node(cpus=1.0), Node(cpus=1.0)], story)
 
 
 def test_a_gang_that_lost_the_nodes_it_ran_on_says_so():
     async def story(stages: Stages) -> None:
         assert await stages.come(GANG) == [0]
-        stages.room.update([{"CPU": 1.0}])
+        stages.queue.update([Node(cpus=1.0)])
         assert stages.said == ["it needs 2 workers with 1 CPUs each; the living nodes have 1 CPUs"]
 
-    on([{"CPU": 1.0}, {"CPU": 1.0}], story)
+    on([Node(cpus=1.0), Node(cpus=1.0)], story)
 
 
 def test_nobody_enters_a_closed_room():
     async def story(stages: Stages) -> None:
         assert await stages.come(SMALL, SMALL) == [0]
-        stages.room.close()
+        stages.queue.close()
         assert await stages.leave(0) == []
 
-    on([{"CPU": 1.0}], story)
+    on([Node(cpus=1.0)], story)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import psutil
 import pytest
@@ -15,15 +15,30 @@ import pytest
 from study.core.graph import key, walk
 from study.core.manifest import LOG
 from study.core.store import Store
-from study.execution.events import ANOTHER_PROCESS
+from study.execution.events import (
+    ANOTHER_PROCESS,
+    Blocked,
+    DiskFull,
+    EpochEnded,
+    Failed,
+    Failure,
+    Interrupted,
+    Progressed,
+    StageEvent,
+    Started,
+    Waiting,
+)
 from study.execution.ray.broker import start_broker
-from study.execution.ray.messages import Event, Order, Verdict, orders
+from study.execution.ray.messages import StageOutcome, StageRequest
+from study.execution.ray.pickling import requests_for
 from study.execution.resources import Profile
 from tests.study.steps import Gang, Step, epochs, lines, process_of, table
 from trainers.stage import Resources, Stage
 
 ONE_EACH = Profile(default=Resources(workers=2))  # gangs of two, all others alone: a CPU to every worker
 Start = Callable[[], "Driver"]
+E = TypeVar("E", bound=StageEvent)
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +50,7 @@ def ray() -> Iterator[Any]:
     started = psutil.Process().children(recursive=True)
     yield ray
     ray.shutdown()
-    assert psutil.wait_procs(started, timeout=20)[1] == []
+    assert psutil.wait_procs(started, timeout=PATIENCE_SECONDS)[1] == []
 
 
 class Driver:
@@ -44,59 +59,63 @@ class Driver:
     def __init__(self, ray: Any, home: Path) -> None:
         self._ray = ray
         self.broker = start_broker(home)
-        self.heard: list[Event] = []
+        self.heard: list[StageEvent] = []
         self._titles: dict[str, str] = {}
-        self._sent: dict[str, list[Order]] = {}
+        self._sent: dict[str, list[StageRequest]] = {}
         self.incarnation = ""
         self._next = 0
 
     def submit(self, *last: Stage, asker: str = "driver", profile: Profile = ONE_EACH) -> None:
         stages = walk(*last)
         self._titles |= {stage_key: stage.title for stage_key, stage in stages.items()}
-        self._sent[asker] = orders(stages, list(stages), profile.grant)
+        self._sent[asker] = requests_for(stages, list(stages), profile.grant)
         self.incarnation = self.get("submit", self._sent[asker], asker)
 
     def get(self, method: str, *arguments: Any) -> Any:
-        return self._ray.get(getattr(self.broker, method).remote(*arguments), timeout=60)
+        return self._ray.get(getattr(self.broker, method).remote(*arguments), timeout=PATIENCE_SECONDS)
 
-    def verdict(self, stage: Stage, seconds: float = 60.0) -> Verdict:
+    def outcome(self, stage: Stage, seconds: float = PATIENCE_SECONDS) -> StageOutcome:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            verdict: Verdict | None = self.get("wait", key(stage), 1.0)
-            if verdict is not None and verdict.status == "unknown":
+            outcome: StageOutcome | None = self.get("wait", key(stage), 1.0)
+            if outcome is not None and outcome.status == "unknown":
                 for asker, sent in self._sent.items():
                     self.get("submit", sent, asker)
-            elif verdict is not None:
-                return verdict
-        raise AssertionError(f"no verdict on {stage.title}: {self.story()}")
+            elif outcome is not None:
+                return outcome
+        raise AssertionError(f"no outcome of {stage.title}: {self.story()}")
 
     def statuses(self, *stages: Stage) -> list[str]:
-        return [self.verdict(stage).status for stage in stages]
+        return [self.outcome(stage).status for stage in stages]
 
     def listen(self, seconds: float = 0.0) -> None:
-        incarnation, following, news = self.get("events", self.incarnation, self._next, seconds)
+        incarnation, following, events = self.get("events", self.incarnation, self._next, seconds)
         self.incarnation, self._next = incarnation, following
-        self.heard += news
+        self.heard += events
 
     def story(self) -> list[str]:
-        """What was heard but for progress, as `title kind`."""
+        """The events but for reports, as `title kind`."""
         self.listen()
-        said = {"started": lambda event: "resumed" if event.resumed else "started"}
         return [
-            f"{self._titles[event.key]} {said.get(event.kind, lambda event: event.kind)(event)}"
+            f"{self._titles[event.key]} {kind_of(event)}"
             for event in self.heard
-            if event.kind != "progress"
+            if not isinstance(event, Progressed | EpochEnded)
         ]
 
-    def hears(self, line: str) -> Event:
-        deadline = time.monotonic() + 30
-        title, _, kind = line.partition(" ")
+    def hears(self, title: str, kind: type[E]) -> E:
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             self.listen(0.5)
             for event in self.heard:
-                if (self._titles[event.key], event.kind) == (title, kind):
+                if self._titles[event.key] == title and isinstance(event, kind):
                     return event
-        raise AssertionError(f"{line!r} was never heard: {self.story()}")
+        raise AssertionError(f"{title} {kind.__name__} was never heard: {self.story()}")
+
+
+def kind_of(event: StageEvent) -> str:
+    if isinstance(event, Started) and event.resumed:
+        return "resumed"
+    return type(event).__name__.lower()
 
 
 @pytest.fixture
@@ -132,7 +151,7 @@ def diary(tmp_path: Path) -> Path:
     return tmp_path / "diary"
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -158,7 +177,7 @@ def test_stages_run_after_their_inputs_and_the_driver_hears_of_each(driver: Driv
     sides = [Step(name=name, needs=(top,), diary=diary) for name in ("left", "right")]
     last = Step(name="last", needs=tuple(sides), diary=diary)
     driver.submit(last)
-    assert driver.verdict(last) == Verdict(status="computed")
+    assert driver.outcome(last) == StageOutcome(status="computed")
     words = [" ".join(line[:2]) for line in lines(diary) if line[0] != "epoch"]
     assert words[:2] == ["start top", "end top"]
     assert words[-2:] == ["start last", "end last"]
@@ -166,8 +185,8 @@ def test_stages_run_after_their_inputs_and_the_driver_hears_of_each(driver: Driv
     for name in ("top", "left", "right", "last"):
         assert [line for line in driver.story() if line.startswith(name)] == [f"{name} started", f"{name} finished"]
     # Epochs that end within a moment may be heard of in any order.
-    assert {event.epoch for event in driver.heard if event.kind == "progress" and event.key == key(top)} == {1, 2}
-    assert driver.get("curve", key(top), 1) == {2: {"epoch": 2, "loss": 0.5}}
+    assert {event.number for event in driver.heard if isinstance(event, EpochEnded) and event.key == key(top)} == {1, 2}
+    assert driver.get("curve", key(top), 1) == {2: {"loss": 0.5}}
 
 
 def test_what_two_trials_share_is_computed_once_whoever_asks(driver: Driver, diary: Path):
@@ -184,7 +203,7 @@ def test_two_drivers_on_one_home_compute_every_stage_once(ray: Any, driver: Driv
     trials = six_trials(diary)
     driver.submit(*trials)
     statuses = driver.statuses(*trials)
-    assert second.wait(60) == 0
+    assert second.wait(PATIENCE_SECONDS) == 0
     print("starts and ends of every stage:", table(diary))
     assert table(diary) == SIX
     assert set(statuses) <= {"computed", "found"}
@@ -196,7 +215,7 @@ import sys
 from pathlib import Path
 import ray
 sys.path.insert(0, sys.argv[1])
-from tests.study.test_broker import Driver, six_trials
+from tests.study.execution.ray.test_broker import Driver, six_trials
 ray.init(address=sys.argv[2], log_to_driver=False, logging_level="ERROR")
 driver, trials = Driver(ray, Path(sys.argv[3])), six_trials(Path(sys.argv[4]))
 driver.submit(*trials)
@@ -206,11 +225,11 @@ sys.exit(any(status not in ("computed", "found") for status in driver.statuses(*
 
 
 @pytest.mark.parametrize(
-    ("does", "sentence", "expected"),
-    [("raise", "ValueError: first line", False), ("refuse", "the moon is full: wait.", True)],
+    ("does", "sentence", "fault"),
+    [("raise", "ValueError: first line", "program"), ("refuse", "the moon is full: wait.", "input")],
 )
 def test_a_stage_that_raises_fails_alone_and_is_not_tried_again(
-    driver: Driver, diary: Path, does: str, sentence: str, expected: bool
+    driver: Driver, diary: Path, does: str, sentence: str, fault: Literal["input", "program"]
 ):
     bad = Step(name="bad", does=does, diary=diary)
     slow = Step(name="slow", epoch_seconds=0.3, diary=diary)
@@ -218,14 +237,13 @@ def test_a_stage_that_raises_fails_alone_and_is_not_tried_again(
     last = Step(name="last", needs=(needing,), diary=diary)
     driver.submit(last, Step(name="other", diary=diary))
     assert driver.statuses(Step(name="other"), slow) == ["computed", "computed"]
-    assert driver.verdict(last) == Verdict(status="blocked", by=key(bad), sentence=sentence)
+    failure = Failure(sentence=sentence, fault=fault, key=key(bad), title="bad")
+    assert driver.outcome(last) == StageOutcome(status="blocked", failure=failure)
     driver.submit(bad, asker="later")
-    assert driver.verdict(bad) == Verdict(status="failed", by=key(bad), sentence=sentence)
+    assert driver.outcome(bad) == StageOutcome(status="failed", failure=failure)
     assert table(diary) == once("slow", "other") | {"bad": (1, 0)}
-    failure = driver.hears("bad failed").failure
-    assert failure is not None
-    assert (failure.sentence, failure.expected) == (sentence, expected)
-    assert {event.by for event in driver.heard if event.kind == "blocked"} == {key(bad)}
+    assert driver.hears("bad", Failed).failure == failure
+    assert [event.failure for event in driver.heard if isinstance(event, Blocked)] == [failure, failure]
     assert [line for line in driver.story() if "blocked" in line] == ["needing blocked", "last blocked"]
 
 
@@ -234,20 +252,21 @@ def test_a_stage_whose_process_is_killed_goes_on_from_its_checkpoint(driver: Dri
     long = Step(name="long", needs=(first,), epochs=6, epoch_seconds=0.15, diary=diary)
     driver.submit(long)
     os.kill(process_of(diary, "long", 2), signal.SIGKILL)
-    assert driver.verdict(long).status == "computed"
+    assert driver.outcome(long).status == "computed"
     assert table(diary) == {"first": (1, 1), "long": (2, 1)}
     assert [epochs(diary, "long").count(epoch) for epoch in (1, 2, 6)] == [1, 1, 1]
     story = [line for line in driver.story() if line.startswith("long")]
     assert story == ["long started", "long interrupted", "long resumed", "long finished"]
-    assert driver.hears("long interrupted").reason == "its process was killed or crashed"
+    assert driver.hears("long", Interrupted).reason == "its process was killed or crashed"
 
 
 def test_a_process_that_always_dies_fails_its_stage_after_four_times(driver: Driver, diary: Path):
     fatal = Step(name="fatal", epochs=0, does="die", diary=diary)
     driver.submit(fatal)
-    verdict = driver.verdict(fatal)
-    assert verdict.status == "failed"
-    assert verdict.sentence == "its process died 4 times, at last: its process was killed or crashed"
+    outcome = driver.outcome(fatal)
+    assert outcome.status == "failed"
+    assert outcome.failure is not None
+    assert outcome.failure.sentence == "its process died 4 times, at last: its process was killed or crashed"
     assert table(diary) == {"fatal": (4, 0)}
     assert [line for line in driver.story() if "started" not in line and "resumed" not in line] == [
         *["fatal interrupted"] * 3,
@@ -262,7 +281,7 @@ def test_a_killed_broker_is_taught_again_and_repeats_nothing_finished(driver: Dr
     before = driver.incarnation
     worker = psutil.Process(process_of(diary, "long", 2))
     os.kill(driver.get("__ray_call__", lambda broker: os.getpid()), signal.SIGKILL)
-    assert driver.verdict(long).status == "computed"
+    assert driver.outcome(long).status == "computed"
     driver.listen()
     assert driver.incarnation != before
     assert table(diary) == {"first": (1, 1), "long": (2, 1)}
@@ -281,9 +300,9 @@ def test_gangs_and_single_stages_share_two_cpus_without_a_deadlock(driver: Drive
     trials = [trial(number) for number in range(16)]
     for number, each in enumerate(trials):
         driver.submit(each, asker=f"trial {number}")
-    waits = [driver.broker.wait.remote(key(each), 60.0) for each in trials]
-    verdicts = driver._ray.get(waits, timeout=90)
-    assert [verdict.status for verdict in verdicts if verdict] == ["computed"] * 16, verdicts
+    waits = [driver.broker.wait.remote(key(each), float(PATIENCE_SECONDS)) for each in trials]
+    outcomes = driver._ray.get(waits, timeout=PATIENCE_SECONDS)
+    assert [outcome.status for outcome in outcomes if outcome] == ["computed"] * 16, outcomes
     names = [f"{kind}{number}" for kind in ("student", "trial") for number in range(16)]
     assert table(diary) == once("teacher0", "teacher1", *names)
 
@@ -306,7 +325,7 @@ def test_what_its_last_asker_releases_is_cancelled_and_goes_on_for_the_next(driv
     assert driver.get("wait", key(teacher), 1.0).status == "unknown"
     (folder / "checkpoint").write_text("39")
     driver.submit(students[0], asker="trial 2")
-    assert driver.verdict(students[0]).status == "computed"
+    assert driver.outcome(students[0]).status == "computed"
     assert table(diary) == {"student0": (1, 1), "teacher": (2, 1)}
     assert "teacher resumed" in driver.story()
 
@@ -317,12 +336,12 @@ def test_stopping_interrupts_what_runs_and_answers_every_wait(driver: Driver, ho
     driver.submit(last)
     for stage in long[:2]:
         process_of(diary, stage.name, 1)
-    wait = driver.broker.wait.remote(key(last), 60.0)
+    wait = driver.broker.wait.remote(key(last), float(PATIENCE_SECONDS))
     driver.get("stop")
     store = Store(home)
     assert not any(store.is_claimed(key(stage)) for stage in long)
     assert table(diary) == {"long0": (1, 0), "long1": (1, 0)}
-    assert driver._ray.get(wait, timeout=10) == Verdict(status="stopped")
+    assert driver._ray.get(wait, timeout=PATIENCE_SECONDS) == StageOutcome(status="stopped")
     assert driver.statuses(*long) == ["stopped"] * 3
     driver.submit(Step(name="later", diary=diary))
     assert driver.statuses(Step(name="later")) == ["stopped"]
@@ -335,10 +354,11 @@ def test_a_full_disk_is_told_apart_and_nothing_new_starts(driver: Driver, diary:
     full = Step(name="full", does="fill the disk", diary=diary)
     last = Step(name="last", needs=(full,), diary=diary)
     driver.submit(last)
-    verdict = driver.verdict(last)
-    assert (verdict.status, verdict.by) == ("disk full", key(full))
-    assert "free some space and type the same command again" in verdict.sentence
-    assert driver.hears("full disk full").reason == verdict.sentence
+    outcome = driver.outcome(last)
+    assert outcome.failure is not None
+    assert (outcome.status, outcome.failure.key, outcome.failure.fault) == ("disk full", key(full), "machine")
+    assert "free some space and type the same command again" in outcome.failure.sentence
+    assert driver.hears("full", DiskFull).failure == outcome.failure
     later = Step(name="later", diary=diary)
     driver.submit(later)
     assert driver.get("wait", key(later), 0.5) is None
@@ -350,10 +370,10 @@ def test_a_stage_that_another_process_computes_is_waited_for_and_found(driver: D
     store = Store(home)
     with store.claim(key(stage)) as folder:
         driver.submit(stage, Step(name="other", diary=diary))
-        assert driver.hears("claimed waiting").reason == ANOTHER_PROCESS
-        assert driver.verdict(Step(name="other")).status == "computed"
+        assert driver.hears("claimed", Waiting).reason == ANOTHER_PROCESS
+        assert driver.outcome(Step(name="other")).status == "computed"
         store.publish(stage, folder, 1.0)
-    assert driver.verdict(stage).status == "found"
+    assert driver.outcome(stage).status == "found"
     assert table(diary) == once("other")
     assert [line for line in driver.story() if line.startswith("claimed")] == ["claimed waiting", "claimed found"]
 
@@ -362,8 +382,8 @@ def test_a_stage_that_no_node_can_hold_says_so_and_the_others_go_on(driver: Driv
     big, other = Step(name="big", diary=diary), Step(name="other", diary=diary)
     driver.submit(big, asker="big", profile=Profile(default=Resources(threads=8)))
     driver.submit(other)
-    assert driver.hears("big waiting").reason == "it needs 8 CPUs; the living nodes have 2 CPUs"
-    assert driver.verdict(other).status == "computed"
+    assert driver.hears("big", Waiting).reason == "it needs 8 CPUs; the living nodes have 2 CPUs"
+    assert driver.outcome(other).status == "computed"
     assert driver.get("wait", key(big), 0.1) is None
 
 

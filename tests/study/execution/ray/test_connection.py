@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from study.execution.ray.connection import Answer, check_nodes, check_room, connect, largest_node, node_fault
 from study.execution.ray.connection import _not_joined as not_joined
+from study.execution.ray.connection import connect
+from study.execution.ray.nodes import largest_node
+from study.execution.ray.preflight import Answer, check_nodes, check_room, node_fault
 from study.execution.resources import Profile
 from tests.study.steps import Gang, Step
 from trainers.stage import InputError, MachineError, Resources
@@ -38,7 +40,8 @@ except MachineError as error:
 CHECK = """
 import sys
 from pathlib import Path
-from study.execution.ray.connection import check_nodes, connect
+from study.execution.ray.connection import connect
+from study.execution.ray.preflight import check_nodes
 from trainers.stage import MachineError
 with connect(sys.argv[1]):
     try:
@@ -134,7 +137,7 @@ def test_a_node_without_our_package_is_named(cluster: Any, tmp_path: Path, monke
     ("answer", "fault"),
     [
         (Answer(sees_home=True, lacks="", versions=VERSIONS), None),
-        (None, "node n1 has not answered within 30 seconds: remove it from the cluster, or mend it"),
+        (None, "node n1 has not answered within 30 seconds: remove it from the cluster, or repair it"),
         (
             Answer(sees_home=False, lacks="", versions=VERSIONS),
             "node n1 does not see the home folder /home/of/ours: mount it there, or name one that every node sees with "

@@ -28,10 +28,16 @@ from trainers.artifacts import read_history
 from trainers.ssl.encoders import read_weights
 from trainers.stage import Resources
 
-PATIENCE_SECONDS = 90
-WORKERS = ("Broker", "ImplicitFunc", "compute_stage", "RayTrainWorker", "TrainController")
+PATIENCE_SECONDS = 180
+FOLLOWER = ("TrialFollower", "ResourceTrainable")  # waiting, and at work: Ray names its method by Tune's wrapper
+WORKERS = ("Broker", *FOLLOWER, "compute_stage", "RayTrainWorker", "TrainController")
 KILLED_AFTER = 2  # epochs of the teacher
 ONCE = dict.fromkeys(("data", "student0", "student1", *(f"final{i}" for i in range(6))), (1, 1))
+
+
+def hear_interrupts() -> None:
+    """A test that is started in the background ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Program:
@@ -48,6 +54,7 @@ class Program:
                 stderr=said,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
                 start_new_session=True,
+                preexec_fn=hear_interrupts,
             )
 
     @property
@@ -96,19 +103,19 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
     return artifacts(store.home)
 
 
-def processes_named(name: str) -> list[psutil.Process]:
-    """The Ray workers below this process whose titles begin so."""
+def processes_named(*names: str) -> list[psutil.Process]:
+    """The Ray workers below this process whose titles begin with one of the names."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            if "".join(process.cmdline()[:1]).startswith(f"ray::{name}"):
+            if "".join(process.cmdline()[:1]).startswith(tuple(f"ray::{name}" for name in names)):
                 found.append(process)
     return found
 
 
-def one_named(name: str) -> psutil.Process:
+def one_named(*names: str) -> psutil.Process:
     """The first Ray worker with that title, once there is one."""
-    return until(lambda: processes_named(name), f"no process {name}")[0]
+    return until(lambda: processes_named(*names), f"no process {names}")[0]
 
 
 def until(condition: Callable[[], Any], otherwise: str) -> Any:
@@ -122,7 +129,7 @@ def until(condition: Callable[[], Any], otherwise: str) -> Any:
 def assert_nothing_is_at_work() -> None:
     """Only Ray's own processes, and workers that wait for work, are left of a driver that has joined a cluster."""
 
-    until(lambda: not any(map(processes_named, WORKERS)), f"left behind: {list(map(processes_named, WORKERS))}")
+    until(lambda: not processes_named(*WORKERS), "processes are left behind")
 
 
 def assert_resumed(diary: Path) -> None:
@@ -179,7 +186,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_stages_and_leaves_nothing_either(
     process_of(program.diary, "stubborn", 1)
     family = psutil.Process(program.process.pid).children(recursive=True)
     os.killpg(program.process.pid, signal.SIGINT)
-    time.sleep(1)  # in which the broker begins to stop the stage, which goes on
+    until(lambda: "interrupted stubborn" in program.diary.read_text(), "the stage was not interrupted")
     os.killpg(program.process.pid, signal.SIGINT)
     assert program.wait() == EXIT_INTERRUPTED, program.said
     assert [process for process in family if process.is_running()] == []
@@ -188,10 +195,10 @@ def test_a_second_ctrl_c_does_not_wait_for_the_stages_and_leaves_nothing_either(
 def test_a_killed_trial_is_followed_again_and_its_stages_run_on(start, cluster, undisturbed):
     program = start(address=cluster.address)
     process_of(program.diary, "teacher", KILLED_AFTER)
-    victim = one_named("ImplicitFunc")
+    victim = one_named(*FOLLOWER)
     victim.kill()
-    others = {process.pid for process in processes_named("ImplicitFunc")}
-    until(lambda: {p.pid for p in processes_named("ImplicitFunc")} - others - {victim.pid}, "no trial came back")
+    others = {process.pid for process in processes_named(*FOLLOWER)}
+    until(lambda: {p.pid for p in processes_named(*FOLLOWER)} - others - {victim.pid}, "no follower came back")
     assert program.wait() == 0, program.said
     assert table(program.diary) == ONCE | {"teacher": (1, 1)}
     assert program.artifacts() == undisturbed

@@ -4,43 +4,44 @@ import sys
 from pathlib import Path
 
 from study.core.graph import key, source_hash, walk
-from study.execution.ray.event_log import News
-from study.execution.ray.messages import Event, orders, unpickled
+from study.execution.events import EpochEnded, Finished, Progressed, Started
+from study.execution.ray.event_log import EventLog
+from study.execution.ray.pickling import requests_for, unpickled
 from study.execution.resources import Profile
 from tests.study.steps import Gang, Step
-from trainers.stage import Resources
+from trainers.stage import Progress, Resources
 
 FIRST = Step(name="first")
 SECOND = Gang(name="second", needs=(FIRST, FIRST))
 LAST = Step(name="last", needs=(SECOND, FIRST))
 
 
-def progress(fraction: float, **metrics: float) -> Event:
-    return Event(kind="progress", key="a", metrics={"fraction": fraction, **metrics}, epoch=1)
+def progressed(fraction: float) -> Progressed:
+    return Progressed(key="a", progress=Progress(fraction=fraction, epoch=1))
 
 
-def test_orders_name_the_missing_inputs_once_and_what_each_stage_is_granted():
+def test_requests_name_the_missing_inputs_once_and_what_each_stage_is_granted():
     stages = walk(LAST)
     profile = Profile(default=Resources(workers=2, threads=3))
-    all_of_them = orders(stages, list(stages), profile.grant)
-    assert [(order.key, order.title) for order in all_of_them] == [
+    all_of_them = requests_for(stages, list(stages), profile.grant)
+    assert [(request.key, request.title) for request in all_of_them] == [
         (key(stage), stage.title) for stage in (FIRST, SECOND, LAST)
     ]
-    assert [order.inputs for order in all_of_them] == [(), (key(FIRST),), (key(SECOND), key(FIRST))]
-    assert [order.resources.workers for order in all_of_them] == [1, 2, 1]
-    some = orders(stages, [key(SECOND), key(LAST)], profile.grant)
-    assert [order.inputs for order in some] == [(), (key(SECOND),)]
+    assert [request.inputs for request in all_of_them] == [(), (key(FIRST),), (key(SECOND), key(FIRST))]
+    assert [request.resources.workers for request in all_of_them] == [1, 2, 1]
+    some = requests_for(stages, [key(SECOND), key(LAST)], profile.grant)
+    assert [request.inputs for request in some] == [(), (key(SECOND),)]
     assert unpickled(some[1].stage) == LAST
 
 
 def test_a_stage_travels_with_its_module_its_key_and_its_source_hash(tmp_path: Path):
-    path = tmp_path / "order"
-    path.write_bytes(orders(walk(LAST), [key(LAST)], Profile().grant)[0].stage)
+    path = tmp_path / "request"
+    path.write_bytes(requests_for(walk(LAST), [key(LAST)], Profile().grant)[0].stage)
     program = f"""
 import sys
 from pathlib import Path
 from study.core.graph import inputs, key, source_hash
-from study.execution.ray.messages import unpickled
+from study.execution.ray.pickling import unpickled
 stage = unpickled(Path({str(path)!r}).read_bytes())
 assert "tests.study.steps" not in sys.modules
 print(key(stage), source_hash(type(stage)), stage.title, *(key(needed) for needed in inputs(stage).values()))
@@ -49,19 +50,19 @@ print(key(stage), source_hash(type(stage)), stage.title, *(key(needed) for neede
     assert told.stdout.split() == [key(LAST), source_hash(Step), "last", key(SECOND), key(FIRST)]
 
 
-def test_news_are_kept_until_they_are_heard_and_then_forgotten():
+def test_events_are_kept_until_they_are_read_and_then_forgotten():
     async def story() -> None:
-        news = News()
-        started, finished = Event(kind="started", key="a"), Event(kind="finished", key="a")
-        news.tell(started)
-        assert await news.since(0, 1.0) == await news.since(0, 1.0) == (1, [started])
-        news.tell(finished)
-        assert await news.since(1, 1.0) == (2, [finished])
-        assert await news.since(0, 1.0) == (2, [finished])
-        assert await news.since(2, 0.01) == (2, [])
-        waiting = asyncio.create_task(news.since(2, 60.0))
+        log = EventLog()
+        started, finished = Started(key="a", resumed=False), Finished(key="a", seconds=1.0)
+        log.append(started)
+        assert await log.read_from(0, 1.0) == await log.read_from(0, 1.0) == (1, [started])
+        log.append(finished)
+        assert await log.read_from(1, 1.0) == (2, [finished])
+        assert await log.read_from(0, 1.0) == (2, [finished])
+        assert await log.read_from(2, 0.01) == (2, [])
+        waiting = asyncio.create_task(log.read_from(2, 60.0))
         await asyncio.sleep(0)
-        news.tell(started)
+        log.append(started)
         assert await waiting == (3, [started])
 
     asyncio.run(story())
@@ -69,13 +70,13 @@ def test_news_are_kept_until_they_are_heard_and_then_forgotten():
 
 def test_of_progress_within_an_epoch_only_the_latest_is_kept():
     async def story() -> None:
-        news = News()
-        epoch_ends = progress(0.2, loss=1.0)
-        for event in (progress(0.1), epoch_ends, progress(0.3), progress(0.4)):
-            news.tell(event)
-        following, heard = await news.since(0, 1.0)
-        assert heard == [epoch_ends, progress(0.4)]
-        news.tell(progress(0.5))
-        assert await news.since(following, 1.0) == (5, [progress(0.5)])
+        log = EventLog()
+        epoch_ended = EpochEnded(key="a", number=1, metrics={"loss": 1.0})
+        for event in (progressed(0.1), epoch_ended, progressed(0.3), progressed(0.4)):
+            log.append(event)
+        following, events = await log.read_from(0, 1.0)
+        assert events == [epoch_ended, progressed(0.4)]
+        log.append(progressed(0.5))
+        assert await log.read_from(following, 1.0) == (5, [progressed(0.5)])
 
     asyncio.run(story())

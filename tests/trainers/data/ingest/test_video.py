@@ -10,7 +10,7 @@ from trainers.data.frames import FILE_NAME, FrameStore
 from trainers.data.ingest.margins import Margins, find_margins, resize
 from trainers.data.ingest.video import REPORTED_EVERY, Video
 from trainers.data.ingest.video_file import read_frames, read_timeline
-from trainers.stage import InputError, Resources, Work
+from trainers.stage import InputError, Progress, Report, Resources, Work
 
 PHASES = ("Preparation", "CalotTriangleDissection", "ClippingCutting")
 Encode = Callable[..., Path]
@@ -257,15 +257,11 @@ def test_the_same_video_gives_the_same_bytes_whatever_was_left_behind_and_howeve
 
 
 def test_progress_is_reported(tmp_path: Path, encode_video: Encode):
-    reports: list[tuple[dict[str, float], int]] = []
+    reports: list[Report] = []
     num_frames = 2 * REPORTED_EVERY + 3
     path = encode_video(tmp_path / "video01.mp4", num_frames, options={"preset": "ultrafast"})
-    run(video(path, fps=25), tmp_path / "out", report=lambda *report: reports.append(report))
-    half, whole = (
-        {"frames": count, "fraction": pytest.approx(count / num_frames)}
-        for count in (REPORTED_EVERY, 2 * REPORTED_EVERY)
-    )
-    assert reports == [(half, 0), (whole, 0)]
+    run(video(path, fps=25), tmp_path / "out", listener=reports.append)
+    assert reports == [Progress(fraction=count / num_frames) for count in (REPORTED_EVERY, 2 * REPORTED_EVERY)]
 
 
 def test_where_a_recording_lies_is_no_part_of_what_it_is(tmp_path: Path):
