@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,8 @@ def following(
     config = tune.TuneConfig(num_samples=-1, search_alg=_TrialQueue(trials, max_processes))  # -1: until there are none
     with tuning(broker, home, config, options) as thread:
         yield
-        ray.get(broker.stop.remote())  # nothing is at work; a broker that was restarted now answers for all stages
+        with suppress(ray.exceptions.RayError):
+            ray.get(broker.stop.remote())  # nothing is at work; a broker that was restarted now answers for all stages
         thread.join(END_SECONDS + END_SECONDS_PER_TRIAL * len(trials))
     if thread.error is not None:
         print(f"Ray Tune failed ({error_line(thread.error)}); every stage was computed without it")
