@@ -20,11 +20,12 @@ from study.core.store import Store
 from study.execution.events import DiskFull, Failure, Observer, StageEvent, error_line
 from study.execution.executor import Grant
 from study.execution.ray import connection, nodes, preflight
+from study.execution.ray.followers import OUTCOME, FollowedTrial
 from study.execution.ray.messages import StageOutcome, StageRequest
 from study.execution.ray.options import DEFAULTS, TuneOptions
 from study.execution.ray.pickling import requests_for
 from study.execution.ray.runner import LISTEN_SECONDS, broker_of, stopping_in_order, translate_cluster_errors
-from study.execution.ray.tune import OUTCOME, FollowedTrial, TuneThread, callbacks_named, tuning
+from study.execution.ray.tune import TuneThread, callbacks_named, tuning
 from study.execution.resources import Profile
 from study.search.loop import SearchLoop
 from study.search.observer import RunningTrial

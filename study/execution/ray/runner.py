@@ -24,8 +24,8 @@ from study.execution.resources import Profile
 from trainers.stage import MachineError
 
 if TYPE_CHECKING:
+    from study.execution.ray.followers import FollowedTrial
     from study.execution.ray.messages import StageRequest
-    from study.execution.ray.tune import FollowedTrial
 
 MAX_FOLLOWERS = 16
 FOLLOWERS_PER_CPU = 2
@@ -91,7 +91,7 @@ def run_on_ray(
 
 def _followed(plan: Plan) -> "list[FollowedTrial]":
     """The trials whose last stage is missing, one for each such stage."""
-    from study.execution.ray.tune import FollowedTrial
+    from study.execution.ray.followers import FollowedTrial
 
     missing = frozenset(plan.missing)
     followed: dict[str, FollowedTrial] = {}

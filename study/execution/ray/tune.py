@@ -1,4 +1,4 @@
-"""Ray Tune: one Tune trial per trial of a study, with its parameters, its curve, its final scores, and callbacks."""
+"""Ray Tune at work: one Tune trial per trial of a study, with its parameters, curve, final scores, and callbacks."""
 
 import importlib
 import os
@@ -6,31 +6,22 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.search import Searcher
 
 from study.core.store import Store
-from study.core.study import Trial
 from study.execution.events import error_line
-from study.execution.ray.messages import StageOutcome
-from study.execution.ray.options import Score, TuneOptions, no_scores
-from trainers.stage import FreelunchError, InputError
+from study.execution.ray.followers import FollowedTrial, TrialFollower, TrialQueue
+from study.execution.ray.options import TuneOptions
+from trainers.stage import InputError
 
-WAIT_SECONDS = 2.0
-"""How long a process waits for a trial's last stage before it looks at the curve again."""
-RETRY_SECONDS = 0.5
-PATIENCE_SECONDS = 5.0
-"""Another process follows trials where none of those that are followed has ended for so long."""
 MAX_FAILURES = 3
 """How often the process that follows a trial may die."""
 END_SECONDS = 20.0
@@ -44,34 +35,6 @@ QUIET = {
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 STOP = "stop"
-FOLLOWED = "freelunch"
-"""The name in a Tune trial's config of the keys that it follows."""
-OUTCOME = "outcome"
-"""The name in a trial's last result of the StageOutcome of its last stage."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FollowedTrial:
-    """A trial that Tune follows.
-
-    Attributes:
-        trial: its row, seed and parameters are the Tune trial's config.
-        final: key of its last stage.
-        curve_of: key of the stage whose epochs are reported, or None.
-    """
-
-    trial: Trial
-    final: str
-    curve_of: str | None
-
-    def config(self) -> dict[str, Any]:
-        """The config of the Tune trial; values that are no plain ones are given as text."""
-        parameters = {
-            name: value if isinstance(value, int | float | str | None) else str(value)
-            for name, value in self.trial.parameters.items()
-        }
-        followed = {"final": self.final, "curve_of": self.curve_of}
-        return {"row": self.trial.row.name, "seed": self.trial.seed, **parameters, FOLLOWED: followed}
 
 
 class TuneThread(threading.Thread):
@@ -115,7 +78,7 @@ def following(
         options: callbacks, and how scores are read.
         max_processes: how many processes follow trials, at most.
     """
-    config = tune.TuneConfig(num_samples=-1, search_alg=_TrialQueue(trials, max_processes))  # -1: until there are none
+    config = tune.TuneConfig(num_samples=-1, search_alg=TrialQueue(trials, max_processes))  # -1: until there are none
     with tuning(broker, home, config, options) as thread:
         yield
         with suppress(ray.exceptions.RayError):
@@ -152,98 +115,6 @@ def tuning(broker: Any, home: Path, config: tune.TuneConfig, options: TuneOption
         (folder / STOP).touch()
         thread.join(END_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class TrialFollower(tune.Trainable):
-    """Process that follows one trial after the other: it waits for the last stage, and reports the curve until then.
-
-    Every step is one report: an epoch, or at last what became of the trial. A stage that failed fails no Tune trial.
-    """
-
-    def setup(
-        self, config: dict[str, Any], broker: Any = None, store: Store | None = None, score: Score = no_scores
-    ) -> None:
-        self._broker, self._store, self._score = broker, store, score
-        self.reset_config(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._final: str = new_config[FOLLOWED]["final"]
-        self._curve_of: str | None = new_config[FOLLOWED]["curve_of"]
-        self._epochs: deque[tuple[int, Mapping[str, float]]] = deque()
-        self._last_epoch = 0
-        self._outcome: StageOutcome | None = None
-        return True
-
-    def step(self) -> dict[str, Any]:
-        while not self._epochs and self._outcome is None:
-            self._look()
-        if self._epochs:
-            self._last_epoch, metrics = self._epochs.popleft()
-            return {**metrics, "epoch": self._last_epoch}
-        return {**self._end(), "done": True}
-
-    def _look(self) -> None:
-        """Waits a while for the last stage, and takes the epochs that have ended."""
-        outcome = ray.get(self._broker.wait.remote(self._final, WAIT_SECONDS))
-        if self._curve_of:
-            self._epochs.extend(sorted(ray.get(self._broker.curve.remote(self._curve_of, self._last_epoch)).items()))
-        if outcome is not None and outcome.status == "unknown":
-            time.sleep(RETRY_SECONDS)  # the broker was restarted, and the driver has not submitted the stage again yet
-        else:
-            self._outcome = outcome
-
-    def _end(self) -> dict[str, Any]:
-        assert self._outcome is not None
-        failure = self._outcome.failure
-        problem = {"problem": failure.sentence} if failure else {}
-        return {**self._scores(), "status": self._outcome.status, **problem, OUTCOME: self._outcome}
-
-    def _scores(self) -> Mapping[str, float]:
-        """The final scores; none where they cannot be read, which is said where they are needed."""
-        assert self._store is not None
-        folder = self._store.find(self._final)
-        try:
-            return self._score(folder) if folder else {}
-        except (FreelunchError, OSError, ValueError, KeyError):
-            return {}
-
-
-class _TrialQueue(Searcher):
-    """Queue from which Tune takes the trials in their order, and the number of processes that follow them.
-
-    Tune starts a process where more trials are followed at a time than before. So there is one at first, and one more
-    only where no trial has ended for a while: trials that take a moment share a process.
-    """
-
-    def __init__(self, trials: Sequence[FollowedTrial], max_processes: int) -> None:
-        super().__init__()
-        self._configs = deque(followed.config() for followed in trials)
-        self._max_processes = max_processes
-        self._num_processes = 1
-        self._followed: set[str] = set()
-        self._changed = time.monotonic()
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        if not self._configs:
-            return Searcher.FINISHED
-        now = time.monotonic()
-        if len(self._followed) >= self._num_processes:
-            if self._num_processes == self._max_processes or now < self._changed + PATIENCE_SECONDS:
-                return None
-            self._num_processes += 1
-            self._changed = now
-        self._followed.add(trial_id)
-        return self._configs.popleft()
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self._followed.discard(trial_id)
-        self._changed = time.monotonic()
-
-    def save(self, checkpoint_path: str) -> None:
-        Path(checkpoint_path).touch()  # the home folder is what lasts
-
-    def restore(self, checkpoint_path: str) -> None:
-        raise AssertionError("a study goes on from its home folder, never from Tune's state")
 
 
 class _StopFile(tune.Stopper):
