@@ -45,9 +45,10 @@ PATIENCE_SECONDS = 120
 def ray() -> Iterator[Any]:
     import ray
 
+    before = set(psutil.Process().children(recursive=True))
     # With a dashboard, as `study/execution/ray/connection.py` starts it.
     ray.init(num_cpus=2, address="local", include_dashboard=True, log_to_driver=False, logging_level="ERROR")
-    started = psutil.Process().children(recursive=True)
+    started = set(psutil.Process().children(recursive=True)) - before
     yield ray
     ray.shutdown()
     assert psutil.wait_procs(started, timeout=PATIENCE_SECONDS)[1] == []
