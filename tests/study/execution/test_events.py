@@ -1,10 +1,13 @@
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from study.core.disk import DiskFullError
 from study.core.graph import key
-from study.core.store import PROGRESS, DiskFullError, Store
+from study.core.manifest import PROGRESS
+from study.core.store import Store
 from study.execution.events import (
     Blocked,
     DiskFull,
@@ -86,6 +89,7 @@ def test_a_report_becomes_the_event_of_its_stage():
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class Reporting(Step):
     def run(self, work: Work) -> None:
         work.progress(0.25, epoch=2, metrics={"loss_x": 3.0}, frames_per_second=9.0)

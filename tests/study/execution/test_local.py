@@ -248,7 +248,7 @@ def test_a_stage_killed_before_it_was_published_is_not_computed_again(tmp_path: 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("study.core.store._manifest_of", killed)
+        patch.setattr("study.core.store.manifest_of", killed)
         with pytest.raises(KeyboardInterrupt):
             compute(tmp_path, stage)
     assert Store(tmp_path).find(key(stage)) is None

@@ -24,7 +24,6 @@ import sys
 from pathlib import Path
 from study.execution.events import Observer
 from study.core.plan import make_plan
-from study.execution.ray.options import TuneOptions
 from study.execution.ray.runner import run_on_ray
 from study.core.store import Store
 store = Store(Path(sys.argv[1]))
