@@ -14,12 +14,12 @@ from study.core.graph import key
 from study.core.plan import make_plan
 from study.core.study import Trial
 from study.core.suite import Part, Suite, parts_of, together
+from study.execution.events import Failure
 from study.home.commands import expand_commands
 from study.home.request import most_seeds, saved_problems, saved_requests
 from study.report.study_report import Report, write_picture, write_report
 from study.report.suite_report import write_overview
 from trainers.stage import FreelunchError
-from study.execution.events import Failure
 
 
 class StudyReporter:

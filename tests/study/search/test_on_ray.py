@@ -10,6 +10,9 @@ from optuna.trial import TrialState
 from study.core.store import Store
 from study.execution.events import Observer
 from study.execution.ray import connection as ray_cluster
+from study.execution.ray.followers import OUTCOME
+from study.execution.ray.messages import StageOutcome
+from study.execution.ray.options import TuneOptions
 from study.execution.ray.runner import broker_of
 from study.execution.resources import Profile
 from study.search.loop import SearchLoop
@@ -21,9 +24,6 @@ from tests.study.execution.ray.test_kills import one_named
 from tests.study.search.damage import AT_FAULT, DataDamager, repair
 from tests.study.search.stub_search import SEARCH, Conditions, open_study, remembered, searched, states
 from trainers.stage import Resources, Stage
-from study.execution.ray.options import TuneOptions
-from study.execution.ray.messages import StageOutcome
-from study.execution.ray.followers import OUTCOME
 
 NUM_TRIALS = 4
 

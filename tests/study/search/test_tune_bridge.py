@@ -4,12 +4,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import ray
 
 from study.core.store import Store
-from study.execution.events import Observer, Failure, StageEvent
+from study.execution.events import Failure, Observer, StageEvent
+from study.execution.ray.followers import FOLLOWED, OUTCOME
 from study.execution.ray.messages import StageOutcome, StageRequest
 from study.execution.ray.tune import TuneThread
 from study.search.loop import MAX_FAILURES_IN_A_ROW, SearchLoop
@@ -17,8 +19,6 @@ from study.search.on_ray import TuneBridge
 from study.search.optuna_study import OptunaStudy
 from tests.study.search.stub_search import SEARCH, Conditions, open_study, states
 from trainers.stage import MachineError, Resources
-from study.execution.ray.followers import FOLLOWED, OUTCOME
-from typing import Literal
 
 AT_FAULT = "the machine is at fault, not the hyperparameters. "
 PATIENCE_SECONDS = 60
