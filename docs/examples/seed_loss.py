@@ -59,7 +59,7 @@ class SEED(MethodConfig):
         embedding_size: length of the student's embeddings; the teacher's.
     """
 
-    leaves_pair: ClassVar[bool] = False
+    has_key_encoder: ClassVar[bool] = False
 
     teacher: EncoderStage
     temperature: float = 0.2
@@ -81,7 +81,7 @@ class SEED(MethodConfig):
             raise InputError(f"embedding_size is {self.embedding_size}: the teacher's is {self.teacher.output_size}.")
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 4
 
 

@@ -98,7 +98,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
     One process with four splits computes what four GPUs with a quarter of the batch each compute without
     synchronisation; with shuffled batches this is MoCo's ShuffleBN (He et al., arXiv 1911.05722, Sec. 3.3).
     Several workers hold whole splits each, so that how many they are changes nothing; their running statistics part
-    until `settle_running_statistics` is called. A single split is synchronised: any number of workers share it.
+    until `sync_running_statistics_` is called. A single split is synchronised: any number of workers share it.
     """
 
     running_mean: Tensor
@@ -114,9 +114,9 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        if self.num_splits == 1 and distributed.workers() > 1:
+        if self.num_splits == 1 and distributed.world_size() > 1:
             return normalise_together(self, x)
-        num_splits = self.num_splits // distributed.workers()
+        num_splits = self.num_splits // distributed.world_size()
         if num_splits == 1:
             return super().forward(x)
         means = self.running_mean.repeat(num_splits, 1)
@@ -145,13 +145,13 @@ def zero_last_norms(backbone: nn.Module) -> None:
             nn.init.zeros_(module.bn2.weight)
 
 
-def settle_running_statistics(module: nn.Module) -> None:
+def sync_running_statistics_(module: nn.Module) -> None:
     """Makes the running statistics of all workers what one process would have.
 
     They are linear in the batches' statistics, so that once is enough before they are read.
     """
     norms = [each for each in module.modules() if isinstance(each, SplitBatchNorm2d) and each.training]
-    for settle, running_statistics in ((distributed.average_, "mean"), (distributed.take_from_first_, "first")):
+    for settle, running_statistics in ((distributed.average_, "mean"), (distributed.broadcast_, "first")):
         alike = [each for each in norms if each.running_statistics == running_statistics]
         settle(statistic for each in alike for statistic in (each.running_mean, each.running_var))
 

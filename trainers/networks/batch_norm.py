@@ -13,7 +13,7 @@ class SyncBatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation of N×C features whose training statistics are those of all workers' rows."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or distributed.workers() == 1:
+        if not self.training or distributed.world_size() == 1:
             return super().forward(x)
         return normalise_together(self, x)
 
@@ -28,7 +28,7 @@ def normalise_together(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tens
     assert norm.momentum is not None
     y, mean, variance = _Normalise.apply(x, norm.weight, norm.bias, norm.eps)
     with torch.no_grad():
-        count = distributed.total(x.numel() // x.shape[1])
+        count = distributed.global_batch(x.numel() // x.shape[1])
         norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
         norm.running_var.lerp_((variance * count / (count - 1)).to(norm.running_var.dtype), norm.momentum)
         if norm.num_batches_tracked is not None:
@@ -45,7 +45,7 @@ class _Normalise(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         own = _at_least_single(x)
         variance, mean = torch.var_mean(own, dim=_rows(x), correction=0)
-        means, variances = distributed.gather(torch.stack([mean, variance])[None]).unbind(1)  # workers×C
+        means, variances = distributed.all_gather(torch.stack([mean, variance])[None]).unbind(1)  # workers×C
         mean = means.mean(0)
         variance = variances.mean(0) + (means - mean).square().mean(0)  # every worker has equally many rows
         ctx.save_for_backward(x, weight, mean, variance)

@@ -9,7 +9,7 @@ SECONDS_PER_VIEW = 1.5e-4
 
 
 def training_seconds(
-    backbone: FeatureExtractor, size_px: int, num_frames: float, passes: float, num_views: int = 2
+    backbone: FeatureExtractor, size_px: int, num_frames: float, forward_equivalents: float, num_views: int = 2
 ) -> float:
     """Training time for a number of frames.
 
@@ -17,11 +17,11 @@ def training_seconds(
         backbone: the architecture.
         size_px: side of the square views.
         num_frames: frames seen, over all epochs.
-        passes: forward-pass equivalents per frame; a trained view counts 3.
+        forward_equivalents: forward-pass equivalents per frame; a trained view counts 3.
         num_views: of every frame.
     """
     gflops = backbone.gflops_at_224 * (size_px / 224) ** 2
-    return num_frames * (passes * gflops / REFERENCE_GFLOPS + num_views * SECONDS_PER_VIEW)
+    return num_frames * (forward_equivalents * gflops / REFERENCE_GFLOPS + num_views * SECONDS_PER_VIEW)
 
 
 def inference_seconds(backbone: FeatureExtractor, size_px: int, num_frames: float) -> float:

@@ -18,7 +18,7 @@ Selection = Literal["validation", "last"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class SupervisedTask:
     """What the loop is given.
 
     Attributes:
@@ -52,7 +52,7 @@ class Fit:
     dropout_in_first_epoch_only: bool = False
 
 
-def fit(task: Fit) -> list[Record]:
+def train_supervised(task: SupervisedTask) -> list[Record]:
     """Trains to the last epoch, from the folder's checkpoint if there is one; leaves the chosen weights in the model.
 
     Returns:
@@ -84,12 +84,12 @@ def fit(task: Fit) -> list[Record]:
     return history
 
 
-def _new_optimiser(task: Fit) -> torch.optim.Optimizer:
+def _new_optimiser(task: SupervisedTask) -> torch.optim.Optimizer:
     learning = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
     return torch.optim.Adam(learning, weight_decay=task.weight_decay)
 
 
-def _resumed(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+def _resumed(task: SupervisedTask, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
     state = checkpoint.load(task.work.output)
     if state is None:
         return {"epoch": 0, "history": [], "best_accuracy": None, "best_weights": None}
@@ -99,7 +99,7 @@ def _resumed(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer) -> d
     return state
 
 
-def _train_epoch(task: Fit, model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> float:
+def _train_epoch(task: SupervisedTask, model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> float:
     total, count = torch.zeros((), device=task.device), 0
     model.train(epoch == 0 or not task.dropout_in_first_epoch_only)
     for step, (inputs, targets) in enumerate(task.batches(epoch)):

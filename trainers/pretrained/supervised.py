@@ -17,7 +17,7 @@ from trainers.data.loading import ViewLoader
 from trainers.networks.backbones import Backbone
 from trainers.networks.costs import training_seconds
 from trainers.networks.features import network_input
-from trainers.networks.supervised import Fit, fit
+from trainers.networks.supervised import SupervisedTask, train_supervised
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.ssl.encoders import Encoder, EncoderStage, SharedBackbonePair, write_weights
 from trainers.ssl.heads import projection_mlp
@@ -85,8 +85,8 @@ class TrainClassifier(EncoderStage):
                 threads=work.resources.threads,
                 pin_memory=device.type == "cuda",
             )
-            history = fit(
-                Fit(
+            history = train_supervised(
+                SupervisedTask(
                     model=nn.Sequential(backbone, self._classifier(len(images.label_names))),
                     batches=lambda epoch: _examples(loader, epoch, device),
                     loss=F.cross_entropy,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
-from trainers.networks.supervised import Fit
+from trainers.networks.supervised import SupervisedTask
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import TrainTemporal
 from trainers.runtime import randomness
@@ -99,7 +99,7 @@ class AuthorsFineTune(FineTune):
         network = super().started(folder)
         return network if self.normalised_input else UnnormalisedNetwork(network)
 
-    def task(self, task: Fit) -> Fit:
+    def task(self, task: SupervisedTask) -> SupervisedTask:
         return replace(task, new_optimiser_every_epoch=self.new_optimiser_every_epoch)
 
 
@@ -116,7 +116,7 @@ class AuthorsTrainTemporal(TrainTemporal):
     new_optimiser_every_epoch: bool = True
     dropout_in_first_epoch_only: bool = True
 
-    def task(self, task: Fit) -> Fit:
+    def task(self, task: SupervisedTask) -> SupervisedTask:
         return replace(
             task,
             new_optimiser_every_epoch=self.new_optimiser_every_epoch,

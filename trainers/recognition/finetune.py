@@ -19,7 +19,7 @@ from trainers.evaluation.metrics import right_share
 from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.costs import inference_seconds, training_seconds
 from trainers.networks.features import features_of, network_input
-from trainers.networks.supervised import Fit, Selection, fit
+from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.ssl.encoders import EncoderStage, load_backbone
 from trainers.stage import InputError, Stage, Work
@@ -92,7 +92,7 @@ class FineTune(Stage):
         """The network to fine-tune, from the encoder's artifact."""
         return load_backbone(self.encoder, folder)
 
-    def task(self, task: Fit) -> Fit:
+    def task(self, task: SupervisedTask) -> SupervisedTask:
         """What the loop is given; a variant changes something of it."""
         return task
 
@@ -121,9 +121,9 @@ class FineTune(Stage):
                 for frames in (training, validation)
             ]
             model = classifier if self.mode == "linear" else nn.Sequential(backbone, classifier)
-            history = fit(
+            history = train_supervised(
                 self.task(
-                    Fit(
+                    SupervisedTask(
                         model=model,
                         batches=lambda epoch: examples[0].batches(self._order(len(training), epoch)),
                         loss=F.cross_entropy,

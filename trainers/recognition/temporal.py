@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from trainers.artifacts import write_history
 from trainers.evaluation.metrics import mean_accuracy
 from trainers.evaluation.predictions import VideoPredictions, write_predictions
-from trainers.networks.supervised import Fit, Selection, fit
+from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
 from trainers.recognition.extract import ExtractFeatures, Sequence, read_sequences
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.stage import Config, Stage, Work
@@ -135,7 +135,7 @@ class TrainTemporal(Stage):
         """The learning rate of an epoch (0-based)."""
         return self.learning_rate * 0.5 ** sum(epoch >= bound for bound in self.halve_after)
 
-    def task(self, task: Fit) -> Fit:
+    def task(self, task: SupervisedTask) -> SupervisedTask:
         """What the loop is given; a variant changes something of it."""
         return task
 
@@ -158,9 +158,9 @@ class TrainTemporal(Stage):
             for sequence in (training[index] for index in order):
                 yield _features(sequence, device), torch.from_numpy(sequence.labels.astype(np.int64)).to(device)
 
-        history = fit(
+        history = train_supervised(
             self.task(
-                Fit(
+                SupervisedTask(
                     model=model,
                     batches=batches,
                     loss=temporal_loss,

@@ -34,7 +34,7 @@ _all_reduce = _collective(group.all_reduce)
 _broadcast = _collective(group.broadcast)
 
 
-def workers() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return group.get_world_size() if group.is_initialized() else 1
 
@@ -49,41 +49,41 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def total(num_rows: int) -> int:
+def global_batch(num_rows: int) -> int:
     """How many rows all workers hold."""
-    return num_rows * workers()
+    return num_rows * world_size()
 
 
-def share(num_rows: int) -> slice:
+def local_slice(num_rows: int) -> slice:
     """Which of all workers' rows are this worker's."""
-    size = num_rows // workers()
+    size = num_rows // world_size()
     return slice(rank() * size, (rank() + 1) * size)
 
 
-def own_share(x: Tensor) -> Tensor:
+def local_rows(x: Tensor) -> Tensor:
     """This worker's rows of all workers' N rows."""
-    return x[share(len(x))] if workers() > 1 else x
+    return x[local_slice(len(x))] if world_size() > 1 else x
 
 
 @torch.no_grad()
-def gather(x: Tensor) -> Tensor:
+def all_gather(x: Tensor) -> Tensor:
     """All workers' rows, in rank order; no gradient goes through."""
-    if workers() == 1:
+    if world_size() == 1:
         return x
-    rows = x.new_empty((total(len(x)), *x.shape[1:]))
+    rows = x.new_empty((global_batch(len(x)), *x.shape[1:]))
     _all_gather(rows, x.contiguous())
     return rows
 
 
 def average_(tensors: Iterable[Tensor]) -> None:
     """Replaces each tensor by its mean over the workers, whose bits are the same on all of them."""
-    if workers() > 1:
-        _in_buckets(tensors, lambda bucket: (_all_reduce(bucket), bucket.div_(workers())))
+    if world_size() > 1:
+        _in_buckets(tensors, lambda bucket: (_all_reduce(bucket), bucket.div_(world_size())))
 
 
-def take_from_first_(tensors: Iterable[Tensor]) -> None:
+def broadcast_(tensors: Iterable[Tensor]) -> None:
     """Replaces each tensor by the first worker's."""
-    if workers() > 1:
+    if world_size() > 1:
         _in_buckets(tensors, lambda bucket: _broadcast(bucket, src=0))
 
 

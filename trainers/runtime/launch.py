@@ -125,7 +125,7 @@ def _attempt(compute: Compute, work: Work) -> str | None:
     """Trains once, relaying what the workers report and write; returns why it must be tried again, if it must."""
     with _scratch(work) as scratch:
         heard = Relay(scratch, work.resources.workers, work.listener)
-        ended = _in_background(lambda: _fit(compute, work, scratch))
+        ended = _in_background(lambda: _run_ray_train(compute, work, scratch))
         try:
             while not ended.done():
                 wait([ended], POLL_SECONDS)
@@ -166,7 +166,7 @@ def _in_background(function: Callable[[], str | None]) -> "Future[str | None]":
     return future
 
 
-def _fit(compute: Compute, work: Work, scratch: Path) -> str | None:
+def _run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
     """One run of Ray Train; returns why it failed, if it did."""
     import ray
     from ray import train

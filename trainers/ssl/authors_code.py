@@ -53,7 +53,7 @@ class AuthorsTeacher(MethodConfig):
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         query, key = separate_encoders(backbone, self.start, inputs["start"])
         queue = Queue(self.queue_size, {"teacher": self.embedding_size}, seed)
-        mode = WakefulPair if self.batch_statistics else QueuedPair
+        mode = TrainModePair if self.batch_statistics else QueuedPair
         return AuthorsTeacherMethod(self, mode(query, key, queue, momentum=self.momentum, trains=self.trains), seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
@@ -63,7 +63,7 @@ class AuthorsTeacher(MethodConfig):
             raise InputError("trains is none: nothing would learn; use the start itself.")
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 2 if self.trains == "head" else 4
 
 
@@ -78,10 +78,10 @@ class QueuedPair(MomentumPair):
         return {**super().artifact(), "queue": self.queue.state_dict()}
 
 
-class WakefulPair(QueuedPair):
+class TrainModePair(QueuedPair):
     """A pair whose frozen parts are in train mode with the rest."""
 
-    def train(self, mode: bool = True) -> "WakefulPair":
+    def train(self, mode: bool = True) -> "TrainModePair":
         nn.Module.train(self, mode)
         return self
 
@@ -139,8 +139,8 @@ class AuthorsStudent(MethodConfig):
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         student = random_pair(backbone, self.embedding_size, momentum=self.momentum, seed=seed)
         dimensions = {"student": self.embedding_size, "teacher": self.teacher.output_size}
-        queue = (QueuesApart if self.queues_apart else Queue)(self.queue_size, dimensions, seed)
-        if isinstance(queue, QueuesApart):
+        queue = (SeparateQueues if self.queues_apart else Queue)(self.queue_size, dimensions, seed)
+        if isinstance(queue, SeparateQueues):
             queue.go_on("teacher", read_weights(inputs["teacher"]).get("queue"))
         return AuthorsStudentMethod(self, student, self._teacher(backbone, inputs["teacher"]), queue, seed)
 
@@ -157,7 +157,7 @@ class AuthorsStudent(MethodConfig):
             raise InputError(f"teacher_temperature is {self.teacher_temperature}: τ must be positive.")
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 6
 
     def _teacher(self, backbone: Backbone, folder: Path) -> EncoderPair:
@@ -180,7 +180,7 @@ class MovingTeacher(MomentumPair):
         return encoder.parameters()
 
 
-class QueuesApart(nn.Module):
+class SeparateQueues(nn.Module):
     """One queue per encoder, each with a pointer of its own; columns that are still random count as filled."""
 
     def __init__(self, size: int, dimensions: Mapping[str, int], seed: int) -> None:
@@ -231,7 +231,7 @@ class AuthorsStudentMethod(Method):
         config: AuthorsStudent,
         student: EncoderPair,
         teacher: EncoderPair,
-        queue: Queue | QueuesApart,
+        queue: Queue | SeparateQueues,
         seed: int,
     ) -> None:
         super().__init__()

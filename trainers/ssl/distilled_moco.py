@@ -61,7 +61,7 @@ class DistilledMoCo(MethodConfig):
             raise InputError(f"teacher_temperature is {self.teacher_temperature}: τ must be positive.")
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 6
 
 

@@ -28,7 +28,7 @@ class EncoderStage(Stage):
     """The architecture of both backbones."""
 
     @property
-    def leaves_pair(self) -> bool:
+    def has_key_encoder(self) -> bool:
         """Whether the artifact is MoCo's pair, with MoCo's heads: what others can start from or be taught by."""
         return True
 
@@ -145,11 +145,11 @@ class MomentumPair(EncoderPair):
         queries = self.query(query_images)
         with torch.no_grad():
             self._follow()
-            images = distributed.gather(key_images)[distributed.own_share(permutation)]
-            shuffled = distributed.gather(self.key(images))
+            images = distributed.all_gather(key_images)[distributed.local_rows(permutation)]
+            shuffled = distributed.all_gather(self.key(images))
             keys = torch.empty_like(shuffled)
             keys[permutation] = shuffled
-        return queries, distributed.own_share(keys)
+        return queries, distributed.local_rows(keys)
 
 
 class SharedBackbonePair(EncoderPair):
@@ -245,5 +245,5 @@ def _loaded(backbone: FeatureExtractor, embedding_size: int, state: dict[str, Te
 def shuffle(seed: int, step: int, images: Tensor) -> Tensor:
     """The permutation of a step's key images, over all workers, on their device."""
     generator = randomness.torch_generator(seed, "shuffle", step)
-    permutation = torch.randperm(distributed.total(len(images)), generator=generator)
+    permutation = torch.randperm(distributed.global_batch(len(images)), generator=generator)
     return permutation.to(images.device, non_blocking=True)

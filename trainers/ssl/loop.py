@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trainers.artifacts import Record
 from trainers.data.loading import ViewBatch, ViewLoader
-from trainers.networks.backbones import settle_running_statistics
+from trainers.networks.backbones import sync_running_statistics_
 from trainers.networks.features import network_input
 from trainers.runtime import checkpoint, distributed
 from trainers.ssl.method import Method, Views
@@ -104,7 +104,7 @@ def train(training: Training) -> list[Record]:
     for epoch in range(first_epoch, optimisation.epochs):
         set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
         record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
-        settle_running_statistics(method)
+        sync_running_statistics_(method)
         record |= training.probe(method.encoders.query.backbone, epoch + 1)
         if distributed.is_first():
             _save(training.work.output, epoch + 1, method, optimiser, [*history, record])
@@ -115,7 +115,7 @@ def train(training: Training) -> list[Record]:
 
 def parameter_groups(method: Method) -> list[dict[str, Any]]:
     """What of a method learns: what follows the schedule and, where the method names any, what does not."""
-    constant = {id(parameter) for parameter in method.at_constant_rate()}
+    constant = {id(parameter) for parameter in method.fixed_rate_parameters()}
     learning = [parameter for parameter in method.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [{"params": [each for each in learning if id(each) not in constant]}]
     if constant:

@@ -45,7 +45,7 @@ class Method(nn.Module, ABC):
         """What is recorded of the last step beside its losses, by name."""
         return {}
 
-    def at_constant_rate(self) -> Iterable[nn.Parameter]:
+    def fixed_rate_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters whose learning rate stays as it is at the start, whatever the schedule."""
         return ()
 
@@ -53,7 +53,7 @@ class Method(nn.Module, ABC):
 class MethodConfig(Config, ABC):
     """A method's hyperparameters: a frozen dataclass that builds the method."""
 
-    leaves_pair: ClassVar[bool] = True
+    has_key_encoder: ClassVar[bool] = True
     """Whether its encoders are MoCo's pair, which other methods can start from or be taught by."""
 
     embedding_size: int
@@ -96,7 +96,7 @@ class MethodConfig(Config, ABC):
 
     @property
     @abstractmethod
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         """Forward-pass equivalents of a step per frame, for the plan: a trained view counts 3, any other 1."""
 
 
@@ -134,7 +134,7 @@ def check_pair(stage: EncoderStage, role: str) -> None:
     Raises:
         InputError: the stage leaves one encoder, with a head of its own.
     """
-    if not stage.leaves_pair:
+    if not stage.has_key_encoder:
         raise InputError(f"the {role} is {stage.kind}, which leaves no key encoder: take one that MoCo has trained.")
 
 

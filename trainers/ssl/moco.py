@@ -54,7 +54,7 @@ class MoCo(MethodConfig):
             raise InputError("trains is none: nothing would learn; use the start itself.")
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 2 if self.trains == "head" else 4
 
 

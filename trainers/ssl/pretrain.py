@@ -72,8 +72,8 @@ class Pretrain(EncoderStage):
         return self.method.embedding_size
 
     @property
-    def leaves_pair(self) -> bool:
-        return self.method.leaves_pair
+    def has_key_encoder(self) -> bool:
+        return self.method.has_key_encoder
 
     @property
     def kind(self) -> str:
@@ -92,9 +92,9 @@ class Pretrain(EncoderStage):
     def expected_seconds(self) -> float:
         num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every
         size_px, _, *further = self.augmentation.sizes_px
-        passes = self.method.passes + sum(3 * (each / size_px) ** 2 for each in further)
+        equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
         return training_seconds(
-            self.backbone, size_px, num_frames * self.optimisation.epochs, passes, num_views=2 + len(further)
+            self.backbone, size_px, num_frames * self.optimisation.epochs, equivalents, num_views=2 + len(further)
         )
 
     def run(self, work: Work) -> None:
@@ -127,7 +127,7 @@ class Pretrain(EncoderStage):
                 augmentation=self.augmentation,
                 seed=self.seed,
                 threads=work.resources.threads,
-                share=distributed.share(self.optimisation.batch_size),
+                share=distributed.local_slice(self.optimisation.batch_size),
                 pin_memory=device.type == "cuda",
             )
             history = train(

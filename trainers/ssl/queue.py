@@ -58,10 +58,10 @@ class Queue(nn.Module):
             keys: L2-normalised keys, N×C, for every bank.
             frame_ids: which frame each key was made from, N.
         """
-        all_ids = distributed.gather(frame_ids)
+        all_ids = distributed.all_gather(frame_ids)
         start, stop = self.pointer, self.pointer + len(all_ids)
         for name in self._names:
-            self.bank(name)[:, start:stop] = distributed.gather(keys[name]).T
+            self.bank(name)[:, start:stop] = distributed.all_gather(keys[name]).T
         self.frame_ids[start:stop] = all_ids
         self.num_seen += len(all_ids)
 

@@ -72,7 +72,7 @@ class RegionCL(MethodConfig):
             )
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 7
 
 
@@ -93,9 +93,9 @@ class RegionCLMethod(Method):
         permutation = shuffle(self.seed, views.step, views.key)
         q, k = self.encoders(views.query, views.key, permutation)  # N×C
         source, masks = self._draw(views)  # N and N×h×w
-        composites = swap_regions(views.query, distributed.gather(views.query)[source], masks)
+        composites = swap_regions(views.query, distributed.all_gather(views.query)[source], masks)
         canvas, paste = self._embed_regions(composites, masks)  # N×C
-        k_paste = distributed.gather(k)[source]  # keys of the images that the pastes were cut from
+        k_paste = distributed.all_gather(k)[source]  # keys of the images that the pastes were cut from
         queue, temperature = self.queue.bank("student"), self.config.temperature
         half = self.config.region_weight / 2  # one mean over the 2N regions
         losses = {
@@ -108,13 +108,13 @@ class RegionCLMethod(Method):
 
     def _draw(self, views: Views) -> tuple[Tensor, Tensor]:
         """Of this worker's images: the row, among all workers', that each one's region comes from; and its mask."""
-        num_images = distributed.total(len(views.query))
+        num_images = distributed.global_batch(len(views.query))
         num_cells = views.query.shape[-1] // STRIDE_PX
         sides = self.config.smallest_region, self.config.largest_region
         masks = draw_regions(self.seed, views.step, self.num_splits, num_cells, sides)
         of_images = masks.repeat_interleave(num_images // self.num_splits, dim=0)
         drawn = partners(num_images, self.num_splits), of_images
-        source, own_masks = (distributed.own_share(each).to(views.query.device) for each in drawn)
+        source, own_masks = (distributed.local_rows(each).to(views.query.device) for each in drawn)
         return source, own_masks
 
     def _embed_regions(self, composites: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ class SimSiam(MethodConfig):
         predictor_size: width of the predictor's hidden layer, its bottleneck.
     """
 
-    leaves_pair: ClassVar[bool] = False
+    has_key_encoder: ClassVar[bool] = False
 
     embedding_size: int = 2048
     predictor_size: int = 512
@@ -51,7 +51,7 @@ class SimSiam(MethodConfig):
             raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 6
 
 
@@ -68,7 +68,7 @@ class SimSiamMethod(Method):
         self.predictor = predictor
         self._output_std = torch.zeros(())
 
-    def at_constant_rate(self) -> Iterable[nn.Parameter]:
+    def fixed_rate_parameters(self) -> Iterable[nn.Parameter]:
         return self.predictor.parameters()
 
     def metrics(self) -> Mapping[str, Tensor]:
@@ -78,7 +78,7 @@ class SimSiamMethod(Method):
         f, h = self._project, self.predictor
         z_1, z_2 = f(views.query), f(views.key)  # N×C
         p_1, p_2 = h(z_1), h(z_2)  # N×C
-        self._output_std = output_std(distributed.gather(z_1.detach()))
+        self._output_std = output_std(distributed.all_gather(z_1.detach()))
         return {"similarity": negative_cosine(p_1, z_2) / 2 + negative_cosine(p_2, z_1) / 2}
 
     def _project(self, images: Tensor) -> Tensor:

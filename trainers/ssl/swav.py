@@ -39,7 +39,7 @@ class SwAV(MethodConfig):
         embedding_size: C, length of the embeddings and of the prototypes.
     """
 
-    leaves_pair: ClassVar[bool] = False
+    has_key_encoder: ClassVar[bool] = False
 
     num_prototypes: int = 3000
     temperature: float = 0.1
@@ -70,7 +70,7 @@ class SwAV(MethodConfig):
             raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 6
 
 
@@ -117,13 +117,13 @@ class SwAVMethod(Method):
     @torch.no_grad()
     def _codes(self, name: str, z: Tensor, c: Tensor) -> Tensor:
         """The codes of this worker's rows of a full crop, among all workers' rows and, once it is full, the queue's."""
-        rows = distributed.gather(z)
+        rows = distributed.all_gather(z)
         batch_size = len(rows)
         if self.queue.num_filled == self.queue.size:
             rows = torch.cat([self.queue.bank(name).T, rows])
         config = self.config
         codes = sinkhorn(prototype_scores(rows, c), epsilon=config.epsilon, num_iterations=config.num_iterations)
-        return distributed.own_share(codes[-batch_size:])
+        return distributed.local_rows(codes[-batch_size:])
 
 
 def projection_mlp(num_features: int, embedding_size: int, seed: int) -> nn.Module:

@@ -131,7 +131,7 @@ class CombinedMoCo(MethodConfig):
             )
 
     @property
-    def passes(self) -> float:
+    def forward_equivalents(self) -> float:
         return 6
 
     def _encoder(self, teacher: nn.Module, backbone: Backbone, seed: int) -> Encoder:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.trainers.tiny import assert_same_state, raising
-from trainers.networks.supervised import Fit, fit
+from trainers.networks.supervised import SupervisedTask, train_supervised
 from trainers.stage import EpochEnd, InputError, Work, ignore_report
 
 EPOCHS = 4
@@ -34,7 +34,7 @@ def task(tmp_path):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         remaining = iter(accuracies)
-        return Fit(
+        return SupervisedTask(
             **{
                 "model": new_model(),
                 "batches": batches,
@@ -62,7 +62,7 @@ def weights_by_epoch(task, **fields):
         if isinstance(report, EpochEnd):
             seen.append(copy.deepcopy(model.state_dict()))
 
-    fit(task("seen", model=model, listener=listen, **fields))
+    train_supervised(task("seen", model=model, listener=listen, **fields))
     return seen
 
 
@@ -77,7 +77,7 @@ def weights_by_epoch(task, **fields):
 )
 def test_the_first_best_epoch_on_validation_is_kept_or_the_last(task, selection, accuracies, kept):
     chosen = task(selection=selection, accuracies=accuracies)
-    history = fit(chosen)
+    history = train_supervised(chosen)
     assert_same_state(chosen.model.state_dict(), weights_by_epoch(task)[kept])
     assert [record.get("validation_accuracy") for record in history] == list(accuracies or [None] * EPOCHS)
     assert [record["epoch"] for record in history] == [1, 2, 3, 4]
@@ -87,12 +87,12 @@ def test_the_first_best_epoch_on_validation_is_kept_or_the_last(task, selection,
 def test_a_run_killed_and_resumed_is_the_run_that_was_not(task, killed_after):
     accuracies = [50.0, 80.0, 60.0, 80.0]
     whole = task("whole", accuracies=accuracies)
-    history = fit(whole)
+    history = train_supervised(whole)
 
     with pytest.raises(Killed):
-        fit(task("killed", accuracies=accuracies, listener=raising(Killed, after=killed_after)))
+        train_supervised(task("killed", accuracies=accuracies, listener=raising(Killed, after=killed_after)))
     resumed = task("killed", accuracies=accuracies[killed_after:])
-    assert fit(resumed) == history
+    assert train_supervised(resumed) == history
     assert_same_state(resumed.model.state_dict(), whole.model.state_dict())
 
 
@@ -100,14 +100,14 @@ def test_dropout_depends_on_the_seed_and_not_on_torchs_global_generator(task):
     runs = []
     for name, seed in (("first", 3), ("second", 3), ("third", 4)):
         torch.rand(5)
-        runs.append(fit(task(name, seed=seed)))
+        runs.append(train_supervised(task(name, seed=seed)))
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
 
 
 def test_adam_steps_with_the_learning_rate_of_the_epoch(task):
     frozen = task(learning_rate=lambda epoch: 0.05 if epoch < 2 else 0.0)
-    fit(frozen)
+    train_supervised(frozen)
     assert_same_state(frozen.model.state_dict(), weights_by_epoch(task)[1])
 
 
@@ -115,8 +115,10 @@ def test_optimiser_state_is_kept_between_epochs(task):
     """Epochs 1 and 2 as one epoch of twice the batches: only the keying of dropout would differ."""
     model, same = (nn.Linear(3, 2) for _ in range(2))
     same.load_state_dict(model.state_dict())
-    fit(task("two", model=model, epochs=2))
-    fit(task("one", model=same, epochs=1, batches=lambda epoch: (pair for e in (0, 1) for pair in batches(e))))
+    train_supervised(task("two", model=model, epochs=2))
+    train_supervised(
+        task("one", model=same, epochs=1, batches=lambda epoch: (pair for e in (0, 1) for pair in batches(e)))
+    )
     assert_same_state(model.state_dict(), same.state_dict())
 
 
@@ -124,13 +126,13 @@ def test_parts_without_a_gradient_stay(task):
     model = new_model()
     model[0].requires_grad_(False)
     before = copy.deepcopy(model[0].state_dict())
-    fit(task(model=model))
+    train_supervised(task(model=model))
     assert_same_state(model[0].state_dict(), before)
 
 
 def test_a_loss_that_is_no_longer_finite_ends_the_run_with_a_sentence(task):
     with pytest.raises(InputError, match="the loss became nan in epoch 1: lower the learning rate"):
-        fit(task(loss=lambda outputs, targets: outputs.sum() * float("nan")))
+        train_supervised(task(loss=lambda outputs, targets: outputs.sum() * float("nan")))
 
 
 def test_an_optimiser_made_anew_forgets_its_moments_and_still_resumes_exactly(task):
@@ -152,11 +154,11 @@ def test_dropout_may_end_with_the_first_epoch(task):
         return F.cross_entropy(outputs, targets)
 
     model = new_model()
-    fit(task(model=model, loss=loss, dropout_in_first_epoch_only=True))
+    train_supervised(task(model=model, loss=loss, dropout_in_first_epoch_only=True))
     assert modes == [True] * 3 + [False] * 3 * (EPOCHS - 1)
 
 
 def fitted(task, name, **fields):
     model = new_model()
-    fit(task(name, model=model, **fields))
+    train_supervised(task(name, model=model, **fields))
     return model.state_dict()

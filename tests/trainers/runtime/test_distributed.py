@@ -23,7 +23,7 @@ from tests.trainers.tiny import (
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames
 from trainers.data.loading import ViewLoader
-from trainers.networks.backbones import settle_running_statistics
+from trainers.networks.backbones import sync_running_statistics_
 from trainers.runtime import checkpoint, distributed
 from trainers.ssl import loop
 from trainers.ssl.authors_code import AuthorsStudent, AuthorsTeacher
@@ -85,13 +85,13 @@ def take_steps(method, optimiser, steps):
     losses = []
     for step in steps:
         whole = views_for(method, step, batch_size=BATCH, dtype=torch.float64)
-        query, key, ids = (distributed.own_share(each) for each in (whole.query, whole.key, whole.frame_ids))
-        small = tuple(distributed.own_share(each) for each in whole.small)
+        query, key, ids = (distributed.local_rows(each) for each in (whole.query, whole.key, whole.frame_ids))
+        small = tuple(distributed.local_rows(each) for each in whole.small)
         views = replace(whole, query=query, key=key, frame_ids=ids, small=small)
         terms = loop.take_step(method, optimiser, views)
         losses.append({name: value.detach().clone() for name, value in {**terms, **method.metrics()}.items()})
         distributed.average_(losses[-1].values())
-    settle_running_statistics(method)
+    sync_running_statistics_(method)
     return losses
 
 
@@ -120,10 +120,10 @@ def train_on_frames(folder):
     method.register_forward_pre_hook(
         lambda _, given: replace(given[0], query=given[0].query.double(), key=given[0].key.double())
     )
-    output = folder / f"output-{distributed.workers()}"
+    output = folder / f"output-{distributed.world_size()}"
     output.mkdir(exist_ok=True)
     with Frames([folder / "video"]) as frames:
-        share = distributed.share(BATCH)
+        share = distributed.local_slice(BATCH)
         augmentation = MoCoAugmentation(size_px=SIZE_PX)
         loader = ViewLoader(frames, augmentation, batch_size=BATCH, seed=0, threads=1, share=share)
         history = loop.train(
@@ -141,20 +141,20 @@ def train_on_frames(folder):
 
 def use_collectives():
     rows = torch.arange(BATCH, dtype=torch.float64)
-    own = distributed.own_share(rows).clone()
+    own = distributed.local_rows(rows).clone()
     permutation = shuffle(0, 0, own)
-    shuffled = distributed.gather(distributed.gather(own)[distributed.own_share(permutation)])
+    shuffled = distributed.all_gather(distributed.all_gather(own)[distributed.local_rows(permutation)])
     back = torch.empty_like(shuffled)
     back[permutation] = shuffled
     mixed = [torch.full((2, 3), float(distributed.rank())), own.clone(), torch.ones(4, 2, 1, 1)]
     first = [each.clone() for each in mixed]
     distributed.average_(mixed)
-    distributed.take_from_first_(first)
+    distributed.broadcast_(first)
     return {
-        "workers": distributed.workers(),
-        "gathered": distributed.gather(own),
-        "gathered ids": distributed.gather(own.long()),
-        "share": rows[distributed.share(BATCH)],
+        "workers": distributed.world_size(),
+        "gathered": distributed.all_gather(own),
+        "gathered ids": distributed.all_gather(own.long()),
+        "share": rows[distributed.local_slice(BATCH)],
         "shuffled": shuffled,
         "back": back,
         "average": mixed,
@@ -164,10 +164,10 @@ def use_collectives():
 
 def lose_a_worker():
     """What the first worker is told when the last one has gone."""
-    if distributed.rank() == distributed.workers() - 1:
+    if distributed.rank() == distributed.world_size() - 1:
         os._exit(0)
     try:
-        distributed.gather(torch.ones(1))
+        distributed.all_gather(torch.ones(1))
     except distributed.WorkerLostError as error:
         return str(error)
     return None
@@ -294,13 +294,13 @@ def test_a_worker_that_died_is_told_apart_from_other_errors(folder, found):
 def test_alone_every_collective_is_the_identity():
     x = torch.rand(6, 2)
     before = x.clone()
-    assert distributed.gather(x) is x
-    assert distributed.own_share(x) is x
+    assert distributed.all_gather(x) is x
+    assert distributed.local_rows(x) is x
     distributed.average_([x])
-    distributed.take_from_first_([x])
+    distributed.broadcast_([x])
     assert torch.equal(x, before)
-    assert distributed.share(6) == slice(0, 6)
-    assert distributed.total(6) == 6
+    assert distributed.local_slice(6) == slice(0, 6)
+    assert distributed.global_batch(6) == 6
     assert distributed.is_first()
 
 

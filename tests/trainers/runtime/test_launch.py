@@ -194,7 +194,7 @@ def test_a_run_whose_caller_is_cancelled_or_killed_or_that_loses_a_worker_or_a_n
 def write_and_raise_on_the_last_worker(work):
     print("hello")
     if distributed.is_first():
-        distributed.gather(torch.ones(1))  # where it waits for the other
+        distributed.all_gather(torch.ones(1))  # where it waits for the other
     os.write(2, b"what a library writes")
     raise InputError("what went wrong")
 

@@ -85,7 +85,7 @@ def test_a_teacher_that_trains_its_head_alone_gives_the_optimiser_nothing_else(t
     method = config.build(BACKBONE, {"start": tmp_path / "start"}, seed=7)
     learning = {id(parameter) for group in new_optimiser(method).param_groups for parameter in group["params"]}
     assert learning == {id(parameter) for parameter in method.encoders.query.head.parameters()}
-    assert config.passes < replace(config, trains="all").passes
+    assert config.forward_equivalents < replace(config, trains="all").forward_equivalents
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_the_last_normalisation_of_every_residual_block_starts_at_zero(architect
 
 def test_the_predictor_is_what_keeps_its_learning_rate():
     method = new_method()
-    assert {id(each) for each in method.at_constant_rate()} == {id(each) for each in method.predictor.parameters()}
+    assert {id(each) for each in method.fixed_rate_parameters()} == {id(each) for each in method.predictor.parameters()}
 
 
 @pytest.mark.external
