@@ -146,6 +146,12 @@ class Stage(Config, ABC):
     trains_on_workers: ClassVar[bool] = False
     """Whether several workers can compute it together; others are granted one."""
 
+    curves: ClassVar[str] = ""
+    """The name of the curves in its history, such as `pretrain`; without one they appear in no report.
+
+    Of the stages of a trial with curves of one name, the last one's are shown.
+    """
+
     @property
     def kind(self) -> str:
         """What a plan calls stages like this one."""

@@ -10,7 +10,7 @@ from study import Choice
 from study.core.graph import walk
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, When
 from study.search.space import Objective, PruningSignal, Search
-from trainers.artifacts import read_history
+from trainers.artifacts.history import read_history
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.evaluate import Evaluate
 from trainers.recognition.temporal import PredictPhases, TrainTemporal
@@ -67,7 +67,7 @@ def best_accuracy(folder: Path) -> float:
     curve = read_history(folder).get(ACCURACY)
     if not curve:
         raise InputError("the temporal model has no accuracy on validation videos: ingest their annotations.")
-    return max(value for _, value in curve)
+    return max(curve.values())
 
 
 def student(model: Stage) -> PruningSignal | None:

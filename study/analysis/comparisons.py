@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from study.analysis.paired_tests import Comparison, compare, correct_family
-from study.analysis.results import PROTOCOLS, Results, RowResult
+from study.analysis.results import Results, RowResult
 from study.core.rows import Curve, Published, Row
 from study.core.study import Study
+from trainers.artifacts.evaluation import PROTOCOLS
 
 METRIC = "accuracy"
 """What rows are compared by."""

@@ -1,66 +1,22 @@
-"""What the trials of a study left behind, read from their artifacts: scores, curves, predictions, and gaps."""
+"""Results of a study, read from its trials' artifacts: scores, curves, predictions, and why some are missing."""
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from study.core.graph import key, walk
 from study.core.rows import Row
 from study.core.store import Store
 from study.core.study import Study, Trial
+from trainers.artifacts import predictions
+from trainers.artifacts.evaluation import STRICT, Scores, read_scores
+from trainers.artifacts.history import PRETRAINING, Curves, read_history
+from trainers.artifacts.predictions import VideoPredictions
 from trainers.stage import Stage
 
-SUMMARY = "summary.json"
-PER_VIDEO = "per_video.parquet"
-PER_PHASE = "per_phase.parquet"
-PREDICTIONS = "predictions.parquet"
-HISTORY = "history.parquet"
-PRETRAINING, TEMPORAL = "Pretrain", "TrainTemporal"
-PROTOCOLS = ("strict", "relaxed_fixed", "relaxed_official")
-FRAMEWISE = "framewise"
 NOT_COMPUTED = "not computed yet"
-
-Curves = Mapping[str, Mapping[int, float]]
-"""metric -> epoch -> value."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """What the last stage of a trial says, in percent; undefined values are None."""
-
-    summary: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    """protocol -> metric -> mean, std, and over what the std is taken."""
-    per_video: Mapping[str, Mapping[str, Mapping[str, float | None]]]
-    """protocol -> metric -> video -> value."""
-    per_phase: Mapping[str, Mapping[str, float | None]]
-    """metric of the strict protocol -> phase -> mean over the videos that define it."""
-    phases: tuple[str, ...]
-    num_videos: int
-    num_frames: int
-    fps: float
-    absent: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """One video: phase indices, a row per sampled frame; -1 is unlabelled."""
-
-    truth: npt.NDArray[np.int8]
-    prediction: npt.NDArray[np.int8]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of labelled frames that are right, in percent; for captions only."""
-        known = self.truth >= 0
-        return 100 * float(np.mean(self.truth[known] == self.prediction[known]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +26,8 @@ class TrialResult:
     trial: Trial
     scores: Scores | None
     problem: str
-    pretraining: Curves
-    """Of the pre-training that is this row's own; empty where it only takes over what other rows start from."""
-    temporal: Curves
+    curves: Mapping[str, Curves]
+    """Curves by the name that their stages declare (`Stage.curves`), without those that other trials start from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +66,8 @@ class RowResult:
         distinct = [entry for entry in once.values() if entry and entry["mean"] is not None]
         if not distinct:
             return None
-        means, stds = [e["mean"] for e in distinct], [e["std"] for e in distinct if e["std"] is not None]
+        means = [entry["mean"] for entry in distinct if entry["mean"] is not None]
+        stds = [entry["std"] for entry in distinct if entry["std"] is not None]
         return RowScore(
             mean=statistics.fmean(means),
             std=statistics.fmean(stds) if stds else None,
@@ -122,7 +78,7 @@ class RowResult:
 
     def values(self, metric: str) -> dict[int, Mapping[str, float | None]]:
         """The strict per-video values of a metric: seed -> video -> value."""
-        return {seed: scores.per_video["strict"][metric] for seed, scores in self.scored.items()}
+        return {seed: scores.per_video[STRICT][metric] for seed, scores in self.scored.items()}
 
     def phase_mean(self, metric: str, phase: str) -> float | None:
         """A strict metric of one phase, the mean over seeds."""
@@ -139,7 +95,7 @@ class RowResult:
 
     def curves(self, metric: str, *, of: str = PRETRAINING) -> list[Mapping[int, float]]:
         """The curve of every seed that has one."""
-        found = [result.pretraining if of == PRETRAINING else result.temporal for result in self.trials]
+        found = [result.curves.get(of, {}) for result in self.trials]
         return [curves[metric] for curves in found if curves.get(metric)]
 
     @property
@@ -187,16 +143,20 @@ def read_results(study: Study, trials: Sequence[Trial], store: Store, problems: 
     return Results(study=study, rows=tuple(sorted(rows, key=lambda result: result.row.baseline)))
 
 
-def read_predictions(trial: Trial, store: Store) -> dict[str, Predictions]:
-    """The test predictions of a trial by video; empty where they are not there."""
-    for stage_key in reversed(walk(trial.stage)):
-        folder = store.find(stage_key)
-        if folder is not None and (folder / PREDICTIONS).exists():
-            return _read_predictions(folder / PREDICTIONS)
-    return {}
+def read_predictions(trial: Trial, store: Store) -> dict[str, VideoPredictions]:
+    """Reads the test predictions of a trial by video; empty where they are not there."""
+    folder = predictions_folder(trial, store)
+    found = [] if folder is None else predictions.read_predictions(folder)
+    return {video.video: video for video in sorted(found, key=lambda video: video.video)}
 
 
-def read_all_predictions(results: Results, store: Store) -> dict[str, dict[str, Predictions]]:
+def predictions_folder(trial: Trial, store: Store) -> Path | None:
+    """The artifact that holds the test predictions of a trial, where it is computed."""
+    folders = (store.find(stage_key) for stage_key in reversed(walk(trial.stage)))
+    return next((each for each in folders if each is not None and (each / predictions.FILE_NAME).exists()), None)
+
+
+def read_all_predictions(results: Results, store: Store) -> dict[str, dict[str, VideoPredictions]]:
     """The predictions of every row's first computed seed: row -> video -> predictions."""
     first = {r.row.name: next((t.trial for t in r.trials if t.scores), None) for r in results.rows}
     return {row: read_predictions(trial, store) for row, trial in first.items() if trial is not None}
@@ -218,98 +178,46 @@ def phase_title(name: str) -> str:
 
 
 def read_trial(trial: Trial, store: Store, problems: Mapping[int, str], starting_points: frozenset[str]) -> TrialResult:
-    """Reads what a trial left behind; its pre-training's curves unless other trials start from that one."""
+    """Reads the artifacts of a trial.
+
+    Args:
+        trial: the trial.
+        store: where its artifacts are.
+        problems: why trials have no result, by their number.
+        starting_points: keys of stages that other trials start from (`starting_points_of`): their curves are left out.
+
+    Raises:
+        InputError: an artifact is damaged.
+    """
     stage_key = key(trial.stage)
     found = store.find(stage_key) is not None
-    pretraining = last_of(trial, PRETRAINING)
-    own = pretraining is not None and key(pretraining) not in starting_points
+    stages = curve_stages(trial)
     return TrialResult(
         trial=trial,
-        scores=_read_scores(stage_key, store) if found else None,
+        scores=read_scores(store.check(stage_key), store.manifest(stage_key).config) if found else None,
         problem="" if found else problems.get(trial.number, NOT_COMPUTED),
-        pretraining=read_curves(pretraining, store) if own else {},
-        temporal=read_curves(last_of(trial, TEMPORAL), store),
+        curves={name: read_curves(stage, store) for name, stage in stages.items() if key(stage) not in starting_points},
     )
 
 
 def starting_points_of(trials: Sequence[Trial]) -> frozenset[str]:
-    """Keys of the pre-trainings that some trial goes on from: free weights and teachers."""
+    """Keys of the stages with curves that a later stage with curves of this name goes on from, in some trial.
+
+    For pre-training these are free weights and teachers.
+    """
     keys: set[str] = set()
     for trial in trials:
-        keys.update([k for k, stage in walk(trial.stage).items() if type(stage).__name__ == PRETRAINING][:-1])
+        last = {key(stage) for stage in curve_stages(trial).values()}
+        keys.update(k for k, stage in walk(trial.stage).items() if stage.curves and k not in last)
     return frozenset(keys)
 
 
-def last_of(trial: Trial, class_name: str) -> Stage | None:
-    """The last stage of a class on the way to a trial's final one."""
-    stages = [stage for stage in walk(trial.stage).values() if type(stage).__name__ == class_name]
-    return stages[-1] if stages else None
+def curve_stages(trial: Trial) -> dict[str, Stage]:
+    """The last stage of a trial for every name of curves."""
+    return {stage.curves: stage for stage in walk(trial.stage).values() if stage.curves}
 
 
-def final_scores(folder: Path) -> dict[str, float]:
-    """The mean scores in an artifact of `Evaluate`, by `test/PROTOCOL/METRIC`; none in those of other stages."""
-    if not (folder / SUMMARY).exists():
-        return {}
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    means = {
-        f"test/{protocol}/{metric}": entry["mean"]
-        for protocol in (*PROTOCOLS, FRAMEWISE)
-        for metric, entry in summary.get(protocol, {}).items()
-    }
-    return {name: mean for name, mean in means.items() if mean is not None}
-
-
-def _read_scores(stage_key: str, store: Store) -> Scores:
-    folder, config = store.check(stage_key), store.manifest(stage_key).config
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    return Scores(
-        summary={name: summary[name] for name in (*PROTOCOLS, FRAMEWISE) if name in summary},
-        per_video=_read_per_video(folder / PER_VIDEO),
-        per_phase=_read_per_phase(folder / PER_PHASE),
-        phases=tuple(summary["phases"]),
-        num_videos=summary["num_videos"],
-        num_frames=summary["num_frames"],
-        fps=config["fps"],
-        absent=config["absent"],
-    )
-
-
-def _read_per_video(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:
-    values: dict[str, dict[str, dict[str, float | None]]] = {}
-    for row in pq.read_table(path).to_pylist():
-        values.setdefault(row["protocol"], {}).setdefault(row["metric"], {})[row["video"]] = row["value"]
-    return values
-
-
-def _read_per_phase(path: Path) -> dict[str, dict[str, float | None]]:
-    values: dict[str, dict[str, list[float]]] = {}
-    for row in pq.read_table(path, filters=[("protocol", "=", "strict")]).to_pylist():
-        defined = values.setdefault(row["metric"], {}).setdefault(row["phase"], [])
-        if row["value"] is not None:
-            defined.append(row["value"])
-    return {
-        metric: {phase: statistics.fmean(defined) if defined else None for phase, defined in phases.items()}
-        for metric, phases in values.items()
-    }
-
-
-def read_curves(stage: Stage | None, store: Store) -> dict[str, dict[int, float]]:
-    """The curves of a stage by metric and epoch; none where it is not finished or leaves none."""
-    folder = None if stage is None else store.find(key(stage))
-    if folder is None or not (folder / HISTORY).exists():
-        return {}
-    curves: dict[str, dict[int, float]] = {}
-    for row in pq.read_table(folder / HISTORY).to_pylist():
-        if row["value"] is not None:
-            curves.setdefault(row["metric"], {})[row["epoch"]] = row["value"]
-    return curves
-
-
-def _read_predictions(path: Path) -> dict[str, Predictions]:
-    table = pq.read_table(path, columns=["video", "truth", "prediction"])
-    video = np.array(table["video"].to_pylist())
-    truth, prediction = table["truth"].to_numpy(), table["prediction"].to_numpy()
-    return {
-        str(name): Predictions(truth=truth[video == name], prediction=prediction[video == name])
-        for name in sorted(set(video.tolist()))
-    }
+def read_curves(stage: Stage, store: Store) -> Curves:
+    """Reads the curves of a stage; none where it is not finished or leaves none."""
+    folder = store.find(key(stage))
+    return {} if folder is None else read_history(folder)

@@ -1,6 +1,5 @@
 """Execution of a plan on a compute target: in this process, or through Ray."""
 
-from study.analysis.results import final_scores
 from study.cli.resources import ComputeTarget
 from study.console.live import observer_for
 from study.console.terminal import new_console
@@ -11,6 +10,7 @@ from study.execution.executor import check_granted
 from study.execution.local import run as run_locally
 from study.execution.ray.options import TuneOptions
 from study.execution.ray.runner import run_on_ray
+from trainers.artifacts.evaluation import read_mean_scores
 from trainers.runtime.cpus import available_cpus
 
 
@@ -28,7 +28,7 @@ def compute(plan: Plan, store: Store, target: ComputeTarget, *observers: Observe
             for stage_key in plan.missing:
                 check_granted(plan.stages[stage_key], profile.grant)
             return run_locally(plan, store, profile.grant, observer)
-        options = TuneOptions(callbacks=target.callbacks, score=final_scores)
+        options = TuneOptions(callbacks=target.callbacks, score=read_mean_scores)
         return run_on_ray(plan, store, target.profile_of, observer, address=target.address, options=options)
 
 

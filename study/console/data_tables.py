@@ -1,6 +1,5 @@
 """Tables of videos, datasets and public weights."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from study.core.graph import key
 from study.core.store import Store
 from study.core.study import Trial
 from study.home.text import duration
+from trainers.artifacts.audit import read_audit
 
 
 def audits_table(trials: Sequence[Trial], store: Store) -> Table:
@@ -22,16 +22,16 @@ def audits_table(trials: Sequence[Trial], store: Store) -> Table:
         if folder is None:
             table.add_row(trial.row.name, "", "", "", "", "", "[red]failed[/]")
             continue
-        audit = json.loads((folder / "audit.json").read_text())
-        margins = "/".join(str(audit["margins"][side]) for side in ("left", "top", "right", "bottom"))
+        audit = read_audit(folder)
+        margins = audit.margins
         table.add_row(
-            audit["video"],
-            f"{audit['source_fps']:g}",
-            f"{audit['width_px']}×{audit['height_px']}",
-            duration(audit["num_frames_video"] / audit["source_fps"]),
-            str(audit["num_rows"]),
-            margins,
-            escape("; ".join(audit["warnings"])),
+            audit.video,
+            f"{audit.source_fps:g}",
+            f"{audit.width_px}×{audit.height_px}",
+            duration(audit.seconds),
+            str(audit.num_rows),
+            f"{margins['left']}/{margins['top']}/{margins['right']}/{margins['bottom']}",
+            escape("; ".join(audit.warnings)),
         )
     return table
 

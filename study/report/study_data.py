@@ -8,10 +8,11 @@ from typing import Any
 
 from study.analysis.comparisons import exchanged, references
 from study.analysis.paired_tests import Comparison
-from study.analysis.results import FRAMEWISE, PROTOCOLS, Results, RowResult, RowScore
+from study.analysis.results import Results, RowResult, RowScore
 from study.core.graph import key
 from study.report import tables
 from study.report.tables import METRIC_TITLES
+from trainers.artifacts.evaluation import FRAMEWISE, PROTOCOLS
 
 
 def results_record(

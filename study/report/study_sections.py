@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from study.analysis.comparisons import order_sentences, protocol_sentences
 from study.analysis.paired_tests import Comparison
-from study.analysis.results import FRAMEWISE, Predictions, Results, median_video, read_all_predictions
+from study.analysis.results import Results, median_video, read_all_predictions
 from study.core.store import Store
 from study.core.study import Trial
 from study.report import tables
@@ -17,6 +17,8 @@ from study.report.figures.curve import curve_figure
 from study.report.figures.ribbons import ribbon_figure
 from study.report.figures.training_curves import pretraining_figure, temporal_figure
 from study.report.glossary import ABSENT_PHASES, METRICS
+from trainers.artifacts.evaluation import FRAMEWISE
+from trainers.artifacts.predictions import VideoPredictions
 
 NOWHERE: Mapping[str, Results] = MappingProxyType({})
 NO_MARGINS: Mapping[str, Comparison] = MappingProxyType({})
@@ -118,7 +120,7 @@ def _protocol_section(results: Results) -> Section:
     return Section("The choice of protocol", [Paragraph(sentences), tables.protocol_table(results)])
 
 
-def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Predictions]]) -> list[Block]:
+def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, VideoPredictions]]) -> list[Block]:
     video = median_video(results)
     ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None}
     if video is None or not ribbons:
@@ -136,7 +138,7 @@ def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Pre
     return [Section("Phases over time", blocks)]
 
 
-def _compact_ribbon(results: Results, predictions: Mapping[str, Mapping[str, Predictions]], name: str) -> Picture:
+def _compact_ribbon(results: Results, predictions: Mapping[str, Mapping[str, VideoPredictions]], name: str) -> Picture:
     ribbons = {row: videos[name] for row, videos in predictions.items()}
     figure = ribbon_figure(results, ribbons, name, compact=True)
     return Picture(f"ribbons-{name}", figure, f"{name}; colours as above.")

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from study.analysis.comparisons import exchanged, ranked, signed
 from study.analysis.line_margins import CHANGES
 from study.analysis.paired_tests import Comparison
-from study.analysis.results import FRAMEWISE, PROTOCOLS, Results, RowResult, RowScore, phase_title
+from study.analysis.results import Results, RowResult, RowScore, phase_title
 from study.core.graph import inputs, key, walk
 from study.core.store import Store
 from study.core.study import Trial
 from study.home.text import duration
 from study.report.document import Cell, Table
+from trainers.artifacts.evaluation import FRAMEWISE, PROTOCOLS
 from trainers.stage import Stage
 
 UNDEFINED = "–"

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from study.analysis.results import PRETRAINING, TEMPORAL, TrialResult, last_of, read_curves, starting_points_of
+from study.analysis.results import TrialResult, curve_stages, read_curves, starting_points_of
 from study.core.graph import key
 from study.core.plan import Plan, make_plan
 from study.core.rows import Row
@@ -117,10 +117,8 @@ class SearchTracker(Tracker, SearchObserver):
             self._optuna_study.note_run(trial.number, run)
 
     def _result(self, trial: Trial) -> TrialResult:
-        curves = {name: read_curves(last_of(trial, name), self._store) for name in (PRETRAINING, TEMPORAL)}
-        return TrialResult(
-            trial=trial, scores=None, problem="", pretraining=curves[PRETRAINING], temporal=curves[TEMPORAL]
-        )
+        curves = {name: read_curves(stage, self._store) for name, stage in curve_stages(trial).items()}
+        return TrialResult(trial=trial, scores=None, problem="", curves=curves)
 
     def _end_trial(self, trial_key: str, error: BaseException | None) -> None:
         """Marks a trial that still runs at the end of the driver as interrupted."""

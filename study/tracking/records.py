@@ -6,13 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from study.analysis.results import (
-    PER_PHASE,
-    PER_VIDEO,
-    PREDICTIONS,
-    SUMMARY,
-    TrialResult,
-)
+from study.analysis.results import TrialResult, predictions_folder
 from study.core.graph import describe, inputs, key, walk
 from study.core.store import Store
 from study.core.study import Trial
@@ -20,6 +14,7 @@ from study.tracking.curves import finish_time
 from study.tracking.datasets import log_datasets
 from study.tracking.journal import Journal
 from study.tracking.run_context import NOTE, RunContext, question, trial_note
+from trainers.artifacts import evaluation, predictions
 from trainers.stage import Stage
 
 PROBLEM = "freelunch.problem"
@@ -106,14 +101,12 @@ def _stage_lines(stages: Mapping[str, Stage]) -> str:
 
 
 def _result_files(trial: Trial, store: Store) -> Iterator[Path]:
-    for stage_key in reversed(walk(trial.stage)):
-        folder = store.find(stage_key)
-        if folder is not None and (folder / PREDICTIONS).exists():
-            yield folder / PREDICTIONS
-            break
-    folder = store.find(key(trial.stage))
-    if folder is not None:
-        yield from (folder / name for name in (SUMMARY, PER_VIDEO, PER_PHASE) if (folder / name).exists())
+    for folder, names in (
+        (predictions_folder(trial, store), (predictions.FILE_NAME,)),
+        (store.find(key(trial.stage)), evaluation.FILE_NAMES),
+    ):
+        if folder is not None:
+            yield from (folder / name for name in names if (folder / name).exists())
 
 
 def _metric_name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,9 @@ from study.core.plan import make_plan
 from study.core.store import Store
 from study.execution.events import Observer, Outcome
 from study.execution.local import run
-from trainers.artifacts import write_history
+from trainers.artifacts.history import PRETRAINING, TEMPORAL, write_history
+from trainers.artifacts.predictions import VideoPredictions, write_predictions
 from trainers.evaluation.evaluate import Evaluate
-from trainers.evaluation.predictions import VideoPredictions, write_predictions
 from trainers.stage import InputError, Resources, Stage, Work
 
 PHASES = (
@@ -55,6 +56,8 @@ class Video(Quick):
 class Pretrain(Quick):
     """Curves that fall and rise; `quality` says how far."""
 
+    curves: ClassVar[str] = PRETRAINING
+
     videos: tuple[Video, ...]
     start: "Pretrain | None" = None
     quality: float = 0.0
@@ -79,6 +82,8 @@ class Pretrain(Quick):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTemporal(Quick):
+    curves: ClassVar[str] = TEMPORAL
+
     encoder: Stage
     seed: int = 0
 

@@ -1,40 +1,15 @@
 """The last stage of every trial: stored predictions become metrics, under every protocol at once."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from trainers.artifacts.evaluation import PerPhaseRow, PerVideoRow, SummaryEntry, write_summary, write_values
+from trainers.artifacts.predictions import VideoPredictions, read_predictions
 from trainers.evaluation import metrics
 from trainers.evaluation.metrics import AbsentPhase, Labels, Relaxation, Summary, VideoScores
-from trainers.evaluation.predictions import VideoPredictions, read_predictions
 from trainers.stage import InputError, Stage, Work
-
-SUMMARY_NAME = "summary.json"
-PER_VIDEO_NAME = "per_video.parquet"
-PER_PHASE_NAME = "per_phase.parquet"
-
-PER_VIDEO_SCHEMA = pa.schema(
-    [("protocol", pa.string()), ("video", pa.string()), ("metric", pa.string()), ("value", pa.float64())]
-)
-"""value: percent, null where undefined. Metrics of phases appear as their mean over the phases that define them."""
-PER_PHASE_SCHEMA = pa.schema(
-    [
-        ("protocol", pa.string()),
-        ("video", pa.string()),
-        ("phase", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-    ]
-)
-"""value: percent, null where undefined."""
-
-
-Row = dict[str, str | float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +59,14 @@ class Evaluate(Stage):
         if not videos:
             raise InputError(f"{folder} holds no predictions: there is nothing to evaluate")
         protocols = self._protocols(videos)
-        _write_summary(work.output, protocols, videos, self.phases)
-        _write_table(work.output / PER_VIDEO_NAME, PER_VIDEO_SCHEMA, _per_video_rows(protocols))
-        _write_table(work.output / PER_PHASE_NAME, PER_PHASE_SCHEMA, _per_phase_rows(protocols, self.phases))
+        write_summary(
+            work.output,
+            {name: {metric: _entry(each) for metric, each in p.summary.items()} for name, p in protocols.items()},
+            num_videos=len(videos),
+            num_frames=sum(len(video.frames) for video in videos),
+            phases=self.phases,
+        )
+        write_values(work.output, _per_video_rows(protocols), _per_phase_rows(protocols, self.phases))
 
     def expected_seconds(self) -> float:
         return 0.1
@@ -129,18 +109,7 @@ def _strict_protocol(scores: Mapping[str, VideoScores]) -> ScoredProtocol:
     return ScoredProtocol(videos=scores, summary=metrics.summarise_strict(list(scores.values())))
 
 
-def _write_summary(
-    folder: Path, protocols: Mapping[str, ScoredProtocol], videos: Sequence[VideoPredictions], phases: Sequence[str]
-) -> None:
-    summary: dict[str, object] = {
-        name: {metric: _entry(value) for metric, value in protocol.summary.items()}
-        for name, protocol in protocols.items()
-    }
-    summary |= {"num_videos": len(videos), "num_frames": sum(len(v.frames) for v in videos), "phases": list(phases)}
-    (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _entry(summary: Summary) -> dict[str, float | str | None]:
+def _entry(summary: Summary) -> SummaryEntry:
     return {"mean": _or_null(summary.mean), "std": _or_null(summary.std), "over": summary.over}
 
 
@@ -148,7 +117,7 @@ def _or_null(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _per_video_rows(protocols: Mapping[str, ScoredProtocol]) -> Iterator[Row]:
+def _per_video_rows(protocols: Mapping[str, ScoredProtocol]) -> Iterator[PerVideoRow]:
     for name, protocol in protocols.items():
         for video, scores in protocol.videos.items():
             means = {metric: float(metrics.mean_over_defined(values)) for metric, values in scores.per_phase.items()}
@@ -156,14 +125,10 @@ def _per_video_rows(protocols: Mapping[str, ScoredProtocol]) -> Iterator[Row]:
                 yield {"protocol": name, "video": video, "metric": metric, "value": _or_null(value)}
 
 
-def _per_phase_rows(protocols: Mapping[str, ScoredProtocol], phases: Sequence[str]) -> Iterator[Row]:
+def _per_phase_rows(protocols: Mapping[str, ScoredProtocol], phases: Sequence[str]) -> Iterator[PerPhaseRow]:
     for name, protocol in protocols.items():
         for video, scores in protocol.videos.items():
             for metric, values in scores.per_phase.items():
-                row: Row = {"protocol": name, "video": video, "metric": metric}
+                row: PerVideoRow = {"protocol": name, "video": video, "metric": metric, "value": None}
                 for phase, value in zip(phases, values, strict=True):
                     yield {**row, "phase": phase, "value": _or_null(value)}
-
-
-def _write_table(path: Path, schema: pa.Schema, rows: Iterator[Row]) -> None:
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from trainers.artifacts import Record
+from trainers.artifacts.history import Record
 from trainers.runtime import checkpoint, randomness
 from trainers.stage import InputError, Work
 

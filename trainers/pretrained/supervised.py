@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers.artifacts import write_history
+from trainers.artifacts.history import write_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from trainers.artifacts.predictions import VideoPredictions, write_predictions
 from trainers.data.frames import UNLABELLED, FrameStore
 from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS
-from trainers.evaluation.predictions import VideoPredictions, write_predictions
 from trainers.stage import InputError, Stage, Work
 
 

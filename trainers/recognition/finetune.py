@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers.artifacts import write_history
+from trainers.artifacts.history import write_history
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import plain_batches
 from trainers.evaluation.metrics import right_share

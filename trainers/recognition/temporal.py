@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers.artifacts import write_history
+from trainers.artifacts.history import TEMPORAL, write_history
+from trainers.artifacts.predictions import VideoPredictions, write_predictions
 from trainers.evaluation.metrics import mean_accuracy
-from trainers.evaluation.predictions import VideoPredictions, write_predictions
 from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
 from trainers.recognition.extract import ExtractFeatures, Sequence, read_sequences
 from trainers.runtime import checkpoint, devices, randomness
@@ -118,6 +118,7 @@ class TrainTemporal(Stage):
         seed: of the start, the order of videos, and dropout.
     """
 
+    curves: ClassVar[str] = TEMPORAL
     uses_gpu: ClassVar[bool] = True
 
     training: ExtractFeatures

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from trainers.artifacts import Record
+from trainers.artifacts.history import Record
 from trainers.data.loading import ViewBatch, ViewLoader
 from trainers.networks.backbones import sync_running_statistics_
 from trainers.networks.features import network_input

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from trainers.artifacts import write_history
+from trainers.artifacts.history import PRETRAINING, write_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
@@ -41,6 +41,7 @@ class Pretrain(EncoderStage):
         seed: of everything drawn.
     """
 
+    curves: ClassVar[str] = PRETRAINING
     uses_gpu: ClassVar[bool] = True
     trains_on_workers: ClassVar[bool] = True
 

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from study.analysis.results import Predictions, Results, median_video
+from study.analysis.results import Results, median_video
 from study.report.figures.accuracy import paint_accuracies
 from study.report.figures.ribbons import paint_ribbons
 from study.report.figures.style import FAINT, draw
 from study.report.figures.training_curves import PROBE, paint_curves
+from trainers.artifacts.predictions import VideoPredictions
 
 
-def overview_figure(results: Results, predictions: Mapping[str, Mapping[str, Predictions]], footnote: str) -> Figure:
+def overview_figure(
+    results: Results, predictions: Mapping[str, Mapping[str, VideoPredictions]], footnote: str
+) -> Figure:
     """One picture of 1400×800: accuracies beside the published ones, the median test video, the probe's curves."""
     video = median_video(results)
     ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None}

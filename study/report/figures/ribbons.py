@@ -9,15 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from study.analysis.results import Predictions, Results, phase_title
+from study.analysis.results import Results, phase_title
 from study.report.figures.style import INK, draw, short_title
+from trainers.artifacts.predictions import VideoPredictions
 
 UNLABELLED = "#f3f4f6"
 PHASE_COLOURS = ("#332288", "#ddcc77", "#cc6677", "#88ccee", "#117733", "#aa4499", "#44aa99", "#882255", "#999933")
 """Paul Tol's muted palette, in an order that sets neighbouring phases apart."""
 
 
-def ribbon_figure(results: Results, videos: Mapping[str, Predictions], name: str, *, compact: bool = False) -> Figure:
+def ribbon_figure(
+    results: Results, videos: Mapping[str, VideoPredictions], name: str, *, compact: bool = False
+) -> Figure:
     """One test video: the truth, then what every row said. `videos` is keyed by row name."""
     step, margin = (20, 62) if compact else (32, 104)
     height = margin + step * (len(videos) + 1)
@@ -25,7 +28,7 @@ def ribbon_figure(results: Results, videos: Mapping[str, Predictions], name: str
 
 
 def paint_ribbons(
-    axes: Axes, results: Results, videos: Mapping[str, Predictions], name: str, *, legend: bool = True
+    axes: Axes, results: Results, videos: Mapping[str, VideoPredictions], name: str, *, legend: bool = True
 ) -> None:
     """Ribbons of phases over minutes, the truth on top; each row's accuracy on this video stands at its right."""
     scores = results.any_scores

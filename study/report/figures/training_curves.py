@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.analysis.results import PRETRAINING, TEMPORAL, Results, RowResult
+from study.analysis.results import Results, RowResult
 from study.report.figures.style import draw, row_colours, short_title
+from trainers.artifacts.history import PRETRAINING, TEMPORAL
 
 LOSSES = {"loss_contrastive": "contrastive loss", "loss_distillation": "distillation loss"}
 PROBE = {"knn_accuracy": "kNN probe on validation (%)"}

@@ -14,7 +14,7 @@ from study.search.optuna_study import IDENTITY, OptunaStudy
 from study.search.space import Search
 from study.search.storage import storage_url
 from tests.search_spaces.fake_dataset import conditions
-from trainers.artifacts import write_history
+from trainers.artifacts.history import write_history
 from trainers.evaluation.evaluate import Evaluate
 from trainers.recognition.temporal import PredictPhases
 from trainers.ssl.pretrain import Pretrain

@@ -11,8 +11,9 @@ from study import Curve, Row, Study
 from study.analysis.comparisons import compare_rows, order_sentences, references
 from study.analysis.line_margins import compare_margins, margin_sentences, standings_of
 from study.analysis.paired_tests import compare, correct_family
-from study.analysis.results import Results, RowResult, Scores, TrialResult
+from study.analysis.results import Results, RowResult, TrialResult
 from tests.study.small_study import student
+from trainers.artifacts.evaluation import Scores
 from trainers.stage import InputError
 
 ERRORS = (0.1, 0.2, 0.4)
@@ -53,7 +54,7 @@ def results(accuracies: Values, study: Study = FIGURE) -> Results:
     rows = []
     for row in study.all_rows():
         found = scores(accuracies[row.name]) if row.name in accuracies else None
-        result = TrialResult(trial=trials[row.name], scores=found, problem="", pretraining={}, temporal={})
+        result = TrialResult(trial=trials[row.name], scores=found, problem="", curves={})
         rows.append(RowResult(row, (result,)))
     return Results(study=study, rows=tuple(rows))
 

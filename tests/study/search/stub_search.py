@@ -21,7 +21,7 @@ from study.search.pruner import SuccessiveHalving
 from study.search.space import Objective, PruningSignal, Search, Space
 from study.search.storage import storage_url
 from tests.study.steps import NOWHERE
-from trainers.artifacts import write_history
+from trainers.artifacts.history import write_history
 from trainers.stage import InputError, Resources, Stage, Work
 
 EPOCHS = 9

@@ -12,7 +12,6 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from study import Choice, Trial
-from study.analysis.results import HISTORY
 from study.core.disk import DiskFullError
 from study.core.graph import key, walk
 from study.core.store import Store
@@ -25,6 +24,7 @@ from study.search.optuna_study import KEY, PROBLEM, OptunaStudy
 from study.search.space import Parameters
 from tests.study.search.damage import AT_FAULT, DataDamager, damage, repair
 from tests.study.search.stub_search import SEARCH, Conditions, open_study, remembered, searched, states
+from trainers.artifacts.history import FILE_NAME as HISTORY
 from trainers.stage import InputError, MachineError, Resources
 
 PATIENCE_SECONDS = 60

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from study.core.graph import key
+from trainers.artifacts.predictions import FILE_NAME, SCHEMA, VideoPredictions, read_predictions, write_predictions
 from trainers.evaluation.evaluate import Evaluate
-from trainers.evaluation.predictions import FILE_NAME, SCHEMA, VideoPredictions, read_predictions, write_predictions
 from trainers.stage import InputError, Stage, Work
 
 PHASES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")

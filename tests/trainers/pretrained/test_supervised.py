@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.trainers.tiny import BACKBONE, SIZE_PX, assert_same_state, raising, work, write_recording
-from trainers.artifacts import read_history
+from trainers.artifacts.history import read_history
 from trainers.data.frames import Frames
 from trainers.data.loading import ViewLoader
 from trainers.data.synthetic.generic_images import CLASSES, GenericImages
@@ -40,7 +40,7 @@ def run(stage: TrainClassifier, folder: Path, output: Path) -> Path:
 def test_a_backbone_learns_to_tell_classes_apart_and_is_published_with_an_untrained_head(tmp_path, images):
     stage, folder = images
     output = run(stage, folder, tmp_path / "out")
-    losses = [loss for _, loss in read_history(output)["loss"]]
+    losses = list(read_history(output)["loss"].values())
     assert len(losses) == 8
     assert losses[-1] < 0.5 * losses[0]
     pair = frozen_pair(stage, output)

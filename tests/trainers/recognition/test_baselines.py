@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from study.core.graph import inputs
+from trainers.artifacts.predictions import VideoPredictions, read_predictions
 from trainers.data.frames import Frame, write_frames
 from trainers.data.ingest.video import Ingest, Source
-from trainers.evaluation.predictions import VideoPredictions, read_predictions
 from trainers.recognition.baselines import MajorityClass
 from trainers.stage import InputError, Work
 

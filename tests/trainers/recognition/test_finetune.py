@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.trainers.tiny import SIZE_PX, assert_same_state, raising, untrained, work, write_recording
-from trainers.artifacts import read_history
+from trainers.artifacts.history import read_history
 from trainers.recognition.finetune import FineTune, load_classifier
 from trainers.ssl.encoders import load_backbone
 from trainers.stage import InputError, Progress
@@ -54,7 +54,8 @@ def full(stage):
 def test_linear_fine_tuning_leaves_the_backbone_untouched_bit_for_bit(stage, inputs, tmp_path):
     weights, history = run(stage, tmp_path / "out", inputs)
     assert_same_state(weights["backbone"], load_backbone(stage.encoder, inputs["encoder"]).state_dict())
-    assert history["loss"][-1][1] < history["loss"][0][1]
+    first, *_, last = history["loss"].values()
+    assert last < first
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"classifier.pt", "history.parquet"}
 
 
@@ -62,7 +63,8 @@ def test_full_fine_tuning_moves_every_layer(stage, inputs, tmp_path):
     weights, history = run(full(stage), tmp_path / "out", inputs)
     before = load_backbone(stage.encoder, inputs["encoder"]).state_dict()
     assert [name for name, value in weights["backbone"].items() if torch.equal(value, before[name])] == []
-    assert history["loss"][-1][1] < history["loss"][0][1]
+    first, *_, last = history["loss"].values()
+    assert last < first
 
 
 @pytest.mark.parametrize("prepare", [lambda stage: stage, full], ids=["linear", "full"])
@@ -100,7 +102,7 @@ def test_only_labelled_frames_are_seen_each_once_an_epoch(stage, inputs, tmp_pat
     assert batches[0].tolist() != batches[1].tolist()
     _, history = run(stage, tmp_path / "out", inputs, listener=seen.append)
     assert [each.fraction for each in seen if isinstance(each, Progress)] == pytest.approx([1 / 3, 2 / 3, 1])
-    thirds = [accuracy * 3 / 100 for _, accuracy in history["validation_accuracy"]]
+    thirds = [accuracy * 3 / 100 for accuracy in history["validation_accuracy"].values()]
     assert thirds == pytest.approx([round(each) for each in thirds])  # three of the four frames are labelled
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, assert_same_state, untrained, work, write_recording
-from trainers.artifacts import read_history
+from trainers.artifacts.history import read_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.runtime import checkpoint
@@ -95,8 +95,9 @@ def test_a_student_killed_and_resumed_is_the_student_that_was_not(stage, inputs,
     assert_same_state(weights, whole[0])
     assert history == whole[1]
     assert history.keys() == {"loss", "loss_contrastive", "loss_distillation"}
-    totals = [a + b for (_, a), (_, b) in zip(history["loss_contrastive"], history["loss_distillation"], strict=True)]
-    assert [value for _, value in history["loss"]] == totals
+    parts = (history[f"loss_{name}"].values() for name in ("contrastive", "distillation"))
+    totals = [a + b for a, b in zip(*parts, strict=True)]
+    assert list(history["loss"].values()) == totals
 
 
 def test_loader_threads_do_not_change_the_weights(stage, inputs, tmp_path, monkeypatch):
@@ -114,7 +115,7 @@ def test_a_finished_stage_leaves_weights_and_history_only(stage, inputs, tmp_pat
 def test_both_precisions_train(stage, inputs, tmp_path):
     bf16 = replace(stage, optimisation=replace(stage.optimisation, precision="bf16"))
     histories = [run(each, tmp_path / name, inputs)[1] for each, name in ((stage, "fp32"), (bf16, "bf16"))]
-    losses = [[value for _, value in history["loss"]] for history in histories]
+    losses = [list(history["loss"].values()) for history in histories]
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
@@ -158,8 +159,8 @@ def probed(stage, inputs, tmp_path):
 
 def test_the_probe_looks_every_other_epoch_and_at_the_last(probed, tmp_path):
     _, history = run(probed[0], tmp_path / "out", probed[1])
-    assert [epoch for epoch, _ in history["knn_accuracy"]] == [2, 3]
-    assert all(0 <= value <= 100 for _, value in history["knn_accuracy"])
+    assert list(history["knn_accuracy"]) == [2, 3]
+    assert all(0 <= value <= 100 for value in history["knn_accuracy"].values())
 
 
 def test_the_probe_does_not_change_what_is_trained(stage, probed, inputs, tmp_path):
@@ -171,7 +172,7 @@ def test_reports_tell_of_epochs_progress_and_speed(stage, inputs, tmp_path):
     heard = []
     run(stage, tmp_path / "out", inputs, listener=heard.append)
     epochs = [(each.number, each.metrics["loss"]) for each in heard if isinstance(each, EpochEnd)]
-    assert epochs == read_history(tmp_path / "out")["loss"]
+    assert epochs == list(read_history(tmp_path / "out")["loss"].items())
     progress = [each for each in heard if isinstance(each, Progress)]
     assert progress[-1].fraction == 1
     assert all(each.frames_per_second > 0 and 0 <= each.data_wait <= 1 for each in progress)

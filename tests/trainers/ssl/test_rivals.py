@@ -16,7 +16,7 @@ from tests.trainers.tiny import (
     work,
     write_recording,
 )
-from trainers.artifacts import read_history
+from trainers.artifacts.history import read_history
 from trainers.data.augmentation import MoCoAugmentation, MultiCropAugmentation
 from trainers.pretrained.release import Release
 from trainers.recognition.extract import ExtractFeatures, read_sequence
@@ -105,7 +105,7 @@ def test_it_trains_in_bfloat16(stage, video, tmp_path):
     _, history = run(
         replace(stage, optimisation=replace(stage.optimisation, precision="bf16")), tmp_path / "out", video
     )
-    assert all(torch.isfinite(torch.tensor(value)) for _, value in history["loss"])
+    assert all(torch.isfinite(torch.tensor(value)) for value in history["loss"].values())
 
 
 def test_methods_that_need_a_key_encoder_refuse_it(stage):

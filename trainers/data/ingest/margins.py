@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from trainers.artifacts.audit import MarginWidths
+
 NUM_SAMPLES = 16
 """How many frames, spread over the video, the margins are found in."""
 DARKEST_CONTENT = 24
@@ -24,6 +26,11 @@ class Margins:
     top: int = 0
     right: int = 0
     bottom: int = 0
+
+    @property
+    def widths(self) -> MarginWidths:
+        """The four widths, as an audit holds them."""
+        return {"left": self.left, "top": self.top, "right": self.right, "bottom": self.bottom}
 
     def cut(self, image: np.ndarray) -> np.ndarray:
         """The picture inside the margins (a view of an H×W×3 image)."""

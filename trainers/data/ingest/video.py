@@ -1,14 +1,14 @@
 """From a recording to its frame store: one stage per video, which also says what it found and what it cut."""
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from trainers.artifacts.audit import Audit, write_audit
 from trainers.data.frames import UNLABELLED, Frame, FrameSource, write_frames
 from trainers.data.ingest.annotations import read_phases
 from trainers.data.ingest.margins import NUM_SAMPLES, Margins, find_margins, resize
@@ -24,7 +24,6 @@ from trainers.stage import InputError, Work
 
 Labels = np.ndarray
 
-AUDIT_FILE_NAME = "audit.json"
 REPORTED_EVERY = 500
 FRAMES_PER_SECOND = 900
 """How many source frames of 854×480 pixels the reference machine ingests."""
@@ -52,31 +51,6 @@ class Source:
         if labels is None:
             return self.num_frames
         return min(max(self.num_frames, len(labels)), self.num_frames + self.slack)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """What ingesting a recording found, as written to `audit.json`; lengths are in frames at the source's rate."""
-
-    video: str
-    source_fps: float
-    width_px: int
-    height_px: int
-    num_frames_video: int
-    num_frames_annotation: int | None
-    num_frames_cut: int
-    """How many frames the longer of video and annotation loses."""
-    num_rows: int
-    margins: Margins
-    phases: dict[str, int]
-    """Frames of every phase that occurs."""
-    warnings: tuple[str, ...]
-
-    def write(self, folder: Path) -> None:
-        """Writes `audit.json` and prints the warnings as one line."""
-        (folder / AUDIT_FILE_NAME).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        if self.warnings:
-            print(f"{self.video}: {'; '.join(self.warnings)}", flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,12 +108,13 @@ class Ingest(FrameSource):
         length = source.length_beside(labels)
         num_frames = _shared_length(self.name, length, labels)
         found = find_margins(source.samples(NUM_SAMPLES)) if self.cut_margins else Margins()
+        margins = found or Margins()
         wanted = range(0, num_frames, self.step)
-        rows = self._rows(source, found or Margins(), labels, wanted)
+        rows = self._rows(source, margins, labels, wanted)
         num_rows = write_frames(
             work.output, _reported(rows, work, len(wanted)), source=self.video_digest, label_names=self.phases
         )
-        Audit(
+        audit = Audit(
             video=self.name,
             source_fps=round(source.fps, 6),
             width_px=source.width_px,
@@ -148,10 +123,13 @@ class Ingest(FrameSource):
             num_frames_annotation=None if labels is None else len(labels),
             num_frames_cut=0 if labels is None else abs(length - len(labels)),
             num_rows=num_rows,
-            margins=found or Margins(),
+            margins=margins.widths,
             phases=_phase_counts(labels, num_frames, self.phases),
             warnings=(*source.warnings, *_length_warnings(length, labels), *_margin_warnings(found)),
-        ).write(work.output)
+        )
+        write_audit(work.output, audit)
+        if audit.warnings:
+            print(f"{audit.video}: {'; '.join(audit.warnings)}", flush=True)
 
     def _rows(self, source: Source, margins: Margins, labels: Labels | None, wanted: range) -> Iterator[Frame]:
         for index, image in source.images(wanted):

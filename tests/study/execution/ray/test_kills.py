@@ -24,7 +24,7 @@ from study.execution.local import run as run_locally
 from tests.study.execution.ray.ray_program import EXIT_INTERRUPTED, PLANS, TEACHER_EPOCHS, TRAINING_EPOCHS
 from tests.study.steps import epochs, process_of, table
 from tests.trainers.tiny import assert_same_state
-from trainers.artifacts import read_history
+from trainers.artifacts.history import read_history
 from trainers.ssl.encoders import read_weights
 from trainers.stage import Resources
 

@@ -7,12 +7,14 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from study import Choice, Curve, Row, Study, Trial
-from study.analysis.results import Results, RowResult, Scores, TrialResult
+from study.analysis.results import Results, RowResult, TrialResult
 from study.report.curve_points import SEED, Point, curve_sentences, levels, lines
 from study.report.figures.curve import curve_figure
 from study.report.figures.style import row_colours
 from study.report.figures.training_curves import pretraining_figure
 from tests.study.small_study import student
+from trainers.artifacts.evaluation import Scores
+from trainers.artifacts.history import PRETRAINING
 
 SWEEP = Study(
     name="sweep",
@@ -71,7 +73,7 @@ def results(study: Study, accuracies: Mapping[str, tuple[float | None, ...]]) ->
 
 def result(trial: Trial, accuracy: float | None) -> TrialResult:
     found = None if accuracy is None else scores(accuracy)
-    return TrialResult(trial=trial, scores=found, problem="" if found else "not yet", pretraining={}, temporal={})
+    return TrialResult(trial=trial, scores=found, problem="" if found else "not yet", curves={})
 
 
 def test_a_sweep_is_one_line_from_left_to_right_and_its_baselines_are_levels():
@@ -198,7 +200,7 @@ def test_training_curves_keep_their_colours_where_rows_were_not_asked_for():
     trained = []
     for number, row in enumerate(whole.rows):
         curve = {"knn_accuracy": {1: 50.0 + number, 2: 60.0}}
-        trained.append(RowResult(row.row, tuple(replace(trial, pretraining=curve) for trial in row.trials)))
+        trained.append(RowResult(row.row, tuple(replace(trial, curves={PRETRAINING: curve}) for trial in row.trials)))
     figure = pretraining_figure(only(replace(whole, rows=tuple(trained)), "b"))
     assert figure is not None
     assert legend(figure) == {"method B": row_colours(SEEDS)["b"]}

@@ -1,4 +1,4 @@
-"""Phase predictions of a set of videos: the one Parquet file in which they pass from whoever predicts to Evaluate."""
+"""Phase predictions of a set of videos, in `predictions.parquet`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,6 +35,12 @@ class VideoPredictions:
     truth: npt.NDArray[np.int8]
     prediction: npt.NDArray[np.int8]
     framewise: npt.NDArray[np.int8] | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """Share of labelled frames that are predicted right, in percent; for captions only."""
+        known = self.truth >= 0
+        return 100 * float(np.mean(self.truth[known] == self.prediction[known]))
 
     def rows(self, chosen: npt.NDArray[np.bool_]) -> "VideoPredictions":
         """The same video with the chosen rows only."""

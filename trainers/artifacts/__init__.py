@@ -1,0 +1,1 @@
+"""Files that stages leave in their artifacts, each format with its reader, its writer and its type."""
