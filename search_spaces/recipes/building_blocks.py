@@ -18,7 +18,7 @@ from trainers.pretrained.release import Release
 from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier
 from trainers.recognition.authors_code import AuthorsStart
 from trainers.runtime.randomness import derived_seed
-from trainers.ssl.authors_code import AuthorsTeacher
+from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.method import MethodConfig

@@ -14,7 +14,7 @@ from search_spaces.recipes.recognition import recognition
 from search_spaces.recipes.settings import MoCoSettings, TeacherSettings
 from study.core.recipe import named_settings
 from trainers.evaluation.evaluate import Evaluate
-from trainers.ssl.authors_code import AuthorsStudent
+from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.method import MethodConfig

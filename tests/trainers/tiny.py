@@ -126,6 +126,14 @@ def new_optimiser(method: nn.Module) -> torch.optim.SGD:
     return torch.optim.SGD(learning, lr=0.05, momentum=0.9, weight_decay=1e-4)
 
 
+def training_embeddings(encoders, batch, permutation, momentum=0.9):
+    """Queries and keys as a training step embeds them: the key encoder follows in between."""
+    query_inputs, key_inputs = encoders.inputs(batch.query, batch.key)
+    queries = encoders.embed_queries(query_inputs)
+    encoders.update_key_encoder(momentum)
+    return queries, encoders.embed_keys(key_inputs, permutation)
+
+
 def take_steps(
     method: Method, steps: Sequence[int], optimiser: torch.optim.SGD | None = None, dtype: torch.dtype = torch.float32
 ) -> list[dict[str, float]]:

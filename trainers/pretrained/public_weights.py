@@ -74,7 +74,7 @@ class PublicWeights(EncoderStage):
         state = checked_state(parse(self.path, content), self.path, self.layout, self.backbone, self.embedding_size)
         query = random_encoder(self.backbone, self.embedding_size, derived_seed(0, "public weights"))
         query.load_state_dict({**query.state_dict(), **state})
-        pair = SharedBackbonePair(query, copy.deepcopy(query), momentum=1.0, trains="none")
+        pair = SharedBackbonePair(query, copy.deepcopy(query), trains="none")
         write_weights(work.output, pair)
 
 

@@ -39,4 +39,4 @@ class Release(EncoderStage):
 
     def run(self, work: Work) -> None:
         start = work.inputs["encoder"]
-        write_weights(work.output, started_pair(self.extractor, self.encoder, start, momentum=1.0, trains="none"))
+        write_weights(work.output, started_pair(self.extractor, self.encoder, start, trains="none"))

@@ -102,7 +102,7 @@ class TrainClassifier(EncoderStage):
             )
         head = projection_mlp(self.backbone.num_features, self.embedding_size, self.seed, "head")
         query = Encoder(backbone.cpu(), head)
-        pair = SharedBackbonePair(query, copy.deepcopy(query), momentum=1.0, trains="none")
+        pair = SharedBackbonePair(query, copy.deepcopy(query), trains="none")
         write_weights(work.output, pair)
         write_history(work.output, history)
         checkpoint.discard(work.output)

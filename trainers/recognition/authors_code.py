@@ -61,7 +61,7 @@ class AuthorsStart(EncoderStage):
                 _forget_running_statistics(encoder.backbone)
             if self.heads_apart:
                 encoder.head = self._head(role)
-        write_weights(work.output, MomentumPair(query, key, momentum=1.0, trains="none"))
+        write_weights(work.output, MomentumPair(query, key, trains="none"))
 
     def _head(self, role: str) -> nn.Module:
         head = projection_mlp(self.backbone.num_features, self.output_size, self.seed, "head")

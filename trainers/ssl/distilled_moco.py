@@ -1,4 +1,8 @@
-"""Distilled self-supervision: MoCo v2 that is also taught the similarities a frozen teacher sees."""
+"""Distilled self-supervision: MoCo v2 that also learns the similarities that a frozen teacher sees.
+
+Ding et al., MICCAI 2022, Sec. 2.3: L = L_con + λ L_dis (eq. 7), where L_con is MoCo's InfoNCE loss and L_dis the
+KL divergence between the teacher's and the student's softmax over one dictionary of frame views.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,16 +12,65 @@ import torch
 from torch import Tensor
 
 from trainers.networks.backbones import Backbone
-from trainers.ssl.encoders import EncoderPair, EncoderStage, frozen_pair, random_pair, shuffle, started_pair
+from trainers.ssl.encoders import EncoderPair, EncoderStage, frozen_pair, random_pair, shuffle_order, started_pair
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_pair, check_start
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 
 
+class DistilledMoCoMethod(Method):
+    """One step of student and teacher over one dictionary of frame views.
+
+    Entry i of the teacher's dictionary and entry i of the student's are keys of the same frame view: both banks of the
+    queue are filled by one call. Columns that are still random count in L_con, as MoCo's do, but are left out of the
+    comparison with the teacher, so that λ = 0 is MoCo v2 step for step.
+    """
+
+    encoders: EncoderPair
+
+    def __init__(self, config: "DistilledMoCo", student: EncoderPair, teacher: EncoderPair, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = student
+        self.teacher = teacher
+        dimensions = {"student": config.embedding_size, "teacher": config.teacher.output_size}
+        self.queue = Queue(config.queue_size, dimensions, seed)
+        self.seed = seed
+
+    def train(self, mode: bool = True) -> "DistilledMoCoMethod":
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        config = self.config
+        permutation = shuffle_order(self.seed, views.step, views.key)
+        x_q, x_k = self.encoders.inputs(views.query, views.key)
+        q_s = self.encoders.embed_queries(x_q)  # N×C
+        self.encoders.update_key_encoder(config.momentum)
+        k_s = self.encoders.embed_keys(x_k, permutation)  # N×C
+        with torch.no_grad():
+            q_t, k_t = self.teacher(views.query, views.key, permutation)  # N×C
+        logits_s = dictionary_logits(q_s, k_s, self.queue.bank("student"))  # N×(1+K)
+        logits_t = dictionary_logits(q_t, k_t, self.queue.bank("teacher"))  # N×(1+K)
+        kl = distillation_kl(
+            logits_s,
+            logits_t,
+            student_temperature=config.temperature,
+            teacher_temperature=config.teacher_temperature or config.temperature,
+            num_filled=self.queue.num_filled,
+        )
+        self.queue.enqueue({"student": k_s, "teacher": k_t}, views.frame_ids)
+        return {
+            "contrastive": config.contrastive_weight * info_nce(logits_s, config.temperature),
+            "distillation": config.distillation_weight * kl,
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class DistilledMoCo(MethodConfig):
-    """The student of Ding et al., MICCAI 2022, Sec. 2.3: L = L_con + λ L_dis (eq. 7).
+    """Hyperparameters of the student of Ding et al., MICCAI 2022, Sec. 2.3.
 
     Attributes:
         teacher: the encoders that teach; they stay as they are.
@@ -43,9 +96,9 @@ class DistilledMoCo(MethodConfig):
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         if self.start is None:
-            student = random_pair(backbone, self.embedding_size, momentum=self.momentum, seed=seed)
+            student = random_pair(backbone, self.embedding_size, seed=seed)
         else:
-            student = started_pair(backbone, self.start, inputs["start"], momentum=self.momentum, trains="all")
+            student = started_pair(backbone, self.start, inputs["start"], trains="all")
         return DistilledMoCoMethod(self, student, frozen_pair(self.teacher, inputs["teacher"]), seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
@@ -63,47 +116,3 @@ class DistilledMoCo(MethodConfig):
     @property
     def forward_equivalents(self) -> float:
         return 6
-
-
-class DistilledMoCoMethod(Method):
-    """One step of student and teacher over one dictionary of frame views.
-
-    Entry i of the teacher's dictionary and entry i of the student's are keys of the same frame view: both banks of the
-    queue are filled by one call. Columns that are still random count in L_con, as MoCo's do, but are left out of the
-    comparison with the teacher, so that λ = 0 is MoCo v2 step for step.
-    """
-
-    def __init__(self, config: DistilledMoCo, student: EncoderPair, teacher: EncoderPair, seed: int) -> None:
-        super().__init__()
-        self.config = config
-        self.encoders = student
-        self.teacher = teacher
-        dimensions = {"student": config.embedding_size, "teacher": config.teacher.output_size}
-        self.queue = Queue(config.queue_size, dimensions, seed)
-        self.seed = seed
-
-    def train(self, mode: bool = True) -> "DistilledMoCoMethod":
-        super().train(mode)
-        self.teacher.eval()
-        return self
-
-    def forward(self, views: Views) -> Mapping[str, Tensor]:
-        config = self.config
-        permutation = shuffle(self.seed, views.step, views.key)
-        q_s, k_s = self.encoders(views.query, views.key, permutation)  # N×C
-        with torch.no_grad():
-            q_t, k_t = self.teacher(views.query, views.key, permutation)  # N×C
-        logits_s = dictionary_logits(q_s, k_s, self.queue.bank("student"))  # N×(1+K)
-        logits_t = dictionary_logits(q_t, k_t, self.queue.bank("teacher"))  # N×(1+K)
-        kl = distillation_kl(
-            logits_s,
-            logits_t,
-            student_temperature=config.temperature,
-            teacher_temperature=config.teacher_temperature or config.temperature,
-            num_filled=self.queue.num_filled,
-        )
-        self.queue.enqueue({"student": k_s, "teacher": k_t}, views.frame_ids)
-        return {
-            "contrastive": config.contrastive_weight * info_nce(logits_s, config.temperature),
-            "distillation": config.distillation_weight * kl,
-        }

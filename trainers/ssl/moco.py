@@ -1,4 +1,8 @@
-"""MoCo v2: contrastive learning against a queue of keys from a momentum encoder."""
+"""MoCo v2: contrastive learning against a queue of keys from a momentum encoder.
+
+He et al., arXiv 1911.05722, Alg. 1 and eq. 1, with the projection head and the augmentation of Chen et al.,
+arXiv 2003.04297: L = −log( exp(q·k₊/τ) / Σ_i exp(q·k_i/τ) ), i = 0…K, where k_0 = k₊ and k_1…k_K are the queue.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +11,38 @@ from pathlib import Path
 from torch import Tensor
 
 from trainers.networks.backbones import Backbone
-from trainers.ssl.encoders import EncoderPair, EncoderStage, Trains, random_pair, shuffle, started_pair
+from trainers.ssl.encoders import EncoderPair, EncoderStage, Trains, random_pair, shuffle_order, started_pair
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start
-from trainers.ssl.queue import Queue
+from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
+
+
+class MoCoMethod(Method):
+    """MoCo's step, in the order of He et al., arXiv 1911.05722, Alg. 1."""
+
+    encoders: EncoderPair
+
+    def __init__(self, config: "MoCo", encoders: EncoderPair, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = encoders
+        self.queue = Queue(config.queue_size, {KEYS: config.embedding_size}, seed)
+        self.seed = seed
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        x_q, x_k = self.encoders.inputs(views.query, views.key)
+        q = self.encoders.embed_queries(x_q)  # N×C
+        self.encoders.update_key_encoder(self.config.momentum)
+        k = self.encoders.embed_keys(x_k, shuffle_order(self.seed, views.step, x_k))  # N×C
+        logits = dictionary_logits(q, k, self.queue.bank(KEYS))  # N×(1+K)
+        self.queue.enqueue({KEYS: k}, views.frame_ids)
+        return {"contrastive": info_nce(logits, self.config.temperature)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class MoCo(MethodConfig):
-    """MoCo v2 (Chen et al., arXiv 2003.04297).
+    """Hyperparameters of MoCo v2 (Chen et al., arXiv 2003.04297).
 
     With a `start`, it adapts an existing model: `trains="head"` is the semantic-preserving training of the teacher of
     Ding et al., MICCAI 2022, Sec. 2.2.
@@ -39,9 +65,9 @@ class MoCo(MethodConfig):
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         if self.start is None:
-            pair = random_pair(backbone, self.embedding_size, momentum=self.momentum, seed=seed)
+            pair = random_pair(backbone, self.embedding_size, seed=seed)
         else:
-            pair = started_pair(backbone, self.start, inputs["start"], momentum=self.momentum, trains=self.trains)
+            pair = started_pair(backbone, self.start, inputs["start"], trains=self.trains)
         return MoCoMethod(self, pair, seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
@@ -56,21 +82,3 @@ class MoCo(MethodConfig):
     @property
     def forward_equivalents(self) -> float:
         return 2 if self.trains == "head" else 4
-
-
-class MoCoMethod(Method):
-    """MoCo's step, in the order of He et al., arXiv 1911.05722, Alg. 1."""
-
-    def __init__(self, config: MoCo, encoders: EncoderPair, seed: int) -> None:
-        super().__init__()
-        self.config = config
-        self.encoders = encoders
-        self.queue = Queue(config.queue_size, {"student": config.embedding_size}, seed)
-        self.seed = seed
-
-    def forward(self, views: Views) -> Mapping[str, Tensor]:
-        permutation = shuffle(self.seed, views.step, views.key)
-        q, k = self.encoders(views.query, views.key, permutation)  # N×C
-        logits = dictionary_logits(q, k, self.queue.bank("student"))  # N×(1+K)
-        self.queue.enqueue({"student": k}, views.frame_ids)
-        return {"contrastive": info_nce(logits, self.config.temperature)}

@@ -192,4 +192,4 @@ class Untrained(EncoderStage):
         return 0.1
 
     def run(self, work: Work) -> None:
-        write_weights(work.output, random_pair(self.backbone, self.embedding_size, momentum=1.0, seed=self.seed))
+        write_weights(work.output, random_pair(self.backbone, self.embedding_size, seed=self.seed))

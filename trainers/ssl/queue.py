@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from trainers.runtime import distributed, randomness
 
 NO_FRAME = -1
+KEYS = "student"
+"""The bank of a method with one pair of encoders: its name is part of the random start and of checkpoints."""
 
 
 class Queue(nn.Module):

@@ -1,4 +1,8 @@
-"""RegionCL-M: MoCo v2 that also tells apart the two images that a region swap has put into one."""
+"""RegionCL-M: MoCo v2 that also tells apart the two images that a region swap has put into one.
+
+Xu et al., arXiv 2111.12309, Sec. 3.2: L = L_image + w (L_canvas + L_paste) / 2, each an InfoNCE loss; a composite's
+canvas and paste are each other's additional negative.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +13,69 @@ from torch import Tensor
 
 from trainers.networks.backbones import STRIDE_PX, Backbone, FeatureMaps
 from trainers.runtime import distributed, randomness
-from trainers.ssl.encoders import EncoderPair, embed, random_pair, shuffle
+from trainers.ssl.encoders import EncoderPair, embed, random_pair, shuffle_order
 from trainers.ssl.losses import dictionary_logits, info_nce, region_logits
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
-from trainers.ssl.queue import Queue
+from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
+
+
+class RegionCLMethod(Method):
+    """RegionCL's step (Xu et al., Sec. 3.2): MoCo's, and a second pass of the query encoder on composites."""
+
+    encoders: EncoderPair
+
+    def __init__(self, config: "RegionCL", encoders: EncoderPair, *, num_splits: int, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = encoders
+        self.queue = Queue(config.queue_size, {KEYS: config.embedding_size}, seed)
+        self.num_splits = num_splits
+        self.seed = seed
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        x_q, x_k = self.encoders.inputs(views.query, views.key)
+        q = self.encoders.embed_queries(x_q)  # N×C
+        self.encoders.update_key_encoder(self.config.momentum)
+        k = self.encoders.embed_keys(x_k, shuffle_order(self.seed, views.step, x_k))  # N×C
+        source, masks = self._draw(views)  # N and N×h×w
+        composites = swap_regions(views.query, distributed.all_gather(views.query)[source], masks)
+        canvas, paste = self._embed_regions(composites, masks)  # N×C
+        k_paste = distributed.all_gather(k)[source]  # keys of the images that the pastes were cut from
+        queue, temperature = self.queue.bank(KEYS), self.config.temperature
+        half = self.config.region_weight / 2  # one mean over the 2N regions
+        losses = {
+            "contrastive": info_nce(dictionary_logits(q, k, queue), temperature),
+            "canvas": half * info_nce(region_logits(canvas, k, paste, queue), temperature),
+            "paste": half * info_nce(region_logits(paste, k_paste, canvas, queue), temperature),
+        }
+        self.queue.enqueue({KEYS: k}, views.frame_ids)
+        return losses
+
+    def _draw(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Of this worker's images: the row, among all workers', that each one's region comes from; and its mask."""
+        num_images = distributed.global_batch(len(views.query))
+        num_cells = views.query.shape[-1] // STRIDE_PX
+        sides = self.config.smallest_region, self.config.largest_region
+        masks = draw_regions(self.seed, views.step, self.num_splits, num_cells, sides)
+        of_images = masks.repeat_interleave(num_images // self.num_splits, dim=0)
+        drawn = partners(num_images, self.num_splits), of_images
+        source, own_masks = (distributed.local_rows(each).to(views.query.device) for each in drawn)
+        return source, own_masks
+
+    def _embed_regions(self, composites: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of the composites' canvases and pastes, N×C each, through the one head of the query encoder."""
+        query = self.encoders.query
+        assert isinstance(query.backbone, FeatureMaps)
+        maps = query.backbone.feature_maps(composites)  # N×F×h×w
+        features = torch.cat([mean_inside(maps, ~masks), mean_inside(maps, masks)])
+        canvas, paste = embed(query.head, features).chunk(2)
+        return canvas, paste
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegionCL(MethodConfig):
-    """RegionCL on MoCo v2 (Xu et al., arXiv 2111.12309).
+    """Hyperparameters of RegionCL on MoCo v2 (Xu et al., arXiv 2111.12309).
 
     A region of every query image is replaced by the same region of its partner. In the composite, the pasted region
     ("paste") must match the key of the image it was cut from, the rest ("canvas") the key of the image it belongs to;
@@ -44,7 +101,7 @@ class RegionCL(MethodConfig):
     largest_region: int = 5
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
-        pair = random_pair(backbone, self.embedding_size, momentum=self.momentum, seed=seed)
+        pair = random_pair(backbone, self.embedding_size, seed=seed)
         return RegionCLMethod(self, pair, num_splits=backbone.batch_norm_splits, seed=seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
@@ -74,57 +131,6 @@ class RegionCL(MethodConfig):
     @property
     def forward_equivalents(self) -> float:
         return 7
-
-
-class RegionCLMethod(Method):
-    """RegionCL's step (Xu et al., Sec. 3.2): MoCo's, and a second pass of the query encoder on composites."""
-
-    encoders: EncoderPair
-
-    def __init__(self, config: RegionCL, encoders: EncoderPair, *, num_splits: int, seed: int) -> None:
-        super().__init__()
-        self.config = config
-        self.encoders = encoders
-        self.queue = Queue(config.queue_size, {"student": config.embedding_size}, seed)
-        self.num_splits = num_splits
-        self.seed = seed
-
-    def forward(self, views: Views) -> Mapping[str, Tensor]:
-        permutation = shuffle(self.seed, views.step, views.key)
-        q, k = self.encoders(views.query, views.key, permutation)  # N×C
-        source, masks = self._draw(views)  # N and N×h×w
-        composites = swap_regions(views.query, distributed.all_gather(views.query)[source], masks)
-        canvas, paste = self._embed_regions(composites, masks)  # N×C
-        k_paste = distributed.all_gather(k)[source]  # keys of the images that the pastes were cut from
-        queue, temperature = self.queue.bank("student"), self.config.temperature
-        half = self.config.region_weight / 2  # one mean over the 2N regions
-        losses = {
-            "contrastive": info_nce(dictionary_logits(q, k, queue), temperature),
-            "canvas": half * info_nce(region_logits(canvas, k, paste, queue), temperature),
-            "paste": half * info_nce(region_logits(paste, k_paste, canvas, queue), temperature),
-        }
-        self.queue.enqueue({"student": k}, views.frame_ids)
-        return losses
-
-    def _draw(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Of this worker's images: the row, among all workers', that each one's region comes from; and its mask."""
-        num_images = distributed.global_batch(len(views.query))
-        num_cells = views.query.shape[-1] // STRIDE_PX
-        sides = self.config.smallest_region, self.config.largest_region
-        masks = draw_regions(self.seed, views.step, self.num_splits, num_cells, sides)
-        of_images = masks.repeat_interleave(num_images // self.num_splits, dim=0)
-        drawn = partners(num_images, self.num_splits), of_images
-        source, own_masks = (distributed.local_rows(each).to(views.query.device) for each in drawn)
-        return source, own_masks
-
-    def _embed_regions(self, composites: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings of the composites' canvases and pastes, N×C each, through the one head of the query encoder."""
-        query = self.encoders.query
-        assert isinstance(query.backbone, FeatureMaps)
-        maps = query.backbone.feature_maps(composites)  # N×F×h×w
-        features = torch.cat([mean_inside(maps, ~masks), mean_inside(maps, masks)])
-        canvas, paste = embed(query.head, features).chunk(2)
-        return canvas, paste
 
 
 def draw_regions(seed: int, step: int, num_splits: int, num_cells: int, sides: tuple[int, int]) -> Tensor:

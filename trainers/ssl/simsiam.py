@@ -1,4 +1,8 @@
-"""SimSiam: two views that predict each other, without negatives and without a momentum encoder."""
+"""SimSiam: two views that predict each other, without negatives and without a momentum encoder.
+
+Chen and He, arXiv 2011.10566, Alg. 1 and eq. 2: L = D(p_1, sg(z_2)) / 2 + D(p_2, sg(z_1)) / 2, where D is the negative
+cosine similarity and sg stops the gradient.
+"""
 
 import math
 from collections import OrderedDict
@@ -18,41 +22,6 @@ from trainers.ssl.encoders import Encoder, SingleEncoder
 from trainers.ssl.losses import negative_cosine
 from trainers.ssl.method import Method, MethodConfig, Views, check_synchronised
 from trainers.stage import InputError
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimSiam(MethodConfig):
-    """SimSiam (Chen and He, arXiv 2011.10566).
-
-    Its recipe: SGD with learning rate 0.05 · batch/256, momentum 0.9, weight decay 1e-4, 100 epochs of batch 512.
-
-    Attributes:
-        embedding_size: length of the projector's output; the projector's hidden layers are as wide as the features.
-        predictor_size: width of the predictor's hidden layer, its bottleneck.
-    """
-
-    has_key_encoder: ClassVar[bool] = False
-
-    embedding_size: int = 2048
-    predictor_size: int = 512
-
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
-        network = backbone.build(seed)
-        zero_last_norms(network)
-        encoder = Encoder(network, projection_mlp(backbone.num_features, self.embedding_size, seed))
-        return SimSiamMethod(SingleEncoder(encoder), prediction_mlp(self.embedding_size, self.predictor_size, seed))
-
-    def check(self, backbone: Backbone, batch_size: int) -> None:
-        check_synchronised(backbone)
-        for name, size in (("embedding_size", self.embedding_size), ("predictor_size", self.predictor_size)):
-            if size < 1:
-                raise InputError(f"{name} is {size}: it must be at least 1.")
-        if batch_size < 2:
-            raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
-
-    @property
-    def forward_equivalents(self) -> float:
-        return 6
 
 
 class SimSiamMethod(Method):
@@ -86,6 +55,41 @@ class SimSiamMethod(Method):
         encoder = self.encoders.query
         projected: Tensor = encoder.head(encoder.backbone(images))
         return projected
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimSiam(MethodConfig):
+    """Hyperparameters of SimSiam (Chen and He, arXiv 2011.10566).
+
+    Its recipe: SGD with learning rate 0.05 · batch/256, momentum 0.9, weight decay 1e-4, 100 epochs of batch 512.
+
+    Attributes:
+        embedding_size: length of the projector's output; the projector's hidden layers are as wide as the features.
+        predictor_size: width of the predictor's hidden layer, its bottleneck.
+    """
+
+    has_key_encoder: ClassVar[bool] = False
+
+    embedding_size: int = 2048
+    predictor_size: int = 512
+
+    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+        network = backbone.build(seed)
+        zero_last_norms(network)
+        encoder = Encoder(network, projection_mlp(backbone.num_features, self.embedding_size, seed))
+        return SimSiamMethod(SingleEncoder(encoder), prediction_mlp(self.embedding_size, self.predictor_size, seed))
+
+    def check(self, backbone: Backbone, batch_size: int) -> None:
+        check_synchronised(backbone)
+        for name, size in (("embedding_size", self.embedding_size), ("predictor_size", self.predictor_size)):
+            if size < 1:
+                raise InputError(f"{name} is {size}: it must be at least 1.")
+        if batch_size < 2:
+            raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
+
+    @property
+    def forward_equivalents(self) -> float:
+        return 6
 
 
 def output_std(z: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""SwAV: online clustering, in which each view of a frame predicts the cluster assignment of another."""
+"""SwAV: online clustering, in which each view of a frame predicts the cluster assignment of another.
+
+Caron et al., arXiv 2006.09882, Alg. 1 and eq. 2: L(z_t, z_s) = ℓ(z_t, q_s) + ℓ(z_s, q_t), where ℓ is the cross-entropy
+between a code q, from the Sinkhorn-Knopp algorithm, and the softmax of prototype scores z·c/τ.
+"""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -22,9 +26,61 @@ from trainers.stage import InputError
 FULL_CROPS = ("first", "second")
 
 
+class SwAVMethod(Method):
+    """SwAV's step, in the order of Caron et al., arXiv 2006.09882, Alg. 1, with multi-crop and queues.
+
+    Codes are of the embeddings of all workers: every worker computes those of the whole batch and takes its own rows.
+    """
+
+    def __init__(self, config: "SwAV", encoders: SingleEncoder, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = encoders
+        with randomness.torch_seeded(seed, "prototypes"):
+            self.prototypes = nn.Linear(config.embedding_size, config.num_prototypes, bias=False)
+        self.queue = Queue(config.queue_size, dict.fromkeys(FULL_CROPS, config.embedding_size), seed)
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        config = self.config
+        c = self._normalised_prototypes(views.epoch)  # K×C
+        z = self._embeddings(views)  # N×C for every crop, the full ones first
+        scores = [prototype_scores(z_v, c) for z_v in z]  # N×K
+        full = dict(zip(FULL_CROPS, z[:2], strict=True))
+        codes = [self._codes(name, z_i, c) for name, z_i in full.items()]  # N×K
+        if views.epoch >= config.queue_from_epoch:
+            self.queue.enqueue(full, views.frame_ids)
+        return {"swapped_prediction": swapped_prediction(scores, codes, config.temperature)}
+
+    def _normalised_prototypes(self, epoch: int) -> Tensor:
+        """The prototypes, brought back to unit length; as long as they are frozen, no gradient moves them."""
+        weight = self.prototypes.weight
+        with torch.no_grad():
+            weight.copy_(F.normalize(weight, dim=1))
+        return weight if epoch >= self.config.frozen_epochs else weight.detach()
+
+    def _embeddings(self, views: Views) -> Sequence[Tensor]:
+        """Embeds all crops: one pass of the backbone for each resolution, one of the head for all."""
+        encoder = self.encoders.query
+        features = [encoder.backbone(torch.cat([views.query, views.key]))]
+        if views.small:
+            features.append(encoder.backbone(torch.cat(views.small)))
+        return embed(encoder.head, torch.cat(features)).chunk(2 + len(views.small))
+
+    @torch.no_grad()
+    def _codes(self, name: str, z: Tensor, c: Tensor) -> Tensor:
+        """The codes of this worker's rows of a full crop, among all workers' rows and, once it is full, the queue's."""
+        rows = distributed.all_gather(z)
+        batch_size = len(rows)
+        if self.queue.num_filled == self.queue.size:
+            rows = torch.cat([self.queue.bank(name).T, rows])
+        config = self.config
+        codes = sinkhorn(prototype_scores(rows, c), epsilon=config.epsilon, num_iterations=config.num_iterations)
+        return distributed.local_rows(codes[-batch_size:])
+
+
 @dataclass(frozen=True, kw_only=True)
 class SwAV(MethodConfig):
-    """SwAV (Caron et al., arXiv 2006.09882).
+    """Hyperparameters of SwAV (Caron et al., arXiv 2006.09882).
 
     Its recipe, at batch 256: `LARCOptimisation` with its defaults, and views from `MultiCropAugmentation`.
 
@@ -72,58 +128,6 @@ class SwAV(MethodConfig):
     @property
     def forward_equivalents(self) -> float:
         return 6
-
-
-class SwAVMethod(Method):
-    """SwAV's step, in the order of Caron et al., arXiv 2006.09882, Alg. 1, with multi-crop and queues.
-
-    Codes are of the embeddings of all workers: every worker computes those of the whole batch and takes its own rows.
-    """
-
-    def __init__(self, config: SwAV, encoders: SingleEncoder, seed: int) -> None:
-        super().__init__()
-        self.config = config
-        self.encoders = encoders
-        with randomness.torch_seeded(seed, "prototypes"):
-            self.prototypes = nn.Linear(config.embedding_size, config.num_prototypes, bias=False)
-        self.queue = Queue(config.queue_size, dict.fromkeys(FULL_CROPS, config.embedding_size), seed)
-
-    def forward(self, views: Views) -> Mapping[str, Tensor]:
-        config = self.config
-        c = self._normalised_prototypes(views.epoch)  # K×C
-        z = self._embeddings(views)  # N×C for every crop, the full ones first
-        scores = [prototype_scores(z_v, c) for z_v in z]  # N×K
-        full = dict(zip(FULL_CROPS, z[:2], strict=True))
-        codes = [self._codes(name, z_i, c) for name, z_i in full.items()]  # N×K
-        if views.epoch >= config.queue_from_epoch:
-            self.queue.enqueue(full, views.frame_ids)
-        return {"swapped_prediction": swapped_prediction(scores, codes, config.temperature)}
-
-    def _normalised_prototypes(self, epoch: int) -> Tensor:
-        """The prototypes, brought back to unit length; as long as they are frozen, no gradient moves them."""
-        weight = self.prototypes.weight
-        with torch.no_grad():
-            weight.copy_(F.normalize(weight, dim=1))
-        return weight if epoch >= self.config.frozen_epochs else weight.detach()
-
-    def _embeddings(self, views: Views) -> Sequence[Tensor]:
-        """Embeds all crops: one pass of the backbone for each resolution, one of the head for all."""
-        encoder = self.encoders.query
-        features = [encoder.backbone(torch.cat([views.query, views.key]))]
-        if views.small:
-            features.append(encoder.backbone(torch.cat(views.small)))
-        return embed(encoder.head, torch.cat(features)).chunk(2 + len(views.small))
-
-    @torch.no_grad()
-    def _codes(self, name: str, z: Tensor, c: Tensor) -> Tensor:
-        """The codes of this worker's rows of a full crop, among all workers' rows and, once it is full, the queue's."""
-        rows = distributed.all_gather(z)
-        batch_size = len(rows)
-        if self.queue.num_filled == self.queue.size:
-            rows = torch.cat([self.queue.bank(name).T, rows])
-        config = self.config
-        codes = sinkhorn(prototype_scores(rows, c), epsilon=config.epsilon, num_iterations=config.num_iterations)
-        return distributed.local_rows(codes[-batch_size:])
 
 
 def projection_mlp(num_features: int, embedding_size: int, seed: int) -> nn.Module:

@@ -1,4 +1,8 @@
-"""A student that learns beside a frozen teacher, their feature maps summed or concatenated: rivals of distillation."""
+"""MoCo v2 on the sum or the concatenation of a student's and a frozen teacher's features.
+
+Ding et al., MICCAI 2022, Table 2 (Addition, Concatenation): q = h_q(F_t(v_q) + F_s(v_q)), or [F_t(v_q), F_s(v_q)] in
+place of the sum, and alike for k; the loss is MoCo's (He et al., arXiv 1911.05722, eq. 1).
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -9,15 +13,58 @@ import torch
 from torch import Tensor, nn
 
 from trainers.networks.backbones import Backbone, FeatureExtractor
-from trainers.ssl.encoders import Encoder, EncoderPair, EncoderStage, MomentumPair, load_backbone, shuffle
+from trainers.ssl.encoders import Encoder, EncoderPair, EncoderStage, MomentumPair, load_backbone, shuffle_order
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
-from trainers.ssl.queue import Queue
+from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
 
 Combination = Literal["sum", "concatenation"]
 """What becomes of the teacher's and the student's features: `F_t + F_s`, N×C, or both side by side, N×2C."""
+
+
+class CombinedMoCoMethod(Method):
+    """MoCo's step on combined features; query and key encoder share the teacher."""
+
+    encoders: EncoderPair
+
+    def __init__(self, config: "CombinedMoCo", encoders: EncoderPair, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = encoders
+        self.queue = Queue(config.queue_size, {KEYS: config.embedding_size}, seed)
+        self.seed = seed
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        x_q, x_k = self.encoders.inputs(views.query, views.key)
+        q = self.encoders.embed_queries(x_q)  # N×C
+        self.encoders.update_key_encoder(self.config.momentum)
+        k = self.encoders.embed_keys(x_k, shuffle_order(self.seed, views.step, x_k))  # N×C
+        logits = dictionary_logits(q, k, self.queue.bank(KEYS))  # N×(1+K)
+        self.queue.enqueue({KEYS: k}, views.frame_ids)
+        return {"contrastive": info_nce(logits, self.config.temperature)}
+
+
+class CombinedNetwork(nn.Module):
+    """Teacher and student at work: images N×3×H×W to their combined features.
+
+    A teacher whose parameters do not learn stays in eval mode, so that its buffers do not move either.
+    """
+
+    def __init__(self, teacher: nn.Module, student: nn.Module, combine: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.student = student
+        self.combine = combine
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.teacher.train(mode and any(parameter.requires_grad for parameter in self.teacher.parameters()))
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.combine(self.teacher(images), self.student(images))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,30 +112,9 @@ def concatenate(teacher_features: Tensor, student_features: Tensor) -> Tensor:
 COMBINE: Mapping[Combination, Callable[[Tensor, Tensor], Tensor]] = {"sum": torch.add, "concatenation": concatenate}
 
 
-class CombinedNetwork(nn.Module):
-    """Teacher and student at work: images N×3×H×W to their combined features.
-
-    A teacher whose parameters do not learn stays in eval mode, so that its buffers do not move either.
-    """
-
-    def __init__(self, teacher: nn.Module, student: nn.Module, combine: Callable[[Tensor, Tensor], Tensor]) -> None:
-        super().__init__()
-        self.teacher = teacher
-        self.student = student
-        self.combine = combine
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        self.teacher.train(mode and any(parameter.requires_grad for parameter in self.teacher.parameters()))
-        return self
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.combine(self.teacher(images), self.student(images))
-
-
 @dataclass(frozen=True, kw_only=True)
 class CombinedMoCo(MethodConfig):
-    """MoCo v2 on a student's and a frozen teacher's features together: Ding et al., MICCAI 2022, Table 2.
+    """Hyperparameters of MoCo v2 on combined features: Ding et al., MICCAI 2022, Table 2.
 
     `sum` is the table's Addition, `concatenation` its Concatenation. Both encoders of the pair embed combined features,
     q = h_q(F_t(v_q) + F_s(v_q)) and alike for k; the key encoder follows in the student and in the head. What later
@@ -117,7 +143,7 @@ class CombinedMoCo(MethodConfig):
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         teacher = load_backbone(self.teacher, inputs["teacher"])
         query, key = (self._encoder(teacher, backbone, seed) for _ in range(2))
-        pair = MomentumPair(query, key, momentum=self.momentum, trains="all")
+        pair = MomentumPair(query, key, trains="all")
         teacher.requires_grad_(False)
         return CombinedMoCoMethod(self, pair, seed)
 
@@ -138,23 +164,3 @@ class CombinedMoCo(MethodConfig):
         combined = self.extractor(backbone)
         head = projection_mlp(combined.num_features, self.embedding_size, seed, "head")
         return Encoder(combined.join(teacher, backbone.build(seed)), head)
-
-
-class CombinedMoCoMethod(Method):
-    """MoCo's step on combined features; query and key encoder share the teacher."""
-
-    encoders: EncoderPair
-
-    def __init__(self, config: CombinedMoCo, encoders: EncoderPair, seed: int) -> None:
-        super().__init__()
-        self.config = config
-        self.encoders = encoders
-        self.queue = Queue(config.queue_size, {"student": config.embedding_size}, seed)
-        self.seed = seed
-
-    def forward(self, views: Views) -> Mapping[str, Tensor]:
-        permutation = shuffle(self.seed, views.step, views.key)
-        q, k = self.encoders(views.query, views.key, permutation)  # N×C
-        logits = dictionary_logits(q, k, self.queue.bank("student"))  # N×(1+K)
-        self.queue.enqueue({"student": k}, views.frame_ids)
-        return {"contrastive": info_nce(logits, self.config.temperature)}

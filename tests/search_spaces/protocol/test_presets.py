@@ -26,7 +26,8 @@ from trainers.pretrained.supervised import TrainClassifier
 from trainers.recognition.authors_code import AuthorsFineTune, AuthorsStart, AuthorsTrainTemporal
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import TrainTemporal
-from trainers.ssl.authors_code import AuthorsStudent, AuthorsTeacher
+from trainers.ssl.authors_student import AuthorsStudent
+from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.pretrain import Pretrain
 from trainers.stage import InputError, Stage
 

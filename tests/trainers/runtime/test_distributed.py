@@ -26,9 +26,10 @@ from trainers.data.loading import ViewLoader
 from trainers.networks.backbones import sync_running_statistics_
 from trainers.runtime import checkpoint, distributed
 from trainers.ssl import loop
-from trainers.ssl.authors_code import AuthorsStudent, AuthorsTeacher
+from trainers.ssl.authors_student import AuthorsStudent
+from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
-from trainers.ssl.encoders import shuffle, started_pair
+from trainers.ssl.encoders import shuffle_order, started_pair
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain, Untrained
 from trainers.ssl.regioncl import RegionCL
@@ -142,7 +143,7 @@ def train_on_frames(folder):
 def use_collectives():
     rows = torch.arange(BATCH, dtype=torch.float64)
     own = distributed.local_rows(rows).clone()
-    permutation = shuffle(0, 0, own)
+    permutation = shuffle_order(0, 0, own)
     shuffled = distributed.all_gather(distributed.all_gather(own)[distributed.local_rows(permutation)])
     back = torch.empty_like(shuffled)
     back[permutation] = shuffled
@@ -198,7 +199,7 @@ def folder(tmp_path_factory):
     (folder / "start").mkdir()
     START.run(Work(output=folder / "start"))
     for name, trains in (("one", "head"), ("two", "all")):
-        pair = started_pair(BACKBONE, START, folder / "start", momentum=0.9, trains=trains)
+        pair = started_pair(BACKBONE, START, folder / "start", trains=trains)
         for parameter in pair.query.head.parameters():
             parameter.data += 0.05
         write_pair(folder / name, pair)
@@ -271,7 +272,7 @@ def test_rows_are_gathered_in_rank_order_and_shared_out_again(found):
 def test_shuffling_over_all_workers_and_back_is_the_identity(found):
     rows = torch.arange(BATCH, dtype=torch.float64)
     for results in found.values():
-        assert torch.equal(results["collectives"]["shuffled"], rows[shuffle(0, 0, rows)])
+        assert torch.equal(results["collectives"]["shuffled"], rows[shuffle_order(0, 0, rows)])
         assert torch.equal(results["collectives"]["back"], rows)
 
 

@@ -13,7 +13,8 @@ from tests.trainers.tiny import (
     untrained,
     write_pair,
 )
-from trainers.ssl.authors_code import AuthorsStudent, AuthorsTeacher
+from trainers.ssl.authors_student import AuthorsStudent
+from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import MomentumPair, frozen_pair, random_encoder
 from trainers.ssl.moco import MoCo
@@ -47,7 +48,7 @@ def test_a_teacher_that_trains_everything_is_moco_but_for_its_first_queue(start)
 
 
 def test_each_encoder_of_the_start_keeps_its_role(tmp_path):
-    pair = MomentumPair(*(random_encoder(BACKBONE, EMBEDDING, seed) for seed in (1, 2)), momentum=1.0, trains="none")
+    pair = MomentumPair(*(random_encoder(BACKBONE, EMBEDDING, seed) for seed in (1, 2)), trains="none")
     stage, _ = untrained(tmp_path / "stage"), write_pair(tmp_path / "start", pair)
     method = teacher((stage, tmp_path / "start"))
     assert_same_state(method.encoders.query.state_dict(), pair.query.state_dict())
@@ -85,7 +86,7 @@ def test_a_teachers_queue_of_another_size_is_refused(start, tmp_path):
 
 
 def test_the_moving_teacher_drifts_and_its_key_encoder_follows_the_query_encoder(tmp_path):
-    pair = MomentumPair(*(random_encoder(BACKBONE, EMBEDDING, seed) for seed in (1, 2)), momentum=1.0, trains="none")
+    pair = MomentumPair(*(random_encoder(BACKBONE, EMBEDDING, seed) for seed in (1, 2)), trains="none")
     stage = untrained(tmp_path / "stage")
     method = student((stage, write_pair(tmp_path / "teacher", pair)))
     before = copied(method.teacher.state_dict())

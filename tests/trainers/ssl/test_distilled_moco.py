@@ -11,12 +11,13 @@ from tests.trainers.tiny import (
     assert_same_state,
     copied,
     take_steps,
+    training_embeddings,
     untrained,
     views,
     write_pair,
 )
 from trainers.ssl.distilled_moco import DistilledMoCo
-from trainers.ssl.encoders import shuffle, started_pair
+from trainers.ssl.encoders import shuffle_order, started_pair
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.moco import MoCo
 from trainers.stage import InputError
@@ -28,7 +29,7 @@ SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embeddin
 def teacher(request, tmp_path):
     """A teacher whose query and key encoder differ, and its folder."""
     stage = untrained(tmp_path / "start", seed=11)
-    pair = started_pair(BACKBONE, stage, tmp_path / "start", momentum=0.9, trains=request.param)
+    pair = started_pair(BACKBONE, stage, tmp_path / "start", trains=request.param)
     for parameter in pair.query.head.parameters():
         parameter.data += 0.05
     return stage, write_pair(tmp_path / "teacher", pair)
@@ -87,10 +88,10 @@ def test_terms_are_equation_7_over_the_same_columns_of_both_banks(config, teache
     take_steps(method, [0])
     encoders, banks = copy.deepcopy(method.encoders), copied(method.queue.state_dict())
     batch = views(1)
-    permutation = shuffle(7, 1, batch.key)
+    permutation = shuffle_order(7, 1, batch.key)
     with torch.no_grad():
         terms = method(batch)
-        student = dictionary_logits(*encoders(batch.query, batch.key, permutation), banks["student"])
+        student = dictionary_logits(*training_embeddings(encoders, batch, permutation), banks["student"])
         taught = dictionary_logits(*method.teacher(batch.query, batch.key, permutation), banks["teacher"])
     kl = distillation_kl(student, taught, student_temperature=0.2, teacher_temperature=0.1, num_filled=BATCH)
     assert torch.equal(terms["contrastive"], 2 * info_nce(student, 0.2))
@@ -102,7 +103,7 @@ def test_student_and_teacher_enqueue_the_keys_of_the_same_frames(config, teacher
     take_steps(method, range(3))
     batch = views(2)
     with torch.no_grad():
-        _, keys = method.teacher(batch.query, batch.key, shuffle(7, 2, batch.key))
+        _, keys = method.teacher(batch.query, batch.key, shuffle_order(7, 2, batch.key))
     assert torch.equal(method.queue.frame_ids[:BATCH], batch.frame_ids)
     assert torch.equal(method.queue.bank("teacher")[:, :BATCH], keys.T)
 

@@ -3,7 +3,17 @@ import copy
 import pytest
 import torch
 
-from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, assert_same_state, copied, untrained, views, write_pair
+from tests.trainers.tiny import (
+    BACKBONE,
+    BATCH,
+    EMBEDDING,
+    assert_same_state,
+    copied,
+    training_embeddings,
+    untrained,
+    views,
+    write_pair,
+)
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import (
     MomentumPair,
@@ -13,7 +23,7 @@ from trainers.ssl.encoders import (
     load_backbone,
     random_encoder,
     random_pair,
-    shuffle,
+    shuffle_order,
     started_pair,
 )
 
@@ -27,7 +37,7 @@ def start(tmp_path):
 
 
 def pair_that_trains(trains, start, backbone=BACKBONE):
-    return started_pair(backbone, *start, momentum=0.9, trains=trains).train()
+    return started_pair(backbone, *start, trains=trains).train()
 
 
 def identity():
@@ -38,7 +48,7 @@ def train_a_little(pair, num_steps=2):
     learning = [parameter for parameter in pair.parameters() if parameter.requires_grad]
     for step in range(num_steps):
         batch = views(step)
-        queries, keys = pair(batch.query, batch.key, shuffle(0, step, batch.key))
+        queries, keys = training_embeddings(pair, batch, shuffle_order(0, step, batch.key))
         if learning:
             pair.zero_grad()
             (queries - keys).square().sum().backward()
@@ -48,7 +58,7 @@ def train_a_little(pair, num_steps=2):
 
 
 def test_a_random_pair_starts_with_a_key_encoder_equal_to_the_query_encoder_and_depends_on_the_seed():
-    pair, same, other = (random_pair(BACKBONE, EMBEDDING, momentum=0.9, seed=seed) for seed in (0, 0, 1))
+    pair, same, other = (random_pair(BACKBONE, EMBEDDING, seed=seed) for seed in (0, 0, 1))
     assert_same_state(pair.query.state_dict(), pair.key.state_dict())
     assert_same_state(pair.state_dict(), same.state_dict())
     assert not torch.equal(pair.query.head.output.weight, other.query.head.output.weight)
@@ -56,7 +66,7 @@ def test_a_random_pair_starts_with_a_key_encoder_equal_to_the_query_encoder_and_
 
 
 def test_embeddings_have_unit_length_in_single_precision_even_under_autocast():
-    pair = random_pair(BACKBONE, EMBEDDING, momentum=0.9, seed=0).train()
+    pair = random_pair(BACKBONE, EMBEDDING, seed=0).train()
     batch = views(0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         embeddings = pair(batch.query, batch.key, identity())
@@ -70,7 +80,7 @@ def test_the_key_encoder_follows_the_query_weights_before_the_optimiser_and_then
     train_a_little(pair)
     query, key = (copied(encoder.state_dict()) for encoder in (pair.query, pair.key))
     batch = views(5)
-    _, keys = pair(batch.query, batch.key, identity())
+    _, keys = training_embeddings(pair, batch, identity())
     followed = copy.deepcopy(pair.key)
     with torch.no_grad():
         for name, parameter in followed.named_parameters():
@@ -82,17 +92,17 @@ def test_the_key_encoder_follows_the_query_weights_before_the_optimiser_and_then
 
 
 def test_keys_come_back_in_the_order_of_their_queries():
-    pair = random_pair(ONE_SPLIT, EMBEDDING, momentum=1.0, seed=0).double().train()
+    pair = random_pair(ONE_SPLIT, EMBEDDING, seed=0).double().train()
     batch = views(0, dtype=torch.float64)
     _, straight = pair(batch.query, batch.key, identity())
-    permutation = shuffle(0, 0, batch.key)
+    permutation = shuffle_order(0, 0, batch.key)
     assert not torch.equal(permutation, identity())
     _, shuffled = pair(batch.query, batch.key, permutation)
     assert torch.allclose(straight, shuffled, rtol=0, atol=1e-12)
 
 
 def test_shuffling_mixes_the_splits_that_keys_are_normalised_in():
-    pair = random_pair(BACKBONE, EMBEDDING, momentum=1.0, seed=0).double().train()
+    pair = random_pair(BACKBONE, EMBEDDING, seed=0).double().train()
     batch = views(0, dtype=torch.float64)
     keys = [pair(batch.query, batch.key, order)[1] for order in (identity(), torch.tensor([0, 4, 1, 5, 2, 6, 3, 7]))]
     assert not torch.allclose(*keys, atol=1e-3)
@@ -100,7 +110,7 @@ def test_shuffling_mixes_the_splits_that_keys_are_normalised_in():
 
 def test_shuffles_are_permutations_that_depend_on_seed_and_step():
     images = torch.empty(64, 1)
-    first, same, other_step, other_seed = (shuffle(*key, images) for key in ((0, 0), (0, 0), (0, 1), (1, 0)))
+    first, same, other_step, other_seed = (shuffle_order(*key, images) for key in ((0, 0), (0, 0), (0, 1), (1, 0)))
     assert torch.equal(first, same)
     assert torch.equal(first.sort().values, torch.arange(64))
     assert not torch.equal(first, other_step)
@@ -135,10 +145,11 @@ def test_the_key_encoders_buffers_come_from_its_own_forwards(start):
 def test_sharing_a_frozen_backbone_changes_no_number(start):
     shared = pair_that_trains("head", start).double()
     assert isinstance(shared, SharedBackbonePair)
-    separate = MomentumPair(copy.deepcopy(shared.query), copy.deepcopy(shared.key), momentum=0.9, trains="head").train()
+    separate = MomentumPair(copy.deepcopy(shared.query), copy.deepcopy(shared.key), trains="head").train()
     for step in range(3):
         batch = views(step, dtype=torch.float64)
-        outputs = [pair(batch.query, batch.key, shuffle(0, step, batch.key)) for pair in (shared, separate)]
+        order = shuffle_order(0, step, batch.key)
+        outputs = [training_embeddings(pair, batch, order) for pair in (shared, separate)]
         for ours, theirs in zip(*outputs, strict=True):
             assert torch.allclose(ours, theirs, rtol=0, atol=1e-12)
         for pair, (queries, _) in zip((shared, separate), outputs, strict=True):
@@ -161,7 +172,7 @@ def test_a_frozen_pair_embeds_as_the_trained_pair_it_was_written_from(trains, st
     assert not any(parameter.requires_grad for parameter in frozen.parameters())
     batch = views(9)
     with torch.no_grad():
-        outputs = frozen(batch.query, batch.key, shuffle(0, 9, batch.key))
+        outputs = frozen(batch.query, batch.key, shuffle_order(0, 9, batch.key))
         for output, encoder, images in zip(outputs, (pair.query, pair.key), (batch.query, batch.key), strict=True):
             assert torch.allclose(output, encoder(images), rtol=0, atol=1e-6)
     assert_same_state(frozen.state_dict(), pair.state_dict())
@@ -184,7 +195,7 @@ def test_a_backbone_is_loaded_alone_in_eval_mode_and_for_batches_that_do_not_div
 
 
 def test_an_untrained_stage_is_the_start_of_a_training_with_its_seed(start):
-    pair = random_pair(BACKBONE, EMBEDDING, momentum=0.9, seed=3)
+    pair = random_pair(BACKBONE, EMBEDDING, seed=3)
     assert_same_state(load_backbone(*start).state_dict(), pair.query.backbone.state_dict())
     frozen = frozen_pair(*start)
     assert_same_state(frozen.state_dict(), pair.state_dict())

@@ -4,7 +4,8 @@ import pytest
 
 from tests.trainers.ssl.method_contract import CONTRACT, frozen_parts
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, ONE_SPLIT, untrained, write_pair
-from trainers.ssl.authors_code import AuthorsStudent, AuthorsTeacher
+from trainers.ssl.authors_student import AuthorsStudent
+from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import started_pair
 from trainers.ssl.moco import MoCo
@@ -27,7 +28,7 @@ def adapted(folder, trains):
 
 def distilled(folder, teacher_trains):
     teacher = untrained(folder / "start", seed=11)
-    pair = started_pair(BACKBONE, teacher, folder / "start", momentum=0.9, trains=teacher_trains)
+    pair = started_pair(BACKBONE, teacher, folder / "start", trains=teacher_trains)
     return DistilledMoCo(**SIZES, teacher=teacher), {"teacher": write_pair(folder / "teacher", pair)}
 
 

@@ -4,8 +4,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, new_optimiser, take_steps, untrained, views
-from trainers.ssl.encoders import Encoder, shuffle
+from tests.trainers.tiny import (
+    BACKBONE,
+    BATCH,
+    EMBEDDING,
+    new_optimiser,
+    take_steps,
+    training_embeddings,
+    untrained,
+    views,
+)
+from trainers.ssl.encoders import Encoder, shuffle_order
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.moco import MoCo
@@ -36,7 +45,7 @@ def algorithm_1(state, queue, num_steps, *, lr=0.05, mu=0.9, decay=1e-4):
     for step in range(num_steps):
         batch = views(step, dtype=torch.float64)
         q = torch.cat([f_q(on_gpu) for on_gpu in torch.chunk(batch.query, 2)])
-        permutation = shuffle(7, step, batch.key).tolist()
+        permutation = shuffle_order(7, step, batch.key).tolist()
         with torch.no_grad():
             k_shuffled = [f_k(torch.stack([batch.key[i] for i in ids])) for ids in (permutation[:4], permutation[4:])]
         by_image = dict(zip(permutation, torch.cat(k_shuffled), strict=True))
@@ -72,7 +81,7 @@ def test_the_dictionary_of_a_step_holds_no_key_of_that_step():
     before, encoders = method.queue.bank("student").clone(), copy.deepcopy(method.encoders)
     batch = views(2)
     terms = method(batch)
-    q, k = encoders(batch.query, batch.key, shuffle(7, 2, batch.key))
+    q, k = training_embeddings(encoders, batch, shuffle_order(7, 2, batch.key))
     assert torch.equal(terms["contrastive"], info_nce(dictionary_logits(q, k, before), 0.2))
     assert torch.equal(method.queue.bank("student")[:, :BATCH], k.T)
     assert torch.equal(method.queue.bank("student")[:, BATCH:], before[:, BATCH:])

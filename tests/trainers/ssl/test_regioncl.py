@@ -6,10 +6,19 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, normalize
 
-from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, REGIONS_PX, Recording, take_steps, views
+from tests.trainers.tiny import (
+    BACKBONE,
+    BATCH,
+    EMBEDDING,
+    REGIONS_PX,
+    Recording,
+    take_steps,
+    training_embeddings,
+    views,
+)
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.networks.backbones import STRIDE_PX, Backbone
-from trainers.ssl.encoders import shuffle
+from trainers.ssl.encoders import shuffle_order
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
@@ -108,7 +117,7 @@ def expected_terms(encoders, queue, batch):
 def test_terms_are_the_losses_of_whole_images_canvases_and_pastes():
     method = replace(CONFIG, region_weight=3.0).build(BACKBONE, {}, seed=7).double()
     take_steps(method, range(3), dtype=torch.float64)
-    method.encoders.momentum = 1.0  # keys of the encoder as it is now
+    method.config = replace(method.config, momentum=1.0)  # keys of the encoder as it is now
     for encoder in (method.encoders.query, method.encoders.key):
         encoder.eval()  # alone, an image has no batch statistics
     before = copy.deepcopy(method)
@@ -128,7 +137,7 @@ def test_queries_and_keys_are_those_of_the_unmixed_images_and_the_queue_holds_wh
     encoders = copy.deepcopy(method.encoders)
     batch = views(2, size_px=REGIONS_PX)
     method(batch)
-    _, k = encoders(batch.query, batch.key, shuffle(7, 2, batch.key))
+    _, k = training_embeddings(encoders, batch, shuffle_order(7, 2, batch.key))
     assert torch.equal(method.queue.bank("student")[:, :BATCH], k.T)
 
 

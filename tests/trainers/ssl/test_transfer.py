@@ -13,6 +13,7 @@ from tests.trainers.tiny import (
     copied,
     new_optimiser,
     take_steps,
+    training_embeddings,
     untrained,
     views,
     work,
@@ -22,7 +23,7 @@ from trainers.data.augmentation import MoCoAugmentation
 from trainers.pretrained.release import Release
 from trainers.recognition.extract import ExtractFeatures, read_sequences
 from trainers.recognition.finetune import FineTune, load_classifier
-from trainers.ssl.encoders import frozen_pair, load_backbone, shuffle
+from trainers.ssl.encoders import frozen_pair, load_backbone, shuffle_order
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.moco import MoCo
@@ -59,7 +60,7 @@ def test_terms_are_moco_v2s_on_the_combined_features(config, method, teacher, tm
         terms = method(batch)
         features = COMBINE[config.combination](theirs(batch.query), encoders.query.backbone.student(batch.query))
         q = torch.nn.functional.normalize(encoders.query.head(features), dim=1)
-        _, k = encoders(batch.query, batch.key, shuffle(7, 2, batch.key))
+        _, k = training_embeddings(encoders, batch, shuffle_order(7, 2, batch.key))
     expected = info_nce(dictionary_logits(q, k, bank), 0.2)
     assert terms.keys() == {"contrastive"}
     assert torch.allclose(terms["contrastive"], expected, rtol=0, atol=1e-6)
