@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from search_spaces.protocol.presets import Preset, SplitName
 from search_spaces.protocol.scales import Scale, one_pass
+from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.label_fraction import Draw, draw_labelled
-from trainers.data.datasets.registry import Dataset
 from trainers.data.datasets.splits import Split, official, selection
 from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS

@@ -120,10 +120,11 @@ def weights(click_context: click.Context) -> None:
     from study.console.data_tables import weights_table
     from study.console.terminal import new_console
     from trainers.pretrained import registry as weights_registry
+    from trainers.runtime.registry import names
 
     context: HomeContext = click_context.obj
     folder = context.home / "weights"
-    records = [vars(weights_registry.load(folder, name)) for name in weights_registry.names(folder)]
+    records = [vars(weights_registry.load(folder, name)) for name in names(folder)]
     if records:
         new_console().print(weights_table(records), highlight=False)
     else:

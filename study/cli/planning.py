@@ -19,6 +19,7 @@ from study.home.request import Request
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
 from trainers.pretrained import registry as weights_registry
+from trainers.runtime.registry import names
 from trainers.stage import InputError
 
 FULL_SCALE_DATASET = "cholec80"
@@ -104,7 +105,7 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     scale = find_scale(request.scale)
     folder = store.home / "datasets"
     name = request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET)
-    if name == DEMO and DEMO not in datasets.names(folder):
+    if name == DEMO and DEMO not in names(folder):
         make_demo_dataset(store)
     dataset = datasets.load(folder, name)
     weights = tuple(weights_registry.load(store.home / "weights", each) for each in request.weights)

@@ -18,9 +18,11 @@ from study.core.store import Store
 from study.core.study import standalone
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
+from trainers.data.datasets.dataset import Dataset
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.cpus import available_cpus
+from trainers.runtime.registry import names
 from trainers.stage import InputError
 
 DEMO = "demo"
@@ -56,7 +58,7 @@ def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> Non
 
 def dataset_records(home: Path) -> list[dict[str, Any]]:
     """One record per registered dataset."""
-    loaded = [datasets.load(home / "datasets", name) for name in datasets.names(home / "datasets")]
+    loaded = [datasets.load(home / "datasets", name) for name in names(home / "datasets")]
     return [
         {
             "name": dataset.name,
@@ -77,7 +79,7 @@ def make_demo_dataset(store: Store) -> None:
     _register(store, DEMO, "cholec80", folder)
 
 
-def _register(store: Store, name: str, layout: str, root: Path, unlabelled: Path | None = None) -> datasets.Dataset:
+def _register(store: Store, name: str, layout: str, root: Path, unlabelled: Path | None = None) -> Dataset:
     with _bar("digesting videos", None) as (progress, task):
         return datasets.register(
             store.home / "datasets", name, layout, root, lambda video: progress.advance(task), unlabelled

@@ -6,7 +6,7 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.scales import SCALES
 from trainers.data.datasets.cholec80 import PHASES
-from trainers.data.datasets.registry import Dataset, RegisteredVideo
+from trainers.data.datasets.dataset import Dataset, RegisteredVideo
 
 ANNOTATION = Path(__file__).parent / "annotation.txt"
 """Of every video: each phase for one frame."""

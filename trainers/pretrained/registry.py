@@ -1,15 +1,15 @@
 """Registered weights: a name for a public checkpoint whose content was digested and checked once."""
 
 import hashlib
-import json
-import re
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from trainers.networks.backbones import Architecture, Backbone
 from trainers.pretrained.public_weights import DIGEST, Layout, PublicWeights, inspect, read_file
-from trainers.stage import InputError, MachineError
+from trainers.runtime.registry import Stamp, check_name, names, read_record, stamp_of, write_record
+from trainers.stage import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class RegisteredWeights:
         architecture: of its backbone.
         embedding_size: length of the embeddings.
         title: which published file it is, as far as that is known.
-        stamp: size in bytes and time of modification in nanoseconds: where they stay, the content has stayed.
+        stamp: of the file.
     """
 
     name: str
@@ -89,7 +89,7 @@ class RegisteredWeights:
     architecture: Architecture
     embedding_size: int
     title: str
-    stamp: tuple[int, int]
+    stamp: Stamp
 
     def encoder(self) -> PublicWeights:
         """The stage that makes encoders of the checkpoint."""
@@ -115,11 +115,10 @@ def register(folder: Path, name: str, path: Path) -> RegisteredWeights:
             checkpoint that can be used.
         MachineError: the file cannot be read.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise InputError(f"{name!r} cannot name weights: use letters, digits, '-', '_' and '.'.")
+    check_name(name, "weights")
     path = path.resolve()
     content = read_file(path)
-    stamp = _stamp(path)
+    stamp = stamp_of(path)
     title = _recognised(path, content)
     found = inspect(path, content)
     weights = RegisteredWeights(
@@ -132,10 +131,7 @@ def register(folder: Path, name: str, path: Path) -> RegisteredWeights:
         title=title,
         stamp=stamp,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"{name}.json.part"
-    temporary.write_text(json.dumps(asdict(weights), indent=1))
-    temporary.rename(folder / f"{name}.json")
+    write_record(folder, name, asdict(weights))
     return weights
 
 
@@ -151,19 +147,15 @@ def load(folder: Path, name: str) -> RegisteredWeights:
         raise InputError(
             f"no weights named {name!r} (registered: {known}): `freelunch weights add FILE --name {name}` adds them."
         )
-    weights = _read(folder / f"{name}.json")
+    remedy = f"`freelunch weights add FILE --name {name}` registers the weights again."
+    weights = read_record(folder, name, _weights, remedy)
     file = Path(weights.file)
-    if file.exists() and _stamp(file) != weights.stamp:
+    if file.exists() and stamp_of(file) != weights.stamp:
         raise InputError(
             f"{file} changed since weights {name!r} were registered: "
             f"`freelunch weights add {shlex.quote(str(file))} --name {name}` reads it again."
         )
     return weights
-
-
-def names(folder: Path) -> list[str]:
-    """The names of all registered weights."""
-    return sorted(path.stem for path in folder.glob("*.json"))
 
 
 def _recognised(path: Path, content: bytes) -> str:
@@ -189,16 +181,5 @@ def _recognised(path: Path, content: bytes) -> str:
     return UNKNOWN
 
 
-def _read(path: Path) -> RegisteredWeights:
-    try:
-        record = json.loads(path.read_text())
-        return RegisteredWeights(**{**record, "stamp": tuple(record["stamp"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        raise MachineError(
-            f"{path} cannot be read: `freelunch weights add FILE --name {path.stem}` registers the weights again."
-        ) from None
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+def _weights(record: dict[str, Any]) -> RegisteredWeights:
+    return RegisteredWeights(**{**record, "stamp": tuple(record["stamp"])})

@@ -1,7 +1,6 @@
 """Supervised training of a backbone on classes of images: the stand-in for supervised public weights."""
 
 import copy
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +13,7 @@ from trainers.artifacts.history import write_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
+from trainers.networks import schedules
 from trainers.networks.backbones import Backbone
 from trainers.networks.costs import training_seconds
 from trainers.networks.features import network_input
@@ -65,7 +65,7 @@ class TrainClassifier(EncoderStage):
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of an epoch (0-based)."""
-        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs))
+        return schedules.cosine(self.learning_rate, epoch, self.epochs)
 
     def expected_seconds(self) -> float:
         num_images = sum(source.num_source_frames for source in self.frames)

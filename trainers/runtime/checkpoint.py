@@ -1,23 +1,20 @@
 """Checkpoints of a training stage: written whole or not at all, so that a killed stage goes on from the last one."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from trainers.runtime.files import replacing
+
 FILE_NAME = "checkpoint.pt"
 
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
     """Replaces the folder's checkpoint in one rename."""
-    temporary = folder / f"{FILE_NAME}.part"
-    with temporary.open("wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(folder / FILE_NAME)
+    with replacing(folder / FILE_NAME) as path:
+        torch.save(dict(state), path)
 
 
 def load(folder: Path) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.runtime import distributed, worker_channel
+from trainers.runtime.files import replacing
 from trainers.runtime.worker_channel import Relay
 from trainers.stage import FreelunchError, MachineError, Resources, Work, ignore_report
 
@@ -261,9 +262,8 @@ def _note_placement_group(scratch: Path) -> None:
 
 def _leave_failure(scratch: Path, error: Exception) -> None:
     told = error if isinstance(error, FreelunchError) else RuntimeError(traceback.format_exc())
-    part = scratch / f"failure-{distributed.rank()}.part"
-    part.write_bytes(pickle.dumps(told))
-    part.rename(part.with_suffix(".pickle"))
+    with replacing(scratch / f"failure-{distributed.rank()}.pickle") as path:
+        path.write_bytes(pickle.dumps(told))
 
 
 def _raise_failure(scratch: Path) -> None:

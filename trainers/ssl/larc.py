@@ -1,12 +1,12 @@
 """Layer-wise adaptive rates: stochastic gradient descent whose steps are in proportion to what they move."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from trainers.networks import schedules
 from trainers.ssl.loop import Optimisation
 
 EPSILON = 1e-8
@@ -41,8 +41,7 @@ class LARCOptimisation(Optimisation):
         )
 
     def learning_rate_at(self, epoch: int) -> float:
-        swing = 0.5 * (self.learning_rate - self.final_learning_rate)
-        return self.final_learning_rate + swing * (1 + math.cos(math.pi * epoch / self.epochs))
+        return schedules.cosine(self.learning_rate, epoch, self.epochs, self.final_learning_rate)
 
 
 class LARC(torch.optim.SGD):

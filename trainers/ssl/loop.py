@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trainers.artifacts.history import Record
 from trainers.data.loading import ViewBatch, ViewLoader
+from trainers.networks import schedules
 from trainers.networks.backbones import sync_running_statistics_
 from trainers.networks.features import network_input
 from trainers.runtime import checkpoint, distributed
@@ -67,7 +68,7 @@ class Optimisation(Config):
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of an epoch (0-based)."""
-        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs))
+        return schedules.cosine(self.learning_rate, epoch, self.epochs)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import pytest
 
 from tests.study.search.layouts import as_frames, as_m2cai16
 from tests.study.tiny_cli import called, make_tiny_videos
-from trainers.data.datasets.registry import LAYOUTS, load
+from trainers.data.datasets.dataset import LAYOUTS
+from trainers.data.datasets.registry import load
 
 NUM_VIDEOS, NUM_TEST = 6, 2
 HERE = ("--scale", "tiny", "--local", "--threads", "1", "--no-mlflow")

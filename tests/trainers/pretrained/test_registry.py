@@ -7,7 +7,8 @@ from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
 from tests.trainers.public_files import moco_file, torchvision_file
 from trainers.networks.backbones import Backbone
-from trainers.pretrained.registry import OFFICIAL, UNKNOWN, load, names, register
+from trainers.pretrained.registry import OFFICIAL, UNKNOWN, load, register
+from trainers.runtime.registry import names
 from trainers.stage import InputError, MachineError
 
 BACKBONE = Backbone(architecture="resnet18")

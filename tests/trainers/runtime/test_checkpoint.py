@@ -32,7 +32,7 @@ def test_a_crash_while_writing_leaves_the_one_before(tmp_path, monkeypatch, last
     def crash(*_):
         raise SystemExit("killed")
 
-    owner = checkpoint.os if last_call == "fsync" else type(tmp_path)
+    owner = os if last_call == "fsync" else type(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(owner, last_call, crash)
         with pytest.raises(SystemExit):

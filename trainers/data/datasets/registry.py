@@ -1,108 +1,18 @@
 """Registered datasets: a name for a set of recordings whose content was digested once, at ingest."""
 
-import json
-import re
 import shlex
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from trainers.data.datasets import cholec80, frame_folders, m2cai16
-from trainers.data.datasets.frame_folders import FrameFolder
-from trainers.data.datasets.recordings import Recording, Subset, digest, loose_videos
-from trainers.data.ingest.video import Ingest, Video
+from trainers.data.datasets import frame_folders
+from trainers.data.datasets.dataset import LAYOUTS, Dataset, Layout, RegisteredVideo
+from trainers.data.datasets.recordings import Recording, digest, loose_videos
 from trainers.data.ingest.video_file import read_timeline
+from trainers.runtime.registry import check_name, names, read_record, stamp_of, write_record
 from trainers.stage import InputError, MachineError
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a dataset lies on disk, what its phases are called, and how its videos are read."""
-
-    discover: Callable[[Path], tuple[Recording, ...]]
-    phases: tuple[str, ...]
-    frames: bool = False
-    """Whether videos are folders of frames instead of mp4 files; unlabelled ones are then, too."""
-
-
-LAYOUTS = {
-    "cholec80": Layout(cholec80.discover, cholec80.PHASES),
-    "m2cai16": Layout(m2cai16.discover, m2cai16.PHASES),
-    "frames": Layout(frame_folders.discover, cholec80.PHASES, frames=True),
-}
-
-
-_VIDEOS = "_freelunch_videos"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisteredVideo:
-    """A recording as it was when it was digested."""
-
-    name: str
-    video: str
-    annotation: str | None
-    subset: Subset | None
-    video_digest: str
-    annotation_digest: str | None
-    num_frames: int
-    video_stamp: tuple[int, int]
-    """Size in bytes and time of modification in nanoseconds: where they stay, the content has stayed."""
-    annotation_stamp: tuple[int, int] | None
-    stream_digest: str | None = None
-    """Of the encoded frames alone; None where the frames lie in a folder, or were digested before this was noted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """A registered dataset.
-
-    Attributes:
-        name: what the command line calls it.
-        layout: how it lies on disk.
-        root: the folder it was registered from.
-        phases: names of the phases, in index order.
-        recordings: its videos, in the layout's order; those without annotation, the last, serve pre-training alone.
-        unlabelled: the folder that these were registered from, where there are any.
-    """
-
-    name: str
-    layout: str
-    root: str
-    phases: tuple[str, ...]
-    recordings: tuple[RegisteredVideo, ...]
-    unlabelled: str | None = None
-
-    @property
-    def subsets(self) -> tuple[Subset | None, ...]:
-        """The side of the split that the layout puts each annotated video on, where it does."""
-        return tuple(recording.subset for recording in self.recordings if recording.annotation)
-
-    def videos(self, *, fps: float, size_px: int) -> tuple[Ingest, ...]:
-        """The stages that ingest every video at a rate and size; the same objects whenever asked again.
-
-        A thousand trials then share them, and each has its key computed once.
-        """
-        made: dict[tuple[float, int], tuple[Ingest, ...]] = vars(self).setdefault(_VIDEOS, {})
-        if (fps, size_px) not in made:
-            made[fps, size_px] = tuple(self._video(recording, fps, size_px) for recording in self.recordings)
-        return made[fps, size_px]
-
-    def _video(self, recording: RegisteredVideo, fps: float, size_px: int) -> Ingest:
-        stage = FrameFolder if LAYOUTS[self.layout].frames else Video
-        return stage(
-            name=recording.name,
-            video_digest=recording.video_digest,
-            annotation_digest=recording.annotation_digest,
-            phases=self.phases,
-            fps=fps,
-            size_px=size_px,
-            video_path=Path(recording.video),
-            annotation_path=Path(recording.annotation) if recording.annotation else None,
-            num_source_frames=recording.num_frames,
-        )
 
 
 def register(
@@ -124,8 +34,7 @@ def register(
         InputError: the name is no plain word, a folder is not laid out as said, a video cannot be read, or an
             unlabelled video is an annotated one.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise InputError(f"{name!r} cannot name a dataset: use letters, digits, '-', '_' and '.'.")
+    check_name(name, "a dataset")
     known = {video.video: video for video in _known(folder, name)}
     found = LAYOUTS[layout].discover(root.resolve())
     if unlabelled:
@@ -147,10 +56,7 @@ def register(
         recordings=recordings,
         unlabelled=str(unlabelled.resolve()) if unlabelled else None,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"{name}.json.part"
-    temporary.write_text(json.dumps(asdict(dataset), indent=1))
-    temporary.rename(folder / f"{name}.json")
+    write_record(folder, name, asdict(dataset))
     return dataset
 
 
@@ -168,23 +74,18 @@ def load(folder: Path, name: str) -> Dataset:
             f"no dataset named {name!r} (registered: {known}): "
             f"`freelunch ingest {layout} FOLDER --name {name}` adds it."
         )
-    dataset = _read(folder / f"{name}.json")
+    dataset = _read(folder, name)
     for recording in dataset.recordings:
         for file, stamp in (
             (recording.video, recording.video_stamp),
             (recording.annotation, recording.annotation_stamp),
         ):
-            if file and Path(file).exists() and _stamp(Path(file)) != stamp:
+            if file and Path(file).exists() and stamp_of(Path(file)) != stamp:
                 raise InputError(
                     f"{file} changed since dataset {name!r} was ingested: "
                     f"`freelunch {shlex.join(_ingest_command(dataset))}` reads it again."
                 )
     return dataset
-
-
-def names(folder: Path) -> list[str]:
-    """The names of all registered datasets."""
-    return sorted(path.stem for path in folder.glob("*.json"))
 
 
 def _ingest_command(dataset: Dataset) -> list[str]:
@@ -218,20 +119,19 @@ def _check_distinct(recordings: Iterable[RegisteredVideo]) -> None:
 def _known(folder: Path, name: str) -> tuple[RegisteredVideo, ...]:
     """What is remembered of a dataset's videos; nothing where that cannot be read, so that they are digested anew."""
     try:
-        return _read(folder / f"{name}.json").recordings if name in names(folder) else ()
+        return _read(folder, name).recordings if name in names(folder) else ()
     except MachineError:
         return ()
 
 
-def _read(path: Path) -> Dataset:
-    try:
-        content = json.loads(path.read_text())
-        recordings = tuple(_video(recording) for recording in content.pop("recordings"))
-        return Dataset(**{**content, "phases": tuple(content["phases"])}, recordings=recordings)
-    except (OSError, ValueError, TypeError, KeyError):
-        raise MachineError(
-            f"{path} cannot be read: `freelunch ingest LAYOUT FOLDER --name {path.stem}` registers the dataset again."
-        ) from None
+def _read(folder: Path, name: str) -> Dataset:
+    remedy = f"`freelunch ingest LAYOUT FOLDER --name {name}` registers the dataset again."
+    return read_record(folder, name, _dataset, remedy)
+
+
+def _dataset(record: dict[str, Any]) -> Dataset:
+    recordings = tuple(_video(recording) for recording in record.pop("recordings"))
+    return Dataset(**{**record, "phases": tuple(record["phases"])}, recordings=recordings)
 
 
 def _video(record: dict[str, Any]) -> RegisteredVideo:
@@ -240,7 +140,7 @@ def _video(record: dict[str, Any]) -> RegisteredVideo:
 
 
 def _registered(recording: Recording, known: RegisteredVideo | None, *, frames: bool) -> RegisteredVideo:
-    stamp = _stamp(recording.video)
+    stamp = stamp_of(recording.video)
     # The stamp of a folder does not tell whether an image in it has changed.
     unchanged = known if known is not None and known.video_stamp == stamp and not frames else None
     if unchanged:
@@ -260,11 +160,6 @@ def _registered(recording: Recording, known: RegisteredVideo | None, *, frames: 
         annotation_digest=digest(recording.annotation) if recording.annotation else None,
         num_frames=num_frames,
         video_stamp=stamp,
-        annotation_stamp=_stamp(recording.annotation) if recording.annotation else None,
+        annotation_stamp=stamp_of(recording.annotation) if recording.annotation else None,
         stream_digest=stream_digest,
     )
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns

@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 
 from trainers.data.synthetic.operation import FPS, TOOLS, Segment, ToolUse, draw_phases, draw_tools, visible_tools
 from trainers.data.synthetic.scene import Scene
+from trainers.runtime.files import replacing
 from trainers.runtime.randomness import numpy_generator
 from trainers.stage import InputError
 
@@ -91,13 +92,13 @@ def synthesize_video(root: Path, number: int, parameters: Parameters) -> None:
     scene = Scene(parameters.seed, number, parameters.width, parameters.height, segments, uses)
     num_frames = segments[-1].stop
     video, tools, timestamps, phases = _files(root, number)
-    with _written_whole(video) as path:
+    with _written(video) as path:
         _encode(path, (scene.frame(index) for index in range(num_frames)), parameters)
-    with _written_whole(tools) as path:
+    with _written(tools) as path:
         path.write_text(_tool_rows(uses, num_frames))
-    with _written_whole(timestamps) as path:
+    with _written(timestamps) as path:
         path.write_text(_timestamp_rows(num_frames))
-    with _written_whole(phases) as path:
+    with _written(phases) as path:
         path.write_text(_phase_rows(segments))
 
 
@@ -137,7 +138,7 @@ def _claim(root: Path, parameters: Parameters) -> None:
     elif any((root / "videos").glob("*.mp4")):
         raise InputError(f"{root / 'videos'} holds videos that were not made here: choose another folder")
     else:
-        with _written_whole(path) as temporary:
+        with _written(path) as temporary:
             temporary.write_text(json.dumps(wanted, indent=2) + "\n")
 
 
@@ -175,16 +176,9 @@ def _files(root: Path, number: int) -> tuple[Path, Path, Path, Path]:
     )
 
 
-@contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path to write to, which becomes `path` if nothing fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _written(path: Path) -> AbstractContextManager[Path]:
+    """A temporary path; another command may be writing the same file."""
+    return replacing(path, mark=f".{os.getpid()}")
 
 
 def _encode(path: Path, images: Iterator[np.ndarray], parameters: Parameters) -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from study.core.graph import key
 from trainers.data.datasets import registry
+from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.frame_folders import FrameFolder
 from trainers.data.datasets.recordings import digest
-from trainers.data.datasets.registry import Dataset, load, names, register
+from trainers.data.datasets.registry import load, register
 from trainers.data.ingest.video import Video
+from trainers.runtime.registry import names
 from trainers.stage import InputError, MachineError
 
 Encode = Callable[..., Path]
