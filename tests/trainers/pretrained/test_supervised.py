@@ -8,7 +8,8 @@ from tests.trainers.tiny import BACKBONE, SIZE_PX, assert_same_state, raising, w
 from trainers.artifacts.history import read_history
 from trainers.data.frames import Frames
 from trainers.data.loading import ViewLoader
-from trainers.data.synthetic.generic_images import CLASSES, GenericImages
+from trainers.data.synthetic.generic_images import GenericImages
+from trainers.data.synthetic.generic_patterns import CLASSES
 from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier, _examples
 from trainers.ssl.encoders import SharedBackbonePair, frozen_pair, load_backbone, read_weights
 from trainers.stage import InputError

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from trainers.data.synthetic.anatomy import Anatomy
+from trainers.data.synthetic.handling import Handling, camera_path
 from trainers.data.synthetic.instruments import Palette, Pose, draw_instrument, shaft_outline
 from trainers.data.synthetic.lens import Lens
 from trainers.data.synthetic.operation import (
@@ -14,9 +15,7 @@ from trainers.data.synthetic.operation import (
     CLEANING,
     CLIPPING,
     DISSECTION,
-    FPS,
     LEFT_HAND,
-    NO_PORT,
     PACKAGING,
     PREPARATION,
     RETRACTION,
@@ -29,7 +28,6 @@ from trainers.runtime.randomness import numpy_generator
 
 REPAINT_FRAMES = 12
 """How often the tissue under the instruments changes."""
-ENTRY_SECONDS = 0.5
 SMOKE_GREY = 205
 
 PORTS: dict[int, Point] = {RIGHT_HAND: (1.15, 0.25), LEFT_HAND: (-1.2, 0.45), ASSISTANT: (0.75, -1.0)}
@@ -44,8 +42,6 @@ WORKPLACES: dict[str, dict[int, Point]] = {
     RETRACTION: {RIGHT_HAND: (0.1, 0.15), LEFT_HAND: (-0.2, 0.15), ASSISTANT: (0.4, -0.2)},
 }
 """Where they work, in anatomical coordinates."""
-STEADINESS = {PREPARATION: 0.16, CLEANING: 0.2}
-"""How far a tip wanders about its workplace; 0.12 elsewhere."""
 BURNING = ("Hook", "Bipolar")
 
 
@@ -68,11 +64,11 @@ class Scene:
         self._size = (width, height)
         self._anatomy = Anatomy(seed, video, height)
         self._segments, self._num_frames = segments, segments[-1].stop
-        self._camera = _camera_path(generator, self._num_frames)
+        self._camera = camera_path(generator, self._num_frames)
         self._palette = _draw_palette(generator)
         self._thickness = float(generator.uniform(0.10, 0.135)) * height
         self._lens = Lens(seed, video, width, height, self._num_frames)
-        self._handling = [_Handling(numpy_generator(seed, "handling", video, i), use) for i, use in enumerate(uses)]
+        self._handling = [Handling(numpy_generator(seed, "handling", video, i), use) for i, use in enumerate(uses)]
         self._smoke = self._smoke_density()
         tile = fractal_noise(generator, 96, 96, 24, 3)
         self._smoke_tile = np.clip(128 + 60 * tile, 0, 255).astype(np.uint8)
@@ -168,7 +164,7 @@ class Scene:
         shift = np.array([width / 2, height / 2]) - matrix @ centre + np.array([pan_x, pan_y]) * height
         return np.column_stack([matrix, shift])
 
-    def _pose(self, handling: "_Handling", index: int, camera: np.ndarray) -> Pose:
+    def _pose(self, handling: Handling, index: int, camera: np.ndarray) -> Pose:
         width, height = self._size
         use, patient = handling.use, self._anatomy.patient
         anatomical = np.array(WORKPLACES[use.phase][use.port]) + handling.wander[index - use.start]
@@ -195,7 +191,7 @@ class Scene:
         small = cv2.blur(small, (5, 5))
         return cv2.multiply(image, cv2.resize(small, self._size), scale=1 / 255)
 
-    def _with_bag(self, image: np.ndarray, handling: "_Handling", index: int, camera: np.ndarray) -> np.ndarray:
+    def _with_bag(self, image: np.ndarray, handling: Handling, index: int, camera: np.ndarray) -> np.ndarray:
         closed = handling.use.phase == RETRACTION
         if closed not in self._bags:
             self._bags[closed] = self._anatomy.bag(closed=closed)
@@ -225,49 +221,6 @@ class Scene:
             level += 0.03 * (0.9 * min(burning, 1.0) - level)
             density[index] = level
         return density
-
-
-class _Handling:
-    """How one instrument is moved while it is in view."""
-
-    def __init__(self, generator: np.random.Generator, use: ToolUse) -> None:
-        num_frames = use.stop - use.start
-        self.use = use
-        self.is_bag = use.port == NO_PORT
-        amplitude = 0.05 if self.is_bag else STEADINESS.get(use.phase, 0.12)
-        seconds = generator.uniform(2.0, 5.0)
-        self.wander = amplitude * _wander(generator, num_frames, 2, seconds)
-        self.wander += generator.normal(0, 0.04, 2)
-        self.opening = np.clip(0.45 + 0.45 * _wander(generator, num_frames, 1, 1.6)[:, 0], 0, 1)
-        self.port_shift = generator.normal(0, 0.12, 2)
-        self.size = float(generator.uniform(0.9, 1.12))
-        self.flipped = bool(generator.random() < 0.25)
-
-    def reach(self, index: int) -> float:
-        """0 at the port, 1 at work; instruments come and go within half a second."""
-        ramp = min(ENTRY_SECONDS * FPS, (self.use.stop - self.use.start) / 3)
-        inside = min(index - self.use.start + 1, self.use.stop - index) / ramp
-        ease = min(1.0, 0.35 + 0.65 * inside)  # a tip is in view from its first frame
-        return ease * ease * (3 - 2 * ease)
-
-
-def _wander(generator: np.random.Generator, num_frames: int, num_paths: int, period_seconds: float) -> np.ndarray:
-    """Smooth random paths of about unit size, num_frames×num_paths."""
-    time = np.arange(num_frames)[:, None] / (FPS * period_seconds)
-    total: np.ndarray = np.zeros((num_frames, num_paths))
-    for weight, rate in ((0.75, 1.0), (0.5, 1.9), (0.25, 4.3)):
-        rates = rate * generator.uniform(0.75, 1.3, num_paths)
-        total += weight * np.sin(2 * np.pi * (time * rates + generator.random(num_paths)))
-    return total
-
-
-def _camera_path(generator: np.random.Generator, num_frames: int) -> np.ndarray:
-    """Pan x, pan y (in frame heights), turn (radians) and zoom of every frame."""
-    slow = _wander(generator, num_frames, 4, generator.uniform(6, 11))
-    shake = _wander(generator, num_frames, 4, 0.8)
-    path: np.ndarray = slow * [0.085, 0.06, 0.1, 0.08] + shake * [0.004, 0.004, 0.003, 0.002]
-    path[:, 3] = np.exp(path[:, 3] + generator.uniform(-0.05, 0.15))
-    return path
 
 
 def _noise_order(grain: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from trainers.data.frames import FrameStore
-from trainers.data.synthetic.generic_images import CLASSES, GenericImages, draw
+from trainers.data.synthetic.generic_images import GenericImages, draw
+from trainers.data.synthetic.generic_patterns import CLASSES
 from trainers.stage import InputError, Work
 
 
