@@ -18,9 +18,10 @@ from search_spaces.recipes import adapted_teacher, distilled, on_surgical_frames
 from study import Row, Study
 from trainers.evaluation.evaluate import Evaluate
 from trainers.networks.backbones import Backbone
-from trainers.ssl.encoders import EncoderPair, EncoderStage, SingleEncoder, frozen_pair, random_encoder
+from trainers.ssl.encoders import EncoderStage, SingleEncoder, random_encoder
 from trainers.ssl.losses import dictionary_logits
 from trainers.ssl.method import Method, MethodConfig, Views, check_pair, check_queue
+from trainers.ssl.pairs import EncoderPair, frozen_pair
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 

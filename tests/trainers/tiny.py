@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from trainers.data.frames import Frame, FrameSource, write_frames
 from trainers.networks.backbones import Backbone
 from trainers.runtime.randomness import torch_generator
-from trainers.ssl.encoders import EncoderPair, write_weights
+from trainers.ssl.encoders import write_weights
 from trainers.ssl.method import Method, Views
+from trainers.ssl.pairs import EncoderPair
 from trainers.ssl.pretrain import Untrained
 from trainers.ssl.regioncl import RegionCLMethod
 from trainers.stage import EpochEnd, Listener, Report, Resources, Work, ignore_report

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from trainers.networks.backbones import Architecture, Backbone
 from trainers.runtime.randomness import derived_seed
-from trainers.ssl.encoders import EncoderStage, SharedBackbonePair, random_encoder, write_weights
+from trainers.ssl.encoders import EncoderStage, random_encoder, write_weights
+from trainers.ssl.pairs import SharedBackbonePair
 from trainers.stage import InputError, MachineError, Work
 
 Layout = Literal["moco", "torchvision"]

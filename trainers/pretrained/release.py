@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from trainers.networks.backbones import Backbone, FeatureExtractor
-from trainers.ssl.encoders import EncoderStage, started_pair, write_weights
+from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.method import check_pair
+from trainers.ssl.pairs import started_pair
 from trainers.stage import Work
 
 

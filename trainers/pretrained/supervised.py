@@ -19,8 +19,9 @@ from trainers.networks.costs import training_seconds
 from trainers.networks.features import network_input
 from trainers.networks.supervised import SupervisedTask, train_supervised
 from trainers.runtime import checkpoint, devices, randomness
-from trainers.ssl.encoders import Encoder, EncoderStage, SharedBackbonePair, write_weights
+from trainers.ssl.encoders import Encoder, EncoderStage, write_weights
 from trainers.ssl.heads import projection_mlp
+from trainers.ssl.pairs import SharedBackbonePair
 from trainers.stage import InputError, Work
 
 CROP_AND_FLIP = MoCoAugmentation(min_scale=0.08, jitter_probability=0, grayscale_probability=0, blur_probability=0)

@@ -13,9 +13,10 @@ from trainers.networks.supervised import SupervisedTask
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import TrainTemporal
 from trainers.runtime import randomness
-from trainers.ssl.encoders import EncoderStage, MomentumPair, separate_encoders, write_weights
+from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.method import check_pair
+from trainers.ssl.pairs import MomentumPair, separate_encoders
 from trainers.stage import Work
 
 HEAD_STD = 0.01

@@ -12,19 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from trainers.networks.backbones import Backbone
-from trainers.ssl.encoders import (
-    Encoder,
-    EncoderPair,
-    EncoderStage,
-    MomentumPair,
-    frozen_pair,
-    random_pair,
-    read_weights,
-    separate_encoders,
-    shuffle_order,
-)
+from trainers.ssl.encoders import Encoder, EncoderStage, read_weights
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_pair
+from trainers.ssl.pairs import EncoderPair, MomentumPair, frozen_pair, random_pair, separate_encoders, shuffle_order
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 

@@ -11,9 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from trainers.networks.backbones import Backbone
-from trainers.ssl.encoders import Encoder, EncoderStage, MomentumPair, Trains, separate_encoders, shuffle_order
+from trainers.ssl.encoders import Encoder, EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start
+from trainers.ssl.pairs import MomentumPair, separate_encoders, shuffle_order
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from trainers.networks.backbones import Backbone
-from trainers.ssl.encoders import EncoderPair, EncoderStage, frozen_pair, random_pair, shuffle_order, started_pair
+from trainers.ssl.encoders import EncoderStage
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_pair, check_start
+from trainers.ssl.pairs import EncoderPair, frozen_pair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from torch import Tensor
 
 from trainers.networks.backbones import Backbone
-from trainers.ssl.encoders import EncoderPair, EncoderStage, Trains, random_pair, shuffle_order, started_pair
+from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start
+from trainers.ssl.pairs import EncoderPair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
 

@@ -16,9 +16,10 @@ from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.networks.costs import training_seconds
 from trainers.runtime import checkpoint, devices, distributed
 from trainers.runtime.launch import launch
-from trainers.ssl.encoders import EncoderStage, random_pair, write_weights
+from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.loop import Optimisation, Training, train
 from trainers.ssl.method import MethodConfig
+from trainers.ssl.pairs import random_pair
 from trainers.ssl.probe import KnnProbe, Prober
 from trainers.stage import InputError, Resources, Work
 

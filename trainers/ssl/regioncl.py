@@ -13,9 +13,10 @@ from torch import Tensor
 
 from trainers.networks.backbones import STRIDE_PX, Backbone, FeatureMaps
 from trainers.runtime import distributed, randomness
-from trainers.ssl.encoders import EncoderPair, embed, random_pair, shuffle_order
+from trainers.ssl.encoders import embed
 from trainers.ssl.losses import dictionary_logits, info_nce, region_logits
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.pairs import EncoderPair, random_pair, shuffle_order
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
 

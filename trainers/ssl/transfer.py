@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from trainers.networks.backbones import Backbone, FeatureExtractor
-from trainers.ssl.encoders import Encoder, EncoderPair, EncoderStage, MomentumPair, load_backbone, shuffle_order
+from trainers.ssl.encoders import Encoder, EncoderStage, load_backbone
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.pairs import EncoderPair, MomentumPair, shuffle_order
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
 

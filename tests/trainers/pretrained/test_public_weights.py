@@ -12,8 +12,9 @@ from tests.trainers.public_files import counts, moco_file, rewritten, torchvisio
 from tests.trainers.tiny import SIZE_PX, assert_same_state, work
 from trainers.networks.backbones import Backbone
 from trainers.pretrained.public_weights import Layout, PublicWeights, checked_state, inspect, parse
-from trainers.ssl.encoders import SharedBackbonePair, frozen_pair, load_backbone, read_weights
+from trainers.ssl.encoders import load_backbone, read_weights
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pairs import SharedBackbonePair, frozen_pair
 from trainers.stage import InputError, MachineError
 
 SMALL = Backbone(architecture="resnet10", width=4)

@@ -4,7 +4,8 @@ import torch
 
 from tests.trainers.tiny import BACKBONE, SIZE_PX, assert_same_state, untrained, work
 from trainers.pretrained.release import Release
-from trainers.ssl.encoders import SharedBackbonePair, frozen_pair, read_weights, write_weights
+from trainers.ssl.encoders import read_weights, write_weights
+from trainers.ssl.pairs import SharedBackbonePair, frozen_pair
 
 
 def test_a_release_is_the_query_encoder_in_both_roles(tmp_path):

@@ -11,7 +11,8 @@ from trainers.data.loading import ViewLoader
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.data.synthetic.generic_patterns import CLASSES
 from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier, _examples
-from trainers.ssl.encoders import SharedBackbonePair, frozen_pair, load_backbone, read_weights
+from trainers.ssl.encoders import load_backbone, read_weights
+from trainers.ssl.pairs import SharedBackbonePair, frozen_pair
 from trainers.stage import InputError
 
 LABELS = [0, 1, 2] * 16

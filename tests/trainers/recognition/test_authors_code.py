@@ -11,7 +11,8 @@ from trainers.recognition.authors_code import AuthorsFineTune, AuthorsStart, Aut
 from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune, load_classifier
 from trainers.recognition.temporal import TemporalNetwork, TrainTemporal
-from trainers.ssl.encoders import MomentumPair, frozen_pair, load_backbone, read_weights, write_weights
+from trainers.ssl.encoders import load_backbone, read_weights, write_weights
+from trainers.ssl.pairs import MomentumPair, frozen_pair
 
 USUAL = {"normalised_input": True, "new_optimiser_every_epoch": False}
 

@@ -29,8 +29,8 @@ from trainers.ssl import loop
 from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
-from trainers.ssl.encoders import shuffle_order, started_pair
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pairs import shuffle_order, started_pair
 from trainers.ssl.pretrain import Pretrain, Untrained
 from trainers.ssl.regioncl import RegionCL
 from trainers.ssl.simsiam import SimSiam

@@ -16,8 +16,9 @@ from tests.trainers.tiny import (
 from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
-from trainers.ssl.encoders import MomentumPair, frozen_pair, random_encoder
+from trainers.ssl.encoders import random_encoder
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pairs import MomentumPair, frozen_pair
 from trainers.stage import InputError
 
 SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}

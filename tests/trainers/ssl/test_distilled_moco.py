@@ -17,9 +17,9 @@ from tests.trainers.tiny import (
     write_pair,
 )
 from trainers.ssl.distilled_moco import DistilledMoCo
-from trainers.ssl.encoders import shuffle_order, started_pair
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pairs import shuffle_order, started_pair
 from trainers.stage import InputError
 
 SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}

@@ -15,17 +15,8 @@ from tests.trainers.tiny import (
     write_pair,
 )
 from trainers.networks.backbones import Backbone
-from trainers.ssl.encoders import (
-    MomentumPair,
-    SharedBackbonePair,
-    embed,
-    frozen_pair,
-    load_backbone,
-    random_encoder,
-    random_pair,
-    shuffle_order,
-    started_pair,
-)
+from trainers.ssl.encoders import embed, load_backbone, random_encoder
+from trainers.ssl.pairs import MomentumPair, SharedBackbonePair, frozen_pair, random_pair, shuffle_order, started_pair
 
 ONE_SPLIT = Backbone(architecture="resnet10", width=4)
 TRAINS = ("none", "head", "backbone", "all")

@@ -7,8 +7,8 @@ from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, ONE_SPLIT, untrained
 from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
-from trainers.ssl.encoders import started_pair
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pairs import started_pair
 from trainers.ssl.regioncl import RegionCL
 from trainers.ssl.simsiam import SimSiam
 from trainers.ssl.swav import SwAV

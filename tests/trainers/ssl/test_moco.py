@@ -14,10 +14,11 @@ from tests.trainers.tiny import (
     untrained,
     views,
 )
-from trainers.ssl.encoders import Encoder, shuffle_order
+from trainers.ssl.encoders import Encoder
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pairs import shuffle_order
 from trainers.stage import InputError
 
 CONFIG = MoCo(temperature=0.2, queue_size=2 * BATCH, momentum=0.9, embedding_size=EMBEDDING)

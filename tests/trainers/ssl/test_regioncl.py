@@ -18,9 +18,9 @@ from tests.trainers.tiny import (
 )
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.networks.backbones import STRIDE_PX, Backbone
-from trainers.ssl.encoders import shuffle_order
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pairs import shuffle_order
 from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.regioncl import RegionCL, draw_regions, mean_inside, partners, swap_regions
 from trainers.stage import InputError

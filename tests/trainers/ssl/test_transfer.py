@@ -23,10 +23,11 @@ from trainers.data.augmentation import MoCoAugmentation
 from trainers.pretrained.release import Release
 from trainers.recognition.extract import ExtractFeatures, read_sequences
 from trainers.recognition.finetune import FineTune, load_classifier
-from trainers.ssl.encoders import frozen_pair, load_backbone, shuffle_order
+from trainers.ssl.encoders import load_backbone
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.moco import MoCo
+from trainers.ssl.pairs import frozen_pair, shuffle_order
 from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.transfer import Combined, CombinedMoCo
 from trainers.stage import InputError
