@@ -1,1 +1,1 @@
-"""How each stage of distilled self-supervision on surgical video is computed."""
+"""Stages of distilled self-supervision on surgical video, and how each is computed."""

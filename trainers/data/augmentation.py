@@ -1,4 +1,4 @@
-"""What a network sees of a frame: MoCo v2's random views, the plain view of evaluation, and their normalisation.
+"""Views of a frame: MoCo v2's and SwAV's random ones, and the plain view of evaluation.
 
 The views have the meaning that torchvision's transforms of PIL images give them (8-bit steps, clamped and truncated,
 hue turned in HSV), computed with OpenCV, which is several times faster.
@@ -57,7 +57,7 @@ class MoCoAugmentation(Config):
     Attributes:
         size_px: side of a view.
         min_scale: smallest area of a crop, as a fraction of the image.
-        brightness: largest relative change of brightness; `contrast` and `saturation` alike.
+        brightness: largest relative change of brightness; `contrast` and `saturation` likewise.
         hue: largest turn of the hue, as a fraction of the full circle.
         jitter_probability: of the four colour adjustments together, in random order.
         blur_sigma: smallest and largest standard deviation of the blur, in pixels of the view.
@@ -119,7 +119,7 @@ class MultiCropAugmentation(MoCoAugmentation):
     The two views of `size_px` are followed by small ones of small parts of the frame.
 
     Attributes:
-        num_small: how many small views.
+        num_small: number of small views.
         small_size_px: side of a small view.
         small_scale: smallest and largest area of a small view's crop, as fractions of the image.
     """

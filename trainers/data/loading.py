@@ -48,7 +48,7 @@ class ViewLoader:
         seed: the trial's seed.
         threads: how many threads decode and augment.
         share: the part of every batch that this worker makes.
-        pin_memory: whether views lie in page-locked memory, for a copy to the GPU beside its work.
+        pin_memory: whether views are in page-locked memory, so that they are copied to the GPU while it computes.
 
     Raises:
         InputError: there are fewer frames than one batch takes.
@@ -173,14 +173,14 @@ def _ahead(batches: Iterable[tuple[Batch, list[Task]]], threads: int) -> Generat
     """
     cv2.setNumThreads(0)  # these threads are the parallelism; OpenCV's own would fight with them
     pool = ThreadPoolExecutor(threads, thread_name_prefix=THREAD_NAMES)
-    begun: deque[tuple[Batch, list[Future[None]]]] = deque()
+    pending: deque[tuple[Batch, list[Future[None]]]] = deque()
     try:
         for batch, tasks in batches:
-            begun.append((batch, [pool.submit(task) for task in tasks]))
-            if len(begun) > BATCHES_AHEAD:
-                yield _finished(*begun.popleft())
-        while begun:
-            yield _finished(*begun.popleft())
+            pending.append((batch, [pool.submit(task) for task in tasks]))
+            if len(pending) > BATCHES_AHEAD:
+                yield _finished(*pending.popleft())
+        while pending:
+            yield _finished(*pending.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""The last stage of every trial: stored predictions become metrics, under every protocol at once."""
+"""Evaluation of stored predictions under every protocol: the last stage of a trial."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from trainers.stage import InputError, Stage, Work
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredProtocol:
-    """What one protocol makes of a set of videos."""
+    """Scores of a set of videos under one protocol."""
 
     videos: Mapping[str, VideoScores]
     summary: Mapping[str, Summary]
@@ -26,9 +26,9 @@ class Evaluate(Stage):
 
     The artifact holds
 
-    - `summary.json`: by protocol and metric the mean and the standard deviation, and over what that one is taken;
-      `num_videos`, `num_frames` (the ones that count) and `phases`. Undefined values are null.
-    - `per_video.parquet` and `per_phase.parquet`: what these are means of.
+    - `summary.json`: by protocol and metric the mean, the standard deviation, and whether that one is over videos
+      or phases; `num_videos`, `num_frames` (the ones that count) and `phases`. Undefined values are null.
+    - `per_video.parquet` and `per_phase.parquet`: the values that these are means of.
 
     The protocols are `strict`, `relaxed_fixed`, `relaxed_official` and, where the frame classifier's own predictions
     are known, `framewise`: the strict metrics of those.

@@ -1,4 +1,4 @@
-"""Every metric of phase recognition, as pure functions of label sequences; values are in percent, NaN is undefined."""
+"""Metrics of phase recognition, as pure functions of label sequences; values are in percent, NaN is undefined."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ RELAXED_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoScores:
-    """What one video scored under one protocol, by the name of the metric."""
+    """Scores of one video under one protocol, by the name of the metric."""
 
     whole: Mapping[str, float]
     """Metrics of the whole sequence, such as accuracy."""
@@ -190,7 +190,7 @@ def _percent(part: npt.NDArray[np.integer], whole: npt.NDArray[np.integer]) -> S
 def _absent_rule(
     absent: AbsentPhase, *, is_absent: npt.NDArray[np.bool_], is_predicted: npt.NDArray[np.bool_]
 ) -> Callable[[Scores], Scores]:
-    """What a convention makes of a metric's scores."""
+    """The function that a convention applies to a metric's scores."""
     if absent == "undefined_if_empty":
         return lambda scores: scores
     if absent == "undefined_if_absent":

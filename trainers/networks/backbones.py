@@ -22,7 +22,7 @@ STRIDE_PX = 32
 
 
 class FeatureExtractor(Config, ABC):
-    """What turns images into the pooled features that heads and classifiers are given."""
+    """A network from images to the pooled features that heads and classifiers take."""
 
     @property
     @abstractmethod
@@ -146,14 +146,14 @@ def zero_last_norms(backbone: nn.Module) -> None:
 
 
 def sync_running_statistics_(module: nn.Module) -> None:
-    """Makes the running statistics of all workers what one process would have.
+    """Sets the running statistics of all workers to those of a single process.
 
     They are linear in the batches' statistics, so that once is enough before they are read.
     """
     norms = [each for each in module.modules() if isinstance(each, SplitBatchNorm2d) and each.training]
     for settle, running_statistics in ((distributed.average_, "mean"), (distributed.broadcast_, "first")):
-        alike = [each for each in norms if each.running_statistics == running_statistics]
-        settle(statistic for each in alike for statistic in (each.running_mean, each.running_var))
+        same = [each for each in norms if each.running_statistics == running_statistics]
+        settle(statistic for each in same for statistic in (each.running_mean, each.running_var))
 
 
 class FeatureMaps(ABC):

@@ -1,4 +1,4 @@
-"""What goes into a backbone, and what comes out of it: normalised images, pooled features."""
+"""Inputs and outputs of a backbone: normalised images and pooled features."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""The loop of supervised training: Adam, schedule, choice of the epoch, checkpoint, resume."""
+"""Loop of supervised training: Adam, schedule, choice of the epoch, checkpoint, resume."""
 
 import copy
 import math
@@ -19,10 +19,10 @@ Selection = Literal["validation", "last"]
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedTask:
-    """What the loop is given.
+    """A model, its data and its schedule: the arguments of `train_supervised`.
 
     Attributes:
-        model: what is trained; its frozen parts have no gradient.
+        model: the model to train; its frozen parts have no gradient.
         batches: (inputs, targets) of an epoch, in their order.
         loss: of the model's output and the targets.
         validate: accuracy in percent on the validation videos, or None where there are none.
@@ -31,7 +31,7 @@ class SupervisedTask:
         epochs: passes over the data.
         selection: which epoch's weights are kept.
         seed: of dropout.
-        work: hears of every epoch; checkpoints go to its folder.
+        work: gets a report of every epoch; checkpoints go to its folder.
         device: to compute on.
         new_optimiser_every_epoch: whether Adam forgets its moments between epochs, as in the paper's code.
         dropout_in_first_epoch_only: whether the model stays in eval mode after the first epoch, as in the paper's code.

@@ -19,7 +19,7 @@ from trainers.ssl.pairs import SharedBackbonePair
 from trainers.stage import InputError, MachineError, Work
 
 Layout = Literal["moco", "torchvision"]
-"""How a checkpoint is laid out: `state_dict` with `module.encoder_q.*` in it, or a network's tensors by their names."""
+"""Layout of a checkpoint: a `state_dict` of `module.encoder_q.*`, or a network's tensors by their names."""
 
 DIGEST = "sha256"
 Shape = tuple[int, ...]
@@ -38,11 +38,12 @@ class PublicWeights(EncoderStage):
 
     Query and key encoder are both the checkpoint's query encoder, on one frozen backbone: parameters, running
     statistics, and the public projection head where there is one. MoCo's own key encoder and queue are checked and
-    left behind: whoever starts from the weights begins with a copy and with an empty queue. A supervised checkpoint
-    has no projection head, so that one is drawn from a fixed seed; its classifier of ImageNet's classes is left out.
+    left out: training from the weights starts with a copy of the query encoder and an empty queue. A supervised
+    checkpoint has no projection head, so that one is drawn from a fixed seed; its classifier of ImageNet's
+    classes is left out.
 
     Attributes:
-        digest: SHA-256 of the file, in hex: it identifies the weights, wherever the file lies.
+        digest: SHA-256 of the file, in hex: it identifies the weights, independently of the path.
         layout: how the checkpoint is laid out.
         backbone: the architecture it holds.
         embedding_size: length of the embeddings.
@@ -81,7 +82,7 @@ class PublicWeights(EncoderStage):
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a checkpoint turned out to hold."""
+    """Content of a checkpoint."""
 
     layout: Layout
     architecture: Architecture
@@ -168,7 +169,7 @@ def _tensors(checkpoint: Mapping[str, Any], path: Path, layout: Layout) -> Mappi
 
 
 def _public_name(name: str, layout: Layout) -> str:
-    """What a checkpoint calls a tensor of ours; empty where it has none."""
+    """The name in a checkpoint of one of our tensors; empty where it has none."""
     if name.startswith("backbone."):
         return (QUERY if layout == "moco" else "") + name.removeprefix("backbone.")
     part, _, kind = name.rpartition(".")
@@ -178,7 +179,7 @@ def _public_name(name: str, layout: Layout) -> str:
 def _companions(
     state: Mapping[str, Tensor], query: Mapping[str, Shape], layout: Layout, backbone: Backbone, embedding_size: int
 ) -> dict[str, Shape]:
-    """The shapes of what lies beside the query encoder: a classifier, or key encoder and queue, each whole or absent.
+    """The shapes of the tensors beside the query encoder: a classifier, or key encoder and queue, each whole or absent.
 
     The file itself says how many classes and how many keys there are.
     """

@@ -1,4 +1,4 @@
-"""Registered weights: a name for a public checkpoint whose content was digested and checked once."""
+"""Registered weights: names of public checkpoints whose content was digested and checked once."""
 
 import hashlib
 import shlex
@@ -17,8 +17,8 @@ class OfficialFile:
     """A checkpoint as its authors publish it.
 
     Attributes:
-        file_name: what they call it.
-        title: what it holds.
+        file_name: its name there.
+        title: its content.
         digest: the content digest that its publisher names.
         prefix: the hexadecimal digits of it that are published.
     """
@@ -72,13 +72,13 @@ class RegisteredWeights:
     """A checkpoint as it was when it was digested.
 
     Attributes:
-        name: what the command line calls it.
-        file: where it lies.
+        name: its name on the command line.
+        file: its path.
         digest: SHA-256, in hex.
-        layout: how it is laid out: MoCo's is self-supervised, torchvision's is supervised.
+        layout: MoCo's is self-supervised, torchvision's is supervised.
         architecture: of its backbone.
         embedding_size: length of the embeddings.
-        title: which published file it is, as far as that is known.
+        title: of the published file, where it is known.
         stamp: of the file.
     """
 
@@ -103,15 +103,15 @@ class RegisteredWeights:
 
 
 def register(folder: Path, name: str, path: Path) -> RegisteredWeights:
-    """Digests and checks a checkpoint and remembers it under a name.
+    """Digests and checks a checkpoint and registers it under a name.
 
     Args:
-        folder: where registered weights are kept.
-        name: what to call it.
+        folder: of the registry.
+        name: of the weights.
         path: the file; it stays where it is.
 
     Raises:
-        InputError: the name is no plain word, the file holds something else than its own name says, or it is no
+        InputError: the name is no plain word, the file has the name of a published one but another content, or it is no
             checkpoint that can be used.
         MachineError: the file cannot be read.
     """
@@ -140,7 +140,7 @@ def load(folder: Path, name: str) -> RegisteredWeights:
 
     Raises:
         InputError: nothing is registered under this name, or the file changed since it was.
-        MachineError: what was remembered of it cannot be read.
+        MachineError: its record cannot be read.
     """
     if name not in names(folder):
         known = ", ".join(names(folder)) or "none"
@@ -159,7 +159,7 @@ def load(folder: Path, name: str) -> RegisteredWeights:
 
 
 def _recognised(path: Path, content: bytes) -> str:
-    """Which published file a content is.
+    """The title of the published file with a content.
 
     Raises:
         InputError: the file has the name of a published one, but another content.

@@ -1,4 +1,4 @@
-"""What others get of a trained model: its query encoder, and nothing of its queue or its momentum encoder."""
+"""Release of a trained model: its query encoder, without its queue and its momentum encoder."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Supervised training of a backbone on classes of images: the stand-in for supervised public weights."""
+"""Supervised training of a backbone on classes of images, in place of supervised public weights."""
 
 import copy
 from collections.abc import Iterator
@@ -25,21 +25,21 @@ from trainers.ssl.pairs import SharedBackbonePair
 from trainers.stage import InputError, Work
 
 CROP_AND_FLIP = MoCoAugmentation(min_scale=0.08, jitter_probability=0, grayscale_probability=0, blur_probability=0)
-"""What supervised networks are usually trained with on ImageNet."""
+"""The usual augmentation of supervised training on ImageNet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainClassifier(EncoderStage):
-    """Trains a backbone to tell the classes of labelled images apart, with cross-entropy, and publishes the backbone.
+    """Trains a backbone to classify labelled images, with cross-entropy.
 
     Adam with a cosine learning rate; both random views of an image count as examples. Leaves `history.parquet` and,
     as `PublicWeights` does of a supervised checkpoint, `encoders.pt`: the backbone, and a projection head that nothing
-    has trained, in the query's and the key's role. The classifier is left behind.
+    has trained, in the query's and the key's role. The classifier is not kept.
 
     Attributes:
         frames: labelled images.
         backbone: the architecture.
-        augmentation: what makes a view of an image.
+        augmentation: makes the views of an image.
         epochs: passes over the images.
         batch_size: images per step.
         learning_rate: of Adam, at the start.

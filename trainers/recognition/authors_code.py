@@ -1,4 +1,4 @@
-"""What the paper's own code does otherwise before and after self-supervision, each habit a field."""
+"""Stages before and after self-supervision as the paper's own code computes them; each difference is a field."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,14 +24,14 @@ HEAD_STD = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorsStart(EncoderStage):
-    """What a teacher starts from in the code of Ding et al., MICCAI 2022: public weights, in part.
+    """Start of a teacher in the code of Ding et al., MICCAI 2022: public weights, in part.
 
     Attributes:
         encoder: the public weights.
         running_statistics: whether those of the backbone's normalisation are kept; the authors' code loads parameters
             alone, so that they start at 0 and 1.
-        heads_apart: whether query and key head are drawn apart, from N(0, 0.01) with bias 0, as there; otherwise they
-            are those of the public weights.
+        heads_apart: whether query and key head are drawn separately, from N(0, 0.01) with bias 0, as there; otherwise
+            they are those of the public weights.
         seed: of the heads.
     """
 
@@ -82,11 +82,11 @@ def _forget_running_statistics(backbone: nn.Module) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorsFineTune(FineTune):
-    """Fine-tuning with habits of the code of Ding et al., MICCAI 2022.
+    """Fine-tuning as in the code of Ding et al., MICCAI 2022.
 
     Attributes:
         normalised_input: whether frames are normalised as in pre-training; the authors' code feeds values from 0 to 1.
-        new_optimiser_every_epoch: whether Adam starts anew with every epoch, as there.
+        new_optimiser_every_epoch: whether Adam starts again with every epoch, as there.
     """
 
     normalised_input: bool = False
@@ -106,10 +106,10 @@ class AuthorsFineTune(FineTune):
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorsTrainTemporal(TrainTemporal):
-    """Training of the temporal model with habits of the same code.
+    """Training of the temporal model as in the same code.
 
     Attributes:
-        new_optimiser_every_epoch: whether Adam starts anew with every epoch, as there.
+        new_optimiser_every_epoch: whether Adam starts again with every epoch, as there.
         dropout_in_first_epoch_only: whether dropout is off after the first epoch: train mode is set once, there, and
             looking at the validation videos ends it.
     """
@@ -127,7 +127,7 @@ class AuthorsTrainTemporal(TrainTemporal):
 
 @dataclass(frozen=True, kw_only=True)
 class Unnormalised(FeatureExtractor):
-    """A network that sees images with values from 0 to 1, whatever normalisation they come in.
+    """A network for images with values from 0 to 1, which undoes their normalisation.
 
     Attributes:
         extractor: the network.

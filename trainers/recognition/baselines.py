@@ -1,4 +1,4 @@
-"""Predictors that look at no image: what any trained model has to beat."""
+"""Baselines that use no image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

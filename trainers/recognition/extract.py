@@ -56,7 +56,7 @@ class ExtractFeatures(Stage):
 
 @dataclass(frozen=True)
 class Sequence:
-    """A video as the temporal model sees it; T rows in order of time."""
+    """A video as input of the temporal model; T rows in order of time."""
 
     video: str
     frames: np.ndarray
@@ -84,7 +84,7 @@ def write_sequence(folder: Path, sequence: Sequence) -> None:
 
 
 def read_sequence(folder: Path, video: str) -> Sequence:
-    """Reads what `write_sequence` wrote."""
+    """Reads one video's rows from `<video>.parquet`."""
     table = pq.read_table(folder / f"{video}.parquet").combine_chunks()
     frames, labels, framewise = (table[name].to_numpy() for name in ("frame", "label", "framewise"))
     features = np.concatenate([chunk.flatten().to_numpy() for chunk in table["feature"].chunks])

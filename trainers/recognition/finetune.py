@@ -40,7 +40,7 @@ class FineTune(Stage):
         encoder: the pre-trained encoders; their query backbone is used.
         videos: labelled training videos.
         validation: labelled videos to choose the epoch on; may be empty.
-        mode: what is trained.
+        mode: which part is trained.
         num_phases: number of classes.
         size_px: side of the square input.
         sample_every: keep every n-th source frame.
@@ -93,7 +93,7 @@ class FineTune(Stage):
         return load_backbone(self.encoder, folder)
 
     def task(self, task: SupervisedTask) -> SupervisedTask:
-        """What the loop is given; a variant changes something of it."""
+        """The task of the training loop; subclasses change it."""
         return task
 
     def expected_seconds(self) -> float:

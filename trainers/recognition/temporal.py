@@ -1,4 +1,4 @@
-"""The temporal model: a causal multi-stage temporal convolutional network over fixed frame features."""
+"""Temporal model: a causal multi-stage temporal convolutional network over fixed frame features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,7 +137,7 @@ class TrainTemporal(Stage):
         return self.learning_rate * 0.5 ** sum(epoch >= bound for bound in self.halve_after)
 
     def task(self, task: SupervisedTask) -> SupervisedTask:
-        """What the loop is given; a variant changes something of it."""
+        """The task of the training loop; subclasses change it."""
         return task
 
     def expected_seconds(self) -> float:

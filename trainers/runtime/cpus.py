@@ -1,4 +1,4 @@
-"""What of this machine this process may use."""
+"""CPU cores that this process may use."""
 
 import math
 import os
@@ -10,7 +10,7 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def available_cpus(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int:
-    """How many CPU cores this process gets: those it may run on, or fewer where its container is granted less.
+    """The number of CPU cores of this process: those it may run on, or fewer where its container is granted less.
 
     Args:
         cgroups: where the control groups are mounted, of version 1 or 2.
@@ -21,7 +21,7 @@ def available_cpus(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int:
 
 
 def _groups(cgroups: Path, own: Path) -> Iterator[Path]:
-    """The folders of the groups of this process that limit its cores, and of all groups that those lie in."""
+    """The folders of the groups of this process that limit its cores, and of all their parents."""
     lines = own.read_text().splitlines() if own.exists() else []
     for _, controllers, path in (line.split(":", 2) for line in lines):
         if controllers and "cpu" not in controllers.split(","):

@@ -1,4 +1,4 @@
-"""Where tensors live and how many threads compute, from what a stage was granted."""
+"""Device and number of threads of this process, from the resources of a stage."""
 
 import cv2
 import torch

@@ -1,6 +1,6 @@
-"""Collectives between the workers of one training run; a process that trains alone gets back what it gave.
+"""Collectives between the workers of one training run; in a single process they are the identity.
 
-The rows of a batch lie with the workers in rank order, the same number with each.
+The workers hold the rows of a batch in rank order, the same number each.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ def _collective(function: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except RuntimeError as error:  # what gloo and NCCL raise alike
+        except RuntimeError as error:  # raised by gloo and by NCCL
             raise WorkerLostError(f"the workers of this run lost each other: {error}") from error
 
     return guarded
@@ -35,12 +35,12 @@ _broadcast = _collective(group.broadcast)
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """The number of processes that train together."""
     return group.get_world_size() if group.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this one is."""
+    """The rank of this process."""
     return group.get_rank() if group.is_initialized() else 0
 
 
@@ -50,12 +50,12 @@ def is_first() -> bool:
 
 
 def global_batch(num_rows: int) -> int:
-    """How many rows all workers hold."""
+    """The number of rows that all workers hold."""
     return num_rows * world_size()
 
 
 def local_slice(num_rows: int) -> slice:
-    """Which of all workers' rows are this worker's."""
+    """The slice of all workers' rows that this worker holds."""
     size = num_rows // world_size()
     return slice(rank() * size, (rank() + 1) * size)
 
@@ -91,12 +91,12 @@ def broadcast_(tensors: Iterable[Tensor]) -> None:
 def _in_buckets(tensors: Iterable[Tensor], communicate: Callable[[Tensor], object]) -> None:
     """Sends all tensors of one type at once.
 
-    The bucket is laid out alike in every step. DistributedDataParallel's are not (it lays them out anew after its first
-    step), and the order in which four workers' gradients are added up follows from the layout: a resumed run would
-    differ from one that was not interrupted in the last bits.
+    The layout of the bucket is the same in every step. That of DistributedDataParallel is not (it changes after the
+    first step), and the order in which four workers' gradients are summed depends on the layout: a resumed run would
+    differ from an uninterrupted one in the last bits.
     """
-    for _, alike in groupby(sorted(tensors, key=_kind), key=_kind):
-        parts = list(alike)
+    for _, same_kind in groupby(sorted(tensors, key=_kind), key=_kind):
+        parts = list(same_kind)
         bucket = torch.cat([part.reshape(-1) for part in parts])
         communicate(bucket)
         for part, values in zip(parts, torch.split(bucket, [part.numel() for part in parts]), strict=True):

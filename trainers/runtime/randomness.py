@@ -1,4 +1,4 @@
-"""Every random draw is a function of (seed, purpose, epoch or step, …): nothing depends on order or on threads."""
+"""Counter-based randomness: a draw is a function of (seed, purpose, epoch or step, …), not of order or threads."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ def derived_seed(seed: int, purpose: str, *counters: Counter) -> int:
 
     Args:
         seed: the trial's seed.
-        purpose: what is drawn, such as "permutation" or "view".
-        counters: what tells this draw from the purpose's others: an epoch, a step, a video's digest, a frame.
+        purpose: name of the draw, such as "permutation" or "view".
+        counters: which of the purpose's draws: an epoch, a step, a video's digest, a frame.
     """
     text = "\x1f".join([str(seed), purpose, *map(str, counters)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1

@@ -1,4 +1,4 @@
-"""How workers and whoever started them hear each other: by files in a folder that all nodes see."""
+"""Channel between workers and the process that started them: files in a folder that all nodes see."""
 
 import json
 import os
@@ -19,20 +19,20 @@ UNWANTED = 75
 
 
 def want(folder: Path) -> None:
-    """Says that the workers of this folder are to go on, until `unwant` is called or the folder is gone."""
+    """Marks the workers of this folder as wanted, until `unwant` is called or the folder is gone."""
     (folder / WANTED).touch()
 
 
 def unwant(folder: Path) -> None:
-    """Ends every worker of this folder, whatever it does."""
+    """Ends all workers of this folder."""
     (folder / WANTED).unlink(missing_ok=True)
 
 
 @contextmanager
 def while_wanted(folder: Path) -> Iterator[None]:
-    """Within it, this process ends at once when nobody wants its work any more.
+    """A block in which this process ends at once when its work is no longer wanted.
 
-    Opening a file asks the server of a network file system, which looking whether there is a new one may not.
+    It opens the file, since that asks the server of a network file system, while `exists` may answer from a cache.
     """
     done = threading.Event()
 
@@ -77,12 +77,12 @@ def output_to(folder: Path, rank: int) -> Iterator[None]:
 
 
 class Relay:
-    """Hands on what the workers of a folder report and write.
+    """Relay of the reports and the output of a folder's workers.
 
     Args:
-        folder: where they leave it.
-        workers: how many there are.
-        listener: called with every report of the first.
+        folder: the workers' folder.
+        workers: the number of workers.
+        listener: called with every report of the first worker.
     """
 
     def __init__(self, folder: Path, workers: int, listener: Listener) -> None:
@@ -91,14 +91,14 @@ class Relay:
         self._listener = listener
 
     def catch_up(self) -> None:
-        """Hands on what is new: reports to the listener, output, by the number of its worker, to standard output."""
+        """Relays what is new: reports to the listener, output, by the number of its worker, to standard output."""
         self.print_output()
         for line in self._reports.new():
             kind, fields = json.loads(line)
             self._listener(EpochEnd(**fields) if kind == EpochEnd.__name__ else Progress(**fields))
 
     def print_output(self, *, to_its_end: bool = False) -> None:
-        """Prints the new lines of all workers; with `to_its_end`, a last one that was broken off too."""
+        """Prints the new lines of all workers; with `to_its_end`, an unfinished last one too."""
         for rank, output in enumerate(self._outputs):
             for line in output.new(to_its_end=to_its_end):
                 print(f"[worker {rank}] {line}")

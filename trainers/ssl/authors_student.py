@@ -85,7 +85,7 @@ class MovingTeacher(MomentumPair):
 
 
 class SeparateQueues(nn.Module):
-    """One queue per encoder, each with a pointer of its own; columns that are still random count as filled."""
+    """One queue per encoder, each with its own pointer; random columns count as filled."""
 
     def __init__(self, size: int, dimensions: Mapping[str, int], seed: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Encoders, and their weights as later stages find them."""
+"""Encoders, and their weights in artifacts."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -19,19 +19,19 @@ WEIGHTS = "encoders.pt"
 
 
 class EncoderStage(Stage):
-    """A stage whose artifact is an encoder, and mostly the key encoder that followed it, in `encoders.pt`."""
+    """A stage whose artifact is an encoder and, for most, its key encoder, in `encoders.pt`."""
 
     backbone: Backbone
     """The architecture of both backbones."""
 
     @property
     def has_key_encoder(self) -> bool:
-        """Whether the artifact is MoCo's pair, with MoCo's heads: what others can start from or be taught by."""
+        """Whether the artifact is a pair as MoCo's, which other methods can take as start or as teacher."""
         return True
 
     @property
     def extractor(self) -> FeatureExtractor:
-        """What gives later stages their features: the backbone, or what a method has composed it with."""
+        """The network of later stages' features: the backbone, alone or within a larger network."""
         return self.backbone
 
     @property
@@ -59,17 +59,17 @@ def embed(head: nn.Module, features: Tensor) -> Tensor:
 
 
 class Encoders(nn.Module):
-    """What a method trains for later stages: one encoder at least, whose backbone is the features'."""
+    """The trained encoders of a method: at least one, whose backbone later stages use."""
 
     query: Encoder
 
     def artifact(self) -> dict[str, Any]:
-        """What later stages find in `encoders.pt`."""
+        """The content of `encoders.pt`."""
         return {"query": self.query.state_dict()}
 
 
 class SingleEncoder(Encoders):
-    """An encoder that has no key encoder beside it, with a head of its method's own."""
+    """An encoder without a key encoder, with a head that its method defines."""
 
     def __init__(self, query: Encoder) -> None:
         super().__init__()
@@ -96,8 +96,8 @@ def read_weights(folder: Path) -> dict[str, Any]:
 def load_backbone(stage: EncoderStage, folder: Path) -> nn.Module:
     """The query backbone of an encoder stage's artifact, whole and in eval mode.
 
-    Should it be trained on, its normalisation no longer splits the batch: that belongs to contrastive learning, and
-    the last batch of labelled frames need not divide.
+    In further training its normalisation does not split the batch: splits belong to contrastive learning, and the
+    last batch of labelled frames need not be divisible.
     """
     backbone = stage.extractor.without_splits().build(seed=0)
     weights = read_weights(folder)["query"]

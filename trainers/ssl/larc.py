@@ -1,4 +1,4 @@
-"""Layer-wise adaptive rates: stochastic gradient descent whose steps are in proportion to what they move."""
+"""Layer-wise adaptive rates: stochastic gradient descent with steps in proportion to the norm of the parameters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from trainers.ssl.loop import Optimisation
 
 EPSILON = 1e-8
 WEIGHT_DECAY = "layer_weight_decay"
-"""What holds a group's weight decay, which SGD itself must not add a second time."""
+"""Key of a group's weight decay, which SGD itself must not add a second time."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The step loop of self-supervised training: precision, schedule, checkpoint, resume; it knows no method by name."""
+"""Step loop of self-supervised training, for any method: precision, schedule, checkpoint, resume."""
 
 import math
 import time
@@ -23,7 +23,7 @@ from trainers.stage import Config, InputError, Work
 Precision = Literal["fp32", "bf16"]
 REPORT_PERIOD_SECONDS = 1.0
 CONSTANT_RATE = "constant_rate"
-"""What marks a parameter group whose learning rate does not follow the schedule."""
+"""Key of a parameter group whose learning rate does not follow the schedule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Optimisation(Config):
 
 @dataclass(frozen=True)
 class Training:
-    """What the loop is given: the method, its data, and the work, in whose folder checkpoints go."""
+    """A method, its data, and the work, in whose folder checkpoints go: the arguments of `train`."""
 
     method: Method
     loader: ViewLoader
@@ -100,7 +100,7 @@ def train(training: Training) -> list[Record]:
     method = training.method.to(training.device).to(memory_format=torch.channels_last)
     optimiser = optimisation.optimiser(parameter_groups(method))
     first_epoch, history = _resume(training.work.output, method, optimiser)
-    for past in history:  # whoever listens now may not have heard the epochs of the run that was interrupted
+    for past in history:  # the listener may not know the epochs of the run that was interrupted
         training.work.epoch(int(past["epoch"]), past)
     for epoch in range(first_epoch, optimisation.epochs):
         set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
@@ -115,7 +115,7 @@ def train(training: Training) -> list[Record]:
 
 
 def parameter_groups(method: Method) -> list[dict[str, Any]]:
-    """What of a method learns: what follows the schedule and, where the method names any, what does not."""
+    """Groups of a method's learning parameters: those on the schedule and, if there are any, those off it."""
     constant = {id(parameter) for parameter in method.fixed_rate_parameters()}
     learning = [parameter for parameter in method.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [{"params": [each for each in learning if id(each) not in constant]}]
@@ -197,7 +197,7 @@ def _finite(loss: float, epoch: int) -> float:
 
 
 class _Meter:
-    """Frames per second, the share of time spent waiting for data, and the losses so far, reported now and then."""
+    """Frames per second, the share of time spent waiting for data, and the losses so far, reported periodically."""
 
     def __init__(self, training: Training, epoch: int, steps: int) -> None:
         self._training = training

@@ -20,14 +20,14 @@ def dictionary_logits(queries: Tensor, keys: Tensor, queue: Tensor) -> Tensor:
     """
     with torch.autocast(queries.device.type, enabled=False):
         positive = (queries * keys).sum(1, keepdim=True)
-        negatives = queries @ queue.clone()  # the queue moves on before the gradient is taken
+        negatives = queries @ queue.clone()  # the queue changes before the backward pass
     return torch.cat([positive, negatives], dim=1)
 
 
 def region_logits(regions: Tensor, keys: Tensor, neighbours: Tensor, queue: Tensor) -> Tensor:
     """Cosine similarities of one part of a composite image: to its own image's key, the queue, and the other part.
 
-    `[r·k, r·k_1 … r·k_K, r·sg(r')]`: the part of another image that lies in the same composite is one more negative.
+    `[r·k, r·k_1 … r·k_K, r·sg(r')]`: the part of the other image in the same composite is one more negative.
 
     Source: RegionCL, Xu et al., arXiv 2111.12309, Sec. 3.2.
 

@@ -1,4 +1,4 @@
-"""What a self-supervised method is: a module that turns the views of a batch into named loss terms."""
+"""Interface of self-supervised methods: modules from the views of a batch to named loss terms."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,14 @@ from trainers.stage import Config, InputError
 
 @dataclass(frozen=True)
 class Views:
-    """Two augmented views of a batch of frames, and what its random draws are keyed by."""
+    """Two augmented views of a batch of frames, and the counters of its random draws."""
 
     query: Tensor
     """N×3×H×W, normalised."""
     key: Tensor
     """N×3×H×W, normalised: the other view of the same frames."""
     frame_ids: Tensor
-    """N, which frame each row shows."""
+    """The frame of each row, N."""
     step: int
     """Optimisation steps before this one, over all epochs."""
     epoch: int = 0
@@ -32,21 +32,21 @@ class Views:
 
 
 class Method(nn.Module, ABC):
-    """A method at work. What it trains are the parameters that require a gradient."""
+    """A method during training. It trains the parameters that require a gradient."""
 
     encoders: Encoders
-    """What later stages keep."""
+    """The encoders that later stages use."""
 
     @abstractmethod
     def forward(self, views: Views) -> Mapping[str, Tensor]:
-        """One step's loss terms by name, already weighted: their sum is what is minimised."""
+        """Loss terms of a step by name, already weighted: their sum is minimised."""
 
     def metrics(self) -> Mapping[str, Tensor]:
-        """What is recorded of the last step beside its losses, by name."""
+        """Metrics of the last step beside its losses, by name."""
         return {}
 
     def fixed_rate_parameters(self) -> Iterable[nn.Parameter]:
-        """The parameters whose learning rate stays as it is at the start, whatever the schedule."""
+        """The parameters whose learning rate does not follow the schedule."""
         return ()
 
 
@@ -54,7 +54,7 @@ class MethodConfig(Config, ABC):
     """A method's hyperparameters: a frozen dataclass that builds the method."""
 
     has_key_encoder: ClassVar[bool] = True
-    """Whether its encoders are MoCo's pair, which other methods can start from or be taught by."""
+    """Whether its encoders are a pair as MoCo's, which other methods can take as start or as teacher."""
 
     embedding_size: int
 
@@ -91,7 +91,7 @@ class MethodConfig(Config, ABC):
         """
 
     def extractor(self, backbone: Backbone) -> FeatureExtractor:
-        """What gives later stages their features: the backbone that is trained, alone or within something larger."""
+        """The network of later stages' features: the trained backbone, alone or within a larger network."""
         return backbone
 
     @property
@@ -109,7 +109,7 @@ def check_contrastive(temperature: float, queue_size: int, momentum: float, batc
     if temperature <= 0:
         raise InputError(f"temperature is {temperature}: τ must be positive.")
     if not 0 <= momentum <= 1:
-        raise InputError(f"momentum is {momentum}: m must lie between 0 and 1.")
+        raise InputError(f"momentum is {momentum}: m must be between 0 and 1.")
     check_queue(queue_size, batch_size)
 
 

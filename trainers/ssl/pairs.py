@@ -145,7 +145,7 @@ def random_pair(backbone: FeatureExtractor, embedding_size: int, *, seed: int) -
 
 
 def started_pair(backbone: FeatureExtractor, start: EncoderStage, folder: Path, *, trains: Trains) -> EncoderPair:
-    """A pair whose two encoders both start from another stage's query encoder, in a backbone of its own splits."""
+    """A pair whose two encoders start from another stage's query encoder, with the splits of the given backbone."""
     query = load_encoder(backbone, start.output_size, read_weights(folder)["query"])
     key = copy.deepcopy(query)
     if trains in ("none", "head"):

@@ -1,4 +1,4 @@
-"""Self-supervised training as a stage: free weights, teacher and student alike."""
+"""Self-supervised training as a stage: of free weights, teachers and students."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -35,10 +35,10 @@ class Pretrain(EncoderStage):
         frames: videos, or sets of images.
         method: the self-supervised method.
         backbone: the architecture of the query and key backbones.
-        augmentation: what makes the views of a frame.
+        augmentation: makes the views of a frame.
         optimisation: epochs, batch size, learning rate.
         sample_every: keep every n-th source frame.
-        probe: looks at the backbone after every epoch; none without labelled validation videos.
+        probe: evaluates the backbone after every epoch; None without labelled validation videos.
         seed: of everything drawn.
     """
 
@@ -104,13 +104,15 @@ class Pretrain(EncoderStage):
         launch(self._train, work)
 
     def check(self, resources: Resources) -> None:
-        """Every worker holds whole splits, or all share the only one, so that their number never changes the result."""
+        """Every worker holds whole splits, or all share the only one: their number never changes the result."""
         workers, splits = resources.workers, self.backbone.batch_norm_splits
         if splits == 1 and self.optimisation.batch_size % workers:
             raise InputError(f"workers is {workers}: it must divide batch_size = {self.optimisation.batch_size}.")
         if splits > 1 and splits % workers:
             fitting = ", ".join(str(count) for count in range(1, splits + 1) if splits % count == 0)
-            raise InputError(f"workers is {workers}: it must divide batch_norm_splits = {splits}; {fitting} would do.")
+            raise InputError(
+                f"workers is {workers}: it must divide batch_norm_splits = {splits}; take one of {fitting}."
+            )
         if workers > 1 and resources.gpus % 1:
             raise InputError(
                 f"gpus is {resources.gpus:g} for each of {workers} workers: those that train together cannot share a "
@@ -118,7 +120,7 @@ class Pretrain(EncoderStage):
             )
 
     def _train(self, work: Work) -> None:
-        """What every worker runs."""
+        """The training of one worker."""
         device = devices.prepare(work.resources)
         method = self.method.build(self.backbone, work.inputs_under("method"), self.seed)
         with ExitStack() as stack:
@@ -173,7 +175,7 @@ class Pretrain(EncoderStage):
 
 @dataclass(frozen=True, kw_only=True)
 class Untrained(EncoderStage):
-    """Encoders at their random start: what training is worth shows against these.
+    """Encoders at their random start, a baseline of training.
 
     Attributes:
         backbone: the architecture.

@@ -1,4 +1,4 @@
-"""The dictionary of earlier keys: a ring buffer with one pointer for all who enqueue into it."""
+"""Queue of earlier keys: a ring buffer with one pointer for all its banks."""
 
 from collections.abc import Mapping
 
@@ -44,7 +44,7 @@ class Queue(nn.Module):
 
     @property
     def num_filled(self) -> int:
-        """How many columns hold keys; they are the first ones until the queue is full."""
+        """The number of columns that hold keys; they are the first ones until the queue is full."""
         return min(self.num_seen, self.size)
 
     @property
@@ -58,7 +58,7 @@ class Queue(nn.Module):
 
         Args:
             keys: L2-normalised keys, N×C, for every bank.
-            frame_ids: which frame each key was made from, N.
+            frame_ids: the frame of each key, N.
         """
         all_ids = distributed.all_gather(frame_ids)
         start, stop = self.pointer, self.pointer + len(all_ids)

@@ -1,4 +1,4 @@
-"""RegionCL-M: MoCo v2 that also tells apart the two images that a region swap has put into one.
+"""RegionCL-M: MoCo v2 that also distinguishes the two images that a region swap combines.
 
 Xu et al., arXiv 2111.12309, Sec. 3.2: L = L_image + w (L_canvas + L_paste) / 2, each an InfoNCE loss; a composite's
 canvas and paste are each other's additional negative.
@@ -54,7 +54,7 @@ class RegionCLMethod(Method):
         return losses
 
     def _draw(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Of this worker's images: the row, among all workers', that each one's region comes from; and its mask."""
+        """For this worker's images: the row, among all workers', that the region comes from, and the region's mask."""
         num_images = distributed.global_batch(len(views.query))
         num_cells = views.query.shape[-1] // STRIDE_PX
         sides = self.config.smallest_region, self.config.largest_region
@@ -154,7 +154,7 @@ def draw_regions(seed: int, step: int, num_splits: int, num_cells: int, sides: t
 
 
 def partners(num_images: int, num_splits: int) -> Tensor:
-    """Which image each image's region comes from, N: every split of the batch reversed."""
+    """The image that each image's region comes from, N: every split of the batch reversed."""
     return torch.arange(num_images).view(num_splits, -1).flip(1).reshape(-1)
 
 

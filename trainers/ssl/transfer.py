@@ -1,7 +1,7 @@
 """MoCo v2 on the sum or the concatenation of a student's and a frozen teacher's features.
 
 Ding et al., MICCAI 2022, Table 2 (Addition, Concatenation): q = h_q(F_t(v_q) + F_s(v_q)), or [F_t(v_q), F_s(v_q)] in
-place of the sum, and alike for k; the loss is MoCo's (He et al., arXiv 1911.05722, eq. 1).
+place of the sum, and likewise for k; the loss is MoCo's (He et al., arXiv 1911.05722, eq. 1).
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
 
 Combination = Literal["sum", "concatenation"]
-"""What becomes of the teacher's and the student's features: `F_t + F_s`, N×C, or both side by side, N×2C."""
+"""The sum of teacher's and student's features, `F_t + F_s`, N×C, or their concatenation, N×2C."""
 
 
 class CombinedMoCoMethod(Method):
@@ -48,7 +48,7 @@ class CombinedMoCoMethod(Method):
 
 
 class CombinedNetwork(nn.Module):
-    """Teacher and student at work: images N×3×H×W to their combined features.
+    """Teacher and student together: images N×3×H×W to their combined features.
 
     A teacher whose parameters do not learn stays in eval mode, so that its buffers do not move either.
     """
@@ -75,8 +75,8 @@ class Combined(FeatureExtractor):
     Pooling is a mean over positions: pooled features combined are the combined feature maps pooled.
 
     Attributes:
-        teacher: what computes F_t.
-        student: what computes F_s.
+        teacher: the network F_t.
+        student: the network F_s.
         combination: sum or concatenation.
     """
 
@@ -118,12 +118,12 @@ class CombinedMoCo(MethodConfig):
     """Hyperparameters of MoCo v2 on combined features: Ding et al., MICCAI 2022, Table 2.
 
     `sum` is the table's Addition, `concatenation` its Concatenation. Both encoders of the pair embed combined features,
-    q = h_q(F_t(v_q) + F_s(v_q)) and alike for k; the key encoder follows in the student and in the head. What later
-    stages get is the combined network, teacher included: its weights lie in the artifact, and features are C long after
-    a sum, 2C after a concatenation. The table's Initialization is `MoCo` with the teacher for its `start`.
+    q = h_q(F_t(v_q) + F_s(v_q)) and likewise for k; the momentum update is of the student and the head. Later stages
+    use the combined network, teacher included: its weights are in the artifact, and features are C long after a sum,
+    2C after a concatenation. The table's Initialization is `MoCo` with the teacher for its `start`.
 
     Attributes:
-        teacher: the encoders whose query backbone computes F_t; it stays as it is.
+        teacher: the encoders whose query backbone is F_t; it does not learn.
         combination: sum or concatenation of the feature maps.
         temperature: τ of the InfoNCE loss.
         queue_size: K, the number of keys in the dictionary besides the positive.

@@ -309,7 +309,7 @@ def test_alone_every_collective_is_the_identity():
 def test_workers_that_do_not_divide_the_splits_are_refused_before_anything_is_computed(workers, tmp_path):
     optimisation = loop.Optimisation(batch_size=BATCH)
     stage = Pretrain(frames=(Recording(),), method=MoCo(**SIZES), backbone=QUARTERS, optimisation=optimisation)
-    match = f"workers is {workers}: it must divide batch_norm_splits = 4; 1, 2, 4 would do"
+    match = f"workers is {workers}: it must divide batch_norm_splits = 4; take one of 1, 2, 4"
     with pytest.raises(InputError, match=match):
         stage.run(Work(output=tmp_path, resources=Resources(workers=workers)))
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from trainers.runtime.registry import Stamp
 
 @dataclass(frozen=True)
 class Layout:
-    """How a dataset lies on disk, what its phases are called, and how its videos are read."""
+    """Layout of a dataset's folder: how recordings are found in it, and the names of its phases."""
 
     discover: Callable[[Path], tuple[Recording, ...]]
     phases: tuple[str, ...]
@@ -45,7 +45,7 @@ class RegisteredVideo:
     video_stamp: Stamp
     annotation_stamp: Stamp | None
     stream_digest: str | None = None
-    """Of the encoded frames alone; None where the frames lie in a folder, or were digested before this was noted."""
+    """Of the encoded frames alone; None for folders of frames, and for records of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,8 @@ class Dataset:
     """A registered dataset.
 
     Attributes:
-        name: what the command line calls it.
-        layout: how it lies on disk.
+        name: its name on the command line.
+        layout: a key of `LAYOUTS`.
         root: the folder it was registered from.
         phases: names of the phases, in index order.
         recordings: its videos, in the layout's order; those without annotation, the last, serve pre-training alone.

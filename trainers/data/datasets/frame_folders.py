@@ -21,7 +21,7 @@ LAYOUT = "frames are laid out as video01/000025.jpg … and phase_annotations/vi
 
 
 def discover(root: Path, *, labelled: bool = True) -> tuple[Recording, ...]:
-    """Finds the folders of frames below a folder, ordered by name; annotations lie as Cholec80's do.
+    """Finds the folders of frames below a folder, ordered by name; annotations are placed as in Cholec80.
 
     Args:
         root: the folder that holds a folder per video; those named `…_annotations` are none.
@@ -113,7 +113,7 @@ def _read_rows(
         if index not in images:
             raise InputError(
                 f"{folder} lacks frame {index}, which a row every {wanted.step} frames needs: "
-                f"cut the frames out anew or ask for a lower fps."
+                f"extract the frames again or ask for a lower fps."
             )
         yield index, read(images[index])
 
@@ -124,5 +124,5 @@ def _read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     if image is None:
         raise InputError(f"{path} is damaged: copy it again from its source.")
     if size is not None and image.shape[:2] != size:
-        raise InputError(f"{path} is {image.shape[1]}×{image.shape[0]} px, unlike the video's first: cut it out anew.")
+        raise InputError(f"{path} is {image.shape[1]}×{image.shape[0]} px, unlike the video's first: extract it again.")
     return image

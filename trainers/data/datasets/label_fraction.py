@@ -1,4 +1,4 @@
-"""Which training videos lend their labels: whole videos, drawn by the seed, every phase among them."""
+"""Label fractions: the training videos whose labels are used, drawn by the seed so that every phase occurs."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Draw:
 
     @property
     def is_raised(self) -> bool:
-        """Whether there are more, lest a phase be missing."""
+        """Whether there are more, so that no phase is missing."""
         return len(self.videos) > self.num_asked
 
 
@@ -75,7 +75,7 @@ def _check_phases(videos: Sequence[Ingest], fraction: float) -> None:
 
 
 def _fewest_with_every_phase(order: Sequence[Ingest]) -> int:
-    """How many videos, from the first, show every phase between them."""
+    """The number of videos, from the first, that together show every phase."""
     left = set(range(len(order[0].phases)))
     for count, video in enumerate(order, start=1):
         left -= phases_shown(video)

@@ -1,4 +1,4 @@
-"""One operation as it lies on this machine: its video, its annotation, and what identifies their content."""
+"""Recordings of operations on this machine: video, annotation, and the digests of their content."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Recording:
     """One operation of a dataset."""
 
     name: str
-    """What messages and tables call it, such as `video01`."""
+    """Its name in messages and tables, such as `video01`."""
     video: Path
     """The mp4, or the folder of frames that were cut from it."""
     annotation: Path | None
@@ -74,5 +74,5 @@ def match(
 
 
 def visible_entries(folder: Path) -> list[Path]:
-    """What a folder holds, sorted by name, without hidden files such as macOS's `._video01.mp4`."""
+    """The entries of a folder, sorted by name, without hidden files such as macOS's `._video01.mp4`."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -1,4 +1,4 @@
-"""Registered datasets: a name for a set of recordings whose content was digested once, at ingest."""
+"""Registered datasets: names of sets of recordings whose content was digested once, at ingest."""
 
 import shlex
 from collections.abc import Callable, Iterable
@@ -18,20 +18,20 @@ from trainers.stage import InputError, MachineError
 def register(
     folder: Path, name: str, layout: str, root: Path, report: Callable[[str], None], unlabelled: Path | None = None
 ) -> Dataset:
-    """Digests every recording below `root` and remembers them under a name.
+    """Digests every recording below `root` and registers them under a name.
 
     A video that has the size and time of modification it had when it was last digested is not read again.
 
     Args:
         folder: where registered datasets are kept.
-        name: what to call the dataset.
+        name: of the dataset.
         layout: a key of `LAYOUTS`.
         root: the dataset's folder.
-        report: hears the name of every recording that has been digested.
+        report: called with the name of every recording once it is digested.
         unlabelled: a folder of further videos without annotations, for pre-training alone.
 
     Raises:
-        InputError: the name is no plain word, a folder is not laid out as said, a video cannot be read, or an
+        InputError: the name is no plain word, a folder has another layout, a video cannot be read, or an
             unlabelled video is an annotated one.
     """
     check_name(name, "a dataset")
@@ -65,7 +65,7 @@ def load(folder: Path, name: str) -> Dataset:
 
     Raises:
         InputError: it is not registered, or a video or annotation changed since it was.
-        MachineError: what was remembered of it cannot be read.
+        MachineError: its record cannot be read.
     """
     if name not in names(folder):
         known = ", ".join(names(folder)) or "none"
@@ -117,7 +117,7 @@ def _check_distinct(recordings: Iterable[RegisteredVideo]) -> None:
 
 
 def _known(folder: Path, name: str) -> tuple[RegisteredVideo, ...]:
-    """What is remembered of a dataset's videos; nothing where that cannot be read, so that they are digested anew."""
+    """The recorded videos of a dataset; none where the record cannot be read, so that they are digested again."""
     try:
         return _read(folder, name).recordings if name in names(folder) else ()
     except MachineError:

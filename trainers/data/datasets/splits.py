@@ -1,4 +1,4 @@
-"""Which recordings train, which choose between models, and which are kept for the test."""
+"""Splits of recordings into training, validation and test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Split(Generic[Item]):
     validation: tuple[Item, ...] = ()
     test: tuple[Item, ...]
     unlabelled: tuple[Item, ...] = ()
-    """Those without annotations, which pre-training sees beside `train`, and nothing else does."""
+    """Those without annotations; only pre-training uses them, beside `train`."""
 
 
 def official(items: Sequence[Item], *, subsets: Sequence[str | None] = ()) -> Split[Item]:

@@ -9,7 +9,7 @@ import numpy as np
 from trainers.artifacts.audit import MarginWidths
 
 NUM_SAMPLES = 16
-"""How many frames, spread over the video, the margins are found in."""
+"""Number of frames, spread over the video, in which the margins are found."""
 DARKEST_CONTENT = 24
 """Grey level (of 255) above which a pixel belongs to the picture; noise and compression stay below it in a margin."""
 LEAST_CONTENT = 0.02
@@ -20,7 +20,7 @@ SMALLEST_PICTURE = 0.25
 
 @dataclass(frozen=True)
 class Margins:
-    """What is cut from each side, in px."""
+    """Pixels cut from each side."""
 
     left: int = 0
     top: int = 0
@@ -58,7 +58,7 @@ def find_margins(samples: Sequence[np.ndarray]) -> Margins | None:
 
 
 def _ends(is_content: np.ndarray) -> tuple[int, int]:
-    """How many entries before the first and after the last true one."""
+    """The numbers of entries before the first and after the last true one."""
     found = np.flatnonzero(is_content)
     if not len(found):
         return len(is_content), 0

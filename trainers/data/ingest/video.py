@@ -1,4 +1,4 @@
-"""From a recording to its frame store: one stage per video, which also says what it found and what it cut."""
+"""Ingest of a recording into its frame store: one stage per video, with an audit."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ Labels = np.ndarray
 
 REPORTED_EVERY = 500
 FRAMES_PER_SECOND = 900
-"""How many source frames of 854×480 pixels the reference machine ingests."""
+"""Source frames of 854×480 pixels that the reference machine ingests per second."""
 UNKNOWN_SECONDS = 60.0
 
 
@@ -44,7 +44,7 @@ class Source:
     """The wanted frames in order: index and RGB image."""
     warnings: tuple[str, ...] = ()
     slack: int = 0
-    """How many more frames the recording may have had, where not all of them were kept."""
+    """The number of further frames that the recording may have had, where not all of them were kept."""
 
     def length_beside(self, labels: Labels | None) -> int:
         """The number of frames, which the annotation tells as far as the recording leaves it open."""
@@ -62,10 +62,10 @@ class Ingest(FrameSource):
     """
 
     name: str
-    """What messages call the recording, such as `video01`."""
+    """Name of the recording in messages, such as `video01`."""
     video_digest: str
     annotation_digest: str | None
-    """Content digests: they identify the recording, wherever it lies."""
+    """Content digests: they identify the recording, independently of its path."""
     phases: tuple[str, ...]
     """The dataset's phases, in index order."""
     fps: float = 5.0
@@ -91,7 +91,7 @@ class Ingest(FrameSource):
 
     @property
     def step(self) -> int:
-        """Every how many of the source's frames one is stored."""
+        """Distance of stored frames, in source frames."""
         return round(NOMINAL_FPS / self.fps)
 
     @abstractmethod
@@ -164,7 +164,7 @@ def _shared_length(name: str, num_frames: int, labels: Labels | None) -> int:
     if abs(num_frames - len(labels)) > TOLERATED_SECONDS * NOMINAL_FPS:
         raise InputError(
             f"{name} has {num_frames} frames but {len(labels)} annotated ones, more than {TOLERATED_SECONDS:g} s "
-            f"({NOMINAL_FPS} frames) apart: put the video and the annotation that belong together in place."
+            f"({NOMINAL_FPS} frames) apart: make sure that the annotation is that of the video."
         )
     return min(num_frames, len(labels))
 

@@ -16,12 +16,12 @@ from av.video.stream import VideoStream
 from trainers.stage import InputError
 
 NOMINAL_FPS = 25
-"""What datasets of this field are annotated at."""
+"""Frame rate of the annotations of this field's datasets."""
 TOLERATED_SECONDS = 1.0
 """Up to how much time lengths may differ, or frames be missing, before a recording is refused."""
 
 FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp")
-"""What an mp4 (or its ancestor, a mov) may begin with, after four bytes of length."""
+"""Types of the first box of an mp4 (or of its ancestor, a mov), after four bytes of length."""
 BOX_HEADER_BYTES = 8
 TO_THE_END = 0
 LONG_BOX = 1
@@ -30,7 +30,7 @@ LONG_BOX = 1
 
 @dataclass(frozen=True)
 class Timeline:
-    """When the frames of a video are shown, told without decoding them.
+    """The times at which the frames of a video are shown, read without decoding them.
 
     Attributes:
         fps: frames per second between neighbouring frames.
@@ -56,7 +56,7 @@ class Timeline:
 
     @property
     def num_missing(self) -> int:
-        """How many frames the video skips."""
+        """The number of frames that the video skips."""
         return self.num_frames - len(self.timestamps)
 
 
@@ -111,7 +111,7 @@ def _refuse_irregular(path: Path, timeline: Timeline) -> None:
     if irregular > TOLERATED_SECONDS * timeline.fps:
         raise InputError(
             f"{path} shows its frames at irregular times ({timeline.num_missing} missing and {timeline.num_surplus} "
-            f"too many at {timeline.fps:g} fps): encode it anew at a constant {NOMINAL_FPS} fps."
+            f"too many at {timeline.fps:g} fps): encode it again at a constant {NOMINAL_FPS} fps."
         )
 
 
@@ -197,7 +197,7 @@ def _refuse_other_files(path: Path) -> None:
 
 
 def _end_of_boxes(file: BinaryIO, size: int) -> int:
-    """Where an mp4 of `size` bytes should end: each of its outermost boxes begins with the box's length."""
+    """The end of an mp4 of `size` bytes by its boxes: each of the outermost begins with its length."""
     start = 0
     while start + BOX_HEADER_BYTES <= size:
         file.seek(start)
