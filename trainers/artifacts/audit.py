@@ -20,7 +20,7 @@ class MarginWidths(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What ingesting a recording found; lengths are in frames at the source's rate.
+    """Properties of an ingested recording; lengths are in frames at the source's rate.
 
     Attributes:
         video: name of the recording.
@@ -31,7 +31,7 @@ class Audit:
         num_frames_annotation: length of the annotation, where there is one.
         num_frames_cut: frames that the longer of video and annotation loses.
         num_rows: frames in the store.
-        margins: what was cut from each side.
+        margins: pixels cut from each side.
         phases: frames of every phase that occurs.
         warnings: one sentence each.
     """

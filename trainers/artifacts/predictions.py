@@ -23,7 +23,7 @@ SCHEMA = pa.schema(
     ]
 )
 """frame: index in the source video; truth: index of the phase, or -1 where unlabelled; prediction: index of the phase;
-framewise: what the frame classifier said before the temporal model, null where there is none."""
+framewise: the frame classifier's phase, before the temporal model; null where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

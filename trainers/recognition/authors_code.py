@@ -111,7 +111,7 @@ class AuthorsTrainTemporal(TrainTemporal):
     Attributes:
         new_optimiser_every_epoch: whether Adam starts again with every epoch, as there.
         dropout_in_first_epoch_only: whether dropout is off after the first epoch: train mode is set once, there, and
-            looking at the validation videos ends it.
+            evaluation on the validation videos ends it.
     """
 
     new_optimiser_every_epoch: bool = True

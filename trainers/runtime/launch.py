@@ -1,4 +1,4 @@
-"""Runs a training function here, or in several workers that Ray Train starts: the only `import ray.train`."""
+"""Launch of a training function, here or in several workers of Ray Train; the only `import ray.train`."""
 
 import os
 import pickle
@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
-    # Workers are only asked for where there is room; while they are waited for, Ray Train hears nothing.
+    # Workers are requested only where there is room; while it waits for them, Ray Train reacts to nothing.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "15",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
 }
@@ -39,14 +39,14 @@ ENVIRONMENT = {
 
 
 class _NoRoomError(Exception):
-    """Others were faster: the workers could not be placed."""
+    """The workers could not be placed: others took the room first."""
 
 
 def launch(compute: Compute, work: Work) -> None:
     """Calls `compute(work)`, on every worker that was granted; their collectives are `trainers.runtime.distributed`.
 
     With several workers, this process must be connected to Ray, all nodes must see the stage's folders, and `compute`
-    must be picklable and go on from its checkpoint: when a worker dies, all are started anew.
+    must be picklable and go on from its checkpoint: when a worker dies, all are started again.
 
     Raises:
         InputError: raised by `compute` on any worker.
@@ -75,7 +75,7 @@ def _train_until_done(compute: Compute, work: Work) -> None:
             continue
         if lost is None:
             return
-        print(f"a worker was lost, all start anew: {lost}")
+        print(f"a worker was lost, all start again: {lost}")
         losses.append(lost)
     raise MachineError(f"workers were lost {len(losses)} times, at last: {losses[-1]}. Run it again to go on.")
 
@@ -91,7 +91,7 @@ def _give_back_workers_of(folder: Path) -> None:
 
 
 def _await_room(resources: Resources) -> None:
-    """Returns once all workers might be placed; waiting here, where Ctrl-C is heard, holds nothing."""
+    """Waits until all workers can be placed. Here Ctrl-C interrupts, and nothing is held."""
     import ray
 
     _check_room(resources)
@@ -118,31 +118,31 @@ def _check_room(resources: Resources) -> None:
 
 
 def _needs(resources: Resources) -> dict[str, float]:
-    """What every worker holds, as Ray calls it."""
+    """Ray resources of every worker."""
     return {"CPU": resources.threads} | ({"GPU": resources.gpus} if resources.gpus else {})
 
 
 def _attempt(compute: Compute, work: Work) -> str | None:
-    """Trains once, relaying what the workers report and write; returns why it must be tried again, if it must."""
+    """Trains once and relays the workers' reports and output; returns why another attempt is needed, if one is."""
     with _scratch(work) as scratch:
-        heard = Relay(scratch, work.resources.workers, work.listener)
+        relay = Relay(scratch, work.resources.workers, work.listener)
         ended = _in_background(lambda: _run_ray_train(compute, work, scratch))
         try:
             while not ended.done():
                 wait([ended], POLL_SECONDS)
-                heard.catch_up()
-            heard.catch_up()
+                relay.catch_up()
+            relay.catch_up()
         finally:
             worker_channel.unwant(scratch)
             wait([ended], STOP_SECONDS)
-            heard.print_output(to_its_end=True)
+            relay.print_output(to_its_end=True)
         _raise_failure(scratch)
         return ended.result()
 
 
 @contextmanager
 def _scratch(work: Work) -> Iterator[Path]:
-    """A folder that this attempt's workers, and no others, are bound to."""
+    """A folder for the workers of this attempt alone."""
     parent = work.output.resolve() / SCRATCH
     parent.mkdir()
     try:
@@ -154,7 +154,7 @@ def _scratch(work: Work) -> Iterator[Path]:
 
 
 def _in_background(function: Callable[[], str | None]) -> "Future[str | None]":
-    """Calls it off the main thread, where Ray Train would take over SIGINT for good."""
+    """Calls it in a thread; in the main thread Ray Train would replace the handler of SIGINT permanently."""
     future: Future[str | None] = Future()
 
     def call() -> None:
@@ -195,7 +195,7 @@ def _run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
         ),
     )
     try:
-        with _address_told():
+        with _cluster_address():
             trainer.fit()
     except (train.TrainingFailedError, ray.exceptions.RayError) as error:
         if isinstance(error, train.ControllerError) and isinstance(
@@ -207,10 +207,10 @@ def _run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
 
 
 @contextmanager
-def _address_told() -> Iterator[None]:
-    """Tells Ray Train's processes which cluster they belong to.
+def _cluster_address() -> Iterator[None]:
+    """Sets the cluster's address for Ray Train's processes.
 
-    The one that gives back the placement group of a killed run asks the latest cluster of this host otherwise, and
+    Otherwise the process that removes the placement group of a killed run asks the latest cluster of this host, and
     takes the run for dead if that is another one.
     """
     import ray
@@ -229,13 +229,13 @@ def _address_told() -> Iterator[None]:
 
 
 def _sent(work: Work) -> Work:
-    """The work as a worker gets it: with paths that hold in any working directory."""
+    """The work for a worker: with paths that are valid in any working directory."""
     inputs = {name: folder.resolve() for name, folder in work.inputs.items()}
     return replace(work, output=work.output.resolve(), inputs=inputs, listener=ignore_report)
 
 
 def _train_worker(config: dict[str, Any]) -> None:
-    """What Ray Train runs on every worker. Errors travel by a file: Ray's own hide what was raised."""
+    """The function of every Ray Train worker. Errors travel in a file: Ray's own hide the exception that was raised."""
     scratch: Path = config["scratch"]
     work: Work = config["work"]
     if distributed.is_first():

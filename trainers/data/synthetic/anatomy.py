@@ -58,9 +58,9 @@ class Anatomy(Organs):
         """The gallbladder's bed in the liver.
 
         Args:
-            progress: how much of the gallbladder has been peeled off, 0–1.
+            progress: share of the gallbladder that is detached, 0–1.
             gallbladder: whether it is still there.
-            blood: how much blood and fluid lies about, 0–1.
+            blood: amount of blood and fluid, 0–1.
             closeness: magnification.
         """
         painter = self._painter(closeness)
@@ -154,7 +154,7 @@ class Anatomy(Organs):
         return in_bytes(np.concatenate([painter.image * covered, covered], axis=2))
 
     def clip_order(self) -> np.ndarray:
-        """When each place of the canvas turns from dissected to clipped, 0–1: clip by clip, then the cut."""
+        """The time at which each place of the canvas becomes clipped, 0–1: clip by clip, then the cut."""
         painter = self._painter(1.0)
         middles = (*CLIPS, sum(CUT) / 2)
         order = np.ones(painter.coverage.shape, np.float32)

@@ -64,7 +64,7 @@ def fixed(points: np.ndarray) -> np.ndarray:
 
 
 def colour(generator: np.random.Generator) -> tuple[int, int, int]:
-    """RGB; greys and saturated colours alike."""
+    """A random RGB colour, grey or saturated."""
     red, green, blue = generator.integers(0, 256, 3)
     if generator.random() < 0.2:
         red, green, blue = red, red, red

@@ -1,4 +1,4 @@
-"""Generic, non-surgical images drawn from a seed: what the stand-in for public weights is trained on."""
+"""Generic, non-surgical images drawn from a seed, for pre-training in place of public weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def draw(seed: int, index: int, size_px: int) -> tuple[np.ndarray, int]:
 
 
 def _lit(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Uneven light, blur and grain, as photographs have them; each now and then."""
+    """The image with uneven light, blur and grain as in photographs, each with some probability."""
     chance = generator.random(3)
     size = len(image)
     if chance[0] < 0.4:

@@ -6,11 +6,11 @@ from trainers.data.synthetic.operation import CLEANING, FPS, NO_PORT, PREPARATIO
 
 ENTRY_SECONDS = 0.5
 STEADINESS = {PREPARATION: 0.16, CLEANING: 0.2}
-"""How far a tip wanders about its workplace; 0.12 elsewhere."""
+"""Amplitude of a tip's movement about its workplace; 0.12 elsewhere."""
 
 
 class Handling:
-    """How one instrument is moved while it is in view."""
+    """Movement of one instrument while it is in view."""
 
     def __init__(self, generator: np.random.Generator, use: ToolUse) -> None:
         num_frames = use.stop - use.start

@@ -25,7 +25,7 @@ class Palette:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where an instrument is in the image."""
+    """Pose of an instrument in the image."""
 
     tip: tuple[float, float]
     """In pixels."""

@@ -1,4 +1,4 @@
-"""What camera, lamp and lens do to the frames of a video: light, colour, contrast, vignette, smudges, motion blur."""
+"""Effects of camera, lamp and lens on a video: light, colour, contrast, vignette, smudges, motion blur."""
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ class Lens:
         self._jerks = _jerks(generator, num_frames)
 
     def seen_through(self, image: np.ndarray, index: int) -> np.ndarray:
-        """The recorded RGB image (H×W×3, uint8) of what lies before the lens at a frame."""
+        """The recorded RGB image (H×W×3, uint8) of a frame's view before the lens."""
         blur_px = int(self._jerks[index] * self._height)
         if blur_px > 1:
             image = cv2.blur(image, (blur_px, 1 + blur_px // 3))
@@ -41,7 +41,7 @@ class Lens:
 
 
 def _light_map(generator: np.random.Generator, traits: np.ndarray, width: int, height: int) -> np.ndarray:
-    """What a frame is multiplied by (H×W×3, uint8): falloff, white balance, vignette and black margins."""
+    """The factor of a frame (H×W×3, uint8): falloff, white balance, vignette and black margins."""
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     x, y = (columns - width / 2) / height, (rows - height / 2) / height
     off_x, off_y = generator.normal(0, 0.12, 2)

@@ -1,4 +1,4 @@
-"""What happens when in a made-up cholecystectomy: its phases, and the instruments that come and go in them."""
+"""Course of a synthetic cholecystectomy: its phases and the instruments in them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ CLOSINGS: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.12, (PACKAGING, RETRACTION, CLEANING, RETRACTION)),
     (0.08, (CLEANING, PACKAGING)),
 )
-"""How an operation goes on once the gallbladder is off the liver, with probabilities."""
+"""Orders of the phases after the gallbladder's dissection, with probabilities."""
 
 RIGHT_HAND, LEFT_HAND, ASSISTANT, NO_PORT = range(4)
 
@@ -54,7 +54,7 @@ class ToolUse:
 
     tool: str
     port: int
-    """Where it comes from: `RIGHT_HAND`, `LEFT_HAND` or `ASSISTANT`; `NO_PORT` for the specimen bag."""
+    """The origin: `RIGHT_HAND`, `LEFT_HAND` or `ASSISTANT`; `NO_PORT` for the specimen bag."""
     phase: str
     start: int
     stop: int
@@ -62,7 +62,7 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class Habit:
-    """Which instruments a phase shows, as shares of its time; what they leave over shows none."""
+    """Shares of a phase's time in which instruments are in view; in the rest there is none."""
 
     right: Mapping[str, float]
     left: float

@@ -9,9 +9,9 @@ from trainers.data.synthetic.patient import draw_patient
 from trainers.runtime.randomness import numpy_generator
 
 CANVAS_HALF_WIDTH, CANVAS_HALF_HEIGHT = 1.2, 0.85
-"""How far a canvas reaches from its centre, in heights of a 16:9 frame."""
+"""Half the canvas's size, in heights of a 16:9 frame."""
 CLIPS = (0.36, 0.48, 0.72)
-"""Where clips sit along the cystic duct, from the bile duct's end; it is cut between the last two."""
+"""Places of clips along the cystic duct, from the bile duct's end; it is cut between the last two."""
 CUT = (0.54, 0.66)
 STEEL: Colour = (0.80, 0.82, 0.86)
 CHAR: Colour = (0.10, 0.06, 0.04)

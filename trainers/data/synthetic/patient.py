@@ -1,4 +1,4 @@
-"""What tells one made-up patient from another: colours, fat, texture, and how the camera stands to the organs."""
+"""Traits of a synthetic patient: colours, fat, texture, and the camera's position."""
 
 import colorsys
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from trainers.runtime.randomness import numpy_generator
 
 @dataclass(frozen=True)
 class Patient:
-    """What tells one patient's images from another's, apart from the shapes."""
+    """Traits of a patient's images, except the shapes of organs."""
 
     liver: Colour
     gallbladder: Colour

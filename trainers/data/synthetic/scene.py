@@ -1,4 +1,4 @@
-"""Renders a made-up operation frame by frame: a moving camera over the patient, instruments, the bag and smoke."""
+"""Renderer of a synthetic operation: a moving camera over the patient, instruments, the bag and smoke."""
 
 from collections.abc import Sequence
 
@@ -27,11 +27,11 @@ from trainers.data.synthetic.paint import Point, fractal_noise
 from trainers.runtime.randomness import numpy_generator
 
 REPAINT_FRAMES = 12
-"""How often the tissue under the instruments changes."""
+"""Number of frames between changes of the tissue under the instruments."""
 SMOKE_GREY = 205
 
 PORTS: dict[int, Point] = {RIGHT_HAND: (1.15, 0.25), LEFT_HAND: (-1.2, 0.45), ASSISTANT: (0.75, -1.0)}
-"""Where the instruments come from, in heights of the frame from its centre, before mirroring."""
+"""Origins of the instruments, in heights of the frame from its centre, before mirroring."""
 WORKPLACES: dict[str, dict[int, Point]] = {
     PREPARATION: {RIGHT_HAND: (0.3, 0.22), LEFT_HAND: (-0.2, 0.12), ASSISTANT: (0.2, -0.1)},
     CALOT: {RIGHT_HAND: (-0.2, 0.08), LEFT_HAND: (0.16, 0.02), ASSISTANT: (0.5, -0.28)},
@@ -41,7 +41,7 @@ WORKPLACES: dict[str, dict[int, Point]] = {
     CLEANING: {RIGHT_HAND: (0.05, 0.1), LEFT_HAND: (-0.3, 0.3), ASSISTANT: (0.4, -0.3)},
     RETRACTION: {RIGHT_HAND: (0.1, 0.15), LEFT_HAND: (-0.2, 0.15), ASSISTANT: (0.4, -0.2)},
 }
-"""Where they work, in anatomical coordinates."""
+"""Places where they work, in anatomical coordinates."""
 BURNING = ("Hook", "Bipolar")
 
 

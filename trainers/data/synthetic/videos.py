@@ -1,4 +1,4 @@
-"""Writes made-up laparoscopic cholecystectomies to disk in Cholec80's layout: real H.264 videos and annotations."""
+"""Synthetic laparoscopic cholecystectomies in Cholec80's layout: H.264 videos and annotations."""
 
 import json
 import os
@@ -31,7 +31,7 @@ ENCODER = {"preset": "superfast", "tune": "fastdecode", "crf": "23", "g": str(KE
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """What every video of a folder was made with."""
+    """The parameters of all videos of a folder."""
 
     minutes: float
     seed: int
@@ -41,7 +41,7 @@ class Parameters:
 
 
 def ignore(num_videos_finished: int) -> None:
-    """The report of whoever does not listen."""
+    """A report that does nothing."""
 
 
 def synthesize(
@@ -57,7 +57,7 @@ def synthesize(
 ) -> None:
     """Makes `num_videos` videos with phase and tool annotations under `root`, as Cholec80 lays them out.
 
-    Videos that are there already are kept, so an interrupted run is repeated to go on, and a folder can be extended.
+    Videos that are there already are kept, so that a repeated call resumes an interrupted one or extends the folder.
     A video depends on its number and on the parameters, never on `num_videos` or `num_processes`.
 
     Args:
@@ -124,7 +124,7 @@ def _check(parameters: Parameters, num_videos: int) -> None:
 
 
 def _claim(root: Path, parameters: Parameters) -> None:
-    """Writes the folder's parameters down, or compares them with those it was begun with."""
+    """Writes the folder's parameters, or compares them with those that are there."""
     path, wanted = root / PARAMETERS_FILE, asdict(parameters)
     if path.exists():
         found = json.loads(path.read_text())
@@ -151,7 +151,7 @@ def _make_all(root: Path, numbers: Sequence[int], parameters: Parameters, num_pr
     with ProcessPoolExecutor(
         min(num_processes, len(numbers)),
         get_context("spawn"),
-        # On Ctrl-C, which reaches the whole group of processes, the workers die without a word.
+        # On Ctrl-C, which reaches the whole group of processes, the workers end without a traceback.
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_DFL),
     ) as pool:
