@@ -138,7 +138,7 @@ def test_lengths_up_to_a_second_apart_are_cut_to_the_shorter_and_reported(
 def test_lengths_more_than_a_second_apart_are_refused(tmp_path: Path, encode_video: Encode, num_annotated: int):
     annotation = annotate(tmp_path / "phase.txt", num_annotated)
     stage = video(encode_video(tmp_path / "video07.mp4", 77), annotation)
-    with pytest.raises(InputError, match=rf"^video07 has 77 frames but {num_annotated} annotated ones, .*: put the"):
+    with pytest.raises(InputError, match=rf"^video07 has 77 frames but {num_annotated} annotated ones, .*: make sure"):
         run(stage, tmp_path / "out")
 
 
