@@ -23,7 +23,7 @@ from study.core.manifest import MANIFEST, Manifest
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
 from trainers.data.datasets.cholec80 import PHASES
-from trainers.data.datasets.registry import Dataset, RegisteredVideo
+from trainers.data.datasets.dataset import Dataset, RegisteredVideo
 
 NUM_VIDEOS = 80
 TEMPERATURES = tuple(0.02 * step for step in range(1, 26))
