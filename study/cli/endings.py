@@ -14,7 +14,7 @@ EXIT_TRIAL_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 def print_next(what: str) -> None:
-    """Prints what to type next."""
+    """Prints the next step: a command, or a sentence with one."""
     click.echo(f"next: {what}")
 
 

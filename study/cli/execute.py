@@ -33,7 +33,7 @@ def compute(plan: Plan, store: Store, target: ComputeTarget, *observers: Observe
 
 
 def num_gpus() -> int:
-    """The GPUs of this target."""
-    import torch  # a second; needed here alone
+    """Number of GPUs of this machine."""
+    import torch  # takes a second to import
 
     return torch.cuda.device_count()

@@ -121,7 +121,7 @@ def _loaded(file: Path) -> ModuleType:
 
 
 def _place(file: Path, error: Exception) -> str:
-    """The file, or one beside it, and the line of it at which something went wrong."""
+    """The line of the file, or of one beside it, at which an exception was raised."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_shown(Path(error.filename), file)}:{error.lineno}"
     folder = file.resolve().parent

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @mlflow_option
 @click.pass_obj
 def search(context: HomeContext, search_request: "SearchRequest", target: "ComputeTarget", mlflow: bool) -> None:
-    """Search for the best settings on validation videos, or go on with a search.
+    """Search for the best settings on validation videos, or continue a search.
 
-    Optuna suggests every trial from those before it, and stops early what its probe finds hopeless. What --set fixes is
-    not searched. Typed again after an interruption, the command goes on; with more --trials it extends the search.
+    Optuna suggests every trial from the earlier ones, and stops trials early whose probe falls behind. Hyperparameters
+    that --set fixes are not searched. After an interruption the same command continues; more --trials extend it.
 
     \b
     Examples:

@@ -66,7 +66,7 @@ class SearchRun:
         self.num_failed = 0
 
     def compute(self, target: ComputeTarget, *, mlflow: bool) -> None:
-        """Computes trials until there are enough, and writes the report whatever ends them, where that is possible."""
+        """Computes trials until there are enough, and writes the report even after an error, where that is possible."""
         planned, best = self._planned, self._reporter.best()
         remember_search(planned.search_request, planned.home)
         console = new_console()

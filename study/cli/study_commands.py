@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @main.command("list")
 @json_option
 def list_studies(as_json: bool) -> None:
-    """Every named study with its question and rows, and every search with what it goes over.
+    """List every study with its question and rows, and every search with its hyperparameters.
 
     \b
     Example:
@@ -82,7 +82,7 @@ def plan(context: HomeContext, request: "Request", as_json: bool) -> None:
 @click.option("--check", is_flag=True, help="Take every stage through one short pass first, and keep nothing.")
 @click.pass_obj
 def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, check: bool) -> None:
-    """Run a study, or go on with it: what is finished is not computed again.
+    """Run a study, or continue it: finished stages are not computed again.
 
     \b
     Examples:
@@ -139,7 +139,7 @@ def _check(context: HomeContext, request: "Request", target: "ComputeTarget", co
 
 
 def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, kept: str) -> None:
-    """Computes what is missing, and reports."""
+    """Computes the missing stages, and reports."""
     from study.cli.planning import PlannedStudy
     from study.cli.reporting import StudyReporter
     from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run

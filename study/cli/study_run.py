@@ -1,4 +1,4 @@
-"""Running a planned study: its computation, its trackers, and what the home folder keeps of the run."""
+"""Running a planned study: its computation, its trackers, and the record of the run in the home folder."""
 
 import os
 from collections.abc import Iterator, Mapping

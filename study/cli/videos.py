@@ -32,7 +32,7 @@ DEMO_VIDEOS, DEMO_MINUTES = 32, 0.5
 def ingest_videos(
     home: Path, name: str, layout: str, root: Path, unlabelled: Path | None, scale: str, threads: int | None
 ) -> bool:
-    """Registers a dataset and computes its video stages; whether all of them are stored."""
+    """Registers a dataset and computes its video stages; returns whether all of them are stored."""
     sizes = find_scale(scale)
     store = Store(home)
     dataset = _register(store, name, layout, root, unlabelled)

@@ -92,7 +92,7 @@ def status(context: HomeContext, study: str | None, as_json: bool) -> None:
 @click.argument("study")
 @click.pass_obj
 def report(context: HomeContext, study: str) -> None:
-    """Write the report of what the last run of a study or a search has finished so far, and print its results.
+    """Write the report of the latest run of a study or a search so far, and print its results.
 
     \b
     Examples:

@@ -21,7 +21,7 @@ def studies_table(studies: Iterable[Study]) -> Table:
 
 
 def searches_table(searches: Iterable[Mapping[str, Any]]) -> Table:
-    """Every search with what it goes over."""
+    """Every search with its hyperparameters and objective."""
     table = new_table("search", "question", "over", "objective", "evaluated in")
     for each in searches:
         over = "; ".join(f"[bold]{name}[/] {escape(words)}" for name, words in each["space"].items())
@@ -43,7 +43,7 @@ def _cost_line(cost: Mapping[str, str]) -> str:
 
 
 def _rows_line(study: Study) -> str:
-    """The names of a study's rows, baselines faint; of a curve with several lines, what it is made of."""
+    """The names of a study's rows, baselines dimmed; of a curve with several lines, the lines and number of points."""
     rows = study.all_rows()
     series = dict.fromkeys(row.series for row in rows if row.series)
     if study.curve and series:

@@ -1,4 +1,4 @@
-"""One line per event of a running plan: what a file, a pipe or a batch job's output gets."""
+"""One line per event of a running plan, for output into files, pipes and batch jobs."""
 
 import threading
 import time
@@ -18,15 +18,15 @@ from study.home.text import duration
 from trainers.stage import Progress, Stage
 
 SHORT_SECONDS = 1.0
-"""A stage that takes less gets one line: that it is done."""
+"""A stage that takes less time is printed once, when it is done."""
 
 
-class Narrator(Observer):
+class LinePrinter(Observer):
     """Prints one line per event.
 
     Args:
-        plan: what runs.
-        console: where to print.
+        plan: the plan that runs.
+        console: the console to print on.
         home: the home folder, for the commands that are printed.
     """
 
@@ -53,7 +53,7 @@ class Narrator(Observer):
         self._forecast.start(stage)
         place = f" on {escape(event.where)}" if event.where else ""
         if event.resumed:
-            self._say(stage, f"goes on where it was interrupted{',' + place if place else ''}")
+            self._print_event(stage, f"goes on where it was interrupted{',' + place if place else ''}")
         else:
             self._announce_later(stage, f"starts{place}")
 
@@ -63,23 +63,23 @@ class Narrator(Observer):
     def on_finished(self, stage: Stage, seconds: float) -> None:
         self._forecast.measure(stage, seconds)
         self._settle(stage)
-        self._say(stage, f"[green]done[/] in {duration(seconds)}; {self.outlook()}")
+        self._print_event(stage, f"[green]done[/] in {duration(seconds)}; {self.outlook()}")
 
     def on_found(self, stage: Stage) -> None:
         self._settle(stage)
-        self._say(stage, f"[green]done[/] by another process; {self.outlook()}")
+        self._print_event(stage, f"[green]done[/] by another process; {self.outlook()}")
 
     def on_waiting(self, stage: Stage, reason: str) -> None:
         self._pause(stage)
-        self._say(stage, f"waits: {escape(reason)}")
+        self._print_event(stage, f"waits: {escape(reason)}")
 
     def on_interrupted(self, stage: Stage, reason: str) -> None:
         self._pause(stage)
-        self._say(stage, f"[yellow]interrupted[/], will go on: {escape(reason)}")
+        self._print_event(stage, f"[yellow]interrupted[/], will go on: {escape(reason)}")
 
     def on_failed(self, stage: Stage, failure: Failure) -> None:
         self._settle(stage)
-        self._say(stage, f"[red]failed[/]: {escape(expand_commands(failure.sentence, self._home))}")
+        self._print_event(stage, f"[red]failed[/]: {escape(expand_commands(failure.sentence, self._home))}")
         waiting = [k for k in self._plan.missing if k != key(stage) and key(stage) in walk(self._plan.stages[k])]
         if waiting:
             self._console.print(f"          {len(waiting)} stages that need it are left out", highlight=False)
@@ -93,7 +93,7 @@ class Narrator(Observer):
         self._settle(stage)
 
     def outlook(self) -> str:
-        """How many stages are done, and how long the rest should take."""
+        """Number of finished stages, and the expected time of the others."""
         total, left = len(self._plan.missing), self._forecast.seconds()
         outlook = f", about {duration(left)} left" if self.num_done < total else ""
         return f"{self.num_done}/{total} stages{outlook}"
@@ -108,7 +108,7 @@ class Narrator(Observer):
         self._forecast.pause(stage)
 
     def _announce_later(self, stage: Stage, event: str) -> None:
-        timer = threading.Timer(SHORT_SECONDS, self._say, (stage, event, time.localtime()))
+        timer = threading.Timer(SHORT_SECONDS, self._print_event, (stage, event, time.localtime()))
         timer.daemon = True
         self._starting[key(stage)] = timer
         timer.start()
@@ -118,7 +118,7 @@ class Narrator(Observer):
         if timer is not None:
             timer.cancel()
 
-    def _say(self, stage: Stage, event: str, when: time.struct_time | None = None) -> None:
+    def _print_event(self, stage: Stage, event: str, when: time.struct_time | None = None) -> None:
         rows = self._rows(stage)
         users = f" [dim]({escape(rows)})[/]" if rows else ""
         clock = time.strftime("%H:%M:%S", when or time.localtime())
@@ -127,7 +127,7 @@ class Narrator(Observer):
         )
 
     def _rows(self, stage: Stage) -> str:
-        """The rows that need a stage; nothing where it is a row of its own, as each video of an ingest is."""
+        """The rows that need a stage; empty where the stage is a row itself, as each video of an ingest is."""
         users = self._plan.users[key(stage)]
         if len(users) == len(self._plan.trials) > 1:
             return "all rows"
@@ -138,7 +138,7 @@ class Narrator(Observer):
 
 
 def progress_note(metrics: Mapping[str, float], epoch: int) -> str:
-    """What a stage last reported, in a few words."""
+    """The last report of a stage in a few words."""
     parts = [f"epoch {epoch}"] if any(name.startswith("loss_") for name in metrics) else []
     parts += [f"{name.removeprefix('loss_')} {metrics[name]:.3f}" for name in metrics if name.startswith("loss_")]
     if "frames_per_second" in metrics:
@@ -150,6 +150,6 @@ def progress_note(metrics: Mapping[str, float], epoch: int) -> str:
 
 
 def _row_names(plan: Plan) -> dict[int, str]:
-    """What to call every trial: by its row, and by its seed too where there are several."""
+    """Name of every trial: its row, with its seed where there are several."""
     several_seeds = len({trial.seed for trial in plan.trials}) > 1
     return {trial.number: trial.label if several_seeds else trial.row.name for trial in plan.trials}

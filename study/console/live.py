@@ -1,4 +1,4 @@
-"""What a terminal shows while a plan runs: its trials, the stages at work, and how long it will take."""
+"""Live display of a running plan on a terminal: its trials, its running stages, and the expected time."""
 
 import time
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from study.console.lines import Narrator, progress_note
+from study.console.lines import LinePrinter, progress_note
 from study.core.graph import key
 from study.core.plan import Plan
 from study.core.study import Trial
@@ -21,14 +21,14 @@ from study.home.text import duration
 from trainers.stage import Progress, Stage
 
 MAX_LINES = 12
-"""Lines of the trials' table; the others are counted."""
+"""Most lines of the table of trials; the other trials are counted."""
 BAR_WIDTH = 20
 REFRESHES_PER_SECOND = 4
 
 
 @dataclass
-class _AtWork:
-    """A stage that is being computed."""
+class _RunningStage:
+    """A stage that is computed now."""
 
     stage: Stage
     where: str
@@ -37,12 +37,12 @@ class _AtWork:
     note: str = ""
 
 
-class LiveDisplay(Narrator):
-    """The narrator's lines, and below them tables of the trials and of the stages at work."""
+class LiveDisplay(LinePrinter):
+    """One line per event, and below them tables of the trials and of the running stages."""
 
     def __init__(self, plan: Plan, console: Console, home: Path) -> None:
         super().__init__(plan, console, home)
-        self._at_work: dict[str, _AtWork] = {}
+        self._running: dict[str, _RunningStage] = {}
         self._trials = {trial.number: _TrialLine(plan, trial) for trial in plan.trials}
         self._live = Live(
             get_renderable=self._render,
@@ -62,13 +62,13 @@ class LiveDisplay(Narrator):
         self._live.stop()
 
     def on_started(self, stage: Stage, event: Started) -> None:
-        self._at_work[key(stage)] = _AtWork(stage, event.where)
+        self._running[key(stage)] = _RunningStage(stage, event.where)
         super().on_started(stage, event)
 
     def on_progress(self, stage: Stage, progress: Progress) -> None:
         super().on_progress(stage, progress)
-        if at_work := self._at_work.get(key(stage)):
-            at_work.fraction = progress.fraction
+        if running := self._running.get(key(stage)):
+            running.fraction = progress.fraction
             self._note(stage, {**progress.metrics, **progress.speed()}, progress.epoch)
 
     def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None:
@@ -77,45 +77,45 @@ class LiveDisplay(Narrator):
 
     def on_failed(self, stage: Stage, failure: Failure) -> None:
         super().on_failed(stage, failure)
-        self._lose(stage, "failed")
+        self._mark_lost(stage, "failed")
 
     def on_blocked(self, stage: Stage, failure: Failure) -> None:
         super().on_blocked(stage, failure)
-        self._lose(stage, f"blocked by {failure.title}")
+        self._mark_lost(stage, f"blocked by {failure.title}")
 
     def _note(self, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-        if at_work := self._at_work.get(key(stage)):
-            at_work.note = progress_note(metrics, epoch) or at_work.note
+        if running := self._running.get(key(stage)):
+            running.note = progress_note(metrics, epoch) or running.note
 
     def _settle(self, stage: Stage) -> None:
         super()._settle(stage)
-        self._at_work.pop(key(stage), None)
+        self._running.pop(key(stage), None)
         for number in self._plan.users[key(stage)]:
             self._trials[number].settle(key(stage))
 
     def _pause(self, stage: Stage) -> None:
         super()._pause(stage)
-        self._at_work.pop(key(stage), None)
+        self._running.pop(key(stage), None)
 
     def _announce_later(self, stage: Stage, event: str) -> None:
-        """The table shows it."""
+        """Prints nothing: the table shows the stage."""
 
-    def _lose(self, stage: Stage, why: str) -> None:
+    def _mark_lost(self, stage: Stage, why: str) -> None:
         for number in self._plan.users[key(stage)]:
             self._trials[number].lost = self._trials[number].lost or why
 
     def _render(self) -> RenderableType:
         parts: list[RenderableType] = [self._trials_table()] if len(self._trials) > 1 else []
-        if self._at_work:
+        if self._running:
             parts.append(self._stages_table())
         return Group("", *parts, self.outlook())
 
     def _trials_table(self) -> Table:
         table = _table("trial", "stages: cached", "done", "left", "state")
         lines = [line for line in self._trials.values() if line.left or line.lost][:MAX_LINES]
-        at_work = list(self._at_work.values())
+        running = list(self._running.values())
         for line in lines:
-            titles = [w.stage.title for w in at_work if line.number in self._plan.users[key(w.stage)]]
+            titles = [w.stage.title for w in running if line.number in self._plan.users[key(w.stage)]]
             counts = (line.num_cached, line.num_done, len(line.left))
             table.add_row(escape(self._row_names[line.number]), *map(str, counts), line.state(titles))
         rest = len(self._trials) - len(lines)
@@ -126,7 +126,7 @@ class LiveDisplay(Narrator):
 
     def _stages_table(self) -> Table:
         table = _table("stage at work", "key", "for", "on", "progress", "", "left", "")
-        for work in list(self._at_work.values()):
+        for work in list(self._running.values()):
             elapsed = time.monotonic() - work.since
             percent = f"{100 * work.fraction:.0f} %" if work.fraction is not None else duration(elapsed)
             bar = ProgressBar(total=1.0, completed=work.fraction or 0.0, width=BAR_WIDTH, pulse=work.fraction is None)
@@ -137,7 +137,7 @@ class LiveDisplay(Narrator):
 
 
 class _TrialLine:
-    """What the table says of one trial."""
+    """The line of one trial in the table."""
 
     def __init__(self, plan: Plan, trial: Trial) -> None:
         self.number = trial.number
@@ -156,9 +156,9 @@ class _TrialLine:
         return escape(", ".join(titles[:3])) + (" …" if len(titles) > 3 else "") if titles else "[dim]waiting[/]"
 
 
-def observer_for(plan: Plan, console: Console, home: Path) -> Narrator:
-    """The display that suits where output goes."""
-    return LiveDisplay(plan, console, home) if console.is_terminal else Narrator(plan, console, home)
+def observer_for(plan: Plan, console: Console, home: Path) -> LinePrinter:
+    """The live display on a terminal, one line per event elsewhere."""
+    return LiveDisplay(plan, console, home) if console.is_terminal else LinePrinter(plan, console, home)
 
 
 def _table(*headers: str) -> Table:

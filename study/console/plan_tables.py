@@ -47,7 +47,7 @@ def plan_tables(
     notes: Sequence[str] = (),
     parts: Sequence[Part] = (),
 ) -> list[RenderableType]:
-    """A plan, type by type and, of several studies, study by study; and what it can and cannot tell."""
+    """A plan by type of stage and, of several studies, by study; then sentences on its time, power and notes."""
     table = new_table("stage", "number", "shared", "cached", "to compute", "expected")
     for record in plan.by_type():
         cells = (record["type"], record["stages"], record["shared"], record["cached"], record["missing"])

@@ -11,7 +11,7 @@ FILE_WIDTH = 140
 
 
 def new_console(*, stderr: bool = False) -> Console:
-    """A console on standard output or error, wide enough for the tables where it is no terminal.
+    """A console on standard output or error, wide enough for the tables in files and pipes.
 
     The stream is named, so that a stage's output, redirected to its log, does not take the display with it.
     """

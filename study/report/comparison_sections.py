@@ -40,7 +40,7 @@ def comparison_section(
 def _line_section(
     results: Results, comparisons: Mapping[str, Comparison], margins: Mapping[str, Comparison], curve: Curve
 ) -> Section:
-    """Every point against that of the reference line at the same value, then how its margins change along the axis."""
+    """Comparisons with the reference line at every value, then the changes of its margins along the axis."""
     title = f"Against {curve.reference}, value by value"
     if not comparisons:
         return Section(title, [Paragraph("Nothing to compare yet: the reference line or all others are missing.")])

@@ -63,7 +63,7 @@ def curve_sentences(results: Results) -> list[str]:
 
 
 def line_of(row: Row, curve: Curve) -> str | None:
-    """The title of the line that a row is a point of; None where the axis does not touch the row."""
+    """The title of the line to which a row belongs; None where the row does not depend on the axis."""
     if curve.axis == SEED:
         return row.title
     return row.series if curve.axis in row.parameters else None

@@ -31,7 +31,7 @@ PROTOCOL_TITLES = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relax
 
 
 def main_table(results: Results) -> Table:
-    """Every row's strict metrics, the frame classifier's and the probe's accuracy, and what is printed of that row."""
+    """Strict metrics of every row, accuracies of the frame classifier and the probe, and the published numbers."""
     best = _best(results)
     rows = tuple(_main_row(results, result, strong=result.row.name == best) for result in results.rows)
     overs = {metric: _over(results, metric) for metric in METRIC_TITLES}
@@ -104,7 +104,7 @@ def phase_table(results: Results, metric: str, phases: Sequence[str]) -> Table:
 
 
 def stage_table(trials: Sequence[Trial], store: Store) -> Table:
-    """Every distinct stage: its key, what it took, and which rows it serves; inputs of one kind share a line."""
+    """Every distinct stage: its key, its time, and the rows that need it; inputs of one kind share a line."""
     several_seeds = len({trial.seed for trial in trials}) > 1
     users: dict[str, list[str]] = {}
     for trial in trials:

@@ -19,7 +19,7 @@ LINES_APART = 4.0
 
 
 def curve_figure(by_dataset: Mapping[str, Results]) -> Figure:
-    """One panel per dataset, accuracy upwards on a common scale; one legend for what stands in any of them."""
+    """One panel per dataset, accuracy upwards on a common scale; one legend for the lines of all panels."""
     declared = _colours_by_title(next(iter(by_dataset.values())).study)
 
     def paint(figure: Figure) -> None:

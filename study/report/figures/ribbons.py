@@ -15,13 +15,13 @@ from trainers.artifacts.predictions import VideoPredictions
 
 UNLABELLED = "#f3f4f6"
 PHASE_COLOURS = ("#332288", "#ddcc77", "#cc6677", "#88ccee", "#117733", "#aa4499", "#44aa99", "#882255", "#999933")
-"""Paul Tol's muted palette, in an order that sets neighbouring phases apart."""
+"""Paul Tol's muted palette, in an order in which neighbouring phases differ clearly."""
 
 
 def ribbon_figure(
     results: Results, videos: Mapping[str, VideoPredictions], name: str, *, compact: bool = False
 ) -> Figure:
-    """One test video: the truth, then what every row said. `videos` is keyed by row name."""
+    """One test video: the truth, then the predictions of every row; `videos` is keyed by row name."""
     step, margin = (20, 62) if compact else (32, 104)
     height = margin + step * (len(videos) + 1)
     return draw(lambda figure: paint_ribbons(figure.subplots(), results, videos, name, legend=not compact), 880, height)
@@ -30,7 +30,7 @@ def ribbon_figure(
 def paint_ribbons(
     axes: Axes, results: Results, videos: Mapping[str, VideoPredictions], name: str, *, legend: bool = True
 ) -> None:
-    """Ribbons of phases over minutes, the truth on top; each row's accuracy on this video stands at its right."""
+    """Ribbons of phases over minutes, the truth on top; each row's accuracy on this video at its right."""
     scores = results.any_scores
     assert scores is not None, "who has predictions has scores"
     titles = {result.row.name: result.row.title for result in results.rows}

@@ -41,7 +41,7 @@ def panels_figure(everything: Sequence[Results]) -> Figure:
 
 
 def _columns(everything: Sequence[Results]) -> list[list[Results]]:
-    """The studies in one column, or in two: each in the one that is shorter so far."""
+    """The studies in one column, or in two: each study goes into the shorter one."""
     if len(everything) <= MOST_IN_ONE_COLUMN:
         return [list(everything)]
     columns: list[list[Results]] = [[], []]
@@ -55,7 +55,7 @@ def _height(column: Sequence[Results]) -> int:
 
 
 def _limits(everything: Sequence[Results]) -> tuple[float, float]:
-    """The ends of the common axis: all means, their range over seeds, and the published ones are in view."""
+    """The ends of the common axis, which shows all means, their ranges over seeds, and the published means."""
     values = [value for results in everything for result in results.rows for value in _values(results, result)]
     air = AIR * (max(values) - min(values)) or 1.0
     return min(values) - air, max(values) + air

@@ -29,7 +29,7 @@ def temporal_figure(results: Results) -> Figure | None:
 
 
 def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str = PRETRAINING) -> None:
-    """One metric over epochs, a line per row; with several seeds the mean, and each seed thinly.
+    """One metric over epochs, a line per row; with several seeds the mean, and a thin line per seed.
 
     Rows that share their training share a line.
     """

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from study import Row, Study, Trial
 from study.console import lines as console_lines
-from study.console.lines import Narrator
+from study.console.lines import LinePrinter
 from study.console.live import LiveDisplay, observer_for
 from study.core.eta import Forecast
 from study.core.graph import key
@@ -50,9 +50,9 @@ ROWS = tuple(Row(name=name, title=name, parameters={"name": name}) for name in (
 STUDY = Study(name="s", title="S", question="?", recipe=recipe, rows=ROWS)
 
 
-def narrator(home: Path, trials: tuple[Trial, ...]) -> tuple[Narrator, io.StringIO]:
+def line_printer(home: Path, trials: tuple[Trial, ...]) -> tuple[LinePrinter, io.StringIO]:
     heard = io.StringIO()
-    return Narrator(make_plan(trials, Store(home)), Console(file=heard, width=80), home), heard
+    return LinePrinter(make_plan(trials, Store(home)), Console(file=heard, width=80), home), heard
 
 
 def lines(heard: io.StringIO) -> list[str]:
@@ -81,7 +81,7 @@ def started(*, resumed: bool, where: str = "") -> Started:
 
 
 def test_a_short_stage_gets_one_line_and_its_own_row_is_not_repeated(tmp_path: Path):
-    observer, heard = narrator(tmp_path, standalone(CLIPS))
+    observer, heard = line_printer(tmp_path, standalone(CLIPS))
     with observer:
         for clip in CLIPS:
             observer.on_started(clip, started(resumed=False))
@@ -94,7 +94,7 @@ def test_a_short_stage_gets_one_line_and_its_own_row_is_not_repeated(tmp_path: P
 
 def test_a_longer_stage_is_said_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(console_lines, "SHORT_SECONDS", 0.01)
-    observer, heard = narrator(tmp_path, STUDY.trials(None))
+    observer, heard = line_printer(tmp_path, STUDY.trials(None))
     with observer:
         observer.on_started(CLIPS[0], started(resumed=False))
         deadline = time.monotonic() + 10
@@ -105,7 +105,7 @@ def test_a_longer_stage_is_said_to_start(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_resuming_waiting_and_another_process_are_said(tmp_path: Path):
     trials = STUDY.trials(None)
-    observer, heard = narrator(tmp_path, trials)
+    observer, heard = line_printer(tmp_path, trials)
     stage = trials[0].stage
     observer.on_started(stage, started(resumed=True))
     observer.on_waiting(stage, "another process is computing it")
@@ -123,7 +123,7 @@ def test_resuming_waiting_and_another_process_are_said(tmp_path: Path):
 
 
 def test_a_failure_is_said_once_with_how_many_stages_it_takes_along(tmp_path: Path):
-    observer, heard = narrator(tmp_path, STUDY.trials(None))
+    observer, heard = line_printer(tmp_path, STUDY.trials(None))
     observer.on_failed(CLIPS[0], Failure(sentence="bad [thing]: mend it.", fault="program"))
     for trial in STUDY.trials(None):
         observer.on_blocked(trial.stage, Failure(sentence="bad [thing]: mend it.", fault="program"))
@@ -136,7 +136,7 @@ def test_a_failure_is_said_once_with_how_many_stages_it_takes_along(tmp_path: Pa
 
 
 def test_a_failure_that_nobody_expected_shows_the_end_of_its_traceback(tmp_path: Path):
-    observer, heard = narrator(tmp_path, STUDY.trials(None))
+    observer, heard = line_printer(tmp_path, STUDY.trials(None))
     lines_of_it = ('  File "x.py", line 3, in run', "    clips[9]", "IndexError: [no] such clip")
     observer.on_failed(
         CLIPS[0], Failure(sentence="IndexError: [no] such clip", fault="program", last_lines=lines_of_it)
@@ -145,7 +145,7 @@ def test_a_failure_that_nobody_expected_shows_the_end_of_its_traceback(tmp_path:
 
 
 def test_commands_in_a_sentence_can_be_copied(tmp_path: Path):
-    observer, heard = narrator(tmp_path, STUDY.trials(None))
+    observer, heard = line_printer(tmp_path, STUDY.trials(None))
     observer.on_failed(CLIPS[0], Failure(sentence="it is damaged: `freelunch remove abc` removes it.", fault="input"))
     assert f"it is damaged: `freelunch --home {tmp_path} remove abc` removes it." in heard.getvalue()
     assert "more:" not in heard.getvalue()
@@ -193,7 +193,7 @@ def screen(shown: LiveDisplay) -> list[str]:
 
 def test_a_terminal_gets_tables_and_a_file_gets_lines(tmp_path: Path):
     plan = make_plan(STUDY.trials(None), Store(tmp_path))
-    assert type(observer_for(plan, Console(file=io.StringIO()), tmp_path)) is Narrator
+    assert type(observer_for(plan, Console(file=io.StringIO()), tmp_path)) is LinePrinter
     shown, heard = display(tmp_path)
     with shown:
         shown.on_started(CLIPS[0], started(resumed=False))
@@ -251,6 +251,6 @@ def test_what_was_reported_is_noted_in_a_few_words():
 
 def test_seeds_are_named_where_there_are_several(tmp_path: Path):
     trials = STUDY.trials(None, seeds=(0,))
-    observer, heard = narrator(tmp_path, (*trials, replace(trials[0], number=2, seed=1)))
+    observer, heard = line_printer(tmp_path, (*trials, replace(trials[0], number=2, seed=1)))
     observer.on_waiting(trials[1].stage, "another process is computing it")
     assert "(fast, seed 0)" in heard.getvalue()
