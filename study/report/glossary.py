@@ -19,7 +19,7 @@ METRICS = {
     ),
     "Strict protocol": "every frame counts as it is.",
     "Relaxed, fixed": (
-        "what the script evidently intends that usually gives the published numbers on these datasets: near a "
+        "intention of the script with which results on these datasets are usually published: near a "
         "transition, within 10 s (counted at the rows' frame rate unless the preset names another), a confusion with "
         "the neighbouring phase is forgiven."
     ),
