@@ -35,6 +35,7 @@ def call(tmp_path: Path) -> Call:
         (("run", "table3", "--local", "--workers", "2"), ("--workers 2 needs Ray", "leave --local out")),
         (("run", "table3", "--gpus-per-worker", "nan"), ("--gpus-per-worker = nan", "whole GPUs")),
         (("run", "table3", "--local", "--address", "10.0.0.1:6379"), ("give one of them",)),
+        (("run", "table3", "--local", "--callback", "my:Own"), ("--callback my:Own is one of Ray Tune", "--local")),
         (("stop", "table3"), ("no run of table3 is going on",)),
         (("stop", "tabel3"), ("did you mean 'table3'?",)),
         (("status",), ("no study has been run",)),

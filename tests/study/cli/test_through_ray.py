@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from tests.study.cli.tune_recorder import RECORD
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import HERE, copy_of, start
 
@@ -17,8 +19,11 @@ def home(tiny_home: Path, tmp_path: Path) -> Path:
     return copy_of(tiny_home, tmp_path)
 
 
-def test_table3_runs_through_ray_and_is_in_mlflow(home: Path):
-    process = start(home, "run", "table3", *HERE)
+def test_table3_runs_through_ray_and_is_in_mlflow_and_in_tune(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(RECORD, str(tmp_path / "record"))
+    process = start(home, "run", "table3", *HERE, "--callback", "tests.study.cli.tune_recorder:Recorder")
     output, errors = process.communicate(timeout=500)
     assert process.returncode == 0, output + errors
     assert "backbone frozen, head trained" in output
@@ -27,7 +32,22 @@ def test_table3_runs_through_ray_and_is_in_mlflow(home: Path):
     status = json.loads(called(home, "status", "--json").output)["table3"]
     assert {trial["state"] for trial in status["trials"]} == {"done"}
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(home) in " ".join(p.info["cmdline"] or [])]
+    assert_tune_knows(home, [json.loads(line) for line in (tmp_path / "record").read_text().splitlines()])
     again = start(home, "run", "table3", *HERE)
     output, errors = again.communicate(timeout=200)
     assert "nothing to do" in output, output + errors
     assert again.returncode == 0
+
+
+def assert_tune_knows(home: Path, reports: list[dict[str, Any]]) -> None:
+    """Parameters, curves and the scores of the report have reached Ray Tune's callback."""
+    (path,) = (home / "studies" / "table3").glob("*/results.json")
+    rows = {row["name"]: row for row in json.loads(path.read_text())["rows"]}
+    ends = {each["config"]["row"]: each for each in reports if each["result"]["done"]}
+    assert ends
+    for name, end in ends.items():
+        assert end["result"]["status"] == "computed"
+        known = rows[name]["protocols"]["strict"]["accuracy"]["mean"]
+        assert end["result"]["test/strict/accuracy"] == pytest.approx(known)
+    assert ends["head"]["config"]["teacher_trains"] == "head"
+    assert [each["result"]["epoch"] for each in reports if each["config"]["row"] == "head" and "loss" in each["result"]]
