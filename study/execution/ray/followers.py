@@ -35,12 +35,12 @@ class FollowedTrial:
     Attributes:
         trial: its row, seed and parameters are the Tune trial's config.
         final: key of its last stage.
-        curve_of: key of the stage whose epochs are reported, or None.
+        curves: keys of the stages whose epochs are reported, by the prefix of their metrics; each after its inputs.
     """
 
     trial: Trial
     final: str
-    curve_of: str | None
+    curves: Mapping[str, str]
 
     def config(self) -> dict[str, Any]:
         """The config of the Tune trial; values that are no plain ones are given as text."""
@@ -48,7 +48,7 @@ class FollowedTrial:
             name: value if isinstance(value, int | float | str | None) else str(value)
             for name, value in self.trial.parameters.items()
         }
-        followed = {"final": self.final, "curve_of": self.curve_of}
+        followed = {"final": self.final, "curves": dict(self.curves)}
         return {"row": self.trial.row.name, "seed": self.trial.seed, **parameters, FOLLOWED: followed}
 
 
@@ -66,9 +66,9 @@ class TrialFollower(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._final: str = new_config[FOLLOWED]["final"]
-        self._curve_of: str | None = new_config[FOLLOWED]["curve_of"]
-        self._epochs: deque[tuple[int, Mapping[str, float]]] = deque()
-        self._last_epoch = 0
+        self._curves: dict[str, str] = new_config[FOLLOWED]["curves"]
+        self._last_epochs = dict.fromkeys(self._curves, 0)
+        self._epochs: deque[dict[str, float]] = deque()
         self._outcome: StageOutcome | None = None
         return True
 
@@ -76,15 +76,18 @@ class TrialFollower(tune.Trainable):
         while not self._epochs and self._outcome is None:
             self._look()
         if self._epochs:
-            self._last_epoch, metrics = self._epochs.popleft()
-            return {**metrics, "epoch": self._last_epoch}
+            return self._epochs.popleft()
         return {**self._end(), "done": True}
 
     def _look(self) -> None:
         """Waits a while for the last stage, and takes the epochs that have ended."""
         outcome = ray.get(self._broker.wait.remote(self._final, WAIT_SECONDS))
-        if self._curve_of:
-            self._epochs.extend(sorted(ray.get(self._broker.curve.remote(self._curve_of, self._last_epoch)).items()))
+        for prefix, stage_key in self._curves.items():
+            epochs = ray.get(self._broker.curve.remote(stage_key, self._last_epochs[prefix]))
+            for number, metrics in sorted(epochs.items()):
+                named = {prefix + name: value for name, value in metrics.items() if name != "epoch"}
+                self._epochs.append({**named, "epoch": number})
+                self._last_epochs[prefix] = number
         if outcome is not None and outcome.status == "unknown":
             time.sleep(RETRY_SECONDS)  # the broker was restarted, and the driver has not submitted the stage again yet
         else:

@@ -98,8 +98,9 @@ def _followed(plan: Plan) -> "list[FollowedTrial]":
     for trial in plan.trials:
         final = key(trial.stage)
         if final in missing and final not in followed:
-            trained = [k for k, stage in walk(trial.stage).items() if stage.trains_on_workers and k in missing]
-            followed[final] = FollowedTrial(trial=trial, final=final, curve_of=trained[-1] if trained else None)
+            stages = {k: stage for k, stage in walk(trial.stage).items() if stage.curves and k in missing}
+            curves = {f"{stage.curves}/": k for k, stage in stages.items()}  # of equal names, those of the last stage
+            followed[final] = FollowedTrial(trial=trial, final=final, curves=curves)
     return list(followed.values())
 
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from study.execution.ray.options import TuneOptions
 from study.execution.ray.runner import run_on_ray
 from study.execution.resources import Profile
 from tests.study.execution.test_local import Listener
-from tests.study.steps import Gang, Step, table
+from tests.study.steps import Step, table
 from trainers.stage import InputError, MachineError, Resources, Stage
 
 WITHOUT_RAY = """
@@ -87,12 +88,19 @@ class Recorder(tune.Callback):
         self.results.append((trial.config["row"], dict(result)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taught(Step):
+    """A stage with a curve."""
+
+    curves: ClassVar[str] = "pretrain"
+
+
 def length_of_name(folder: Path) -> dict[str, float]:
     return {"length": float(len((folder / "done").read_text()))}
 
 
 def test_a_tune_callback_gets_parameters_every_epoch_and_the_final_score_of_every_trial(cluster: Any, tmp_path: Path):
-    taught = Gang(name="taught", epochs=3, diary=tmp_path / "diary")
+    taught = Taught(name="taught", epochs=3, diary=tmp_path / "diary")
     stages = {
         "curve": Step(name="curve", needs=(taught,), diary=tmp_path / "diary"),
         "bad": Step(name="bad", does="raise", diary=tmp_path / "diary"),
@@ -112,7 +120,7 @@ def test_a_tune_callback_gets_parameters_every_epoch_and_the_final_score_of_ever
         ("curve", 7, 0.1),
         ("bad", 7, 0.1),
     ]
-    epochs = [(row, result["epoch"], result["loss"]) for row, result in Recorder.results if "epoch" in result]
+    epochs = [(row, result["epoch"], result["pretrain/loss"]) for row, result in Recorder.results if "epoch" in result]
     assert epochs == [("curve", epoch, 1 / epoch) for epoch in (1, 2, 3)]
     ends = {row: result for row, result in Recorder.results if result["done"]}
     assert (ends["curve"]["status"], ends["curve"]["length"]) == ("computed", 5.0)
