@@ -111,10 +111,8 @@ class TuneBridge:
             self._requests[trial_id] = requests_for(running.plan.stages, running.plan.missing, self._grant)
             self._submit(trial_id)
         is_missing = running.signal is not None and key(running.signal.stage) in running.plan.missing
-        watched = key(running.signal.stage) if running.signal is not None and is_missing else None
-        return FollowedTrial(
-            trial=running.trial, final=key(running.trial.stage), curves={"": watched} if watched else {}
-        ).config()
+        curves = {"": key(running.signal.stage)} if running.signal is not None and is_missing else {}
+        return FollowedTrial(trial=running.trial, final=key(running.trial.stage), curves=curves).config()
 
     def on_report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Takes the report of a Tune trial; returns whether to stop it."""
