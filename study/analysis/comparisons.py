@@ -1,4 +1,4 @@
-"""What the results say: comparisons with the reference row, and sentences computed from numbers, never from hopes."""
+"""Comparisons of rows with the reference row, and sentences computed from their numbers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,16 +9,16 @@ from study.core.study import Study
 from trainers.artifacts.evaluation import PROTOCOLS
 
 METRIC = "accuracy"
-"""What rows are compared by."""
+"""The metric of all comparisons."""
 UNTESTED = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=None, p_value=None)
 """A comparison of a declared family that has no numbers yet."""
 
 
 def compare_rows(results: Results) -> dict[str, Comparison]:
-    """Every computed row against its reference, by row name; p-values after Holm over all that the study declares.
+    """Every computed row compared with its reference, by row name; p-values corrected over the declared family (Holm).
 
-    A row that is missing, or was not asked for, still belongs to the family that was declared: p-values change neither
-    as rows arrive nor with the choice of rows.
+    A row that is missing, or was not requested, still belongs to the declared family: p-values change neither when
+    further rows are computed nor with the choice of rows.
     """
     found, pairs = {r.row.name: r for r in results.rows}, references(results.study)
     family = dict.fromkeys(pairs, UNTESTED)
@@ -29,9 +29,10 @@ def compare_rows(results: Results) -> dict[str, Comparison]:
 
 
 def references(study: Study) -> dict[str, str]:
-    """The rows that a study compares, each with the row that it is compared with.
+    """The compared rows of a study, each with its reference.
 
-    That is the reference row, or the point of the reference line at the same value; then they stand from left to right.
+    The reference is the reference row, or the point of the reference line at the same value; rows are then ordered by
+    that value.
     """
     curve, rows = study.curve, study.all_rows()
     if curve is not None and curve.reference:
@@ -43,13 +44,13 @@ def references(study: Study) -> dict[str, str]:
 
 
 def place_of(row: Row, curve: Curve) -> float | None:
-    """Where a row stands on the axis of a curve; None where it does not set it to a number."""
+    """Value of a row on the axis of a curve; None where it sets no number."""
     value = row.parameters.get(curve.axis)
     return float(value) if isinstance(value, int | float) else None
 
 
 def order_sentences(results: Results, comparisons: Mapping[str, Comparison]) -> list[str]:
-    """In what order the rows came out here, in what order in print, and whether that is conclusive."""
+    """Sentences on the order of the rows, on the published order, and on conclusive differences."""
     here = {r.row.name: score.mean for r in results.asked if (score := r.score("strict", METRIC))}
     if len(here) < 2 or (results.study.curve and results.study.curve.reference):
         return []  # points of lines at several values of an axis have no common order
@@ -63,7 +64,7 @@ def order_sentences(results: Results, comparisons: Mapping[str, Comparison]) -> 
 
 
 def conclusion_sentences(results: Results, comparisons: Mapping[str, Comparison]) -> list[str]:
-    """Which differences from the reference row are conclusive."""
+    """Sentence on the conclusive differences from the reference row."""
     asked = {r.row.name for r in results.asked}
     verdicts = {name: comparison.verdict for name, comparison in comparisons.items() if name in asked}
     if not verdicts or results.study.reference is None:
@@ -79,7 +80,7 @@ def conclusion_sentences(results: Results, comparisons: Mapping[str, Comparison]
 
 
 def protocol_sentences(results: Results) -> list[str]:
-    """How far the protocol moves Jaccard, beside how far rows lie apart."""
+    """Sentences on the effect of the protocol on Jaccard, compared with the differences between rows."""
     moves = {r.row.title: move for r in results.rows if (move := _jaccard_move(r)) is not None}
     strict = [score.mean for r in results.asked if (score := r.score("strict", "jaccard"))]
     if not moves or len(strict) < 2:
@@ -100,7 +101,7 @@ def protocol_sentences(results: Results) -> list[str]:
 
 
 def remarks(results: Results, comparisons: Mapping[str, Comparison]) -> list[str]:
-    """What the comparisons ask a reader to know: once where it holds for all rows, else with the rows' titles."""
+    """Remarks of the comparisons: once where one holds for all rows, else with the titles of its rows."""
     titles = {r.row.name: r.row.title for r in results.rows}
     about: dict[str, list[str]] = {}
     for name, comparison in comparisons.items():
@@ -112,7 +113,7 @@ def remarks(results: Results, comparisons: Mapping[str, Comparison]) -> list[str
 
 
 def exchanged(published: Published, row: str) -> dict[str, tuple[float, float]]:
-    """A published row read with the two swapped columns exchanged; as printed where none are."""
+    """A published row with its two swapped columns exchanged; unchanged where none are swapped."""
     printed = dict(published.rows.get(row, {}))
     if published.swapped is None or row in published.unswapped:
         return printed
@@ -122,13 +123,13 @@ def exchanged(published: Published, row: str) -> dict[str, tuple[float, float]]:
 
 
 def ranked(results: Results) -> list[RowResult]:
-    """The computed rows of the question, the best strict accuracy first."""
+    """The computed rows of the study by decreasing strict accuracy, without baselines."""
     means = {r.row.name: score.mean for r in results.asked if (score := r.score("strict", METRIC))}
     return sorted((r for r in results.asked if r.row.name in means), key=lambda r: -means[r.row.name])
 
 
 def signed(points: float) -> str:
-    """A difference as it is printed, with its sign."""
+    """A difference in points with its sign, as text."""
     return f"{points:+.1f}".replace("-", "−")
 
 

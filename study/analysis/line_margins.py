@@ -1,4 +1,4 @@
-"""One line of a curve before the others: where it leads, and whether its margin grows along the axis."""
+"""Margins of the reference line of a curve over the other lines, and their change along the axis."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from study.analysis.results import Results, RowResult
 from study.core.study import Study
 
 CHANGES = {"better": "larger", "worse": "smaller", "inconclusive": "inconclusive"}
-"""What the verdict on a change of margins is called."""
+"""Words for the verdict on a change of margins."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Standing:
 
 
 def compare_margins(results: Results) -> dict[str, Comparison]:
-    """Is the reference line's margin larger at the smallest value of the axis than at the largest? By other line.
+    """Margin of the reference line at the smallest value of the axis minus that at the largest, by other line.
 
-    Paired by video: the difference of two differences. A family of its own, corrected after Holm over all other lines
-    that the study declares, computed or not.
+    A difference of two differences, paired by video. The lines that the study declares, computed or not, are a family
+    of their own for Holm's correction.
     """
     found = {r.row.name: r for r in results.rows}
     family = {}
@@ -48,7 +48,7 @@ def compare_margins(results: Results) -> dict[str, Comparison]:
 
 
 def standings_of(results: Results, comparisons: Mapping[str, Comparison]) -> dict[float, Standing]:
-    """The reference line among the others, at every value of the axis where all declared lines are computed."""
+    """Standing of the reference line at every value of the axis where all declared lines are computed."""
     means = {r.row.name: score.mean for r in results.rows if (score := r.score("strict", METRIC))}
     verdicts = {name: comparison.verdict for name, comparison in comparisons.items()}
     return {
@@ -65,7 +65,7 @@ def standings_of(results: Results, comparisons: Mapping[str, Comparison]) -> dic
 def margin_sentences(
     results: Results, comparisons: Mapping[str, Comparison], margins: Mapping[str, Comparison]
 ) -> list[str]:
-    """At how many values the reference line leads, by how much at both ends, and whether that differs conclusively."""
+    """Sentences on the values where the reference line leads, on its margin at both ends, and on its change."""
     curve, standings = results.study.curve, standings_of(results, comparisons)
     if curve is None or not standings:
         return []

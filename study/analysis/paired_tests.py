@@ -1,4 +1,4 @@
-"""Is one method better than another? Paired comparisons over videos, corrected over a table, and their power."""
+"""Paired comparisons of two methods over videos: test, interval, Holm's correction, and power."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ ALPHA = 0.05
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 9999
 DIGITS = 9
-"""Differences are rounded to so many decimals, so that noise of the last bits is no difference."""
+"""Decimals to which differences are rounded, so that noise of the last bits is no difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What a paired comparison of a method with a baseline shows."""
+    """Result of a paired comparison of a method with a baseline."""
 
     num_videos: int
     num_seeds: int
@@ -41,7 +41,7 @@ class Comparison:
     seed_differences: tuple[float, ...] = ()
     """The mean difference of each matched seed, in the order of the seeds."""
     remarks: tuple[str, ...] = ()
-    """What a reader has to know beside the numbers: whole sentences."""
+    """Whole sentences that belong to the numbers."""
 
     @property
     def verdict(self) -> Verdict:
@@ -58,8 +58,8 @@ def compare(method: Values, baseline: Values, *, alpha: float = ALPHA) -> Compar
     """Compares two methods on the same videos, with the seeds that both were run with.
 
     Args:
-        method: the metric's values of the method in question.
-        baseline: those of what it is compared with.
+        method: the values of the method.
+        baseline: the values of the baseline.
         alpha: level of significance of the verdict.
 
     Raises:
@@ -117,15 +117,15 @@ def wilcoxon_p_value(differences: Differences, *, alpha: float = ALPHA) -> float
 
 
 def smallest_p_value(num_differences: int) -> float:
-    """What the two-sided signed-rank test gives when all differences have one sign: 2 / 2^n."""
+    """The p-value of the two-sided signed-rank test when all differences have one sign: 2 / 2^n."""
     return min(1.0, 2.0 ** (1 - num_differences))
 
 
 def bootstrap_interval(differences: Differences, *, alpha: float = ALPHA, seed: int = 0) -> tuple[float, float] | None:
     """95 % interval of the mean by the bias-corrected and accelerated bootstrap (Efron, 1987), videos resampled.
 
-    None for so few videos that the signed-rank test could not be significant either. Videos that all differ by
-    the same amount give an interval of no width.
+    None for so few videos that the signed-rank test could not be significant either. Equal differences of all videos
+    give an interval of width 0.
     """
     if smallest_p_value(len(differences)) >= alpha:
         return None
@@ -151,7 +151,7 @@ def wilcoxon_power(
     num_simulations: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """Chance that the signed-rank test detects a gain, by simulation of normal differences.
+    """Power of the signed-rank test, by simulation of normal differences.
 
     Args:
         num_videos: number of test videos.
@@ -170,7 +170,7 @@ def wilcoxon_power(
 
 
 def video_remark(differences: Differences, alpha: float = ALPHA) -> str:
-    """Why there is no p-value; empty where there is one."""
+    """The reason why there is no p-value; empty where there is one."""
     num_videos, num_nonzero = len(differences), int(np.count_nonzero(differences))
     if smallest_p_value(num_nonzero) < alpha:
         return ""
@@ -182,7 +182,7 @@ def video_remark(differences: Differences, alpha: float = ALPHA) -> str:
 
 
 def seed_remark(num_seeds: int, alpha: float = ALPHA) -> str:
-    """What can be said at the level of seeds; empty where a test over seeds would make sense."""
+    """Remark on the number of seeds; empty where a test over seeds would make sense."""
     if num_seeds == 1:
         return "One seed: nothing is known of the spread over seeds."
     smallest = smallest_p_value(num_seeds)

@@ -8,10 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from study.cli.planning import PlannedStudy
+from study.cli.search_planning import PlannedSearch
+from study.core.graph import walk
+from study.home.request import Request
+from study.search.request import SearchRequest
 from tests.study.search.layouts import as_frames, as_m2cai16
 from tests.study.tiny_cli import called, make_tiny_videos
-from trainers.data.datasets.dataset import LAYOUTS
-from trainers.data.datasets.registry import load
+from trainers.data.datasets.dataset import LAYOUTS, Dataset
+from trainers.data.datasets.registry import load, register
+from trainers.data.ingest.video import Ingest
+from trainers.ssl.pretrain import Pretrain
+from trainers.stage import Stage
 
 NUM_VIDEOS, NUM_TEST = 6, 2
 HERE = ("--scale", "tiny", "--local", "--threads", "1", "--no-mlflow")
@@ -31,15 +39,12 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
-def home(
-    request: pytest.FixtureRequest,
-    tiny_scale: None,
-    videos: tuple[Path, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A home in which one trial was searched on a dataset of the layout, with an unlabelled video beside it."""
+def roots(
+    request: pytest.FixtureRequest, videos: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path, Path]:
+    """A layout, a folder of annotated videos in that layout, and a folder with a further video."""
     (cholec80, further), layout, folder = videos, request.param, tmp_path_factory.mktemp(request.param)
-    root, unlabelled, home = folder / "videos", folder / "unlabelled", folder / "home"
+    root, unlabelled = folder / "videos", folder / "unlabelled"
     if layout == "frames":
         as_frames(cholec80, root)
         as_frames(further, unlabelled)
@@ -49,10 +54,54 @@ def home(
         as_m2cai16(cholec80, root, NUM_TEST)
     elif layout == "cholec80":
         root = cholec80
-    result = called(
-        home, "ingest", layout, str(root), "--unlabelled", str(unlabelled), "--name", "own", "--scale", "tiny"
-    )
-    assert result.exit_code == 0, result.output
+    return layout, root, unlabelled
+
+
+def sides(dataset: Dataset) -> tuple[set[str], set[str]]:
+    """The names of the videos that may lead to a search, and of those to test on."""
+    names = [video.name for video in dataset.recordings if video.annotation]
+    tested = set(names[-NUM_TEST:] if dataset.layout == "m2cai16" else names[NUM_VIDEOS // 2 :])
+    return {video.name for video in dataset.recordings} - tested, tested
+
+
+def unlabelled_name(dataset: Dataset) -> str:
+    (name,) = (video.name for video in dataset.recordings if not video.annotation)
+    return name
+
+
+def videos_of(stage: Stage) -> set[str]:
+    """The names of the videos that lead to a stage."""
+    return {video.name for video in walk(stage).values() if isinstance(video, Ingest)}
+
+
+def test_no_stage_of_a_search_depends_on_a_test_video_and_its_evaluation_does(
+    roots: tuple[str, Path, Path], tmp_path: Path
+):
+    layout, root, unlabelled = roots
+    dataset = register(tmp_path / "datasets", "own", layout, root, lambda name: None, unlabelled)
+    request = Request(study="distilled", scale="tiny", dataset="own")
+    planned = PlannedSearch(tmp_path, SearchRequest(request=request, num_trials=1))
+    first = planned.space.initial_point()
+    assert first is not None
+    seen, tested = sides(dataset)
+    assert len(tested) >= NUM_TEST
+    for trial in (*planned.space.extreme_trials(), planned.space.trial(0, first)):
+        assert videos_of(trial.stage) == seen
+        trained = [stage for stage in walk(trial.stage).values() if isinstance(stage, Pretrain)]
+        assert any(unlabelled_name(dataset) in videos_of(stage) for stage in trained)
+    (evaluated,) = PlannedStudy(tmp_path, planned.evaluation_request(first)).trials
+    assert tested <= videos_of(evaluated.stage)
+
+
+@pytest.fixture(scope="module")
+def home(tiny_scale: None, videos: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which one trial was searched on videos of M2CAI16's layout, with an unlabelled video beside them."""
+    (cholec80, further), folder = videos, tmp_path_factory.mktemp("computed")
+    home = folder / "home"
+    as_m2cai16(cholec80, folder / "videos", NUM_TEST)
+    places = (str(folder / "videos"), "--unlabelled", str(further / "videos"))
+    ingested = called(home, "ingest", "m2cai16", *places, "--name", "own", "--scale", "tiny")
+    assert ingested.exit_code == 0, ingested.output
     searched = called(home, "search", "distilled", "--dataset", "own", "--trials", "1", *HERE)
     assert searched.exit_code == 0, searched.output
     (home / "said.txt").write_text(searched.output)
@@ -72,14 +121,13 @@ def videos_behind(home: Path) -> Mapping[str, frozenset[str]]:
     return {f"{m['stage']} {m['key']}": behind(m["key"]) for m in manifests if "video_digest" not in m["config"]}
 
 
-def test_nothing_that_a_search_has_computed_comes_from_a_test_video(home: Path):
+@pytest.mark.slow
+def test_no_artifact_of_a_search_comes_from_a_test_video_and_its_evaluation_does(home: Path):
     dataset = load(home / "datasets", "own")
-    names = [video.name for video in dataset.recordings if video.annotation]
-    (unlabelled,) = (video.name for video in dataset.recordings if not video.annotation)
-    tested = set(names[-NUM_TEST:] if dataset.layout == "m2cai16" else names[NUM_VIDEOS // 2 :])
+    seen, tested = sides(dataset)
     found = videos_behind(home)
-    assert frozenset().union(*found.values()) == {*names, unlabelled} - tested
-    assert any(unlabelled in seen for stage, seen in found.items() if stage.startswith("Pretrain "))
+    assert frozenset().union(*found.values()) == seen
+    assert any(unlabelled_name(dataset) in names for stage, names in found.items() if stage.startswith("Pretrain "))
     evaluation = re.search(r"next: evaluate .*?: freelunch --home \S+ run (.*)", (home / "said.txt").read_text())
     assert evaluation
     evaluated = called(home, "run", *evaluation[1].split(), *HERE[2:])
