@@ -27,7 +27,6 @@ from tests.study.search.stub_search import SEARCH, Conditions, open_study, remem
 from trainers.artifacts.history import FILE_NAME as HISTORY
 from trainers.stage import InputError, MachineError, Resources
 
-PATIENCE_SECONDS = 60
 NUM_TRIALS = 6
 
 

@@ -30,7 +30,7 @@ from study.search.storage import storage_url
 from tests.study.search.stub_search import EPOCHS, SEARCH, Conditions, entries, open_study, remembered, searched, states
 from trainers.stage import MachineError, Resources
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 NUM_TRIALS = 13
 
 
@@ -80,6 +80,7 @@ def test_a_search_stops_bad_trials_early_and_finishes_good_ones(undisturbed: lis
     assert pruned
 
 
+@pytest.mark.kills
 def test_a_search_that_is_killed_again_and_again_has_the_trials_of_an_undisturbed_one(
     tmp_path: Path, undisturbed: list[tuple[object, ...]]
 ):

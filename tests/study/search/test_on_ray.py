@@ -59,14 +59,13 @@ def search_on(
     space: Space,
     home: Path,
     *,
-    num_trials: int,
     at_once: int | None = None,
     observer: Observer | None = None,
     observers: tuple[SearchObserver, ...] = (),
 ) -> SearchLoop:
     """Searches on the cluster; returns the loop at its end."""
     store, profile = Store(home), Profile(default=Resources())
-    loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=num_trials, observers=observers)
+    loop = SearchLoop(space=space, store=store, optuna_study=optuna_study, num_trials=NUM_TRIALS, observers=observers)
     profiles, observer = (lambda num_cpus, num_gpus: profile), observer or Observer()
     options = TuneOptions(max_concurrent=at_once)
     search_on_ray(loop, space, store, profiles, observer, address=cluster.address, options=options)
@@ -84,15 +83,15 @@ def test_a_search_on_ray_one_trial_at_a_time_is_the_search_in_one_process(
 ):
     space, observer = SEARCH.bind(Conditions(), {"teacher": "none"}), FinishedStages()
     with open_study(tmp_path, space) as optuna_study:
-        search_on(cluster, optuna_study, space, tmp_path, num_trials=NUM_TRIALS, at_once=1, observer=observer)
+        search_on(cluster, optuna_study, space, tmp_path, at_once=1, observer=observer)
         assert remembered(optuna_study.trials()) == undisturbed
     assert {"Data", "Student", "Judge"} <= set(observer.titles)
 
 
 def test_a_search_on_ray_runs_trials_side_by_side_and_stops_the_stages_of_bad_ones(cluster: Any, tmp_path: Path):
-    space, store = SEARCH.bind(Conditions(epoch_seconds=0.5)), Store(tmp_path)
+    space, store = SEARCH.bind(Conditions(epoch_seconds=0.8)), Store(tmp_path)
     with open_study(tmp_path, space) as optuna_study:
-        search_on(cluster, optuna_study, space, tmp_path, num_trials=NUM_TRIALS, at_once=2)
+        search_on(cluster, optuna_study, space, tmp_path, at_once=2)
         trials = optuna_study.trials()
     assert set(states(trials)) == {"COMPLETE", "PRUNED"}
     stopped = [trial for trial in trials if trial.state == TrialState.PRUNED]
@@ -104,7 +103,7 @@ def test_a_search_on_ray_runs_trials_side_by_side_and_stops_the_stages_of_bad_on
 def test_a_failure_that_all_trials_would_meet_ends_a_search_on_ray(cluster: Any, tmp_path: Path):
     space = SEARCH.bind(Conditions(fails="data"))
     with open_study(tmp_path, space) as optuna_study:
-        loop = search_on(cluster, optuna_study, space, tmp_path, num_trials=NUM_TRIALS)
+        loop = search_on(cluster, optuna_study, space, tmp_path)
         assert loop.stop_reason == "all trials need a stage that failed. Data failed: the video is torn: mend it."
         assert set(states(optuna_study.trials())) == {"RUNNING"}
 
@@ -113,7 +112,7 @@ def test_an_interrupted_search_on_ray_leaves_its_trials_unfinished(cluster: Any,
     space = SEARCH.bind(Conditions(epoch_seconds=0.5))
     with open_study(tmp_path, space) as optuna_study:
         with pytest.raises(KeyboardInterrupt):
-            search_on(cluster, optuna_study, space, tmp_path, num_trials=13, at_once=2, observer=Interrupter())
+            search_on(cluster, optuna_study, space, tmp_path, at_once=2, observer=Interrupter())
         assert set(states(optuna_study.trials())) == {"RUNNING"}
         assert len(optuna_study.trials()) <= 2
 
@@ -123,7 +122,7 @@ def test_a_fault_of_the_machine_ends_a_search_on_ray(
 ):
     space, damager = SEARCH.bind(Conditions(), {"teacher": "none"}), DataDamager(Store(tmp_path))
     with open_study(tmp_path, space) as optuna_study:
-        loop = search_on(cluster, optuna_study, space, tmp_path, num_trials=NUM_TRIALS, at_once=1, observers=(damager,))
+        loop = search_on(cluster, optuna_study, space, tmp_path, at_once=1, observers=(damager,))
         trials = optuna_study.trials()
     assert remembered(trials[:2]) == undisturbed[:2]
     assert states(trials[2:]) == ["RUNNING"]
@@ -137,9 +136,9 @@ def test_a_fault_of_the_machine_ends_a_search_on_ray(
 def test_a_search_whose_broker_is_killed_comes_to_its_end(cluster: Any, tmp_path: Path):
     space, observer = SEARCH.bind(Conditions(epoch_seconds=0.2)), BrokerKiller()
     with open_study(tmp_path, space) as optuna_study:
-        loop = search_on(cluster, optuna_study, space, tmp_path, num_trials=3, at_once=2, observer=observer)
+        loop = search_on(cluster, optuna_study, space, tmp_path, at_once=2, observer=observer)
         assert observer.has_killed
-        assert len(optuna_study.trials()) == 3
+        assert len(optuna_study.trials()) == NUM_TRIALS
         assert set(states(optuna_study.trials())) <= {"COMPLETE", "PRUNED"}
     assert loop.stop_reason is None
 

@@ -26,7 +26,7 @@ from study.search.storage import storage_url
 from tests.study.search.stub_search import EPOCHS, SEARCH, Conditions, open_study, searched
 from trainers.stage import InputError, Resources
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 REQUEST_FILE = SearchRequest(request=Request(study="stub", scale="demo"), num_trials=4)
 
 

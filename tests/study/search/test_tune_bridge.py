@@ -21,7 +21,7 @@ from tests.study.search.stub_search import SEARCH, Conditions, open_study, state
 from trainers.stage import MachineError, Resources
 
 AT_FAULT = "the machine is at fault, not the hyperparameters. "
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 NUM_TRIALS = 6
 
 
