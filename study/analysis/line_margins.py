@@ -82,8 +82,8 @@ def margin_sentences(
         sentences.append(f"Conclusively behind another line at {', '.join(behind)}.")
     ends = {place: standings[place] for place in (places[0], places[-1]) if place in standings}
     if len(ends) == 2:
-        told = [_margin_text(standing, place) for place, standing in ends.items()]
-        sentences.append(f"Its margin over the best other line: {'; '.join(told)}.")
+        texts = [_margin_text(standing, place) for place, standing in ends.items()]
+        sentences.append(f"Its margin over the best other line: {'; '.join(texts)}.")
     return [*sentences, *_change_sentences(places, margins)]
 
 

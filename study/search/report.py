@@ -60,7 +60,7 @@ def _best_section(found: SearchResults) -> Section:
         once = (
             f"On test videos: `{found.evaluation}`. It computes only what follows the trained models. Type it once, "
             "for the settings chosen here: choosing again after it would be choosing on test videos. With "
-            "`--set split=official` added, it trains them anew on all videos that are not for the test."
+            "`--set split=official` added, it trains them again on all videos that are not for the test."
         )
         blocks.append(Paragraph(once))
     return Section("Best settings", blocks)
