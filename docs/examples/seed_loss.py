@@ -45,7 +45,38 @@ def soft_cross_entropy(
     return -(targets * F.log_softmax(student_logits / student_temperature, dim=1)).sum(1).mean()
 
 
-# 2. The method: a frozen config that builds a module, whose `forward` returns named loss terms.
+# 2. The method: a module whose `forward` returns named loss terms, and the frozen config that builds it.
+
+
+class SEEDMethod(Method):
+    """One step of SEED: both networks see one view, and only the teacher's embeddings enter the queue."""
+
+    def __init__(self, config: "SEED", student: SingleEncoder, teacher: EncoderPair, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = student
+        self.teacher = teacher.query
+        self.teacher.requires_grad_(False)
+        self.queue = Queue(config.queue_size, {"teacher": config.embedding_size}, seed)
+
+    def train(self, mode: bool = True) -> "SEEDMethod":
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(self, views: Views) -> Mapping[str, Tensor]:
+        z_s = self.encoders.query(views.query)  # N×C
+        with torch.no_grad():
+            z_t = self.teacher(views.query)  # N×C
+        queue = self.queue.bank("teacher")
+        loss = soft_cross_entropy(
+            dictionary_logits(z_s, z_t, queue),
+            dictionary_logits(z_t, z_t, queue),
+            student_temperature=self.config.temperature,
+            teacher_temperature=self.config.teacher_temperature,
+        )
+        self.queue.enqueue({"teacher": z_t}, views.frame_ids)
+        return {"soft_cross_entropy": loss}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,37 +115,6 @@ class SEED(MethodConfig):
     @property
     def forward_equivalents(self) -> float:
         return 4
-
-
-class SEEDMethod(Method):
-    """One step of SEED: both networks see one view, and only the teacher's embeddings enter the queue."""
-
-    def __init__(self, config: SEED, student: SingleEncoder, teacher: EncoderPair, seed: int) -> None:
-        super().__init__()
-        self.config = config
-        self.encoders = student
-        self.teacher = teacher.query
-        self.teacher.requires_grad_(False)
-        self.queue = Queue(config.queue_size, {"teacher": config.embedding_size}, seed)
-
-    def train(self, mode: bool = True) -> "SEEDMethod":
-        super().train(mode)
-        self.teacher.eval()
-        return self
-
-    def forward(self, views: Views) -> Mapping[str, Tensor]:
-        z_s = self.encoders.query(views.query)  # N×C
-        with torch.no_grad():
-            z_t = self.teacher(views.query)  # N×C
-        queue = self.queue.bank("teacher")
-        loss = soft_cross_entropy(
-            dictionary_logits(z_s, z_t, queue),
-            dictionary_logits(z_t, z_t, queue),
-            student_temperature=self.config.temperature,
-            teacher_temperature=self.config.teacher_temperature,
-        )
-        self.queue.enqueue({"teacher": z_t}, views.frame_ids)
-        return {"soft_cross_entropy": loss}
 
 
 # 3. The contract: `tests/study/cli/test_own_study.py` checks SEED with the contract of this repository's methods.
