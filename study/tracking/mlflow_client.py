@@ -22,7 +22,7 @@ from trainers.stage import FreelunchError, InputError, MachineError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, Run, RunTag
+    from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -75,30 +75,32 @@ class Destination:
             return self._experiment(name, tags)
 
     def _experiment(self, name: str, tags: Mapping[str, str]) -> str:
-        recipe = current_identity(tags[RECIPE_TAG])
-        tags = readable({**tags, RECIPE_TAG: recipe}, self.version)
+        tags = readable({**tags, RECIPE_TAG: current_identity(tags[RECIPE_TAG])}, self.version)
         with self._locked():
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 folder = None if self.uri.startswith("http") else (self._home / "mlflow" / "artifacts" / name).as_uri()
                 self._experiments[name] = self._client.create_experiment(name, folder, dict(tags))
-                return self._experiments[name]
-            known = current_identity(found.tags.get(RECIPE_TAG, recipe))
-            if known != recipe:
-                raise InputError(
-                    f"experiment {name!r} in MLflow at {self.uri} is of the recipe {known}, and this study's is "
-                    f"{recipe}: rename one of the studies, or the experiment in MLflow."
-                )
-            if found.lifecycle_stage == "deleted":
-                self._client.restore_experiment(found.experiment_id)
-                _log.warning("experiment %r had been deleted in MLflow and is restored.", name)
-            for tag, value in tags.items():
-                # Users make views of their own, and earlier versions named recipes otherwise.
-                is_outdated = tag in (VIEW_TAG, RECIPE_TAG) and found.tags.get(tag) != value
-                if tag not in found.tags or is_outdated:  # what a user has changed stays
-                    self._client.set_experiment_tag(found.experiment_id, tag, value)
-            self._experiments[name] = found.experiment_id
+            else:
+                self._update_experiment(found, tags)
+                self._experiments[name] = found.experiment_id
         return self._experiments[name]
+
+    def _update_experiment(self, found: "Experiment", tags: Mapping[str, str]) -> None:
+        known = current_identity(found.tags.get(RECIPE_TAG, tags[RECIPE_TAG]))
+        if known != tags[RECIPE_TAG]:
+            raise InputError(
+                f"experiment {found.name!r} in MLflow at {self.uri} is of the recipe {known}, and this study's is "
+                f"{tags[RECIPE_TAG]}: rename one of the studies, or the experiment in MLflow."
+            )
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+            _log.warning("experiment %r had been deleted in MLflow and is restored.", found.name)
+        for tag, value in tags.items():
+            # Users make views of their own, and earlier versions named recipes otherwise.
+            is_outdated = tag in (VIEW_TAG, RECIPE_TAG) and found.tags.get(tag) != value
+            if tag not in found.tags or is_outdated:  # what a user has changed stays
+                self._client.set_experiment_tag(found.experiment_id, tag, value)
 
     def send(self, journal: Journal) -> None:
         """Sends what a journal has and this MLflow has not.
