@@ -1,4 +1,4 @@
-"""Client of an MLflow that journals are sent to; the only file that imports MLflow.
+"""Client of an MLflow that journals are sent to; with `mlflow_calls`, the only file that imports MLflow.
 
 The import takes seconds, so it is made where it is first needed.
 """
@@ -6,7 +6,7 @@ The import takes seconds, so it is made where it is first needed.
 import logging
 import os
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from study.core.recipe import current_identity
 from study.home.files import locked
-from study.tracking.batches import MOST_AT_ONCE, batches
+from study.tracking.batches import batches
 from study.tracking.journal import Entry, Journal, UnreachableError, spool_folder
+from study.tracking.mlflow_calls import LoggingCalls, reason_of
 from study.tracking.saved_view import VIEW_TAG, page, readable
-from study.tracking.status import TERMINAL
 from trainers.stage import FreelunchError, InputError, MachineError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+    from mlflow.entities import Experiment, Run
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -62,6 +62,7 @@ class Destination:
             from mlflow import MlflowClient
 
             self._client = MlflowClient(tracking_uri=uri)
+            self._calls = LoggingCalls(self._client)
             self._client.search_experiments(max_results=1)
 
     def ensure_experiment(self, name: str, tags: Mapping[str, str]) -> str:
@@ -113,7 +114,7 @@ class Destination:
         try:
             run_id = self._run_of(journal)
             for batch, offset in batches(journal.unsent(self.uri)):
-                self._send_batch(run_id, batch, self._there.get(run_id, set()))
+                self._calls.send(run_id, batch, self._there.get(run_id, set()))
                 journal.mark_sent(self.uri, offset=offset)
         except FreelunchError as error:  # the experiment was replaced by another study's meanwhile
             raise UnreachableError(str(error)) from error
@@ -121,7 +122,7 @@ class Destination:
             if self._is_gone(journal):
                 self._forget(journal)
                 raise UnreachableError("a run was deleted in MLflow and is created again") from error
-            raise UnreachableError(f"MLflow at {self.uri} cannot be written to ({_reason(error)})") from error
+            raise UnreachableError(f"MLflow at {self.uri} cannot be written to ({reason_of(error)})") from error
 
     def pages(self) -> dict[str, str]:
         """The experiments of studies: name, and the part of their address that follows the server's.
@@ -192,67 +193,6 @@ class Destination:
         names = self._client.get_run(run_id).data.metrics
         return {(name, point.step) for name in names for point in self._client.get_metric_history(run_id, name)}
 
-    def _send_batch(self, run_id: str, batch: Sequence[Entry], there: set[tuple[str, int]]) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
-        kind = batch[0]["kind"]
-        if kind in MOST_AT_ONCE:
-            metrics = [
-                Metric(name, value, entry["time"], entry["step"])
-                for entry in batch
-                if entry["kind"] == "metrics"
-                for name, value in entry["values"].items()
-                if (name, entry["step"]) not in there
-            ]
-            params = [Param(entry["name"], entry["value"]) for entry in batch if entry["kind"] == "param"]
-            tags = [RunTag(entry["name"], entry["value"]) for entry in batch if entry["kind"] == "tag"]
-            self._log(run_id, metrics, params, tags)
-        elif kind == "status":
-            self._set_status(run_id, batch[0])
-        elif kind == "dataset":
-            self._log_dataset(run_id, batch[0])
-        elif kind == "artifact":
-            self._log_artifact(run_id, batch[0])
-
-    def _log(
-        self, run_id: str, metrics: "Sequence[Metric]", params: "Sequence[Param]", tags: "Sequence[RunTag]"
-    ) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._client.log_batch(run_id, metrics, params, tags)
-        except MlflowException as error:
-            if error.error_code != "INVALID_PARAMETER_VALUE" or not self._is_active(run_id):
-                raise
-            old = self._client.get_run(run_id).data.params  # the first value of a parameter stays
-            new = [param for param in params if param.key not in old]
-            if len(new) == len(params):
-                _log.warning("MLflow refuses parameters or metrics, so it goes without: %s", _reason(error))
-                return
-            self._log(run_id, metrics, new, tags)
-
-    def _set_status(self, run_id: str, entry: Entry) -> None:
-        if entry["status"] in TERMINAL:
-            self._client.set_terminated(run_id, entry["status"], entry["time"])
-        else:
-            self._client.update_run(run_id, entry["status"])
-
-    def _log_dataset(self, run_id: str, entry: Entry) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        dataset = Dataset(entry["name"], entry["digest"], "freelunch", entry["source"], profile=entry["profile"])
-        context = InputTag("mlflow.data.context", entry["context"])
-        self._client.log_inputs(run_id, [DatasetInput(dataset, [context])])
-
-    def _log_artifact(self, run_id: str, entry: Entry) -> None:
-        try:
-            self._client.log_artifact(run_id, entry["path"])
-        except (FileNotFoundError, PermissionError) as error:
-            _log.warning("%s cannot be kept in MLflow (%s).", entry["path"], error.strerror)
-
-    def _is_active(self, run_id: str) -> bool:
-        return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
-
     def _is_gone(self, journal: Journal) -> bool:
         """Whether this MLflow answers, but has no such run any more."""
         from mlflow.exceptions import MlflowException
@@ -260,7 +200,7 @@ class Destination:
         run_id = journal.sent(self.uri).run_id
         try:
             self._client.search_experiments(max_results=1)
-            return run_id is not None and not self._is_active(run_id)
+            return run_id is not None and not self._calls.is_active(run_id)
         except MlflowException as error:
             return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
         except Exception:
@@ -279,7 +219,7 @@ class Destination:
             raise
         except Exception as error:
             raise MachineError(
-                f"MLflow at {self.uri} {fault} ({_reason(error)}): start it, or correct or unset "
+                f"MLflow at {self.uri} {fault} ({reason_of(error)}): start it, or correct or unset "
                 "MLFLOW_TRACKING_URI; --no-mlflow does without."
             ) from error
 
@@ -293,9 +233,3 @@ def _all_runs(client: "MlflowClient", experiment_id: str, condition: str) -> "It
     while page.token:
         page = client.search_runs([experiment_id], condition, max_results=1000, page_token=page.token)
         yield from page
-
-
-def _reason(error: Exception) -> str:
-    text = str(error)
-    known = {"refused": "connection refused", "timed out": "no answer in time", "resolve": "no such host"}
-    return next((short for sign, short in known.items() if sign in text), text.partition("\n")[0][:200])
