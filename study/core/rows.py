@@ -9,7 +9,7 @@ from trainers.stage import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One named point of a study.
+    """Named point of a study.
 
     Example:
         >>> from study import Row
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Choice:
-    """An axis of a grid: the values of a hyperparameter, and their titles in tables.
+    """Axis of a grid: the values of a hyperparameter, and their titles in tables.
 
     Example:
         >>> from study import Choice
@@ -61,7 +61,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """Numbers printed in a paper: percent, (mean, standard deviation) by row name and metric.
+    """Numbers printed in a paper: in percent, (mean, standard deviation) by row name and metric.
 
     Example:
         >>> from study import Published
@@ -81,7 +81,7 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A figure of accuracy against one hyperparameter. Rows that do not set it are level lines.
+    """Figure of accuracy against one hyperparameter. Rows that do not set it are level lines.
 
     Example:
         >>> from study import Curve

@@ -70,14 +70,8 @@ class Study:
         rows = (*self._grid(), *self.rows)
         if not rows:
             raise InputError(f"study {self.name} asks nothing: give it an axis or a row.")
-        for what, labels in (("name", [row.name for row in rows]), ("title", [row.title for row in rows])):
-            twice = next((label for label in labels if labels.count(label) > 1), None)
-            if twice is not None:
-                raise InputError(f"study {self.name} has two rows {what}d {twice!r}: give each its own {what}.")
-        axis = self.curve.axis if self.curve else "seed"
-        if axis != "seed" and not any(axis in row.parameters for row in rows):
-            raise InputError(f"the curve of study {self.name} is over {axis!r}, which no row sets: name an axis of it.")
-        self._check_reference_line(rows)
+        self._check_labels(rows)
+        self._check_curve(rows)
         names = [row.name for row in rows]
         if self.reference is not None and self.reference not in names:
             raise InputError(
@@ -109,8 +103,18 @@ class Study:
         points = list(itertools.product(seeds, self._chosen(tuple(only))))
         return tuple(self._trial(number, row, seed, conditions, settings) for number, (seed, row) in enumerate(points))
 
-    def _check_reference_line(self, rows: Sequence[Row]) -> None:
-        line = self.curve.reference if self.curve else ""
+    def _check_labels(self, rows: Sequence[Row]) -> None:
+        for what, labels in (("name", [row.name for row in rows]), ("title", [row.title for row in rows])):
+            twice = next((label for label in labels if labels.count(label) > 1), None)
+            if twice is not None:
+                raise InputError(f"study {self.name} has two rows {what}d {twice!r}: give each its own {what}.")
+
+    def _check_curve(self, rows: Sequence[Row]) -> None:
+        if self.curve is None:
+            return
+        axis, line = self.curve.axis, self.curve.reference
+        if axis != "seed" and not any(axis in row.parameters for row in rows):
+            raise InputError(f"the curve of study {self.name} is over {axis!r}, which no row sets: name an axis of it.")
         if line and self.reference:
             raise InputError(f"study {self.name} has a reference row and a reference line: keep one of them.")
         series = dict.fromkeys(row.series for row in rows if row.series)
@@ -123,14 +127,9 @@ class Study:
                 raise InputError(f"axis {axis_name} of study {self.name} is {axis!r}: write it as Choice((…)).")
         rows = []
         for point in itertools.product(*(axis.points() for axis in self.axes.values())):
-            values = [value for value, _ in point]
-            name = (
-                ",".join(map(str, values))
-                if len(values) == 1
-                else ",".join(f"{axis}={value}" for axis, value in zip(self.axes, values, strict=True))
-            )
-            title = ", ".join(title for _, title in point)
-            rows.append(Row(name=name, title=title, parameters=dict(zip(self.axes, values, strict=True))))
+            parameters = dict(zip(self.axes, (value for value, _ in point), strict=True))
+            name = ",".join(str(v) if len(parameters) == 1 else f"{axis}={v}" for axis, v in parameters.items())
+            rows.append(Row(name=name, title=", ".join(title for _, title in point), parameters=parameters))
         return tuple(rows) if self.axes else ()
 
     def _chosen(self, only: tuple[str, ...]) -> tuple[Row, ...]:
@@ -157,7 +156,7 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One point of a study: its final stage holds its result.
+    """One point of a study at one seed; its last stage holds its result.
 
     Example:
         >>> from study import Choice, Study

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.core.graph import key, walk
-from study.core.recipe import Recipe, annotation_of, bind, coerced, identity_of
+from study.core.recipe import Recipe, annotation_of, bind, identity_of
 from study.core.rows import Choice, Row
 from study.core.study import Trial
+from study.core.values import coerced
 from study.search.domains import Axis, PowerOfTwo, When, contains, described, domain_of, is_active, is_optional, one
 from trainers.stage import InputError, Stage
 

@@ -138,7 +138,7 @@ def test_a_report_shows_the_notes_of_the_trials_it_is_about(
 
 
 def own_notes(here: Conditions, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
-    """What a plan of a study of one's own says of label fractions."""
+    """What a plan of a user's study says of label fractions."""
     file = folder / "own.py"
     file.write_text(OWN)
     monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: here)
@@ -163,7 +163,7 @@ def test_a_label_fraction_that_means_another_thing_may_leave_a_phase_without_a_v
     assert own_notes(nowhere, tmp_path, "frames", monkeypatch) == ()
 
 
-def test_a_label_fraction_that_is_handed_on_to_a_recipe_of_the_house_is_said(
+def test_a_label_fraction_that_is_handed_on_to_a_recipe_of_this_repository_is_noted(
     here: Conditions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (note,) = own_notes(here, tmp_path, "handed_on", monkeypatch)

@@ -1,4 +1,4 @@
-"""Studies in files of one's own: found, run, refused; and the examples of the documentation."""
+"""Studies in users' files: found, run, refused; and the examples of the documentation."""
 
 import json
 import shutil
@@ -53,10 +53,10 @@ def test_a_condition_leaves_out_what_a_value_makes_meaningless(home: Path):
     assert list(trials) == ["0.5", "1.0", "2.0", "gentle", "alone"]
     assert not any("Distilled" in stage.kind for stage in walk(trials["alone"].stage).values())
     table3 = PlannedStudy(home, Request(study="table3", scale="tiny", dataset="tiny", rows=("moco",)))
-    assert not table3.plan.missing, "the trial is the one of a study of the house"
+    assert not table3.plan.missing, "the trial is one that table3 has"
 
 
-def test_a_class_of_ones_own_has_its_file_in_its_key(home: Path, tmp_path: Path):
+def test_a_users_class_has_its_file_in_its_key(home: Path, tmp_path: Path):
     changed = tmp_path / "seed_loss.py"
     text = (EXAMPLES / "seed_loss.py").read_text()
     changed.write_text(text.replace("temperature: float = 0.2\n    teacher", "temperature: float = 0.2  \n    teacher"))
@@ -67,7 +67,7 @@ def test_a_class_of_ones_own_has_its_file_in_its_key(home: Path, tmp_path: Path)
     assert found["ours"] == known["ours"]
 
 
-def test_a_stage_of_ones_own_is_computed_where_its_file_is_not(home: Path, tmp_path: Path):
+def test_a_users_stage_is_computed_where_its_file_is_not(home: Path, tmp_path: Path):
     asked = planned(home, "seed_loss")
     ((stage_key, stage),) = ((k, each) for k, each in asked.plan.stages.items() if each.kind == "Pretrain SEED")
     request = requests_for(asked.plan.stages, [stage_key], Profile().grant)[0]

@@ -5,8 +5,9 @@ from typing import Literal
 import pytest
 
 from study import Choice, Row, Study
-from study.core.recipe import coerced, vocabulary
+from study.core.recipe import vocabulary
 from study.core.study import setting_notes
+from study.core.values import coerced
 from study.home.text import nearest
 from trainers.stage import InputError, Stage, Work
 
