@@ -23,11 +23,14 @@ from trainers.stage import InputError, Stage
 
 Kind = TypeVar("Kind", bound=Stage)
 RECIPES = (distilled, moco, public_features, untrained, majority_class)
-EVERY_RECIPE = [
-    each
-    for each in vars(search_spaces.recipes).values()
-    if inspect.isfunction(each) and "seed" in inspect.signature(each).parameters and hasattr(each, "__wrapped__")
-]
+
+
+def is_recipe(each: object) -> bool:
+    seed = inspect.signature(each).parameters.get("seed") if inspect.isfunction(each) else None
+    return seed is not None and seed.kind is inspect.Parameter.KEYWORD_ONLY
+
+
+EVERY_RECIPE = [each for each in vars(search_spaces.recipes).values() if is_recipe(each)]
 
 
 def kinds(stage: Stage) -> list[str]:
