@@ -4,8 +4,8 @@ import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from optuna.trial import FrozenTrial
 from rich.markup import escape
 
 from study.cli.search_planning import PlannedSearch
@@ -15,6 +15,9 @@ from study.home.commands import program
 from study.search.optuna_study import OptunaStudy, parameters_of
 from study.search.report import write_search_report
 from study.search.results import SearchResults, best_of
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 class SearchReporter:
@@ -28,7 +31,7 @@ class SearchReporter:
     def __init__(self, planned: PlannedSearch, optuna_study: OptunaStudy) -> None:
         self._planned, self._optuna_study = planned, optuna_study
 
-    def best(self) -> FrozenTrial | None:
+    def best(self) -> "FrozenTrial | None":
         """The best completed trial; None before there is one."""
         return best_of(self._optuna_study.trials(), maximised=self._planned.search.objective.maximised)
 
