@@ -18,9 +18,8 @@ from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, assert_same
 from trainers.artifacts.history import read_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.runtime import checkpoint, distributed, worker_channel
-from trainers.runtime.launch import _raise_failure as raise_failure
-from trainers.runtime.launch import _train_worker as train_worker
 from trainers.runtime.launch import launch
+from trainers.runtime.ray_train import raise_failure, train_worker
 from trainers.ssl.encoders import read_weights
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
