@@ -29,7 +29,7 @@ from trainers.stage import Stage, Work
 
 SAMPLE_SECONDS = 0.1
 NUM_TRIALS = 1000
-NUM_ACTORS = 40
+NUM_ACTORS = 20
 """Trials of plain Tune, each of which is a process of its own."""
 
 
