@@ -14,7 +14,7 @@ from study.core.manifest import versions
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
 from study.core.study import Study, Trial, setting_notes
-from study.core.suite import Part, Suite, parts_of, together
+from study.core.suite import Part, Suite, together
 from study.home.request import Request
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
@@ -94,6 +94,28 @@ class PlannedStudy:
         }
 
 
+def parts_of(asked: Study | Suite, request: Request, conditions: object, layout: str) -> tuple[Part, ...]:
+    """The studies of a request, with their trials.
+
+    Args:
+        asked: the study or suite that the request names.
+        request: rows, seeds and settings; they hold for every study.
+        conditions: preset, scale and dataset.
+        layout: of the dataset; it decides which published numbers results are compared with.
+
+    Raises:
+        InputError: an unknown row or hyperparameter, or a value that does not fit.
+    """
+    if isinstance(asked, Study):
+        return (_part(asked, request, conditions, layout),)
+    chosen = asked.rows_by_study(request.rows)
+    return tuple(
+        _part(study, replace(request, study=study.name, rows=chosen[study.name]), conditions, layout)
+        for study in asked.studies
+        if study.name in chosen
+    )
+
+
 def conditions_of(store: Store, request: Request) -> Conditions:
     """Preset, scale and dataset of a request.
 
@@ -110,3 +132,9 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     dataset = datasets.load(folder, name)
     weights = tuple(weights_registry.load(store.home / "weights", each) for each in request.weights)
     return Conditions(preset=PRESETS[request.preset], scale=scale, dataset=dataset, weights=weights)
+
+
+def _part(study: Study, request: Request, conditions: object, layout: str) -> Part:
+    request = replace(request, seeds=max(request.seeds, study.fewest_seeds))
+    trials = study.trials(conditions, seeds=range(request.seeds), settings=request.settings, only=request.rows)
+    return Part(study=study.on(layout), request=request, trials=trials)

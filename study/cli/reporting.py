@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from study.cli.planning import PlannedStudy, conditions_of
+from study.cli.planning import PlannedStudy, conditions_of, parts_of
 from study.console.result_tables import problems_of, report_table
 from study.console.terminal import new_console
 from study.core.graph import key
 from study.core.plan import make_plan
 from study.core.study import Trial
-from study.core.suite import Part, Suite, parts_of, together
+from study.core.suite import Part, Suite, together
 from study.execution.events import Failure
 from study.home.commands import expand_commands
 from study.home.request import most_seeds, saved_problems, saved_requests

@@ -34,6 +34,25 @@ class Suite:
     studies: tuple[Study, ...]
     cost: Mapping[str, str] = field(default_factory=dict)
 
+    def rows_by_study(self, rows: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Rows named STUDY/ROW, by study; all rows of all studies, written as none, where none is named.
+
+        Raises:
+            InputError: a name has no slash, or names no study of the suite.
+        """
+        names = [study.name for study in self.studies]
+        if not rows:
+            return dict.fromkeys(names, ())
+        chosen: dict[str, tuple[str, ...]] = {}
+        for each in rows:
+            study, slash, row = each.partition("/")
+            if not slash:
+                raise InputError(f"{each!r} is no row of {self.name}: its rows are named STUDY/ROW, as table3/head.")
+            if study not in names:
+                raise InputError(f"{self.name} has no study {study!r}{nearest(study, names)}")
+            chosen[study] = (*chosen.get(study, ()), row)
+        return chosen
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
@@ -42,28 +61,6 @@ class Part:
     study: Study
     request: Request
     trials: tuple[Trial, ...]
-
-
-def parts_of(asked: Study | Suite, request: Request, conditions: object, layout: str) -> tuple[Part, ...]:
-    """The studies of a request, with their trials.
-
-    Args:
-        asked: the study or suite that the request names.
-        request: rows, seeds and settings; they hold for every study.
-        conditions: preset, scale and dataset.
-        layout: of the dataset; it decides which published numbers results are compared with.
-
-    Raises:
-        InputError: an unknown row or hyperparameter, or a value that does not fit.
-    """
-    if isinstance(asked, Study):
-        return (_part(asked, request, conditions, layout),)
-    chosen = _chosen(asked, request.rows)
-    return tuple(
-        _part(study, replace(request, study=study.name, rows=chosen[study.name]), conditions, layout)
-        for study in asked.studies
-        if study.name in chosen
-    )
 
 
 def together(parts: Sequence[Part]) -> tuple[Trial, ...]:
@@ -76,25 +73,3 @@ def together(parts: Sequence[Part]) -> tuple[Trial, ...]:
         for trial in part.trials
     ]
     return tuple(replace(trial, number=number) for number, trial in enumerate(named))
-
-
-def _part(study: Study, request: Request, conditions: object, layout: str) -> Part:
-    request = replace(request, seeds=max(request.seeds, study.fewest_seeds))
-    trials = study.trials(conditions, seeds=range(request.seeds), settings=request.settings, only=request.rows)
-    return Part(study=study.on(layout), request=request, trials=trials)
-
-
-def _chosen(suite: Suite, rows: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The rows wanted of every study, by study; all rows of all studies where none is named."""
-    names = [study.name for study in suite.studies]
-    if not rows:
-        return dict.fromkeys(names, ())
-    chosen: dict[str, tuple[str, ...]] = {}
-    for each in rows:
-        study, slash, row = each.partition("/")
-        if not slash:
-            raise InputError(f"{each!r} is no row of {suite.name}: its rows are named STUDY/ROW, as table3/head.")
-        if study not in names:
-            raise InputError(f"{suite.name} has no study {study!r}{nearest(study, names)}")
-        chosen[study] = (*chosen.get(study, ()), row)
-    return chosen

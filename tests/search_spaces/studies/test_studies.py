@@ -7,10 +7,11 @@ from search_spaces.studies.catalogue import PAPER, STUDIES, by_name
 from search_spaces.studies.published import TABLE1_M2CAI16
 from study import Study
 from study.analysis.comparisons import exchanged
+from study.cli.planning import parts_of
 from study.core.graph import key, walk
 from study.core.plan import make_plan
 from study.core.store import Store
-from study.core.suite import parts_of, together
+from study.core.suite import together
 from study.home.request import Request
 from tests.search_spaces.fake_dataset import conditions
 from trainers.stage import InputError, Resources

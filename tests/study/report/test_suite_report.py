@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from rich.console import Console
 
 from study import Choice, Curve, Row, Study
+from study.cli.planning import parts_of
 from study.console.plan_tables import parts_table
 from study.core.graph import key, walk
 from study.core.plan import Plan, make_plan
 from study.core.savings import recorded
 from study.core.store import Store
-from study.core.suite import Part, Suite, parts_of, together
+from study.core.suite import Part, Suite, together
 from study.home.request import Request
 from study.home.text import duration
 from study.report.figures.suite_figure import PANEL_PX, ROW_PX, panels_figure
