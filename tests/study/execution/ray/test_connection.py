@@ -19,6 +19,8 @@ from tests.study.steps import Gang, Step
 from trainers.stage import InputError, MachineError, Resources
 
 HOME = Path("/home/of/ours")
+pytestmark = pytest.mark.ray
+
 VERSIONS = {name: importlib.metadata.version(name) for name in ("freelunch-surgical", "torch")}
 HERE = """
 import psutil

@@ -28,6 +28,8 @@ from trainers.artifacts.history import read_history
 from trainers.ssl.encoders import read_weights
 from trainers.stage import Resources
 
+pytestmark = [pytest.mark.ray, pytest.mark.kills]
+
 PATIENCE_SECONDS = 180
 FOLLOWER = ("TrialFollower", "ResourceTrainable")  # waiting, and at work: Ray names its method by Tune's wrapper
 WORKERS = ("Broker", *FOLLOWER, "compute_stage", "RayTrainWorker", "TrainController")
