@@ -7,7 +7,9 @@ import uuid
 import pytest
 
 # Every Ray of the tests asks for this token, as clusters of several nodes should; none writes one into the user's home.
-os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+# The lanes inherit it.
+os.environ["RAY_AUTH_MODE"] = "token"
+os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)
 # Two lanes of tests share two cores: more threads than that slow each other down many times over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from trainers.stage import InputError, Stage, Work
+from trainers.stage import InputError, Resources, Stage, Work
 
 NOWHERE = Path("/nowhere")
 
@@ -79,20 +79,22 @@ class Gang(Step):
     trains_on_workers: ClassVar[bool] = True
 
     def train(self, work: Work, epoch: int) -> None:
+        # In a thread, which no interrupt reaches: whenever one comes, the placement group is removed first.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(self._train_on_workers, work.resources).result()
+
+    def _train_on_workers(self, resources: Resources) -> None:
         import ray
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-        bundles = [{"CPU": work.resources.threads}] * work.resources.workers
-        with ThreadPoolExecutor(1) as pool:
-            made = pool.submit(ray.util.placement_group, bundles)  # where no interrupt can leave it made but unknown
-            try:
-                made.result().wait(120)
-                workers = ray.remote(num_cpus=work.resources.threads)(sleep).options(
-                    scheduling_strategy=PlacementGroupSchedulingStrategy(made.result())
-                )
-                ray.get([workers.remote(self.epoch_seconds) for _ in range(work.resources.workers)])
-            finally:
-                ray.util.remove_placement_group(made.result())
+        group = ray.util.placement_group([{"CPU": resources.threads}] * resources.workers)
+        try:
+            group.wait(120)
+            placed = PlacementGroupSchedulingStrategy(group)
+            worker = ray.remote(num_cpus=resources.threads)(sleep).options(scheduling_strategy=placed)
+            ray.get([worker.remote(self.epoch_seconds) for _ in range(resources.workers)])
+        finally:
+            ray.util.remove_placement_group(group)
 
 
 def sleep(seconds: float) -> None:

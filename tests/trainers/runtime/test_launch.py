@@ -27,7 +27,7 @@ from trainers.ssl.pretrain import Pretrain
 from trainers.stage import EpochEnd, InputError, MachineError, Resources
 
 # Ray Train imports Ray Data, which warns of its own settings.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")]
 
 EPOCHS = 30
 PATIENCE_SECONDS = 240
