@@ -32,7 +32,7 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What the cluster profile grants a type of stage. Never part of a key.
+    """Resources that the cluster profile grants a type of stage. Never part of a key.
 
     Attributes:
         workers: processes that train together.
@@ -83,7 +83,7 @@ class EpochEnd:
 
 
 Report = Progress | EpochEnd
-"""What a running stage reports."""
+"""Report of a running stage."""
 Listener = Callable[[Report], None]
 
 
@@ -93,7 +93,7 @@ def ignore_report(report: Report) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a stage needs to run: where its inputs lie, where its output goes, and what it may use."""
+    """Everything a stage needs to run: the folders of its inputs and of its output, and its resources."""
 
     output: Path
     """The folder to fill. It survives a retry: resume from what is there."""
@@ -154,12 +154,12 @@ class Stage(Config, ABC):
 
     @property
     def kind(self) -> str:
-        """What a plan calls stages like this one."""
+        """Name of stages like this one in plans."""
         return type(self).__name__
 
     @property
     def title(self) -> str:
-        """What a progress line calls this stage."""
+        """Name of this stage in progress lines."""
         return self.kind
 
     @abstractmethod
@@ -167,7 +167,7 @@ class Stage(Config, ABC):
         """Computes the stage into `work.output`.
 
         Raises:
-            InputError: what the stage was asked to read or do cannot be; the message says how to mend it.
+            InputError: what the stage was asked to read or do cannot be; the message says how to correct it.
         """
 
     def check(self, resources: Resources) -> None:  # most stages can do with anything

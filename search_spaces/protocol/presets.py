@@ -7,7 +7,7 @@ from trainers.networks.backbones import RunningStatistics
 
 SplitName = Literal["selection", "official"]
 Choosing = Literal["validation", "last", "test"]
-"""Which epoch is kept: the best on the validation videos, the last, or the best on the test videos."""
+"""Epoch that is kept: the best on the validation videos, the last, or the best on the test videos."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,7 +93,7 @@ def search_options(command: Command) -> Command:
         click.option(
             "--trials", type=click.IntRange(1), default=40, show_default=True, help="Trials in all; more extend it."
         ),
-        click.option("--hours", type=click.FloatRange(0, min_open=True), help="Begin no trial after so many hours."),
+        click.option("--hours", type=click.FloatRange(0, min_open=True), help="Start no trial after this many hours."),
         click.option("--at-once", type=click.IntRange(1), help="Trials at a time; as many as there is room for."),
         click.option(
             "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the choice of points."

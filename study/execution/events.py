@@ -9,7 +9,7 @@ from study.core.graph import key
 from trainers.stage import FreelunchError, MachineError, Progress, Report, Stage
 
 ANOTHER_PROCESS = "another process is computing it"
-"""Why a stage waits whose claim is held."""
+"""Reason for which a stage waits whose claim is held."""
 LAST_LINES = 5
 """Of a traceback, shown where a stage fails; its log has all of it."""
 
@@ -86,7 +86,7 @@ class EpochEnded(_OfStage):
 
 @dataclass(frozen=True, kw_only=True)
 class Finished(_OfStage):
-    """A stage is computed and published, after so many seconds."""
+    """A stage is computed and published; `seconds` is its computing time."""
 
     seconds: float
 

@@ -26,7 +26,7 @@ def check_granted(stage: Stage, grant: Grant) -> None:
     """Checks, before anything runs, that a stage can be computed with its resources.
 
     Raises:
-        InputError: it cannot, or fails to say so.
+        InputError: it cannot, or its check fails.
     """
     try:
         stage.check(grant(stage))

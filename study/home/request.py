@@ -86,7 +86,7 @@ def latest_request(study: str, home: Path) -> Request:
 
 
 def saved_problems(request: Request, home: Path) -> dict[str, str]:
-    """Why stages failed when the study was last run, by stage key."""
+    """Sentences on the stages that failed when the study was last run, by stage key."""
     path = request.folder(home) / PROBLEMS
     return read_json(path) if path.exists() else {}
 

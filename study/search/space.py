@@ -198,7 +198,7 @@ class Space:
         return {name: described(axis, self.unit(name)) for name, axis in self.axes.items()}
 
     def identity(self) -> dict[str, str]:
-        """What must be equal for two searches of one name to share an Optuna study."""
+        """Identity: equal for two searches of one name that share an Optuna study."""
         recipe = self.search.recipe
         return {
             "recipe": identity_of(recipe),

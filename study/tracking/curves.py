@@ -42,5 +42,5 @@ def log_curves(journal: Journal, result: TrialResult, store: Store) -> None:
 
 
 def finish_time(store: Store, stage_key: str) -> int:
-    """When a stage was finished, in milliseconds."""
+    """Time at which a stage was finished, in milliseconds."""
     return int(1000 * datetime.fromisoformat(store.manifest(stage_key).finished).timestamp())

@@ -176,7 +176,7 @@ class Journal:
             write_json(self.folder / SENT, {each: asdict(part) for each, part in self._sent.items()})
 
     def num_unsent(self, uri: str) -> int:
-        """How many entries a tracking URI does not have yet."""
+        """Number of entries that a tracking URI does not have yet."""
         return sum(1 for _ in self.unsent(uri))
 
     def _append(self, entry: Entry) -> None:

@@ -13,7 +13,7 @@ Scores = npt.NDArray[np.float64]
 """(num_phases,): one metric of one video in percent, NaN for a phase where it is undefined."""
 
 AbsentPhase = Literal["undefined_if_empty", "undefined_if_absent", "scored"]
-"""How a phase that a video's ground truth lacks counts in the strict metrics of that video.
+"""Rule for a phase that a video's ground truth lacks, in the strict metrics of that video.
 
 - `undefined_if_empty` (A): undefined only where the metric's denominator is empty.
 - `undefined_if_absent` (B): always undefined.

@@ -14,7 +14,7 @@ from trainers.runtime import checkpoint, randomness
 from trainers.stage import InputError, Work
 
 Selection = Literal["validation", "last"]
-"""Which epoch's weights are kept: the best on the validation videos (the last where there are none), or the last."""
+"""Epoch whose weights are kept: the best on the validation videos (the last where there are none), or the last."""
 
 
 @dataclass(frozen=True, kw_only=True)

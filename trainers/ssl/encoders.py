@@ -13,7 +13,7 @@ from trainers.ssl.heads import projection_mlp
 from trainers.stage import Stage
 
 Trains = Literal["none", "head", "backbone", "all"]
-"""Which part of an encoder is trained; the rest stays as it was, in eval mode."""
+"""Part of an encoder that is trained; the rest stays as it was, in eval mode."""
 
 WEIGHTS = "encoders.pt"
 

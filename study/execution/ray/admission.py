@@ -109,7 +109,7 @@ class AdmissionQueue:
                 first = waiting
 
     def _is_out_of_reach(self, waiting: Waiting) -> bool:
-        """Whether no living nodes can hold a stage; says so once, also of a gang that lost the nodes it ran on."""
+        """Whether no living nodes can hold a stage; reported once, also for a gang that lost the nodes it ran on."""
         if self.can_hold(waiting.resources):
             waiting.has_said = False
             return False

@@ -40,7 +40,7 @@ from study.execution.ray.nodes import living_nodes
 from study.execution.ray.stage_task import TaskResult, interrupt, result_of, start_task
 
 MAX_DEATHS = 4
-"""How often a stage's process may die within one epoch before the stage counts as failed."""
+"""Number of deaths of a stage's process within one epoch after which the stage counts as failed."""
 NODES_PERIOD_SECONDS = 2.0
 POLL_SECONDS = 0.5
 WAITING_AFTER_SECONDS = 2.0
@@ -201,7 +201,7 @@ class Broker:
             return self._failed(job, failure_of(error, key=job.key, title=job.request.title))
 
     async def _computed(self, job: _Job) -> StageOutcome:
-        """Waits for a stage's inputs, then has it computed until that ends one way or the other."""
+        """Waits for a stage's inputs, then computes it until it is finished or has failed."""
         if self._stopping:
             return StageOutcome(status="stopped")
         for settled in asyncio.as_completed([self._jobs[key].task for key in job.request.inputs if key in self._jobs]):

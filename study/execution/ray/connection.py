@@ -19,7 +19,7 @@ from trainers.stage import InputError, MachineError
 OBJECT_STORE_BYTES = 256 * 2**20
 """Artifacts go through the home folder; Ray's object store holds messages only."""
 ANSWER_SECONDS = 8
-"""How long a cluster may take to answer at its address."""
+"""Time limit for the answer of a cluster at its address."""
 END_SECONDS = 10
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -94,7 +94,7 @@ def _join(address: str) -> None:
 
 
 def _resolved(address: str) -> str:
-    """Where the cluster is that runs on this machine, or any other address as it is."""
+    """Address of the cluster that runs on this machine, or any other address as it is."""
     if address != ON_THIS_MACHINE:
         return address
     found = running_cluster()

@@ -18,7 +18,7 @@ from study.execution.ray.options import Score, no_scores
 from trainers.stage import FreelunchError
 
 WAIT_SECONDS = 2.0
-"""How long a process waits for a trial's last stage before it looks at the curve again."""
+"""Time that a process waits for a trial's last stage before it looks at the curve again."""
 RETRY_SECONDS = 0.5
 PATIENCE_SECONDS = 5.0
 """Another process follows trials where none of those that are followed has ended for so long."""

@@ -1,4 +1,4 @@
-"""Options of what Ray Tune is told of a study's trials."""
+"""Options of Ray Tune: scores that are reported for a trial, and callbacks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ from study.home.commands import DISTRIBUTION
 from trainers.stage import MachineError, Resources, Stage
 
 NODE_SECONDS = 30
-"""How long a node may take to answer, which starts a process there."""
+"""Time limit for the answer of a node, which starts a process for it."""
 ASK_AGAIN_SECONDS = 0.5
 PACKAGE = DISTRIBUTION
 PROBED = (PACKAGE, "torch")

@@ -32,7 +32,7 @@ FOLLOWERS_PER_CPU = 2
 """A process that follows trials costs memory."""
 LISTEN_SECONDS = 0.5
 INTERRUPT_SECONDS = 90
-"""How long stages may take to stop; stages with several workers need longest."""
+"""Time limit for stages to stop; stages with several workers need longest."""
 PLAN = "plan"
 
 
@@ -52,10 +52,10 @@ def run_on_ray(
     Args:
         plan: the stages.
         store: where they go: on a path that every node sees.
-        profile_of: the cluster profile for nodes of so many CPUs and GPUs.
+        profile_of: the cluster profile for nodes with these numbers of CPUs and GPUs.
         observer: hears of every stage, in this thread.
         address: as for `study.execution.ray.connection.connect`.
-        options: what Ray Tune is told of the trials, and by which callbacks.
+        options: what Ray Tune reports of the trials, and its callbacks.
 
     Raises:
         InputError: a stage cannot be computed with what it is granted.

@@ -96,7 +96,7 @@ async def interrupt(task: Any, request: StageRequest) -> None:
             return
 
 
-@ray.remote(max_retries=0)  # the broker tries again itself, and says so
+@ray.remote(max_retries=0)  # the broker retries, and reports it
 def compute_stage(home: Path, request: StageRequest, attempt: str, broker: Any) -> TaskResult:
     """Computes a stage, unless it is there or another process computes it."""
     _hear_interrupts()

@@ -23,11 +23,11 @@ from study.execution.ray.options import TuneOptions
 from trainers.stage import InputError
 
 MAX_FAILURES = 3
-"""How often the process that follows a trial may die."""
+"""Number of deaths that the process that follows a trial may have."""
 END_SECONDS = 20.0
 END_SECONDS_PER_TRIAL = 0.5
 SLOT = {"node:__internal_head__": 0.01}
-"""What a follower holds: no processor, nor anything else that a stage could want. Ray declares it on every head."""
+"""Resource that a follower holds: nothing that a stage could want. Ray declares it on every head node."""
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # nobody restores Tune's own state: the same command finds what is finished

@@ -182,7 +182,7 @@ def _damaged(path: Path, reason: str) -> InputError:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """Says in plain words what FFmpeg calls invalid data: a file that is missing, empty, no mp4 or truncated."""
+    """Sentence for what FFmpeg calls invalid data: a file that is missing, empty, no mp4 or truncated."""
     if not path.is_file():
         raise InputError(f"{path} does not exist: put the video back or name the folder it has moved to.")
     size = path.stat().st_size
