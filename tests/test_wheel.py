@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -18,9 +19,10 @@ Command = Callable[..., str]
 def freelunch(tmp_path_factory: pytest.TempPathFactory) -> Command:
     """The installed command of a fresh environment, which borrows only the dependencies of this one."""
     folder = tmp_path_factory.mktemp("wheel")
+    source = _copy_of_the_source(folder / "source")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     options = ["--no-deps", "--no-build-isolation", "--wheel-dir", folder]
-    subprocess.run([*pip, "wheel", *options, CHECKOUT], check=True, cwd=folder)
+    subprocess.run([*pip, "wheel", *options, source], check=True, cwd=folder)
     (wheel,) = folder.glob("*.whl")
     environment = folder / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
@@ -37,6 +39,16 @@ def freelunch(tmp_path_factory: pytest.TempPathFactory) -> Command:
         return done.stdout
 
     return call
+
+
+def _copy_of_the_source(folder: Path) -> Path:
+    """A build in the checkout would leave its own folder there, and find what an earlier one has left."""
+    folder.mkdir()
+    for name in ("study", "trainers", "search_spaces"):
+        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(CHECKOUT / name, folder)
+    return folder
 
 
 def test_the_installed_command_knows_its_version(freelunch: Command):
