@@ -13,6 +13,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 Command = Callable[..., str]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from study.core.store import Store
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import HERE, LOCAL, copy_of
 
-pytestmark = pytest.mark.usefixtures("tiny_scale")
+pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.slow]
 
 
 @pytest.fixture
