@@ -1,7 +1,9 @@
 """Options, environment and lanes of the whole test suite."""
 
 import os
+import shutil
 import signal
+import tempfile
 import uuid
 
 import pytest
@@ -14,6 +16,7 @@ os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 RAY_FIXTURES = {"cluster", "ray"}
+RAY_FOLDER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,13 +26,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # What a shell script starts in the background ignores SIGINT, and so would every process that a test starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A Ray finds the cluster that was started last in its folder: the lanes' clusters must not find each other.
+    config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: sockets
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[RAY_FOLDER], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs Ray, and gives tests their lanes: all of Ray is one, which shares a cluster; else a file is."""
+    """Marks what needs Ray, and gives tests their lanes: those that share a cluster are one, else a file is."""
     for item in items:
-        if RAY_FIXTURES & set(getattr(item, "fixturenames", ())):
+        shares_a_cluster = RAY_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if shares_a_cluster:
             item.add_marker("ray")
-        group = "ray" if item.get_closest_marker("ray") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group("ray" if shares_a_cluster else item.path.stem))

@@ -20,7 +20,7 @@ from study.search.observer import SearchObserver
 from study.search.on_ray import TuneBridge, search_on_ray
 from study.search.optuna_study import KEY, OptunaStudy
 from study.search.space import Space
-from tests.study.execution.ray.test_kills import one_named
+from tests.study.execution.ray.programs import one_named
 from tests.study.search.damage import AT_FAULT, DataDamager, repair
 from tests.study.search.stub_search import SEARCH, Conditions, open_study, remembered, searched, states
 from trainers.stage import Resources, Stage

@@ -11,10 +11,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from torch import distributed as group
-from torch import multiprocessing
 
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, assert_same_state, work, write_recording
+from tests.trainers.two_processes import train_in_two_processes
 from trainers.artifacts.history import read_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.runtime import checkpoint, distributed, worker_channel
@@ -78,19 +77,11 @@ def run(stage, workers, output, **options):
     return read_weights(output), read_history(output)
 
 
-def train_without_ray(rank, stage, output):
-    torch.set_num_threads(1)
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    group.init_process_group("gloo", f"file://{output}.meet", rank=rank, world_size=2)
-    stage[0]._train(on(2, output, stage[1]))
-    group.destroy_process_group()
-
-
 @pytest.fixture(scope="module")
 def undisturbed(stage, tmp_path_factory):
     """What two processes without Ray train."""
     output = tmp_path_factory.mktemp("undisturbed") / "two"
-    multiprocessing.spawn(train_without_ray, (stage, output), nprocs=2)
+    train_in_two_processes(*stage, output)
     return read_weights(output), read_history(output)
 
 
