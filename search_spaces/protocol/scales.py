@@ -68,7 +68,7 @@ class Scale:
         temporal_maps: channels inside the temporal model.
         temporal_epochs: passes of the temporal model over the videos.
         temporal_learning_rate: of Adam, at the start.
-        temporal_halve_after: epochs after which it is halved.
+        temporal_halve_after: epochs, counted from 1, at whose start it is halved.
         rivals: sizes of the rival methods.
     """
 

@@ -112,12 +112,13 @@ class TrainTemporal(Stage):
         num_phases: number of classes.
         epochs: passes over the videos.
         learning_rate: of Adam, at the start.
-        halve_after: epochs after which the learning rate is halved.
+        halve_after: epochs, counted from 1, at whose start the learning rate is halved.
         weight_decay: of Adam.
         selection: which epoch's weights are kept.
         seed: of the start, the order of videos, and dropout.
     """
 
+    revision: ClassVar[int] = 2
     curves: ClassVar[str] = TEMPORAL
     uses_gpu: ClassVar[bool] = True
 
@@ -134,7 +135,7 @@ class TrainTemporal(Stage):
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of an epoch (0-based)."""
-        return self.learning_rate * 0.5 ** sum(epoch >= bound for bound in self.halve_after)
+        return self.learning_rate * 0.5 ** sum(epoch + 1 >= bound for bound in self.halve_after)
 
     def task(self, task: SupervisedTask) -> SupervisedTask:
         """The task of the training loop; subclasses change it."""

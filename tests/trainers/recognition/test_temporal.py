@@ -184,9 +184,10 @@ def test_without_validation_videos_no_accuracy_is_recorded(stage, inputs, tmp_pa
     assert history.keys() == {"loss"}
 
 
-def test_the_learning_rate_is_halved_after_the_given_epochs(stage):
-    stage = replace(stage, halve_after=(30, 60), learning_rate=1.0)
-    assert [stage.learning_rate_at(epoch) for epoch in (0, 29, 30, 59, 60, 99)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+def test_the_learning_rate_is_halved_at_the_start_of_the_authors_epochs_counted_from_1(stage):
+    usual = replace(stage, learning_rate=5e-4, halve_after=TrainTemporal.halve_after)
+    rates = [usual.learning_rate_at(epoch) for epoch in (0, 28, 29, 58, 59, 88, 89, 99)]
+    assert rates == [5e-4, 5e-4, 2.5e-4, 2.5e-4, 1.25e-4, 1.25e-4, 6.25e-5, 6.25e-5]
 
 
 def test_refinements_read_probabilities_of_the_stage_before():
