@@ -1,7 +1,6 @@
 """Loop of supervised training: Adam, schedule, choice of the epoch, checkpoint, resume."""
 
 import copy
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,10 +10,13 @@ from torch import Tensor, nn
 
 from trainers.artifacts.history import Record
 from trainers.runtime import checkpoint, randomness
-from trainers.stage import InputError, Work
+from trainers.runtime.loss_watch import LossWatch, lag_on
+from trainers.stage import Work
 
 Selection = Literal["validation", "last"]
 """Epoch whose weights are kept: the best on the validation videos (the last where there are none), or the last."""
+
+ADVICE = "lower the learning rate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ def train_supervised(task: SupervisedTask) -> list[Record]:
         One record per epoch: `loss`, and `validation_accuracy` where there are validation videos.
 
     Raises:
-        InputError: the loss is no longer finite.
+        InputError: the loss or the weights are no longer finite.
     """
     model = task.model.to(task.device)
     optimiser = _new_optimiser(task)
@@ -69,7 +71,9 @@ def train_supervised(task: SupervisedTask) -> list[Record]:
             optimiser = _new_optimiser(task)
         for group in optimiser.param_groups:
             group["lr"] = task.learning_rate(epoch)
-        record: Record = {"epoch": epoch + 1.0, "loss": _train_epoch(task, model, optimiser, epoch)}
+        watch = LossWatch(epoch, ADVICE, lag_steps=lag_on(task.device))
+        record: Record = {"epoch": epoch + 1.0, "loss": _train_epoch(task, model, optimiser, epoch, watch)}
+        watch.end(record["loss"], model.state_dict())
         accuracy = task.validate()
         if accuracy is not None:
             record["validation_accuracy"] = accuracy
@@ -99,7 +103,9 @@ def _resumed(task: SupervisedTask, model: nn.Module, optimiser: torch.optim.Opti
     return state
 
 
-def _train_epoch(task: SupervisedTask, model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> float:
+def _train_epoch(
+    task: SupervisedTask, model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int, watch: LossWatch
+) -> float:
     total, count = torch.zeros((), device=task.device), 0
     model.train(epoch == 0 or not task.dropout_in_first_epoch_only)
     for step, (inputs, targets) in enumerate(task.batches(epoch)):
@@ -108,12 +114,10 @@ def _train_epoch(task: SupervisedTask, model: nn.Module, optimiser: torch.optim.
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+        watch.see(step, loss)
         total += loss.detach()
         count += 1
-    mean = float(total) / max(count, 1)
-    if not math.isfinite(mean):
-        raise InputError(f"the loss became {mean} in epoch {epoch + 1}: lower the learning rate.")
-    return mean
+    return float(total) / max(count, 1)
 
 
 def _is_better(selection: Selection, accuracy: float | None, best: float | None) -> bool:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trainers.networks.backbones import Architecture, Backbone
+from trainers.runtime.loss_watch import not_finite
 from trainers.runtime.randomness import derived_seed
 from trainers.ssl.encoders import EncoderStage, random_encoder, write_weights
 from trainers.ssl.pairs import SharedBackbonePair
@@ -30,6 +31,7 @@ IMAGENET_CLASSES = 1000
 MOCO_HEAD = {"head.hidden": "fc.0", "head.output": "fc.2"}
 OPTIONAL = ".num_batches_tracked"
 """Ends the names of the counters that files older than torch 0.4.1 do not have; they start at 0 then."""
+VARIANCE = ".running_var"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,8 @@ def checked_state(
     """A checkpoint's query encoder under the names of ours: the backbone, and the head where there is one.
 
     Raises:
-        InputError: a tensor is missing, has another shape, or does not belong; the sentence names the first.
+        InputError: a tensor is missing, has another shape, does not belong, or holds what no training leaves; the
+            sentence names the first.
     """
     state = _tensors(checkpoint, path, layout)
     encoder = random_encoder(backbone, embedding_size, seed=0).state_dict()
@@ -212,6 +215,16 @@ def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Shape], path: Path,
     for name in state:
         if name not in wanted:
             raise InputError(f"{path} holds {name}, which {has} not: give the file as published.")
+    _check_values(state, path)
+
+
+def _check_values(state: Mapping[str, Tensor], path: Path) -> None:
+    name = not_finite(state)
+    if name is not None:
+        raise InputError(f"{path} holds NaN or an infinite value in {name}: download the file again, as published.")
+    for name, value in state.items():
+        if name.endswith(VARIANCE) and bool((value < 0).any()):
+            raise InputError(f"{path} holds a negative variance in {name}: download the file again, as published.")
 
 
 def _spelled(shape: Shape) -> str:

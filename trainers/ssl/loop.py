@@ -1,6 +1,5 @@
 """Step loop of self-supervised training, for any method: precision, schedule, checkpoint, resume."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -17,6 +16,7 @@ from trainers.networks import schedules
 from trainers.networks.backbones import sync_running_statistics_
 from trainers.networks.features import network_input
 from trainers.runtime import checkpoint, distributed
+from trainers.runtime.loss_watch import LossWatch, lag_on
 from trainers.ssl.method import Method, Views
 from trainers.stage import Config, InputError, Work
 
@@ -24,6 +24,7 @@ Precision = Literal["fp32", "bf16"]
 REPORT_PERIOD_SECONDS = 1.0
 CONSTANT_RATE = "constant_rate"
 """Key of a parameter group whose learning rate does not follow the schedule."""
+ADVICE = "lower learning_rate or raise temperature"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def train(training: Training) -> list[Record]:
         One record per epoch. The same records and weights come out whether or not the run was interrupted.
 
     Raises:
-        InputError: the loss is no longer finite, or there are fewer frames than a batch takes.
+        InputError: the loss or the weights are no longer finite, or there are fewer frames than a batch takes.
     """
     optimisation = training.optimisation
     method = training.method.to(training.device).to(memory_format=torch.channels_last)
@@ -104,8 +105,10 @@ def train(training: Training) -> list[Record]:
         training.work.epoch(int(past["epoch"]), past)
     for epoch in range(first_epoch, optimisation.epochs):
         set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
-        record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch)}
+        watch = LossWatch(epoch, ADVICE, lag_steps=lag_on(training.device))
+        record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch, watch)}
         sync_running_statistics_(method)
+        watch.end(record["loss"], method.state_dict())
         record |= training.probe(method.encoders.query.backbone, epoch + 1)
         if distributed.is_first():
             _save(training.work.output, epoch + 1, method, optimiser, [*history, record])
@@ -148,7 +151,9 @@ def _resume(folder: Path, method: Method, optimiser: torch.optim.Optimizer) -> t
     return state["epoch"], state["history"]
 
 
-def _train_epoch(training: Training, method: Method, optimiser: torch.optim.Optimizer, epoch: int) -> dict[str, float]:
+def _train_epoch(
+    training: Training, method: Method, optimiser: torch.optim.Optimizer, epoch: int, watch: LossWatch
+) -> dict[str, float]:
     steps = len(training.loader)
     method.train()
     totals: dict[str, Tensor] = {}
@@ -157,13 +162,14 @@ def _train_epoch(training: Training, method: Method, optimiser: torch.optim.Opti
         for index, batch in enumerate(meter.timed(batches)):
             views = _on_device(batch, training.device, epoch, epoch * steps + index)
             terms = take_step(method, optimiser, views, training.optimisation.precision)
+            watch.see(index, torch.stack([value.detach() for value in terms.values()]).sum())
             losses = {f"loss_{name}": value for name, value in terms.items()}
             for name, value in {**losses, **method.metrics()}.items():
                 totals[name] = totals[name] + value.detach() if name in totals else value.detach()
             meter.tick(index + 1, totals)
     distributed.average_(totals.values())
     means = {name: float(total) / steps for name, total in totals.items()}
-    return {"loss": _finite(sum(means[name] for name in losses), epoch), **means}
+    return {"loss": sum(means[name] for name in losses), **means}
 
 
 def take_step(
@@ -188,12 +194,6 @@ def _on_device(batch: ViewBatch, device: torch.device, epoch: int, step: int) ->
     query, key, *small = (network_input(view, device) for view in (*batch.views, *batch.small))
     ids = batch.frame_ids.to(device, non_blocking=True)
     return Views(query=query, key=key, frame_ids=ids, step=step, epoch=epoch, small=tuple(small))
-
-
-def _finite(loss: float, epoch: int) -> float:
-    if not math.isfinite(loss):
-        raise InputError(f"the loss became {loss} in epoch {epoch + 1}: lower learning_rate or raise temperature.")
-    return loss
 
 
 class _Meter:

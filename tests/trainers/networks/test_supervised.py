@@ -1,4 +1,5 @@
 import copy
+import itertools
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 
 from tests.trainers.tiny import assert_same_state, raising
 from trainers.networks.supervised import SupervisedTask, train_supervised
+from trainers.runtime import checkpoint
 from trainers.stage import EpochEnd, InputError, Work, ignore_report
 
 EPOCHS = 4
@@ -130,9 +132,41 @@ def test_parts_without_a_gradient_stay(task):
     assert_same_state(model[0].state_dict(), before)
 
 
-def test_a_loss_that_is_no_longer_finite_ends_the_run_with_a_sentence(task):
-    with pytest.raises(InputError, match="the loss became nan in epoch 1: lower the learning rate"):
-        train_supervised(task(loss=lambda outputs, targets: outputs.sum() * float("nan")))
+def turning_nan(at):
+    """A loss that is NaN at one step, counted from 0 over all epochs."""
+    steps = itertools.count()
+    return lambda outputs, targets: F.cross_entropy(outputs, targets) * (float("nan") if next(steps) == at else 1)
+
+
+def test_a_loss_that_is_no_longer_finite_ends_the_run_at_its_step_and_names_the_last_good_checkpoint(task):
+    with pytest.raises(
+        InputError, match=r"became nan at step 1 of epoch 1 \(there is no checkpoint yet\): lower the learning"
+    ):
+        train_supervised(task("first", loss=turning_nan(0)))
+    seen = []
+    counted = task(
+        "third", batches=lambda epoch: (seen.append(epoch) or pair for pair in batches(epoch)), loss=turning_nan(7)
+    )
+    with pytest.raises(
+        InputError, match=r"nan at step 2 of epoch 3 \(the last good checkpoint is that of epoch 2\): lower"
+    ):
+        train_supervised(counted)
+    assert seen == [0] * 3 + [1] * 3 + [2] * 2
+    assert checkpoint.load(counted.work.output)["epoch"] == 2
+
+
+def test_weights_that_are_not_finite_are_in_no_checkpoint(task):
+    """The last step of an epoch ruins them: its loss is still finite."""
+
+    def batch(epoch):
+        return itertools.islice(batches(epoch), 1)
+
+    ruined = task(batches=batch, learning_rate=lambda epoch: float("inf") if epoch else 0.05)
+    with pytest.raises(
+        InputError, match=r"0\.weight is no longer finite after the last step of epoch 2 \(the last good"
+    ):
+        train_supervised(ruined)
+    assert checkpoint.load(ruined.work.output)["epoch"] == 1
 
 
 def test_an_optimiser_made_anew_forgets_its_moments_and_still_resumes_exactly(task):

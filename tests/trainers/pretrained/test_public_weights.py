@@ -1,5 +1,6 @@
 import hashlib
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,28 @@ def test_the_first_thing_that_does_not_fit_a_supervised_checkpoint_is_named(tmp_
     value, sentence = SUPERVISED_FAULTS[name]
     path = rewritten(torchvision_file(tmp_path / "resnet.pth", SMALL)[0], {name: value})
     with pytest.raises(InputError, match=rf"resnet\.pth {sentence}"):
+        stage_of(path, "torchvision").run(work(tmp_path / "out"))
+
+
+NOT_FINITE = {
+    "module.encoder_q.conv1.weight": torch.full((4, 3, 3, 3), float("nan")),
+    "module.encoder_k.fc.2.bias": torch.full((128,), float("inf")),
+    "module.queue": torch.full((128, 32), float("nan")),
+}
+
+
+@pytest.mark.parametrize("name", NOT_FINITE)
+def test_a_tensor_that_is_not_finite_is_named(tmp_path, name: str):
+    path = rewritten(moco_file(tmp_path / "moco.pth.tar", SMALL)[0], {name: NOT_FINITE[name]})
+    with pytest.raises(
+        InputError, match=rf"moco\.pth\.tar holds NaN or an infinite value in {re.escape(name)}: download"
+    ):
+        stage_of(path, "moco").run(work(tmp_path / "out"))
+
+
+def test_a_negative_variance_is_named(tmp_path):
+    path = rewritten(torchvision_file(tmp_path / "resnet.pth", SMALL)[0], {"bn1.running_var": -torch.ones(4)})
+    with pytest.raises(InputError, match=r"resnet\.pth holds a negative variance in bn1\.running_var: download"):
         stage_of(path, "torchvision").run(work(tmp_path / "out"))
 
 

@@ -3,9 +3,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
-from tests.trainers.public_files import moco_file, torchvision_file
+from tests.trainers.public_files import moco_file, rewritten, torchvision_file
 from trainers.networks.backbones import Backbone
 from trainers.pretrained.registry import OFFICIAL, UNKNOWN, load, register
 from trainers.runtime.registry import names
@@ -71,6 +72,17 @@ def test_a_file_that_changed_since_is_refused_by_name(tmp_path: Path):
     with pytest.raises(InputError, match=r"my file\.pth changed since weights 'mine' were registered") as refused:
         load(tmp_path / "weights", "mine")
     assert f"`freelunch weights add '{path}' --name mine`" in str(refused.value)
+
+
+def test_weights_with_nan_are_not_registered(tmp_path: Path, published: Path):
+    copy = tmp_path / "moco.pth.tar"
+    copy.write_bytes(published.read_bytes())
+    rewritten(copy, {"module.encoder_q.layer1.0.conv1.weight": torch.full((64, 64, 3, 3), float("nan"))})
+    with pytest.raises(
+        InputError, match=r"holds NaN or an infinite value in module\.encoder_q\.layer1\.0\.conv1\.weight"
+    ):
+        register(tmp_path / "weights", "mine", copy)
+    assert names(tmp_path / "weights") == []
 
 
 def test_weights_whose_file_is_gone_are_still_known(tmp_path: Path):

@@ -152,6 +152,36 @@ def test_a_training_that_goes_on_reports_again_what_it_had_done(training):
     assert [record["epoch"] for record in history] == [1, 2]
 
 
+def test_a_loss_that_is_no_longer_finite_ends_the_training_at_its_step(training):
+    """Step 6 of 8 is the second of the second epoch; the checkpoint of the first one stays."""
+    method, steps = training().method, []
+
+    def ruin(_, arguments, terms):
+        steps.append(arguments[0].step)
+        return {name: value * float("nan") if steps[-1] == 5 else value for name, value in terms.items()}
+
+    method.register_forward_hook(ruin)
+    with pytest.raises(
+        InputError, match=r"nan at step 2 of epoch 2 \(the last good checkpoint is that of epoch 1\): lower"
+    ):
+        train(training(method=method))
+    assert steps == list(range(6))
+    assert checkpoint.load(training().work.output)["epoch"] == 1
+
+
+def test_weights_that_are_not_finite_are_in_no_checkpoint(training):
+    """The last step of the second epoch ruins them: its loss is still finite."""
+    method, steps = training().method, []
+    method.register_forward_pre_hook(lambda _, arguments: steps.append(arguments[0].step))
+    weight = method.encoders.query.head.output.weight
+    weight.register_hook(lambda gradient: gradient * (float("inf") if steps[-1] == 7 else 1))
+    with pytest.raises(
+        InputError, match=r"weight is no longer finite after the last step of epoch 2 \(the last good checkpoint"
+    ):
+        train(training(method=method))
+    assert checkpoint.load(training().work.output)["epoch"] == 1
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("epochs", 0), ("epochs", -3), ("batch_size", 0), ("learning_rate", 0), ("momentum", -1), ("weight_decay", -1)],
