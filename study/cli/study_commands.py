@@ -79,7 +79,11 @@ def plan(context: HomeContext, request: "Request", as_json: bool) -> None:
 @study_options
 @resource_options
 @mlflow_option
-@click.option("--check", is_flag=True, help="Take every stage through one short pass first, and keep nothing.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Take every stage through one short pass first; stages of this pass alone are removed when it has ended.",
+)
 @click.pass_obj
 def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, check: bool) -> None:
     """Run a study, or continue it: finished stages are not computed again.
@@ -98,9 +102,10 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
     Store(context.home)  # one that cannot be used is refused before this run is made known in it
     kept = request.command("run", *target.options_of_run(mlflow=mlflow))
     command = with_home(kept, context.home)
+    check_option = " --check" if check else ""
     with (
-        interruptible(f"{command} --check" if check else command),
-        runs.register_run(context.home, request.name, kept),
+        interruptible(command + check_option),
+        runs.register_run(context.home, request.name, kept + check_option),
     ):
         if check:
             _check(context, request, target, command)
@@ -127,8 +132,8 @@ def ui(context: HomeContext, host: str, port: int) -> None:
 
 def _check(context: HomeContext, request: "Request", target: "ComputeTarget", command: str) -> None:
     """Takes every stage through one short pass."""
+    from study.cli.check import check_study
     from study.cli.planning import PlannedStudy
-    from study.cli.study_run import check_study
 
     planned = PlannedStudy(context.home, request, brief=True)
     if check_study(planned, target):

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 
 from rich.markup import escape
 
@@ -32,21 +31,6 @@ def compute_study(planned: PlannedStudy, target: ComputeTarget, *observers: Obse
     for warning in (*planned.trial_notes(planned.parts), *planned.plan.warnings):
         console.print(f"[yellow]note[/] {escape(expand_commands(warning, planned.home))}", highlight=False)
     return compute(planned.plan, planned.store, target, *observers).failures
-
-
-def check_study(brief: PlannedStudy, target: ComputeTarget) -> dict[str, Failure]:
-    """Computes the missing stages of a brief plan, and removes those of them that the full plan does not contain.
-
-    Returns:
-        The failures of stages by key.
-    """
-    full = PlannedStudy(brief.home, brief.request)
-    try:
-        return compute_study(brief, replace(target, callbacks=()))
-    finally:
-        for stage_key in brief.plan.stages.keys() - full.plan.stages.keys() - brief.plan.cached:
-            if brief.store.find(stage_key):  # the log of a failed stage stays
-                brief.store.remove(stage_key)
 
 
 @contextmanager

@@ -1,13 +1,19 @@
 """Runs of some rows: every stage in one short pass, and reports that keep what earlier runs have finished."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from study.cli import check
+from study.cli.study_run import compute_study
 from study.core.store import Store
+from study.execution.events import Observer
+from study.home import runs
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import HERE, LOCAL, copy_of
+from trainers.stage import Stage
 
 pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.slow]
 
@@ -27,6 +33,48 @@ def test_a_check_takes_every_stage_through_a_short_pass_and_keeps_only_what_the_
     plan = json.loads(called(home, "plan", "table3", *HERE[2:], *options, "--json").output)
     assert 0 < plan["cached"] == len(list(Store(home).manifests())) < plan["stages"]
     assert "has not been run" in called(home, "status", "table3").stderr
+
+
+def num_finished(output: str) -> int:
+    """The number of finished stages that a plan begins with."""
+    found = re.search(r"(\d+) of them are finished", output)
+    assert found is not None
+    return int(found[1])
+
+
+class InterruptedAtPretraining(Observer):
+    """An interrupt in the moment in which the first encoder is trained."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.command = ""
+
+    def on_finished(self, stage: Stage, seconds: float) -> None:
+        if stage.kind.startswith("Pretrain"):
+            (driver,) = runs.active_runs(self._home)
+            self.command = driver.command
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_check_loses_nothing_and_the_same_check_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = ("run", "table3", *LOCAL, "--check", "--row", "public")
+    before = {manifest.key for manifest in Store(home).manifests()}
+    observer = InterruptedAtPretraining(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(check, "compute_study", lambda *given: compute_study(*given, observer))
+        result = called(home, *asked)
+    assert result.exit_code == 130
+    assert "interrupted; nothing is lost. To go on, type: freelunch --home" in result.stderr
+    assert result.stderr.strip().endswith("--row public --check")
+    assert observer.command.endswith("--row public --check")
+    kept = {manifest.key for manifest in Store(home).manifests()}
+    assert before < kept
+    again = called(home, *asked)
+    assert again.exit_code == 0, again.output
+    assert num_finished(again.output) == num_finished(result.output) + len(kept - before)
+    plan = json.loads(called(home, "plan", "table3", *HERE[2:], "--row", "public", "--json").output)
+    assert plan["cached"] == len(list(Store(home).manifests())) < plan["stages"]
+    assert not list((home / "checks").iterdir())
 
 
 def test_a_check_that_fails_keeps_the_log_and_says_what_to_fix(home: Path):
