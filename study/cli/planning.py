@@ -8,6 +8,7 @@ from pathlib import Path
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS
+from search_spaces.protocol.queue_notes import queue_notes
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
 from study.cli.videos import DEMO, find_scale, make_demo_dataset
 from study.core.manifest import versions
@@ -68,11 +69,12 @@ class PlannedStudy:
         return (*self.conditions.notes, *self.trial_notes(parts))
 
     def trial_notes(self, parts: Sequence[Part]) -> tuple[str, ...]:
-        """Notes on the trials of these parts: label fractions, settings without effect, published numbers."""
+        """Notes on the trials of these parts: label fractions, queues, settings without effect, published numbers."""
         settings, trials = self.request.settings, together(parts)
         published = (PUBLISHED_NOTE,) if settings and any(part.study.published for part in parts) else ()
         with translate_own_study_errors(self.request.study):
-            return (*label_notes(self.conditions, trials), *setting_notes(trials, settings), *published)
+            own = (*label_notes(self.conditions, trials), *queue_notes(self.conditions, trials))
+            return (*own, *setting_notes(trials, settings), *published)
 
     def context(self, part: Part) -> dict[str, str]:
         """Facts that the report of a part shows above its table."""

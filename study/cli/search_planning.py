@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from search_spaces.protocol.label_notes import label_notes
+from search_spaces.protocol.queue_notes import queue_notes
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli.planning import conditions_of
@@ -64,9 +65,10 @@ class PlannedSearch:
             halving=self.halving,
         )
 
-    def label_notes(self) -> tuple[str, ...]:
-        """Notes on label fractions that take more videos than they ask for; extreme trials contain all fixed values."""
-        return label_notes(self.conditions, self.space.extreme_trials())
+    def trial_notes(self) -> tuple[str, ...]:
+        """Notes on label fractions and queues; extreme trials contain all fixed values, and the longest queue."""
+        trials = self.space.extreme_trials()
+        return (*label_notes(self.conditions, trials), *queue_notes(self.conditions, trials))
 
     def evaluation_request(self, parameters: Parameters) -> Request:
         """The request that evaluates a point on test videos: a row of a study, and settings."""

@@ -71,7 +71,7 @@ class SearchRun:
         remember_search(planned.search_request, planned.home)
         console = new_console()
         console.print(self._opening_line(), highlight=False, soft_wrap=True)
-        for note in planned.label_notes():
+        for note in planned.trial_notes():
             console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
         best_value = best.values[0] if best else None
         narrator = SearchLinePrinter(planned.search.objective, console, best_value, planned.home)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import Encoder, EncoderStage, read_weights
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_pair
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive, check_pair
 from trainers.ssl.pairs import EncoderPair, MomentumPair, frozen_pair, random_pair, separate_encoders, shuffle_order
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
@@ -126,7 +126,7 @@ class SeparateQueues(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuthorsStudent(MethodConfig):
+class AuthorsStudent(ContrastiveConfig):
     """Hyperparameters of distilled self-supervision from a random start, with a teacher that may move.
 
     Attributes:

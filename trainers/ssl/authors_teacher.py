@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import Encoder, EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive, check_start
 from trainers.ssl.pairs import MomentumPair, separate_encoders, shuffle_order
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
@@ -61,7 +61,7 @@ class TrainModePair(QueuedPair):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuthorsTeacher(MethodConfig):
+class AuthorsTeacher(ContrastiveConfig):
     """Hyperparameters of MoCo v2 from a start whose two encoders may differ.
 
     Attributes:

@@ -14,7 +14,7 @@ from torch import Tensor
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import EncoderStage
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_pair, check_start
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive, check_pair, check_start
 from trainers.ssl.pairs import EncoderPair, frozen_pair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
@@ -70,7 +70,7 @@ class DistilledMoCoMethod(Method):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistilledMoCo(MethodConfig):
+class DistilledMoCo(ContrastiveConfig):
     """Hyperparameters of the student of Ding et al., MICCAI 2022, Sec. 2.3.
 
     Attributes:

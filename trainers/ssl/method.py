@@ -100,6 +100,12 @@ class MethodConfig(Config, ABC):
         """Forward-pass equivalents of a step per frame, for the plan: a trained view counts 3, any other 1."""
 
 
+class ContrastiveConfig(MethodConfig):
+    """Hyperparameters of a method whose queries have the keys of earlier batches, in a queue, for negatives."""
+
+    queue_size: int
+
+
 def check_contrastive(temperature: float, queue_size: int, momentum: float, batch_size: int) -> None:
     """Refuses values that contrastive learning against a queue cannot work with.
 

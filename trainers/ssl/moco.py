@@ -13,7 +13,7 @@ from torch import Tensor
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive, check_start
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive, check_start
 from trainers.ssl.pairs import EncoderPair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
@@ -42,7 +42,7 @@ class MoCoMethod(Method):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoCo(MethodConfig):
+class MoCo(ContrastiveConfig):
     """Hyperparameters of MoCo v2 (Chen et al., arXiv 2003.04297).
 
     With a `start`, it adapts an existing model: `trains="head"` is the semantic-preserving training of the teacher of

@@ -81,11 +81,16 @@ class Pretrain(EncoderStage):
     def kind(self) -> str:
         return f"Pretrain {type(self.method).__name__}"
 
+    @property
+    def num_frames(self) -> int | None:
+        """The number of frames to train on, as far as it is known before they are ingested; None where it is not."""
+        counts = [source.num_source_frames for source in self.frames]
+        return sum(-(-count // self.sample_every) for count in counts) if all(counts) else None
+
     def _check_batch(self) -> None:
         """Refuses frames that are too few for a batch, before anything is computed, where their number is known."""
-        counts = [source.num_source_frames for source in self.frames]
-        most = sum(-(-count // self.sample_every) for count in counts)
-        if all(counts) and most < self.optimisation.batch_size:
+        most = self.num_frames
+        if most is not None and most < self.optimisation.batch_size:
             raise InputError(
                 f"batch_size of {self.kind} is {self.optimisation.batch_size}, but there are {most} frames: "
                 "lower it, or add videos."

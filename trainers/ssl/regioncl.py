@@ -15,7 +15,7 @@ from trainers.networks.backbones import STRIDE_PX, Backbone, FeatureMaps
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import embed
 from trainers.ssl.losses import dictionary_logits, info_nce, region_logits
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive
 from trainers.ssl.pairs import EncoderPair, random_pair, shuffle_order
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
@@ -75,7 +75,7 @@ class RegionCLMethod(Method):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegionCL(MethodConfig):
+class RegionCL(ContrastiveConfig):
     """Hyperparameters of RegionCL on MoCo v2 (Xu et al., arXiv 2111.12309).
 
     A region of every query image is replaced by the same region of its partner. In the composite, the pasted region

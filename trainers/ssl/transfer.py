@@ -16,7 +16,7 @@ from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.ssl.encoders import Encoder, EncoderStage, load_backbone
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import Method, MethodConfig, Views, check_contrastive
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive
 from trainers.ssl.pairs import EncoderPair, MomentumPair, shuffle_order
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
@@ -114,7 +114,7 @@ COMBINE: Mapping[Combination, Callable[[Tensor, Tensor], Tensor]] = {"sum": torc
 
 
 @dataclass(frozen=True, kw_only=True)
-class CombinedMoCo(MethodConfig):
+class CombinedMoCo(ContrastiveConfig):
     """Hyperparameters of MoCo v2 on combined features: Ding et al., MICCAI 2022, Table 2.
 
     `sum` is the table's Addition, `concatenation` its Concatenation. Both encoders of the pair embed combined features,
