@@ -11,11 +11,11 @@ import numpy as np
 
 from trainers.data.datasets.cholec80 import phase_annotations
 from trainers.data.datasets.recordings import Recording, match, visible_entries
+from trainers.data.ingest.image_file import SUFFIXES, audit_images
 from trainers.data.ingest.video import UNKNOWN_SECONDS, Ingest, Source
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.stage import InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 SECONDS_PER_IMAGE = 0.01
 LAYOUT = "frames are laid out as video01/000025.jpg … and phase_annotations/video01-phase.txt …"
 
@@ -52,7 +52,7 @@ def images_by_index(folder: Path) -> dict[int, Path]:
     """The images of a folder by the 25-fps index that names them, in order.
 
     Raises:
-        InputError: the folder is missing or has no images, or an image is not named by an index of its own.
+        InputError: the folder is missing or has no images, or an image is no file or not named by an index of its own.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: put the frames back or name the folder they have moved to.")
@@ -64,6 +64,8 @@ def images_by_index(folder: Path) -> dict[int, Path]:
             raise InputError(f"{path} is not named by its index at {NOMINAL_FPS} fps: rename it or move it away.")
         if int(path.stem) in images:
             raise InputError(f"{path} has the index of {images[int(path.stem)].name}: move one of them away.")
+        if not path.is_file():
+            raise InputError(f"{path} is no file that can be read: put the image back or move the entry away.")
         images[int(path.stem)] = path
     if not images:
         raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)}): {LAYOUT}.")
@@ -82,15 +84,16 @@ class FrameFolder(Ingest):
     def open(self, threads: int) -> Source:
         images = images_by_index(self.video_path)
         indices = list(images)
-        height, width = _read_image(images[indices[0]]).shape[:2]
-        read = partial(_read_image, size=(height, width))
+        audit = audit_images(list(images.values()), threads=threads)
+        read = partial(_read_image, size=(audit.height_px, audit.width_px))
         return Source(
             fps=NOMINAL_FPS,
-            width_px=width,
-            height_px=height,
+            width_px=audit.width_px,
+            height_px=audit.height_px,
             num_frames=indices[-1] + 1,
             samples=lambda count: [read(images[indices[i]]) for i in _spread(len(indices), count)],
             images=partial(_read_rows, self.video_path, images, read),
+            warnings=audit.warnings,
             slack=int(np.median(np.diff(indices))) - 1 if len(indices) > 1 else 0,
         )
 
@@ -118,11 +121,12 @@ def _read_rows(
         yield index, read(images[index])
 
 
-def _read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+def _read_image(path: Path, size: tuple[int, int]) -> np.ndarray:
     """An image file as RGB (H×W×3, uint8); `size` is the height and width it should have."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise InputError(f"{path} is damaged: copy it again from its source.")
-    if size is not None and image.shape[:2] != size:
-        raise InputError(f"{path} is {image.shape[1]}×{image.shape[0]} px, unlike the video's first: extract it again.")
+    if image.shape[:2] != size:
+        found, wanted = (f"{width}×{height} px" for height, width in (image.shape[:2], size))
+        raise InputError(f"{path} is read as {found} instead of {wanted}: extract it again.")
     return image

@@ -28,6 +28,8 @@ REPORTED_EVERY = 500
 FRAMES_PER_SECOND = 900
 """Source frames of 854×480 pixels that the reference machine ingests per second."""
 UNKNOWN_SECONDS = 60.0
+SMALLEST_SIDE_PX = 16
+"""Of a frame in which anything can be seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,11 @@ class Ingest(FrameSource):
     def run(self, work: Work) -> None:
         labels = None if self.annotation_path is None else read_phases(self.annotation_path, self.phases)
         source = self.open(work.resources.threads)
+        if min(source.width_px, source.height_px) < SMALLEST_SIDE_PX:
+            raise InputError(
+                f"{self.video_path} has frames of {source.width_px}×{source.height_px} px: give a recording of at "
+                f"least {SMALLEST_SIDE_PX} pixels each way."
+            )
         length = source.length_beside(labels)
         num_frames = _shared_length(self.name, length, labels)
         found = find_margins(source.samples(NUM_SAMPLES)) if self.cut_margins else Margins()

@@ -1,3 +1,4 @@
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from trainers.data.datasets.frame_folders import FrameFolder, digest_frames, discover
 from trainers.data.frames import FrameStore
@@ -87,19 +89,129 @@ def test_images_with_other_names_are_refused(tmp_path: Path, cut_out: Callable[.
         discover(tmp_path)
 
 
+PICTURE = Image.fromarray(cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8), (128, 96)))
+TURNED = Image.Exif()
+TURNED[ExifTags.Base.Orientation] = 3
+
+
+def encoded(picture: Image.Image = PICTURE, kind: str = "PNG", **options: object) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, kind, **options)
+    return content.getvalue()
+
+
+def with_hole(content: bytes, num_bytes: int = 400) -> bytes:
+    """An image some of whose bytes are zero, as after a write that never reached the disk."""
+    middle = len(content) // 2
+    return content[:middle] + bytes(num_bytes) + content[middle + num_bytes :]
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", r"000025\.png is damaged: copy"),
-        (b"no image", r"000025\.png is damaged: copy"),
-        (cv2.imencode(".png", np.zeros((7, 9, 3), np.uint8))[1].tobytes(), r"000025\.png is 9×7 px, unlike"),
+        (b"", "is empty: copy"),
+        (b"no image", r"is damaged \(it is no image\): copy"),
+        (encoded(kind="JPEG")[:-900], r"is damaged \(image file is truncated .*\): copy"),
+        (encoded()[:-5000], r"is damaged \(.*\): copy"),
+        (encoded()[:-12], r"is damaged \(.*\): copy"),
+        (with_hole(encoded()), r"is damaged \(.*\): copy"),
+        (encoded(kind="GIF"), "is a GIF by its content: extract it again as an RGB image, JPEG or PNG"),
+        (encoded(kind="BMP"), "is a BMP by its content: extract"),
+        (encoded(kind="WEBP"), "is a WEBP by its content: extract"),
+        (encoded(save_all=True, append_images=[PICTURE.rotate(90)]), "is animated: extract"),
+        (encoded(PICTURE.convert("CMYK"), "JPEG"), "is CMYK: extract"),
+        (encoded(PICTURE.resize((9, 7))), r"is 9×7 px, unlike the 128×96 px of most images of its folder: extract"),
+        (encoded(PICTURE.resize((1, 1))), r"is 1×1 px, unlike the 128×96 px of most images of its folder: extract"),
     ],
-    ids=["empty", "text", "another size"],
+    ids=[
+        *("empty", "text", "truncated JPEG", "truncated PNG", "PNG without its end", "PNG with a hole"),
+        *("GIF", "BMP", "WebP", "animated", "CMYK", "another size", "one pixel"),
+    ],
 )
-def test_a_faulty_image_is_named(tmp_path: Path, cut_out: Callable[..., Path], content: bytes, complaint: str):
-    (cut_out(range(0, 101, 25)) / "000025.png").write_bytes(content)
-    with pytest.raises(InputError, match=complaint):
+@pytest.mark.parametrize("index", [0, 30])
+def test_a_faulty_image_is_named_whether_or_not_it_becomes_a_row(
+    tmp_path: Path, cut_out: Callable[..., Path], content: bytes, complaint: str, index: int
+):
+    (cut_out(range(0, 101, 5)) / f"{index:06}.png").write_bytes(content)
+    with pytest.raises(InputError, match=rf"video01/{index:06}\.png {complaint}"):
         ingest(tmp_path, fps=1, labelled=False)
+
+
+def test_the_first_faulty_images_are_named_and_the_others_counted(tmp_path: Path, cut_out: Callable[..., Path]):
+    folder = cut_out(range(0, 101, 5))
+    for index in range(10, 70, 10):
+        (folder / f"{index:06}.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"000010\.png is empty: copy .*likewise 000020\.png is empty; .*; and 2 more"):
+        ingest(tmp_path, fps=1, labelled=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remark"),
+    [
+        ("000025.png", encoded(kind="JPEG"), "are JPEG by their content, not by their name"),
+        ("000025.jpg", encoded(), "are PNG by their content, not by their name"),
+        ("000025.jpg", encoded(kind="JPEG", exif=TURNED), "were turned as their EXIF orientation says"),
+        ("000025.jpg", with_hole(encoded(kind="JPEG")), "may be damaged: not all of their data can be decoded"),
+        ("000025.png", encoded(PICTURE.convert("RGBA")), "have transparency, left out"),
+        ("000025.png", encoded(PICTURE.convert("L")), "are grey"),
+        (
+            "000025.png",
+            cv2.imencode(".png", np.full((96, 128, 3), 30_000, np.uint16))[1].tobytes(),
+            "have 16 bits per value, reduced to 8",
+        ),
+    ],
+    ids=["JPEG as PNG", "PNG as JPEG", "EXIF", "JPEG with a hole", "transparent", "grey", "16 bits"],
+)
+def test_an_unusual_image_is_taken_and_told_of_in_the_audit(
+    tmp_path: Path, cut_out: Callable[..., Path], name: str, content: bytes, remark: str
+):
+    folder = cut_out(range(0, 101, 25))
+    (folder / "000025.png").unlink()
+    (folder / name).write_bytes(content)
+    store, audit = ingest(tmp_path, fps=1, labelled=False)
+    with store:
+        assert len(store) == 5
+    assert f"1 of 5 images {remark} (first {name})" in audit["warnings"]
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"subsampling": 0}, {"optimize": True}, {"quality": 20}])
+def test_whole_images_of_every_kind_need_no_remark(
+    tmp_path: Path, cut_out: Callable[..., Path], options: dict[str, object]
+):
+    folder = cut_out(range(0, 101, 25), "{:06}.jpg")
+    for path in folder.iterdir():
+        path.write_bytes(encoded(PICTURE.resize((121, 67)), "JPEG", **options))
+    store, audit = ingest(tmp_path, fps=1, labelled=False)
+    store.close()
+    assert (audit["width_px"], audit["height_px"], audit["warnings"]) == (121, 67, [])
+
+
+def test_images_that_lie_on_their_side_have_the_size_that_they_are_shown_with(
+    tmp_path: Path, cut_out: Callable[..., Path]
+):
+    folder, exif = cut_out(range(0, 101, 25), "{:06}.jpg"), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for path in folder.iterdir():
+        path.write_bytes(encoded(kind="JPEG", exif=exif))
+    store, audit = ingest(tmp_path, fps=1, labelled=False)
+    store.close()
+    assert (audit["width_px"], audit["height_px"]) == (96, 128)
+    assert audit["warnings"] == ["5 of 5 images were turned as their EXIF orientation says (first 000000.jpg)"]
+
+
+def test_a_video_of_single_pixels_is_refused(tmp_path: Path, cut_out: Callable[..., Path]):
+    for path in cut_out(range(0, 101, 25)).iterdir():
+        path.write_bytes(encoded(PICTURE.resize((1, 1))))
+    with pytest.raises(InputError, match=r"video01 has frames of 1×1 px: give a recording of at least 16 pixels"):
+        ingest(tmp_path, fps=1, labelled=False)
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling link"])
+def test_an_entry_that_is_no_file_is_refused(tmp_path: Path, cut_out: Callable[..., Path], kind: str):
+    entry = cut_out(range(0, 101, 25)) / "000026.png"
+    entry.mkdir() if kind == "folder" else entry.symlink_to("nowhere.png")
+    with pytest.raises(InputError, match=r"000026\.png is no file that can be read: put the image back or move"):
+        discover(tmp_path)
 
 
 def test_folders_without_frames_are_refused(tmp_path: Path):

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -46,6 +47,17 @@ def stored_indices(folder: Path, index_of: IndexOf) -> tuple[list[int], list[int
     """What the rows say they are, and what their images show."""
     with FrameStore(folder) as store:
         return store.frames.tolist(), [index_of(store.read(row)) for row in range(len(store))]
+
+
+def test_a_video_too_small_to_show_anything_is_refused(tmp_path: Path):
+    with av.open(str(tmp_path / "video01.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 2, 2, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((2, 2, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+    with pytest.raises(InputError, match=r"video01\.mp4 has frames of 2×2 px: give a recording of at least 16 pixels"):
+        run(video(tmp_path / "video01.mp4"), tmp_path / "out")
 
 
 def test_every_fifth_frame_is_stored_with_its_phase(tmp_path: Path, encode_video: Encode, index_of: IndexOf):
