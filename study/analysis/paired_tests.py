@@ -10,6 +10,8 @@ import numpy.typing as npt
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from study.analysis.signed_rank import signed_rank_p_value
+
 Values = Mapping[int, Mapping[str, float | None]]
 """One metric of one method, higher being better: seed -> video -> value, None or NaN where undefined."""
 Differences = npt.NDArray[np.float64]
@@ -108,12 +110,12 @@ def correct_family(family: Mapping[str, Comparison]) -> dict[str, Comparison]:
 def wilcoxon_p_value(differences: Differences, *, alpha: float = ALPHA) -> float | None:
     """Two-sided p-value of the signed-rank test; None where no outcome of it could be below `alpha`.
 
-    Differences of zero are left out, as Wilcoxon does. Exact for up to 50 without ties.
+    Differences of zero are left out, as Wilcoxon does. Exact for up to 50 without ties, and up to 13 with them.
     """
     nonzero = differences[differences != 0]
     if smallest_p_value(len(nonzero)) >= alpha:
         return None
-    return float(stats.wilcoxon(nonzero).pvalue)
+    return signed_rank_p_value(nonzero)
 
 
 def smallest_p_value(num_differences: int) -> float:
