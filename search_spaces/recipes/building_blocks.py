@@ -144,12 +144,13 @@ def on_surgical_frames(
 
 
 def usual_optimisation(conditions: Conditions, epochs: int, settings: TrainingSettings = USUAL) -> Optimisation:
-    """MoCo's optimiser, at the scale's batch size and learning rate where they are not set."""
+    """MoCo's optimiser, with the scale's batch size and learning rate and its own weight decay where not set."""
     scale = conditions.scale
     return Optimisation(
         epochs=epochs,
         batch_size=given(settings.get("batch_size"), scale.batch_size),
         learning_rate=given(settings.get("learning_rate"), scale.learning_rate),
+        weight_decay=given(settings.get("weight_decay"), Optimisation.weight_decay),
         precision=scale.precision,
     )
 

@@ -52,7 +52,7 @@ def swav(
         prototype_temperature: τ of the softmax over prototypes.
         epsilon: ε of the Sinkhorn-Knopp algorithm; the scale's where None.
         base_learning_rate: at the start, for a batch of 256 frames.
-        **settings: epochs, videos and labels.
+        **settings: epochs, weight decay, videos and labels.
     """
     scale, sizes = conditions.scale, conditions.scale.rivals
     method = SwAV(
@@ -72,6 +72,7 @@ def swav(
             epochs=given(settings.get("student_epochs"), scale.student_epochs),
             batch_size=sizes.swav_batch_size,
             learning_rate=rate,
+            weight_decay=given(settings.get("weight_decay"), LARCOptimisation.weight_decay),
             final_learning_rate=rate / 1000,
             precision=scale.precision,
         ),
@@ -99,6 +100,7 @@ def simsiam(
             epochs=given(settings.get("student_epochs"), sizes.simsiam_epochs),
             batch_size=sizes.simsiam_batch_size,
             learning_rate=rate * sizes.simsiam_batch_size / RATES_PER_FRAMES,
+            weight_decay=given(settings.get("weight_decay"), Optimisation.weight_decay),
             precision=scale.precision,
         ),
         backbone=_synchronised(conditions),

@@ -27,10 +27,12 @@ class LabelSettings(DataSettings, total=False):
 
 
 class StudentSettings(LabelSettings, total=False):
-    """Length of self-supervised pre-training, for methods with an optimiser of their own."""
+    """Settings of self-supervised pre-training that methods with an optimiser of their own have too."""
 
     student_epochs: int | None
     """Passes of the student over the frames."""
+    weight_decay: float | None
+    """Weight decay of pre-training, of teacher and student; that of the method's paper where it is not set."""
 
 
 class TrainingSettings(StudentSettings, total=False):

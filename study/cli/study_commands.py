@@ -35,7 +35,7 @@ def list_studies(as_json: bool) -> None:
     """
     from search_spaces.searches.distilled import SEARCHES
     from search_spaces.studies.catalogue import STUDIES, SUITES
-    from study.console.catalogue_tables import searches_table, studies_table, suites_table
+    from study.console.catalogue_tables import searches_table, settings_line, studies_table, suites_table
     from study.console.terminal import new_console
 
     searches = [_search_record(search) for search in SEARCHES.values()]
@@ -44,8 +44,10 @@ def list_studies(as_json: bool) -> None:
         suites = [_suite_record(each) for each in SUITES.values()]
         click.echo(json.dumps({"studies": studies, "collections": suites, "searches": searches}, indent=1))
         return
+    console = new_console()
     for table in (studies_table(STUDIES.values()), suites_table(SUITES.values()), searches_table(searches)):
-        new_console().print(table)
+        console.print(table)
+    console.print(settings_line(STUDIES.values()), highlight=False)
 
 
 @main.command()
@@ -172,7 +174,8 @@ def _study_record(study: "Study") -> dict[str, Any]:
     rows = [{"name": row.name, "title": row.title, "baseline": row.baseline} for row in study.all_rows()]
     published = study.published.source if study.published else None
     identity = {"name": study.name, "title": study.title, "question": study.question}
-    return {**identity, "rows": rows, "published": published, "cost": dict(study.cost)}
+    asked = {"rows": rows, "hyperparameters": list(study.settable())}
+    return {**identity, **asked, "published": published, "cost": dict(study.cost)}
 
 
 def _suite_record(suite: "Suite") -> dict[str, Any]:

@@ -38,6 +38,12 @@ def suites_table(suites: Iterable[Suite]) -> Table:
     return table
 
 
+def settings_line(studies: Iterable[Study]) -> str:
+    """The hyperparameters that can be fixed, for lists."""
+    names = sorted({name for study in studies for name in study.settable()})
+    return f"--set NAME=VALUE fixes, where a study does not vary it: {', '.join(names)}"
+
+
 def _cost_line(cost: Mapping[str, str]) -> str:
     return "; ".join(f"[bold]{scale}[/] {escape(text)}" for scale, text in cost.items())
 

@@ -103,6 +103,10 @@ class Study:
         points = list(itertools.product(seeds, self._chosen(tuple(only))))
         return tuple(self._trial(number, row, seed, conditions, settings) for number, (seed, row) in enumerate(points))
 
+    def settable(self) -> tuple[str, ...]:
+        """The hyperparameters that can be fixed for all rows: those of the recipe that no axis and no row varies."""
+        return tuple(sorted(vocabulary(self.recipe).keys() - self._varied()))
+
     def _check_labels(self, rows: Sequence[Row]) -> None:
         for what, labels in (("name", [row.name for row in rows]), ("title", [row.title for row in rows])):
             twice = next((label for label in labels if labels.count(label) > 1), None)
@@ -141,11 +145,13 @@ class Study:
         return tuple(row for row in rows if not only or row.name in only)
 
     def _check_settings(self, settings: Mapping[str, object]) -> None:
-        varied = {*self.axes, *(name for row in self.rows for name in row.parameters)}
         for name in settings:
-            if name in varied:
+            if name in self._varied():
                 raise InputError(f"{name} is what study {self.name} varies: choose its rows with --row instead.")
             annotation_of(self.recipe, name)
+
+    def _varied(self) -> set[str]:
+        return {*self.axes, *(name for row in self.rows for name in row.parameters)}
 
     def _trial(self, number: int, row: Row, seed: int, conditions: object, settings: Mapping[str, object]) -> "Trial":
         recipe = row.recipe or self.recipe

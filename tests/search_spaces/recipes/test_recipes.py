@@ -8,7 +8,9 @@ import pytest
 
 import search_spaces.recipes
 from search_spaces.recipes import distilled, free_weights, majority_class, moco, public_features, settings, untrained
+from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES
+from study import LogUniform
 from study.core.graph import inputs, key, walk
 from study.core.recipe import vocabulary
 from tests.search_spaces.fake_dataset import conditions
@@ -127,11 +129,21 @@ def test_the_seed_changes_everything_that_is_trained_on_surgical_frames():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("temperature", 0.2), ("queue_size", 128), ("momentum", 0.5), ("learning_rate", 0.5)]
+    ("name", "value"),
+    [("temperature", 0.2), ("queue_size", 128), ("momentum", 0.5), ("learning_rate", 0.5), ("weight_decay", 0.0)],
 )
 def test_teacher_and_student_share_their_hyperparameters(name: str, value: float):
     one, other = distilled(conditions(), seed=0), distilled(conditions(), seed=0, **{name: value})
     assert different(one, other) == ["Pretrain MoCo", "Pretrain DistilledMoCo", *AFTER_THE_STUDENT]
+
+
+def test_weight_decay_can_be_searched():
+    search = replace(SEARCHES["distilled"], axes={"weight_decay": LogUniform(1e-6, 1e-2)}, initial_point=None)
+    decays = [
+        {stage.optimisation.weight_decay for stage in of_type(trial.stage, Pretrain)}
+        for trial in search.bind(conditions()).extreme_trials()
+    ]
+    assert decays == [{1e-4, 1e-6}, {1e-4, 1e-2}], "the free weights keep theirs"
 
 
 def test_the_teachers_temperature_may_part_from_the_students():
@@ -218,6 +230,7 @@ def test_what_can_be_set_of_distillation_is_what_its_signature_offers():
         "momentum": "float | None",
         "learning_rate": "float | None",
         "student_epochs": "int | None",
+        "weight_decay": "float | None",
         "batch_size": "int | None",
         "batch_norm_splits": "int | None",
         "split": "typing.Optional[typing.Literal['selection', 'official']]",

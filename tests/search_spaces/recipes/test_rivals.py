@@ -23,6 +23,7 @@ from search_spaces.studies.catalogue import STUDIES
 from study.core.graph import key, walk
 from study.core.study import setting_notes
 from tests.search_spaces.fake_dataset import conditions
+from trainers.data.ingest.video import Video
 from trainers.recognition.baselines import MajorityClass
 from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune
@@ -43,6 +44,10 @@ def of_type(stage: Stage, cls: type[Kind]) -> list[Kind]:
 
 def student(trial: Stage) -> Pretrain:
     return of_type(trial, Pretrain)[-1]
+
+
+def on_surgical_frames(trial: Stage) -> list[Pretrain]:
+    return [stage for stage in of_type(trial, Pretrain) if isinstance(stage.frames[0], Video)]
 
 
 @pytest.mark.parametrize("recipe", [*RIVALS, scratch, supervised_features])
@@ -71,6 +76,17 @@ def test_the_recipes_of_the_rivals_papers_hold_at_full_scale():
     method = of_regioncl.method
     assert (method.temperature, method.queue_size, method.smallest_region, method.largest_region) == (0.2, 2048, 3, 5)
     assert of_regioncl.backbone.batch_norm_splits == 4
+
+
+@pytest.mark.parametrize("recipe", [*RIVALS, distilled, moco])
+def test_weight_decay_of_pre_training_can_be_set_in_every_recipe_that_has_any(recipe: Callable[..., Stage]):
+    here = conditions()
+    decays = {stage.optimisation.weight_decay for stage in on_surgical_frames(recipe(here, seed=0, weight_decay=0.5))}
+    assert decays == {0.5}
+    usual = {stage.optimisation.weight_decay for stage in on_surgical_frames(recipe(here, seed=0))}
+    assert usual == {1e-6 if recipe is swav else 1e-4}
+    with pytest.raises(InputError, match=r"weight_decay is -0\.5: it must not be negative"):
+        recipe(here, seed=0, weight_decay=-0.5)
 
 
 def test_features_are_combined_with_those_of_the_free_backbone():

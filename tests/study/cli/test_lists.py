@@ -51,6 +51,9 @@ def test_studies_are_listed(tmp_path: Path):
     studies = json.loads(called(tmp_path / "home", "list", "--json").output)["studies"]
     (table3,) = (study for study in studies if study["name"] == "table3")
     assert [row["name"] for row in table3["rows"]][:4] == ["none", "head", "backbone", "all"]
+    assert "weight_decay" in table3["hyperparameters"]
+    assert "teacher_trains" not in table3["hyperparameters"], "the rows of the study"
+    assert "weight_decay" in listed.rpartition("--set NAME=VALUE fixes")[2]
 
 
 def test_without_datasets_the_way_to_one_is_shown(tmp_path: Path):
