@@ -149,17 +149,18 @@ IDENTITY_OF_AN_EARLIER_VERSION = {
         "teacher_epochs: powers of two from 1 to 4, where teacher_trains is head or backbone or all"
     ),
     "objective": "accuracy on validation videos, %",
-    "stages": "820203dbe6cba671d889eeb97591f333",
     "seed": "0",
 }
-"""Of the search at scale demo, word for word as version 0.1 kept it in Optuna's database."""
+"""Of the search at scale demo, word for word as version 0.1 kept it in Optuna's database, but for its stages."""
+STAGES_OF_AN_EARLIER_VERSION = "820203dbe6cba671d889eeb97591f333"
+"""Before revision 2 of the temporal model."""
 
 
 def started_before(home: Path, identity: dict[str, str]) -> OptunaStudy:
     """The search `distilled`, going on with an Optuna study that an earlier version made."""
     study = optuna.create_study(study_name="distilled demo", storage=storage_url(home), direction="maximize")
-    study.set_user_attr(IDENTITY, identity)
     space = SEARCHES["distilled"].bind(conditions())
+    study.set_user_attr(IDENTITY, {"stages": space.identity()["stages"], **identity})
     return OptunaStudy(name="distilled demo", space=space, seed=0, url=storage_url(home), driver="ours")
 
 
@@ -167,6 +168,12 @@ def test_a_search_of_an_earlier_version_goes_on_in_its_optuna_study(tmp_path: Pa
     with started_before(tmp_path, IDENTITY_OF_AN_EARLIER_VERSION) as suggestions:
         assert suggestions.ask().number == 0
     assert len(optuna.get_all_study_names(storage_url(tmp_path))) == 1
+
+
+def test_a_search_whose_stages_gave_other_numbers_is_refused(tmp_path: Path):
+    earlier = {**IDENTITY_OF_AN_EARLIER_VERSION, "stages": STAGES_OF_AN_EARLIER_VERSION}
+    with pytest.raises(InputError, match="searched with other data, or another version of its stages: ask as it was"):
+        started_before(tmp_path, earlier)
 
 
 def test_a_search_with_another_recipe_of_an_earlier_version_is_refused(tmp_path: Path):
