@@ -98,7 +98,7 @@ def search_options(command: Command) -> Command:
         click.option(
             "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the choice of points."
         ),
-        click.option("--storage", metavar="URL", help="Optuna's database; optuna.db in the home folder by default."),
+        click.option("--storage", metavar="URL", help="Optuna's storage; in the home folder by default."),
         *CONDITION_OPTIONS,
     )
     return _with_options(command, options, "search_request", SearchValues.__annotations__, _search_request)

@@ -14,6 +14,7 @@ from study.core.store import Store
 from study.home.files import locked, write_text
 from study.home.request import Request
 from study.home.text import nearest
+from study.search.home_storage import move_to_journal
 from study.search.optuna_study import OptunaStudy
 from study.search.pruner import SuccessiveHalving
 from study.search.request import SearchRequest
@@ -56,6 +57,8 @@ class PlannedSearch:
             InputError: the storage holds another search of this name.
             MachineError: the storage cannot be used, now or later in the block.
         """
+        if self.search_request.storage is None:
+            move_to_journal(self.home)
         return OptunaStudy(
             name=self.search_request.optuna_name,
             space=self.space,

@@ -15,6 +15,7 @@ from study.home.commands import program
 from study.search.optuna_study import OptunaStudy, parameters_of
 from study.search.report import write_search_report
 from study.search.results import SearchResults, best_of
+from study.search.storage import dashboard_name
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -65,7 +66,7 @@ class SearchReporter:
 
     def next_steps(self) -> list[str]:
         """Sentences with the commands that follow."""
-        dashboard = f"optuna-dashboard {shlex.quote(self._optuna_study.url)}"
+        dashboard = f"optuna-dashboard {shlex.quote(dashboard_name(self._optuna_study.url))}"
         evaluation = self._evaluation_command()
         return [
             *([f"evaluate the best on the test videos, once: {evaluation}"] if evaluation else []),

@@ -17,7 +17,14 @@ from study.home.interrupts import defer_interrupts
 from study.search.pruner import SuccessiveHalving
 from study.search.sampling import as_optuna_trial, sample
 from study.search.space import Parameters, Space
-from study.search.storage import STORAGE_ERRORS, open_storage, storage_error, translate_storage_errors, without_password
+from study.search.storage import (
+    STORAGE_ERRORS,
+    close_storage,
+    open_storage,
+    storage_error,
+    translate_storage_errors,
+    without_password,
+)
 from trainers.stage import InputError
 
 IDENTITY = "freelunch.search"
@@ -51,7 +58,7 @@ class OptunaStudy:
         name: of the Optuna study.
         space: the space that is searched.
         seed: of the sampler.
-        url: of the storage, as SQLAlchemy names databases.
+        url: of the storage, as SQLAlchemy names databases; `journal:` and a path is one of Optuna's journals.
         driver: identifies this home; running trials of other drivers are left to them.
         halving: the pruner; None where no curve is observed.
 
@@ -87,8 +94,7 @@ class OptunaStudy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        close_storage(self._storage)
         if isinstance(error, STORAGE_ERRORS):
             raise storage_error(self.url, error) from error
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from study.home.commands import NAME
 from study.home.files import damaged_file, read_json, write_json
 from study.home.request import Request, request_from_record
-from study.search.storage import absolute_url, storage_url, without_password
+from study.search.home_storage import storage_url
+from study.search.storage import absolute_url, without_password
 from trainers.stage import InputError, MachineError
 
 REQUEST_FILE = "asking.json"

@@ -10,9 +10,9 @@ from search_spaces.searches.distilled import SEARCHES, best_accuracy
 from search_spaces.studies.catalogue import STUDIES
 from study import Study
 from study.core.graph import key, walk
+from study.search.home_storage import storage_url
 from study.search.optuna_study import IDENTITY, OptunaStudy
 from study.search.space import Search
-from study.search.storage import storage_url
 from tests.search_spaces.fake_dataset import conditions
 from trainers.artifacts.history import write_history
 from trainers.evaluation.evaluate import Evaluate

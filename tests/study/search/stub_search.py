@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import pytest
 from optuna.trial import FrozenTrial
 
 from study import Choice
 from study.core.store import Store
 from study.execution.events import Observer
+from study.home.file_systems import Mount
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
+from study.search.home_storage import storage_url
 from study.search.in_process import search_locally
 from study.search.loop import SearchLoop
 from study.search.observer import SearchObserver
 from study.search.optuna_study import OptunaStudy, parameters_of
 from study.search.pruner import SuccessiveHalving
 from study.search.space import Objective, PruningSignal, Search, Space
-from study.search.storage import storage_url
 from tests.study.steps import NOWHERE
 from trainers.artifacts.history import write_history
 from trainers.stage import InputError, Resources, Stage, Work
@@ -223,6 +225,12 @@ def searched(
 def open_study(home: Path, space: Space, seed: int = 0, name: str = "stub", url: str | None = None) -> OptunaStudy:
     url = url or storage_url(home)
     return OptunaStudy(name=name, space=space, seed=seed, url=url, driver="me", halving=SuccessiveHalving(EPOCHS))
+
+
+def on_nfs(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Has a folder be on a network file system."""
+    table = [Mount(folder="/", kind="ext4"), Mount(folder=str(folder.resolve()), kind="nfs4")]
+    monkeypatch.setattr("study.home.file_systems.mounts", lambda: table)
 
 
 def remembered(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:

@@ -21,12 +21,12 @@ from study.core.store import Store
 from study.execution.events import Observer
 from study.execution.local import run
 from study.search.domains import When
+from study.search.home_storage import storage_url
 from study.search.in_process import search_locally
 from study.search.loop import SearchLoop
 from study.search.observer import SearchObserver
 from study.search.optuna_study import KEY, PROBLEM, OptunaStudy, parameters_of
 from study.search.pruner import SuccessiveHalving
-from study.search.storage import storage_url
 from tests.study.search.stub_search import EPOCHS, SEARCH, Conditions, entries, open_study, remembered, searched, states
 from trainers.stage import MachineError, Resources
 

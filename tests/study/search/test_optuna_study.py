@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from study.core.store import Store
 from study.execution.events import Observer
 from study.home.request import Request
+from study.search.home_storage import storage_url
 from study.search.in_process import search_locally
 from study.search.loop import SearchLoop
 from study.search.optuna_study import DRIVER, DUPLICATE, KEY, PROBLEM, OptunaStudy, parameters_of
@@ -22,7 +23,6 @@ from study.search.pruner import SuccessiveHalving
 from study.search.request import SearchRequest
 from study.search.space import Space
 from study.search.status import search_record
-from study.search.storage import storage_url
 from tests.study.search.stub_search import EPOCHS, SEARCH, Conditions, open_study, searched
 from trainers.stage import InputError, Resources
 
