@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from trainers.fields import fault_of
+
 
 class FreelunchError(Exception):
     """A problem that its reader can solve: one sentence that names the value, the place and what to do."""
@@ -28,6 +30,16 @@ class Config:
 
     revision: ClassVar[int] = 1
     """Raised whenever the same values would give other numbers."""
+
+    def __post_init__(self) -> None:
+        """Checks the ranges that the fields' types name; a subclass with a check of its own calls this one, too.
+
+        Raises:
+            InputError: a number is out of range, or not finite.
+        """
+        fault = fault_of(self)
+        if fault:
+            raise InputError(fault)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from search_spaces.recipes.recognition import recognition
 from search_spaces.recipes.settings import MoCoSettings, TeacherSettings
 from study.core.recipe import named_settings
 from trainers.evaluation.evaluate import Evaluate
+from trainers.fields import Temperature, Weight
 from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import EncoderStage, Trains
@@ -36,9 +37,9 @@ def distilled(
     *,
     seed: int,
     teacher_trains: Trains = "head",
-    distillation_weight: float | None = None,
-    contrastive_weight: float | None = None,
-    teacher_temperature: float | None = None,
+    distillation_weight: Weight | None = None,
+    contrastive_weight: Weight | None = None,
+    teacher_temperature: Temperature | None = None,
     **settings: Unpack[TeacherSettings],
 ) -> Evaluate:
     """Distilled self-supervision: free weights, a teacher adapted to surgical frames, the student it teaches.

@@ -19,6 +19,7 @@ from search_spaces.recipes.settings import MoCoSettings, QueueSettings, StudentS
 from study.core.recipe import named_settings
 from trainers.data.augmentation import MoCoAugmentation, MultiCropAugmentation
 from trainers.evaluation.evaluate import Evaluate
+from trainers.fields import Channels, LearningRate, Positive, Temperature, Weight
 from trainers.networks.backbones import Backbone
 from trainers.ssl.larc import LARCOptimisation
 from trainers.ssl.loop import Optimisation
@@ -37,10 +38,10 @@ def swav(
     conditions: Conditions,
     *,
     seed: int,
-    num_prototypes: int | None = None,
-    prototype_temperature: float = 0.1,
-    epsilon: float | None = None,
-    base_learning_rate: float = 0.6,
+    num_prototypes: Channels | None = None,
+    prototype_temperature: Temperature = 0.1,
+    epsilon: Positive | None = None,
+    base_learning_rate: LearningRate = 0.6,
     **settings: Unpack[StudentSettings],
 ) -> Evaluate:
     """SwAV on surgical frames, with its own augmentation and optimiser.
@@ -86,7 +87,11 @@ def swav(
 
 @named_settings
 def simsiam(
-    conditions: Conditions, *, seed: int, base_learning_rate: float | None = None, **settings: Unpack[StudentSettings]
+    conditions: Conditions,
+    *,
+    seed: int,
+    base_learning_rate: LearningRate | None = None,
+    **settings: Unpack[StudentSettings],
 ) -> Evaluate:
     """SimSiam on surgical frames, with its own optimiser. Arguments as in `swav`."""
     scale, sizes = conditions.scale, conditions.scale.rivals
@@ -113,8 +118,8 @@ def regioncl(
     conditions: Conditions,
     *,
     seed: int,
-    temperature: float = 0.2,
-    region_weight: float = 1.0,
+    temperature: Temperature = 0.2,
+    region_weight: Weight = 1.0,
     **settings: Unpack[QueueSettings],
 ) -> Evaluate:
     """RegionCL-M on surgical frames.

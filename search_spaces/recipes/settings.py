@@ -6,6 +6,7 @@ A value that is left out, or None, is the preset's (the protocol) or the scale's
 from typing import Literal, TypedDict
 
 from search_spaces.protocol.presets import SplitName
+from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Share, Temperature, Weight
 
 FineTuneMode = Literal["linear", "full"]
 
@@ -15,7 +16,7 @@ class DataSettings(TypedDict, total=False):
 
     split: SplitName | None
     """Division into videos that train, validate and test."""
-    label_fraction: float | None
+    label_fraction: Share | None
     """Fraction of the training videos whose labels fine-tuning and the temporal model see."""
 
 
@@ -29,45 +30,45 @@ class LabelSettings(DataSettings, total=False):
 class StudentSettings(LabelSettings, total=False):
     """Settings of self-supervised pre-training that methods with an optimiser of their own have too."""
 
-    student_epochs: int | None
+    student_epochs: Epochs | None
     """Passes of the student over the frames."""
-    weight_decay: float | None
+    weight_decay: Weight | None
     """Weight decay of pre-training, of teacher and student; that of the method's paper where it is not set."""
 
 
 class TrainingSettings(StudentSettings, total=False):
     """Optimisation of self-supervised pre-training."""
 
-    learning_rate: float | None
+    learning_rate: LearningRate | None
     """Learning rate of pre-training, of teacher and student, at the start."""
-    batch_size: int | None
+    batch_size: BatchSize | None
     """Frames per step of pre-training, over all workers."""
-    batch_norm_splits: int | None
+    batch_norm_splits: BatchSize | None
     """Parts of a batch with normalisation statistics of their own."""
 
 
 class QueueSettings(TrainingSettings, total=False):
     """Dictionary of a method with a queue and a key encoder."""
 
-    queue_size: int | None
+    queue_size: Count | None
     """K, the number of keys in the queue, of teacher and student."""
-    queue_batches: int | None
+    queue_batches: Count | None
     """K in batches, in place of `queue_size`."""
-    momentum: float | None
+    momentum: Momentum | None
     """m of the key encoders."""
 
 
 class MoCoSettings(QueueSettings, total=False):
     """Hyperparameters of MoCo v2."""
 
-    temperature: float | None
+    temperature: Temperature | None
     """τ, of teacher and student together."""
 
 
 class TeacherSettings(MoCoSettings, total=False):
     """Hyperparameters of MoCo v2 with a teacher."""
 
-    teacher_epochs: int | None
+    teacher_epochs: Epochs | None
     """Passes of the teacher over the frames."""
 
 

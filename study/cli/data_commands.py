@@ -10,15 +10,26 @@ import click
 from study.cli.context import HomeContext, existing_store
 from study.cli.endings import EXIT_ENVIRONMENT, EXIT_TRIAL_FAILED, interruptible, print_error, print_next
 from study.cli.group import main
-from study.cli.options import json_option, threads_option
+from study.cli.options import LARGEST_SEED, json_option, threads_option
+from study.cli.values import Count, Line, Location, Number
 from trainers.stage import MachineError
+
+MOST_VIDEOS, MOST_MINUTES = 10_000, 24 * 60
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--videos", type=click.IntRange(1), default=16, show_default=True, help="Number of videos.")
-@click.option("--minutes", type=float, default=1.0, show_default=True, help="Mean length of a video.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other videos.")
+@click.argument("folder", type=Location())
+@click.option("--videos", type=Count(1, MOST_VIDEOS), default=16, show_default=True, help="Number of videos.")
+@click.option(
+    "--minutes",
+    type=Number(0, MOST_MINUTES, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Mean length of a video.",
+)
+@click.option(
+    "--seed", type=Count(-LARGEST_SEED, LARGEST_SEED), default=0, show_default=True, help="Another seed, other videos."
+)
 @click.pass_obj
 def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, seed: int) -> None:
     """Make surgical-like videos: real mp4 files and annotations, laid out like Cholec80.
@@ -38,15 +49,17 @@ def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, 
 
 @main.command()
 @click.argument("layout", type=click.Choice(["cholec80", "m2cai16", "frames"]))
-@click.argument("root", type=click.Path(path_type=Path))
-@click.option("--name", help="What to call the dataset; the layout's name where not given.")
+@click.argument("root", type=Location())
+@click.option("--name", type=Line(), help="What to call the dataset; the layout's name where not given.")
 @click.option(
     "--unlabelled",
-    type=click.Path(path_type=Path),
+    type=Location(),
     metavar="FOLDER",
     help="Further videos without annotations, for pre-training alone.",
 )
-@click.option("--scale", default="full", show_default=True, help="The sizes to store frames at: full, or demo.")
+@click.option(
+    "--scale", type=Line(), default="full", show_default=True, help="The sizes to store frames at: full, or demo."
+)
 @threads_option
 @click.pass_obj
 def ingest(
@@ -133,8 +146,8 @@ def weights(click_context: click.Context) -> None:
 
 
 @weights.command("add")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", required=True, help="What to call them.")
+@click.argument("file", type=Location())
+@click.option("--name", type=Line(), required=True, help="What to call them.")
 @click.pass_obj
 def add_weights(context: HomeContext, file: Path, name: str) -> None:
     """Check a checkpoint of MoCo v2 or torchvision, and give it a name. The file stays where it is.
@@ -151,7 +164,7 @@ def add_weights(context: HomeContext, file: Path, name: str) -> None:
 
 
 @main.command()
-@click.argument("key")
+@click.argument("key", type=Line())
 @click.pass_obj
 def remove(context: HomeContext, key: str) -> None:
     """Remove a stage, so that it is computed from its beginning when it is next needed.

@@ -1,6 +1,7 @@
 """The group of all commands: the option of the home folder, and the ending of errors."""
 
 import errno
+import io
 import logging
 import sys
 from pathlib import Path
@@ -10,10 +11,11 @@ import click
 
 from study.cli.context import HomeContext
 from study.cli.endings import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, exit_code, print_error
+from study.cli.values import Location
 from study.home.commands import DEFAULT_HOME, DISTRIBUTION, HOME_VARIABLE, NAME
 from trainers.stage import FreelunchError
 
-ENVIRONMENT_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
+PIPE_ERRNOS = {errno.EPIPE, errno.ECONNRESET}
 
 
 class Notes(logging.Handler):
@@ -29,6 +31,10 @@ NOTES = Notes(logging.WARNING)
 class Commands(click.Group):
     """A group whose commands end with one clear sentence, not a traceback, where the user can correct the error."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        _print_anything()
+        return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -39,17 +45,35 @@ class Commands(click.Group):
             click.echo("\ninterrupted", err=True)
             sys.exit(EXIT_INTERRUPTED)
         except OSError as error:
-            if error.errno not in ENVIRONMENT_ERRNOS:
+            if error.errno is None or error.errno in PIPE_ERRNOS:  # click ends quietly where nobody reads any more
                 raise
-            click.echo(f"error: {error.filename or 'a file'} cannot be used: {error.strerror}.", err=True)
+            click.echo(f"error: {_faulty_file(error)} cannot be used: {error.strerror}.", err=True)
             sys.exit(EXIT_ENVIRONMENT)
+
+
+def _print_anything() -> None:
+    """Characters that the terminal's encoding lacks are printed as escapes, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _faulty_file(error: OSError) -> str:
+    """What an operating system's error is about."""
+    if error.filename:
+        return str(error.filename)
+    try:
+        Path.cwd()
+    except OSError:
+        return "the current folder, which has been removed,"
+    return "a file or a connection"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name=DISTRIBUTION, prog_name=NAME)
 @click.option(
     "--home",
-    type=click.Path(path_type=Path),
+    type=Location(),
     envvar=HOME_VARIABLE,
     default=DEFAULT_HOME,
     show_default=True,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 from click.core import ParameterSource
 
+from study.cli.values import Count, Line, Location, Number
 from trainers.stage import InputError
 
 if TYPE_CHECKING:
@@ -15,22 +16,34 @@ if TYPE_CHECKING:
     from study.home.request import Request
     from study.search.request import SearchRequest
 
+MOST_SEEDS, MOST_TRIALS, MOST_HOURS, LARGEST_SEED = 1000, 1_000_000, 1e6, 2**63 - 1
+MOST_WORKERS, MOST_THREADS, MOST_GPUS = 4096, 4096, 64
+"""More than any study or machine has: larger numbers are slips of the keyboard."""
+
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-threads_option = click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores where not given.")
+threads_option = click.option("--threads", type=Count(1, MOST_THREADS), help="CPU threads; all cores where not given.")
 mlflow_option = click.option(
     "--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow."
 )
 CONDITION_OPTIONS: tuple[Decorator, ...] = (
     click.option(
-        "--preset", default="corrected", show_default=True, help="The protocol: corrected, paper or official_code."
+        "--preset",
+        type=Line(),
+        default="corrected",
+        show_default=True,
+        help="The protocol: corrected, paper or official_code.",
     ),
-    click.option("--scale", default="full", show_default=True, help="The sizes: full, or demo."),
-    click.option("--dataset", help="A registered dataset; where not given, cholec80, or the demo's own."),
-    click.option("--weights", multiple=True, metavar="NAME", help="Public weights to start from; one of each kind."),
-    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."),
+    click.option("--scale", type=Line(), default="full", show_default=True, help="The sizes: full, or demo."),
+    click.option("--dataset", type=Line(), help="A registered dataset; where not given, cholec80, or the demo's own."),
+    click.option(
+        "--weights", type=Line(), multiple=True, metavar="NAME", help="Public weights to start from; one of each kind."
+    ),
+    click.option(
+        "--set", "settings", type=Line(), multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."
+    ),
 )
 
 
@@ -78,10 +91,14 @@ class ResourceValues(TypedDict):
 def study_options(command: Command) -> Command:
     """Adds the options that decide the trials of a study; the command gets them as `request`."""
     options: tuple[Decorator, ...] = (
-        click.argument("study"),
+        click.argument("study", type=Line()),
         *CONDITION_OPTIONS,
-        click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Number of seeds per row."),
-        click.option("--row", "rows", multiple=True, metavar="NAME", help="Only this row; repeat for more."),
+        click.option(
+            "--seeds", type=Count(1, MOST_SEEDS), default=1, show_default=True, help="Number of seeds per row."
+        ),
+        click.option(
+            "--row", "rows", type=Line(), multiple=True, metavar="NAME", help="Only this row; repeat for more."
+        ),
     )
     return _with_options(command, options, "request", StudyValues.__annotations__, _request)
 
@@ -89,16 +106,18 @@ def study_options(command: Command) -> Command:
 def search_options(command: Command) -> Command:
     """Adds the options that decide the trials of a search; the command gets them as `search_request`."""
     options: tuple[Decorator, ...] = (
-        click.argument("search"),
+        click.argument("search", type=Line()),
         click.option(
-            "--trials", type=click.IntRange(1), default=40, show_default=True, help="Trials in all; more extend it."
+            "--trials", type=Count(1, MOST_TRIALS), default=40, show_default=True, help="Trials in all; more extend it."
         ),
-        click.option("--hours", type=click.FloatRange(0, min_open=True), help="Start no trial after this many hours."),
-        click.option("--at-once", type=click.IntRange(1), help="Trials at a time; as many as there is room for."),
         click.option(
-            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the choice of points."
+            "--hours", type=Number(0, MOST_HOURS, min_open=True), help="Start no trial after this many hours."
         ),
-        click.option("--storage", metavar="URL", help="Optuna's storage; in the home folder by default."),
+        click.option("--at-once", type=Count(1, MOST_WORKERS), help="Trials at a time; as many as there is room for."),
+        click.option(
+            "--seed", type=Count(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the choice of points."
+        ),
+        click.option("--storage", type=Line(), metavar="URL", help="Optuna's storage; in the home folder by default."),
         *CONDITION_OPTIONS,
     )
     return _with_options(command, options, "search_request", SearchValues.__annotations__, _search_request)
@@ -109,17 +128,29 @@ def resource_options(command: Command) -> Command:
     options: tuple[Decorator, ...] = (
         click.option("--local", is_flag=True, help="Compute stage by stage in this process, without Ray."),
         click.option(
-            "--address", envvar="RAY_ADDRESS", help="Join this Ray cluster (also RAY_ADDRESS); else start one."
+            "--address",
+            type=Line(),
+            envvar="RAY_ADDRESS",
+            help="Join this Ray cluster (also RAY_ADDRESS); else start one.",
+        ),
+        click.option("--profile", type=Location(), help="TOML file: what every type of stage is granted."),
+        click.option(
+            "--workers", type=Count(1, MOST_WORKERS), help="Processes that train together; one where not given."
         ),
         click.option(
-            "--profile", type=click.Path(path_type=Path), help="TOML file: what every type of stage is granted."
+            "--gpus-per-worker", type=Number(0, MOST_GPUS), help="One where there are any; 0 leaves them alone."
         ),
-        click.option("--workers", type=click.IntRange(1), help="Processes that train together; one where not given."),
         click.option(
-            "--gpus-per-worker", type=click.FloatRange(0), help="One where there are any; 0 leaves them alone."
+            "--threads", type=Count(1, MOST_THREADS), help="CPU threads per worker; by the size of the nodes."
         ),
-        click.option("--threads", type=click.IntRange(1), help="CPU threads per worker; by the size of the nodes."),
-        click.option("--callback", "callbacks", multiple=True, metavar="MODULE:CLASS", help="A callback of Ray Tune."),
+        click.option(
+            "--callback",
+            "callbacks",
+            type=Line(),
+            multiple=True,
+            metavar="MODULE:CLASS",
+            help="A callback of Ray Tune.",
+        ),
     )
     return _with_options(command, options, "target", ResourceValues.__annotations__, _target)
 

@@ -1,10 +1,11 @@
 """Resolution of STUDY in a command line: a study of the catalogue, a suite, or a study in a user's own file."""
 
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +17,7 @@ from study.execution.events import error_line
 from study.home.request import has_been_run
 from study.home.text import nearest
 from trainers.evaluation.evaluate import Evaluate
-from trainers.stage import FreelunchError, InputError
+from trainers.stage import FreelunchError, InputError, MachineError
 
 OWN_MODULE = "own_study"
 """Prefix of the names of users' modules: a file may have the name of an installed module."""
@@ -41,20 +42,21 @@ def find_study(name: str) -> Study | Suite:
 
 @contextmanager
 def translate_own_study_errors(study: str) -> Iterator[None]:
-    """Turns every exception in a user's own study into a sentence that names the line of its file.
+    """Turns whatever a user's own study raises into a sentence that names the line of its file.
 
     Raises:
         InputError: an exception was raised; a study of the catalogue keeps its traceback, since that is our own fault.
     """
     file, colon, variable = study.rpartition(":")
     try:
-        yield
-    except FreelunchError:
+        with nullcontext() if not colon else redirect_stdout(sys.stderr):
+            yield
+    except (FreelunchError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         if not colon:
             raise
-        raise InputError(f"{_place(Path(file), error)}: study {variable}: {error_line(error)}") from error
+        raise InputError(f"{_place(Path(file), error)}: study {variable}: {_reason(error)}") from error
 
 
 def check_last_stages(trials: Iterable[Trial]) -> None:
@@ -81,20 +83,22 @@ def run_name(home: Path, study: str) -> str:
 
 
 def _own_study(file: Path, variable: str) -> Study:
-    study = getattr(_loaded(file), variable, None)
+    module = _loaded(file)
+    with translate_own_study_errors(f"{file}:{variable}"):
+        study = getattr(module, variable, None)
     if not isinstance(study, Study):
         raise InputError(f"{file} defines no study {variable!r}: assign one, {variable} = Study(name={variable!r}, …).")
     if study.name != variable:
         raise InputError(f"{file}: study {variable} is named {study.name!r}; give it name={variable!r}.")
     for what, names in (("study", {*STUDIES, *SUITES}), ("search", SEARCHES)):
-        if variable in names:
+        if variable.casefold() in {each.casefold() for each in names}:
             raise InputError(f"{file}: {variable!r} is a {what} of freelunch itself; give yours another name.")
     return study
 
 
 def _loaded(file: Path) -> ModuleType:
     """A user's file as a module, which can import the files beside it."""
-    path = file.resolve()
+    path = Path(os.path.realpath(file))
     name = f"{OWN_MODULE}_{path.stem}"
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path):
@@ -106,29 +110,49 @@ def _loaded(file: Path) -> ModuleType:
     assert spec.loader is not None, "a Python file has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
-    sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
-    except FreelunchError:
-        del sys.modules[name]
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        raise InputError(f"{_place(file, error)}: {error_line(error)}") from error
-    finally:
-        sys.path.remove(str(path.parent))
+        with _importing_from(path.parent), redirect_stdout(sys.stderr):  # what it prints is not the command's result
+            spec.loader.exec_module(module)
+    except BaseException as error:
+        sys.modules.pop(name, None)
+        if isinstance(error, KeyboardInterrupt | MachineError):
+            raise
+        reason = str(error) if isinstance(error, FreelunchError) else _reason(error)
+        raise InputError(f"{_place(file, error)}: {reason}") from error
     return module
 
 
-def _place(file: Path, error: Exception) -> str:
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Finds the modules of a folder while the block lasts."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the block has removed it
+            sys.path.remove(str(folder))
+
+
+def _reason(error: BaseException) -> str:
+    """What a user's file raised, in one line."""
+    if isinstance(error, SystemExit):
+        return (
+            f"SystemExit: the file ends the command (sys.exit({error.code!r})); call that only below "
+            'if __name__ == "__main__".'
+        )
+    module = type(error).__module__
+    return error_line(error).removeprefix(f"{module}." if module.startswith(OWN_MODULE) else "")
+
+
+def _place(file: Path, error: BaseException) -> str:
     """The line of the file, or of one beside it, at which an exception was raised."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_shown(Path(error.filename), file)}:{error.lineno}"
-    folder = file.resolve().parent
+    folder = Path(os.path.realpath(file)).parent
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == folder]
     return f"{_shown(Path(frames[-1].filename), file)}:{frames[-1].lineno}" if frames else str(file)
 
 
 def _shown(path: Path, file: Path) -> Path:
     """A path as the user names the file that is at it, or the files beside that."""
-    return file if path == file.resolve() else path
+    return file if path == Path(os.path.realpath(file)) else path

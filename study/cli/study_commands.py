@@ -14,6 +14,7 @@ from study.cli.context import HomeContext
 from study.cli.endings import EXIT_TRIAL_FAILED, interruptible, print_next
 from study.cli.group import main
 from study.cli.options import json_option, mlflow_option, resource_options, study_options
+from study.cli.values import Count, Line
 from study.home.commands import with_home
 
 if TYPE_CHECKING:
@@ -116,8 +117,14 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; others can see it beyond.")
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen at.")
+@click.option(
+    "--host",
+    type=Line(),
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen at; others can see it beyond.",
+)
+@click.option("--port", type=Count(1, 65535), default=5000, show_default=True, help="Port to listen at.")
 @click.pass_obj
 def ui(context: HomeContext, host: str, port: int) -> None:
     """Open the studies in MLflow's web interface.

@@ -12,13 +12,18 @@ from study.cli.context import HomeContext, existing_store
 from study.cli.endings import exit_code, print_next
 from study.cli.group import main
 from study.cli.options import json_option
+from study.cli.values import Line, Number
 from study.home.commands import with_home
 from trainers.stage import FreelunchError, InputError, MachineError
 
+MOST_SECONDS = 24 * 3600
+
 
 @main.command()
-@click.argument("study")
-@click.option("--seconds", type=click.FloatRange(0), default=120, show_default=True, help="How long to wait for it.")
+@click.argument("study", type=Line())
+@click.option(
+    "--seconds", type=Number(0, MOST_SECONDS), default=120, show_default=True, help="How long to wait for it."
+)
 @click.pass_obj
 def stop(context: HomeContext, study: str, seconds: float) -> None:
     """Stop a running study or search as Ctrl-C does, from any terminal or node; its command goes on with it later.
@@ -47,7 +52,7 @@ def stop(context: HomeContext, study: str, seconds: float) -> None:
 
 
 @main.command()
-@click.argument("study", required=False)
+@click.argument("study", type=Line(), required=False)
 @json_option
 @click.pass_obj
 def status(context: HomeContext, study: str | None, as_json: bool) -> None:
@@ -89,7 +94,7 @@ def status(context: HomeContext, study: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("study")
+@click.argument("study", type=Line())
 @click.pass_obj
 def report(context: HomeContext, study: str) -> None:
     """Write the report of the latest run of a study or a search so far, and print its results.
@@ -106,7 +111,7 @@ def report(context: HomeContext, study: str) -> None:
 
 
 @main.command()
-@click.argument("target")
+@click.argument("target", type=Line())
 @click.pass_obj
 def logs(context: HomeContext, target: str) -> None:
     """Show the output of a stage, and its traceback if it failed.

@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from trainers.fields import is_finite
 from trainers.stage import Config, InputError, Stage
 
 OUR_PACKAGES = ("study", "trainers", "search_spaces")
@@ -170,7 +170,7 @@ def _canonical(value: object, annotation: Any, place: str) -> Any:
 
 
 def _canonical_number(value: float, annotation: Any, place: str) -> float:
-    if not math.isfinite(value):
+    if not is_finite(value):
         raise InputError(f"{place} is {value}: only finite numbers can be part of a stage.")
     accepted = _alternatives(annotation)
     if float in accepted and type(value) not in accepted - {float}:

@@ -137,7 +137,7 @@ def _signature(recipe: Recipe) -> inspect.Signature:
 @cache
 def _hints(function: Any) -> Mapping[str, Any]:
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise InputError(f"the annotations of recipe {function.__name__} cannot be read: {error}.") from error
 

@@ -4,10 +4,14 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from study.core.declared import check_curve, check_labels, check_study
 from study.core.recipe import Recipe, annotation_of, bind, vocabulary
 from study.core.rows import Choice, Curve, Published, Row
 from study.home.text import nearest
 from trainers.stage import InputError, Stage
+
+MOST_TRIALS = 20_000
+"""Of a study in one request: planning them takes a minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +68,16 @@ class Study:
         """The grid's rows and the named ones.
 
         Raises:
-            InputError: there is none, two share a name or title, none is a point of the study's curve, or the reference
-                row is missing.
+            InputError: there is none, a part of the study is not what it should be, two share a name or title, none is
+                a point of the study's curve, or the reference row is missing.
         """
+        check_study(self)
         rows = (*self._grid(), *self.rows)
         if not rows:
             raise InputError(f"study {self.name} asks nothing: give it an axis or a row.")
-        self._check_labels(rows)
-        self._check_curve(rows)
+        check_labels(self, rows)
+        if self.curve is not None:
+            check_curve(self, self.curve, rows)
         names = [row.name for row in rows]
         if self.reference is not None and self.reference not in names:
             raise InputError(
@@ -96,39 +102,24 @@ class Study:
             only: names of the rows wanted; all where empty.
 
         Raises:
-            InputError: an unknown row or hyperparameter, or a value of the wrong type.
+            InputError: an unknown row or hyperparameter, a value of the wrong type, or more trials than can be planned.
         """
         settings = settings or {}
+        rows = self._chosen(tuple(only))
         self._check_settings(settings)
-        points = list(itertools.product(seeds, self._chosen(tuple(only))))
+        if len(seeds) * len(rows) > MOST_TRIALS:
+            raise InputError(
+                f"{len(rows)} rows of study {self.name} at {len(seeds)} seeds are {len(seeds) * len(rows)} trials, "
+                f"more than {MOST_TRIALS}: ask for fewer seeds, or for some of the rows with --row."
+            )
+        points = list(itertools.product(seeds, rows))
         return tuple(self._trial(number, row, seed, conditions, settings) for number, (seed, row) in enumerate(points))
 
     def settable(self) -> tuple[str, ...]:
         """The hyperparameters that can be fixed for all rows: those of the recipe that no axis and no row varies."""
         return tuple(sorted(vocabulary(self.recipe).keys() - self._varied()))
 
-    def _check_labels(self, rows: Sequence[Row]) -> None:
-        for what, labels in (("name", [row.name for row in rows]), ("title", [row.title for row in rows])):
-            twice = next((label for label in labels if labels.count(label) > 1), None)
-            if twice is not None:
-                raise InputError(f"study {self.name} has two rows {what}d {twice!r}: give each its own {what}.")
-
-    def _check_curve(self, rows: Sequence[Row]) -> None:
-        if self.curve is None:
-            return
-        axis, line = self.curve.axis, self.curve.reference
-        if axis != "seed" and not any(axis in row.parameters for row in rows):
-            raise InputError(f"the curve of study {self.name} is over {axis!r}, which no row sets: name an axis of it.")
-        if line and self.reference:
-            raise InputError(f"study {self.name} has a reference row and a reference line: keep one of them.")
-        series = dict.fromkeys(row.series for row in rows if row.series)
-        if line and line not in series:
-            raise InputError(f"the curve of study {self.name} has no line {line!r}{nearest(line, series)}")
-
     def _grid(self) -> tuple[Row, ...]:
-        for axis_name, axis in self.axes.items():
-            if not isinstance(axis, Choice):
-                raise InputError(f"axis {axis_name} of study {self.name} is {axis!r}: write it as Choice((…)).")
         rows = []
         for point in itertools.product(*(axis.points() for axis in self.axes.values())):
             parameters = dict(zip(self.axes, (value for value, _ in point), strict=True))

@@ -1,11 +1,16 @@
 """Values of hyperparameters, read as their annotations say."""
 
 import math
+import reprlib
 import types
 import typing
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
+from trainers.fields import fault_of_value, in_words, range_of
 from trainers.stage import InputError
+
+LONGEST_SHOWN = 100
+"""Characters of a value that an error shows."""
 
 
 def coerced(name: str, value: object, annotation: Any) -> object:
@@ -20,7 +25,8 @@ def coerced(name: str, value: object, annotation: Any) -> object:
         except ValueError:
             continue
     wanted = " or ".join(_spelled(alternative) for alternative in _alternatives(annotation))
-    raise InputError(f"{name}={value} does not fit: {name} takes {wanted}.")
+    shown = value if len(str(value)) <= LONGEST_SHOWN else reprlib.repr(str(value))
+    raise InputError(f"{name}={shown} does not fit: {name} takes {wanted}.")
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -32,6 +38,11 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 def _coerced_to(value: object, annotation: Any) -> object:
     if annotation is Any:
         return value
+    if typing.get_origin(annotation) is Annotated:
+        number = _coerced_to(value, typing.get_args(annotation)[0])
+        if fault_of_value(number, annotation):
+            raise ValueError
+        return number
     if typing.get_origin(annotation) is Literal:
         for choice in typing.get_args(annotation):
             if value == choice or value == str(choice):
@@ -42,7 +53,7 @@ def _coerced_to(value: object, annotation: Any) -> object:
     if annotation is type(None) and str(value).lower() == "none":
         return None
     if annotation is float and not isinstance(value, bool) and isinstance(value, int | float | str):
-        return _finite(float(value))
+        return _finite(value)
     if annotation is int and isinstance(value, str):
         return int(value)
     kind = typing.get_origin(annotation) or annotation
@@ -51,10 +62,14 @@ def _coerced_to(value: object, annotation: Any) -> object:
     raise ValueError
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
+def _finite(value: float | str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number that no float can be
+        raise ValueError from None
+    if not math.isfinite(number):
         raise ValueError
-    return value
+    return number
 
 
 def _read_bool(value: object) -> bool:
@@ -68,5 +83,8 @@ def _read_bool(value: object) -> bool:
 def _spelled(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(annotation)))
+    interval = range_of(annotation)
+    if interval is not None:
+        return f"{_spelled(typing.get_args(annotation)[0])} ({in_words(interval)})"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
     return names.get(annotation, str(annotation))

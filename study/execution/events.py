@@ -10,6 +10,7 @@ from trainers.stage import FreelunchError, MachineError, Progress, Report, Stage
 
 ANOTHER_PROCESS = "another process is computing it"
 """Reason for which a stage waits whose claim is held."""
+LONGEST_LINE = 500
 LAST_LINES = 5
 """Of a traceback, shown where a stage fails; its log has all of it."""
 
@@ -46,7 +47,7 @@ def failure_of(error: Exception, *, key: str, title: str) -> Failure:
 
 def error_line(error: BaseException) -> str:
     """An exception in one line."""
-    return traceback.format_exception_only(error)[-1].strip().partition("\n")[0]
+    return traceback.format_exception_only(error)[-1].strip().partition("\n")[0][:LONGEST_LINE]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,8 @@ from trainers.stage import InputError, Resources, Stage
 
 DEFAULT = "default"
 SMALLEST = {"workers": 1, "threads": 1, "gpus": 0}
+LARGEST = {"workers": 4096, "threads": 4096, "gpus": 64}
+"""More than any machine has: larger numbers are slips of the keyboard."""
 SMALLEST_SHARE = 0.0001
 """Of a GPU, that Ray can grant."""
 MAX_THREADS = 8
@@ -70,6 +72,8 @@ def read_profile(path: Path, start: Profile) -> Profile:
     Raises:
         InputError: the file cannot be read, or names what there is not.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"the cluster profile {path} is no file: name a TOML file.")
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -109,8 +113,9 @@ def _resources(path: Path, name: str, table: object, start: Resources) -> Resour
         if field_name not in SMALLEST:
             raise InputError(f"{path}: [{name}] has no field {field_name!r}; valid: {', '.join(SMALLEST)}.")
         kinds = (int, float) if field_name == "gpus" else (int,)
-        if type(value) not in kinds or not value >= SMALLEST[field_name]:
-            raise InputError(f"{path}: [{name}] {field_name} = {value!r}: a number from {SMALLEST[field_name]} on.")
+        least, most = SMALLEST[field_name], LARGEST[field_name]
+        if type(value) not in kinds or not least <= value <= most:
+            raise InputError(f"{path}: [{name}] {field_name} = {value!r}: a number from {least} to {most}.")
         if field_name == "gpus":
             check_gpus(value, f"{path}: [{name}] gpus")
     return replace(start, **table)

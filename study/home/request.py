@@ -1,5 +1,7 @@
 """Requests, saved in the home folder so that `status` and `report` answer for the last run."""
 
+import hashlib
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ REQUEST = "request.json"
 PROBLEMS = "problems.json"
 COMMAND = "command.txt"
 MOST_SEEDS = "most_seeds"
+LONGEST_NAME_BYTES = 240
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +52,21 @@ class Request:
         """Folder of this study's report; other settings are another report."""
         settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
         name = "-".join([self.preset, self.scale, self.dataset or "default", *sorted(self.weights), *settings])
-        return home / "studies" / self.name / re.sub(r"[^\w.=+-]", "_", name)
+        return home / "studies" / self.name / _shortened(re.sub(r"[^\w.=+-]", "_", name))
+
+
+def _shortened(name: str) -> str:
+    """A name of a folder, its end replaced by a digest where file systems would not take the whole."""
+    if len(name.encode()) <= LONGEST_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name.encode()[: LONGEST_NAME_BYTES - 20].decode(errors='ignore')}-{digest}"
 
 
 def absolute_name(study: str) -> str:
     """The name by which a study is found from any folder: a file by its absolute path."""
     file, colon, variable = study.rpartition(":")
-    return f"{Path(file).resolve()}:{variable}" if colon else study
+    return f"{os.path.realpath(file)}:{variable}" if colon else study
 
 
 def save_request(request: Request, home: Path, problems: dict[str, str], command: str) -> Path:

@@ -117,9 +117,10 @@ def _check_port(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no host has this name"
             raise MachineError(
-                f"{host}:{port} cannot be listened at ({error.strerror}): give another --port."
+                f"{host}:{port} cannot be listened at ({reason}): give another --port, or --host."
             ) from None
 
 

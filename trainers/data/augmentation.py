@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from trainers.fields import CountOrZero, Hue, Pixels, Positive, Probability, Share, Weight
 from trainers.stage import Config
 
 ASPECT_RATIOS = (3 / 4, 4 / 3)
@@ -63,17 +64,17 @@ class MoCoAugmentation(Config):
         blur_sigma: smallest and largest standard deviation of the blur, in pixels of the view.
     """
 
-    size_px: int = 224
-    min_scale: float = 0.2
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-    jitter_probability: float = 0.8
-    grayscale_probability: float = 0.2
-    blur_probability: float = 0.5
-    blur_sigma: tuple[float, float] = (0.1, 2.0)
-    flip_probability: float = 0.5
+    size_px: Pixels = 224
+    min_scale: Share = 0.2
+    brightness: Weight = 0.4
+    contrast: Weight = 0.4
+    saturation: Weight = 0.4
+    hue: Hue = 0.1
+    jitter_probability: Probability = 0.8
+    grayscale_probability: Probability = 0.2
+    blur_probability: Probability = 0.5
+    blur_sigma: tuple[Positive, Positive] = (0.1, 2.0)
+    flip_probability: Probability = 0.5
 
     @property
     def sizes_px(self) -> tuple[int, ...]:
@@ -124,14 +125,14 @@ class MultiCropAugmentation(MoCoAugmentation):
         small_scale: smallest and largest area of a small view's crop, as fractions of the image.
     """
 
-    min_scale: float = 0.14
-    brightness: float = 0.8
-    contrast: float = 0.8
-    saturation: float = 0.8
-    hue: float = 0.2
-    num_small: int = 6
-    small_size_px: int = 96
-    small_scale: tuple[float, float] = (0.05, 0.14)
+    min_scale: Share = 0.14
+    brightness: Weight = 0.8
+    contrast: Weight = 0.8
+    saturation: Weight = 0.8
+    hue: Hue = 0.2
+    num_small: CountOrZero = 6
+    small_size_px: Pixels = 96
+    small_scale: tuple[Share, Share] = (0.05, 0.14)
 
     @property
     def sizes_px(self) -> tuple[int, ...]:

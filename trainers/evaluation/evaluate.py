@@ -9,6 +9,7 @@ from trainers.artifacts.evaluation import PerPhaseRow, PerVideoRow, SummaryEntry
 from trainers.artifacts.predictions import VideoPredictions, read_predictions
 from trainers.evaluation import metrics
 from trainers.evaluation.metrics import AbsentPhase, Labels, Relaxation, Summary, VideoScores
+from trainers.fields import Rate
 from trainers.stage import InputError, Stage, Work
 
 
@@ -43,15 +44,10 @@ class Evaluate(Stage):
     """
 
     predictions: Stage
-    fps: float
-    relaxed_fps: float | None = None
+    fps: Rate
+    relaxed_fps: Rate | None = None
     phases: tuple[str, ...]
     absent: AbsentPhase = "undefined_if_absent"
-
-    def __post_init__(self) -> None:
-        for name, fps in (("fps", self.fps), ("relaxed_fps", self.relaxed_fps)):
-            if fps is not None and not fps > 0:
-                raise InputError(f"Evaluate.{name} is {fps}: a frame rate is above 0")
 
     def run(self, work: Work) -> None:
         folder = work.inputs["predictions"]

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from trainers.fields import BatchSize, Channels
 from trainers.networks.batch_norm import normalise_together
 from trainers.runtime import distributed, randomness
 from trainers.stage import Config, InputError
@@ -58,15 +59,14 @@ class Backbone(FeatureExtractor):
     """
 
     architecture: Architecture = "resnet50"
-    width: int = 64
-    batch_norm_splits: int = 1
+    width: Channels = 64
+    batch_norm_splits: BatchSize = 1
     running_statistics: RunningStatistics = "mean"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.architecture != "resnet10" and self.width != 64:
             raise InputError(f"width is {self.width}: {self.architecture} has 64; only resnet10 takes another.")
-        if self.batch_norm_splits < 1:
-            raise InputError(f"batch_norm_splits is {self.batch_norm_splits}: it must be at least 1.")
 
     @property
     def num_features(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from trainers.fields import Channels
 from trainers.networks.backbones import Architecture, Backbone
 from trainers.runtime.loss_watch import not_finite
 from trainers.runtime.randomness import derived_seed
@@ -55,7 +56,7 @@ class PublicWeights(EncoderStage):
     digest: str
     layout: Layout
     backbone: Backbone
-    embedding_size: int = 128
+    embedding_size: Channels = 128
     path: Path = field(compare=False)
 
     @property
@@ -88,7 +89,7 @@ class Found:
 
     layout: Layout
     architecture: Architecture
-    embedding_size: int
+    embedding_size: Channels
 
 
 def inspect(path: Path, content: bytes) -> Found:
@@ -119,8 +120,11 @@ def read_file(path: Path) -> bytes:
     """The bytes of a checkpoint.
 
     Raises:
+        InputError: it is a folder, a pipe or a device.
         MachineError: it cannot be read here.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file: name the checkpoint itself.")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -1,14 +1,16 @@
 """Registered weights: names of public checkpoints whose content was digested and checked once."""
 
 import hashlib
+import os
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from trainers.names import check_case, check_name
 from trainers.networks.backbones import Architecture, Backbone
 from trainers.pretrained.public_weights import DIGEST, Layout, PublicWeights, inspect, read_file
-from trainers.runtime.registry import Stamp, check_name, names, read_record, stamp_of, write_record
+from trainers.runtime.registry import Stamp, names, read_record, stamp_of, write_record
 from trainers.stage import InputError
 
 
@@ -116,7 +118,8 @@ def register(folder: Path, name: str, path: Path) -> RegisteredWeights:
         MachineError: the file cannot be read.
     """
     check_name(name, "weights")
-    path = path.resolve()
+    check_case(name, names(folder), "weights")
+    path = Path(os.path.realpath(path))
     content = read_file(path)
     stamp = stamp_of(path)
     title = _recognised(path, content)

@@ -20,6 +20,7 @@ class Release(EncoderStage):
     encoder: EncoderStage
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_pair(self.encoder, "encoder to release")
 
     @property

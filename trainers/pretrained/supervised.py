@@ -13,6 +13,7 @@ from trainers.artifacts.history import write_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
+from trainers.fields import BatchSize, Channels, Epochs, LearningRate, Seed, Weight
 from trainers.networks import schedules
 from trainers.networks.backbones import Backbone
 from trainers.networks.costs import training_seconds
@@ -53,12 +54,12 @@ class TrainClassifier(EncoderStage):
     frames: tuple[FrameSource, ...]
     backbone: Backbone
     augmentation: MoCoAugmentation = CROP_AND_FLIP
-    epochs: int = 90
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-5
-    embedding_size: int = 128
-    seed: int = 0
+    epochs: Epochs = 90
+    batch_size: BatchSize = 128
+    learning_rate: LearningRate = 1e-3
+    weight_decay: Weight = 1e-5
+    embedding_size: Channels = 128
+    seed: Seed = 0
 
     @property
     def output_size(self) -> int:

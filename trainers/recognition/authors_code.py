@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from trainers.fields import Seed
 from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 from trainers.networks.supervised import SupervisedTask
@@ -38,9 +39,10 @@ class AuthorsStart(EncoderStage):
     encoder: EncoderStage
     running_statistics: bool = False
     heads_apart: bool = True
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_pair(self.encoder, "encoder to start from")
 
     @property

@@ -11,6 +11,7 @@ from trainers.artifacts.predictions import VideoPredictions, write_predictions
 from trainers.data.frames import UNLABELLED, FrameStore
 from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.fields import Rate
 from trainers.stage import InputError, Stage, Work
 
 
@@ -26,9 +27,10 @@ class MajorityClass(Stage):
 
     training_videos: tuple[Ingest, ...]
     test_videos: tuple[Ingest, ...]
-    sample_fps: float
+    sample_fps: Rate
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for video in (*self.training_videos, *self.test_videos):
             if not 0 < self.sample_fps <= video.fps or video.fps % self.sample_fps:
                 raise InputError(

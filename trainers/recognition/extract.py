@@ -11,6 +11,7 @@ import torch
 
 from trainers.data.frames import Frames
 from trainers.data.ingest.video import Ingest
+from trainers.fields import Count
 from trainers.networks.costs import inference_seconds
 from trainers.networks.features import features_of
 from trainers.recognition.finetune import FineTune, load_classifier
@@ -32,7 +33,7 @@ class ExtractFeatures(Stage):
 
     model: FineTune
     videos: tuple[Ingest, ...]
-    sample_every: int = 5
+    sample_every: Count = 5
 
     def expected_seconds(self) -> float:
         num_frames = sum(video.num_source_frames for video in self.videos) / self.sample_every

@@ -16,6 +16,7 @@ from trainers.artifacts.history import write_history
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import plain_batches
 from trainers.evaluation.metrics import right_share
+from trainers.fields import BatchSize, Channels, Count, Epochs, LearningRate, Pixels, Seed, Weight
 from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.costs import inference_seconds, training_seconds
 from trainers.networks.features import features_of, network_input
@@ -59,18 +60,19 @@ class FineTune(Stage):
     videos: tuple[FrameSource, ...]
     validation: tuple[FrameSource, ...] = ()
     mode: Literal["linear", "full"] = "linear"
-    num_phases: int = 7
-    size_px: int = 224
-    sample_every: int = 25
-    epochs: int = 10
-    batch_size: int = 64
-    learning_rate: float | None = None
-    weight_decay: float = 1e-5
+    num_phases: Channels = 7
+    size_px: Pixels = 224
+    sample_every: Count = 25
+    epochs: Epochs = 10
+    batch_size: BatchSize = 64
+    learning_rate: LearningRate | None = None
+    weight_decay: Weight = 1e-5
     selection: Selection = "validation"
     classifier_start: Literal["normal", "default"] = "normal"
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.mode])
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trainers.artifacts.history import TEMPORAL, write_history
 from trainers.artifacts.predictions import VideoPredictions, write_predictions
 from trainers.evaluation.metrics import mean_accuracy
+from trainers.fields import Channels, CountOrZero, Epochs, Layers, LearningRate, Probability, Seed, Weight
 from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
 from trainers.recognition.extract import ExtractFeatures, Sequence, read_sequences
 from trainers.runtime import checkpoint, devices, randomness
@@ -36,10 +37,10 @@ class TemporalNetwork(Config):
         dropout: on whole channels of the features, and inside every layer.
     """
 
-    num_stages: int = 2
-    num_layers: int = 12
-    num_maps: int = 64
-    dropout: float = 0.5
+    num_stages: Layers = 2
+    num_layers: Layers = 12
+    num_maps: Channels = 64
+    dropout: Probability = 0.5
 
     def build(self, num_features: int, num_phases: int, seed: int) -> "MultiStageTCN":
         with randomness.torch_seeded(seed, "temporal"):
@@ -125,13 +126,13 @@ class TrainTemporal(Stage):
     training: ExtractFeatures
     validation: ExtractFeatures | None = None
     network: TemporalNetwork = TemporalNetwork()
-    num_phases: int = 7
-    epochs: int = 100
-    learning_rate: float = 5e-4
-    halve_after: tuple[int, ...] = (30, 60, 90)
-    weight_decay: float = 1e-5
+    num_phases: Channels = 7
+    epochs: Epochs = 100
+    learning_rate: LearningRate = 5e-4
+    halve_after: tuple[CountOrZero, ...] = (30, 60, 90)
+    weight_decay: Weight = 1e-5
     selection: Selection = "validation"
-    seed: int = 0
+    seed: Seed = 0
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of an epoch (0-based)."""

@@ -1,13 +1,12 @@
 """Registries: records under a name, one JSON file each, of files that were digested once."""
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from trainers.runtime.files import replacing
-from trainers.stage import InputError, MachineError
+from trainers.stage import MachineError
 
 R = TypeVar("R")
 
@@ -18,20 +17,6 @@ Stamp = tuple[int, int]
 def names(folder: Path) -> list[str]:
     """Names of all records in a registry's folder."""
     return sorted(path.stem for path in folder.glob("*.json"))
-
-
-def check_name(name: str, what: str) -> None:
-    """Refuses a name that is no plain word.
-
-    Args:
-        name: the name.
-        what: the thing to name, such as `a dataset`.
-
-    Raises:
-        InputError: it holds something else than letters, digits, '-', '_' and '.'.
-    """
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise InputError(f"{name!r} cannot name {what}: use letters, digits, '-', '_' and '.'.")
 
 
 def write_record(folder: Path, name: str, record: Mapping[str, Any]) -> None:
@@ -55,7 +40,7 @@ def read_record(folder: Path, name: str, parse: Callable[[dict[str, Any]], R], r
     path = folder / f"{name}.json"
     try:
         return parse(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise MachineError(f"{path} cannot be read: {remedy}") from None
 
 

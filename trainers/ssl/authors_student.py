@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainers.fields import Channels, Count, Momentum, Temperature, Weight
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import Encoder, EncoderStage, read_weights
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
-from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive, check_pair
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue
 from trainers.ssl.pairs import EncoderPair, MomentumPair, frozen_pair, random_pair, separate_encoders, shuffle_order
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
@@ -147,13 +148,13 @@ class AuthorsStudent(ContrastiveConfig):
     teacher: EncoderStage
     moving_teacher: bool = True
     queues_apart: bool = True
-    distillation_weight: float = 5.0
-    contrastive_weight: float = 2.0
-    temperature: float = 0.2
-    teacher_temperature: float | None = None
-    queue_size: int = 65536
-    momentum: float = 0.999
-    embedding_size: int = 128
+    distillation_weight: Weight = 5.0
+    contrastive_weight: Weight = 2.0
+    temperature: Temperature = 0.2
+    teacher_temperature: Temperature | None = None
+    queue_size: Count = 65536
+    momentum: Momentum = 0.999
+    embedding_size: Channels = 128
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         student = random_pair(backbone, self.embedding_size, seed=seed)
@@ -164,16 +165,10 @@ class AuthorsStudent(ContrastiveConfig):
         return AuthorsStudentMethod(self, student, self._teacher(backbone, inputs["teacher"]), queue, seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
-        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        check_queue(self.queue_size, batch_size)
         check_pair(self.teacher, "teacher")
         if self.moving_teacher and not isinstance(self.teacher.extractor, Backbone):
             raise InputError("the teacher is a student beside its own teacher: it cannot move; take moving_teacher=no.")
-        if self.distillation_weight < 0:
-            raise InputError(f"distillation_weight is {self.distillation_weight}: λ must not be negative.")
-        if self.contrastive_weight < 0:
-            raise InputError(f"contrastive_weight is {self.contrastive_weight}: it must not be negative.")
-        if self.teacher_temperature is not None and self.teacher_temperature <= 0:
-            raise InputError(f"teacher_temperature is {self.teacher_temperature}: τ must be positive.")
 
     @property
     def forward_equivalents(self) -> float:

@@ -10,10 +10,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from trainers.fields import Channels, Count, Momentum, Temperature
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import Encoder, EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive, check_start
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_queue, check_start
 from trainers.ssl.pairs import MomentumPair, separate_encoders, shuffle_order
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
@@ -78,10 +79,10 @@ class AuthorsTeacher(ContrastiveConfig):
     start: EncoderStage
     trains: Trains = "head"
     batch_statistics: bool = True
-    temperature: float = 0.07
-    queue_size: int = 65536
-    momentum: float = 0.999
-    embedding_size: int = 128
+    temperature: Temperature = 0.07
+    queue_size: Count = 65536
+    momentum: Momentum = 0.999
+    embedding_size: Channels = 128
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         query, key = separate_encoders(backbone, self.start, inputs["start"])
@@ -90,7 +91,7 @@ class AuthorsTeacher(ContrastiveConfig):
         return AuthorsTeacherMethod(self, mode(query, key, queue, trains=self.trains), seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
-        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        check_queue(self.queue_size, batch_size)
         check_start(self.start, backbone, self.embedding_size)
         if self.trains == "none":
             raise InputError("trains is none: nothing would learn; use the start itself.")

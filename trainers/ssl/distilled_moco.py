@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from trainers.fields import Channels, Count, Momentum, Temperature, Weight
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import EncoderStage
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
-from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive, check_pair, check_start
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue, check_start
 from trainers.ssl.pairs import EncoderPair, frozen_pair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import Queue
-from trainers.stage import InputError
 
 
 class DistilledMoCoMethod(Method):
@@ -86,13 +86,13 @@ class DistilledMoCo(ContrastiveConfig):
     """
 
     teacher: EncoderStage
-    distillation_weight: float = 5.0
-    contrastive_weight: float = 1.0
-    temperature: float = 0.07
-    teacher_temperature: float | None = None
-    queue_size: int = 65536
-    momentum: float = 0.999
-    embedding_size: int = 128
+    distillation_weight: Weight = 5.0
+    contrastive_weight: Weight = 1.0
+    temperature: Temperature = 0.07
+    teacher_temperature: Temperature | None = None
+    queue_size: Count = 65536
+    momentum: Momentum = 0.999
+    embedding_size: Channels = 128
     start: EncoderStage | None = None
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
@@ -103,16 +103,10 @@ class DistilledMoCo(ContrastiveConfig):
         return DistilledMoCoMethod(self, student, frozen_pair(self.teacher, inputs["teacher"]), seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
-        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        check_queue(self.queue_size, batch_size)
         check_pair(self.teacher, "teacher")
         if self.start is not None:
             check_start(self.start, backbone, self.embedding_size)
-        if self.distillation_weight < 0:
-            raise InputError(f"distillation_weight is {self.distillation_weight}: λ must not be negative.")
-        if self.contrastive_weight < 0:
-            raise InputError(f"contrastive_weight is {self.contrastive_weight}: it must not be negative.")
-        if self.teacher_temperature is not None and self.teacher_temperature <= 0:
-            raise InputError(f"teacher_temperature is {self.teacher_temperature}: τ must be positive.")
 
     @property
     def forward_equivalents(self) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainers.fields import BatchSize, LearningRate, Positive, Weight
 from trainers.networks import schedules
 from trainers.ssl.loop import Optimisation
 
@@ -25,11 +26,11 @@ class LARCOptimisation(Optimisation):
         trust_coefficient: η, the length of a step relative to the parameter's, at learning rate 1.
     """
 
-    batch_size: int = 256
-    learning_rate: float = 0.6
-    weight_decay: float = 1e-6
-    final_learning_rate: float = 0.0006
-    trust_coefficient: float = 0.001
+    batch_size: BatchSize = 256
+    learning_rate: LearningRate = 0.6
+    weight_decay: Weight = 1e-6
+    final_learning_rate: LearningRate = 0.0006
+    trust_coefficient: Positive = 0.001
 
     def optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return LARC(

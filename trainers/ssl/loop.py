@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from trainers.artifacts.history import Record
 from trainers.data.loading import ViewBatch, ViewLoader
+from trainers.fields import BatchSize, Epochs, LearningRate, Momentum, Weight
 from trainers.networks import schedules
 from trainers.networks.backbones import sync_running_statistics_
 from trainers.networks.features import network_input
 from trainers.runtime import checkpoint, distributed
 from trainers.runtime.loss_watch import LossWatch, lag_on
 from trainers.ssl.method import Method, Views
-from trainers.stage import Config, InputError, Work
+from trainers.stage import Config, Work
 
 Precision = Literal["fp32", "bf16"]
 REPORT_PERIOD_SECONDS = 1.0
@@ -44,22 +45,12 @@ class Optimisation(Config):
         InputError: a value is out of range.
     """
 
-    epochs: int = 200
-    batch_size: int = 128
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
+    epochs: Epochs = 200
+    batch_size: BatchSize = 128
+    learning_rate: LearningRate = 0.01
+    momentum: Momentum = 0.9
+    weight_decay: Weight = 1e-4
     precision: Precision = "fp32"
-
-    def __post_init__(self) -> None:
-        for name, count in (("epochs", self.epochs), ("batch_size", self.batch_size)):
-            if count < 1:
-                raise InputError(f"{name} is {count}: it must be at least 1.")
-        if self.learning_rate <= 0:
-            raise InputError(f"learning_rate is {self.learning_rate:g}: it must be positive.")
-        for name, value in (("momentum", self.momentum), ("weight_decay", self.weight_decay)):
-            if value < 0:
-                raise InputError(f"{name} is {value:g}: it must not be negative.")
 
     def optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """The optimiser at its start, for groups of parameters."""

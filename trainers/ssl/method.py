@@ -106,27 +106,12 @@ class ContrastiveConfig(MethodConfig):
     queue_size: int
 
 
-def check_contrastive(temperature: float, queue_size: int, momentum: float, batch_size: int) -> None:
-    """Refuses values that contrastive learning against a queue cannot work with.
-
-    Raises:
-        InputError: τ ≤ 0, m outside [0, 1], or K not a positive multiple of the batch size.
-    """
-    if temperature <= 0:
-        raise InputError(f"temperature is {temperature}: τ must be positive.")
-    if not 0 <= momentum <= 1:
-        raise InputError(f"momentum is {momentum}: m must be between 0 and 1.")
-    check_queue(queue_size, batch_size)
-
-
 def check_queue(queue_size: int, batch_size: int) -> None:
     """Refuses a queue that whole batches do not fill.
 
     Raises:
-        InputError: its size is not a positive multiple of the batch size, or that is not positive.
+        InputError: its size is not a positive multiple of the batch size.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: it must be at least 1.")
     if queue_size <= 0 or queue_size % batch_size:
         nearest = max(1, round(queue_size / batch_size)) * batch_size
         raise InputError(

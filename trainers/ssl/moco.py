@@ -10,10 +10,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from trainers.fields import Channels, Count, Momentum, Temperature
 from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive, check_start
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_queue, check_start
 from trainers.ssl.pairs import EncoderPair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
@@ -57,10 +58,10 @@ class MoCo(ContrastiveConfig):
         trains: which part of the encoders learns; without a `start`, all.
     """
 
-    temperature: float = 0.07
-    queue_size: int = 65536
-    momentum: float = 0.999
-    embedding_size: int = 128
+    temperature: Temperature = 0.07
+    queue_size: Count = 65536
+    momentum: Momentum = 0.999
+    embedding_size: Channels = 128
     start: EncoderStage | None = None
     trains: Trains = "all"
 
@@ -72,7 +73,7 @@ class MoCo(ContrastiveConfig):
         return MoCoMethod(self, pair, seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
-        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        check_queue(self.queue_size, batch_size)
         if self.start is not None:
             check_start(self.start, backbone, self.embedding_size)
         elif self.trains != "all":

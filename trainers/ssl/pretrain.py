@@ -12,6 +12,7 @@ from trainers.artifacts.history import PRETRAINING, write_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
+from trainers.fields import Channels, Count, Seed
 from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.networks.costs import training_seconds
 from trainers.runtime import checkpoint, devices, distributed
@@ -51,11 +52,12 @@ class Pretrain(EncoderStage):
     backbone: Backbone
     augmentation: MoCoAugmentation = MoCoAugmentation()
     optimisation: Optimisation = Optimisation()
-    sample_every: int = 1
+    sample_every: Count = 1
     probe: KnnProbe | None = None
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.method.check(self.backbone, self.optimisation.batch_size)
         self.method.check_size(self.augmentation.size_px)
         splits = self.backbone.batch_norm_splits
@@ -189,8 +191,8 @@ class Untrained(EncoderStage):
     """
 
     backbone: Backbone
-    embedding_size: int = 128
-    seed: int = 0
+    embedding_size: Channels = 128
+    seed: Seed = 0
 
     @property
     def output_size(self) -> int:

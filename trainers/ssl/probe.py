@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainers.data.frames import Frames
 from trainers.evaluation.metrics import mean_accuracy
+from trainers.fields import Count, Temperature
 from trainers.networks.features import features_of
 from trainers.stage import Config, InputError, Stage
 
@@ -32,10 +33,10 @@ class KnnProbe(Config):
 
     training: tuple[Stage, ...]
     validation: tuple[Stage, ...]
-    neighbours: int = 20
-    temperature: float = 0.07
-    sample_every: int = 25
-    every_epochs: int = 1
+    neighbours: Count = 20
+    temperature: Temperature = 0.07
+    sample_every: Count = 25
+    every_epochs: Count = 1
 
 
 def knn_predict(

@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from trainers.fields import Channels, Count, Momentum, Temperature, Weight
 from trainers.networks.backbones import STRIDE_PX, Backbone, FeatureMaps
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import embed
 from trainers.ssl.losses import dictionary_logits, info_nce, region_logits
-from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_queue
 from trainers.ssl.pairs import EncoderPair, random_pair, shuffle_order
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
@@ -93,26 +94,24 @@ class RegionCL(ContrastiveConfig):
         largest_region: longest side of a region, in cells; shorter than the image.
     """
 
-    temperature: float = 0.2
-    queue_size: int = 65536
-    momentum: float = 0.999
-    embedding_size: int = 128
-    region_weight: float = 1.0
-    smallest_region: int = 3
-    largest_region: int = 5
+    temperature: Temperature = 0.2
+    queue_size: Count = 65536
+    momentum: Momentum = 0.999
+    embedding_size: Channels = 128
+    region_weight: Weight = 1.0
+    smallest_region: Count = 3
+    largest_region: Count = 5
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         pair = random_pair(backbone, self.embedding_size, seed=seed)
         return RegionCLMethod(self, pair, num_splits=backbone.batch_norm_splits, seed=seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
-        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
-        if self.region_weight < 0:
-            raise InputError(f"region_weight is {self.region_weight}: it must not be negative.")
-        if not 1 <= self.smallest_region <= self.largest_region:
+        check_queue(self.queue_size, batch_size)
+        if self.smallest_region > self.largest_region:
             raise InputError(
                 f"regions from {self.smallest_region} to {self.largest_region} cells were asked for: "
-                "smallest_region must be at least 1 and at most largest_region."
+                "smallest_region must be at most largest_region."
             )
         if batch_size % (2 * backbone.batch_norm_splits):
             raise InputError(

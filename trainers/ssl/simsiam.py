@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainers.fields import Channels
 from trainers.networks.backbones import Backbone, zero_last_norms
 from trainers.networks.batch_norm import SyncBatchNorm1d
 from trainers.runtime import distributed, randomness
@@ -70,8 +71,8 @@ class SimSiam(MethodConfig):
 
     has_key_encoder: ClassVar[bool] = False
 
-    embedding_size: int = 2048
-    predictor_size: int = 512
+    embedding_size: Channels = 2048
+    predictor_size: Channels = 512
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         network = backbone.build(seed)
@@ -81,9 +82,6 @@ class SimSiam(MethodConfig):
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
         check_synchronised(backbone)
-        for name, size in (("embedding_size", self.embedding_size), ("predictor_size", self.predictor_size)):
-            if size < 1:
-                raise InputError(f"{name} is {size}: it must be at least 1.")
         if batch_size < 2:
             raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
 

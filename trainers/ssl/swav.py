@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainers.fields import Channels, Count, CountOrZero, Layers, Positive, Temperature
 from trainers.networks.backbones import Backbone
 from trainers.networks.batch_norm import SyncBatchNorm1d
 from trainers.runtime import distributed, randomness
@@ -97,14 +98,14 @@ class SwAV(MethodConfig):
 
     has_key_encoder: ClassVar[bool] = False
 
-    num_prototypes: int = 3000
-    temperature: float = 0.1
-    epsilon: float = 0.05
-    num_iterations: int = 3
-    frozen_epochs: int = 1
-    queue_size: int = 3840
-    queue_from_epoch: int = 15
-    embedding_size: int = 128
+    num_prototypes: Channels = 3000
+    temperature: Temperature = 0.1
+    epsilon: Positive = 0.05
+    num_iterations: Layers = 3
+    frozen_epochs: CountOrZero = 1
+    queue_size: Count = 3840
+    queue_from_epoch: CountOrZero = 15
+    embedding_size: Channels = 128
 
     def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
         head = projection_mlp(backbone.num_features, self.embedding_size, seed)
@@ -113,13 +114,6 @@ class SwAV(MethodConfig):
     def check(self, backbone: Backbone, batch_size: int) -> None:
         check_synchronised(backbone)
         check_queue(self.queue_size, batch_size)
-        if self.temperature <= 0:
-            raise InputError(f"temperature is {self.temperature}: τ must be positive.")
-        if self.epsilon <= 0:
-            raise InputError(f"epsilon is {self.epsilon}: ε must be positive.")
-        for name, value in (("num_iterations", self.num_iterations), ("embedding_size", self.embedding_size)):
-            if value < 1:
-                raise InputError(f"{name} is {value}: it must be at least 1.")
         if self.num_prototypes < 2:
             raise InputError(f"num_prototypes is {self.num_prototypes}: it must be at least 2.")
         if batch_size < 2:

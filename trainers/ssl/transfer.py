@@ -12,11 +12,12 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
+from trainers.fields import Channels, Count, Momentum, Temperature
 from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.ssl.encoders import Encoder, EncoderStage, load_backbone
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import ContrastiveConfig, Method, Views, check_contrastive
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_queue
 from trainers.ssl.pairs import EncoderPair, MomentumPair, shuffle_order
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
@@ -133,10 +134,10 @@ class CombinedMoCo(ContrastiveConfig):
 
     teacher: EncoderStage
     combination: Combination
-    temperature: float = 0.07
-    queue_size: int = 65536
-    momentum: float = 0.999
-    embedding_size: int = 128
+    temperature: Temperature = 0.07
+    queue_size: Count = 65536
+    momentum: Momentum = 0.999
+    embedding_size: Channels = 128
 
     def extractor(self, backbone: Backbone) -> Combined:
         return Combined(teacher=self.teacher.extractor, student=backbone, combination=self.combination)
@@ -149,7 +150,7 @@ class CombinedMoCo(ContrastiveConfig):
         return CombinedMoCoMethod(self, pair, seed)
 
     def check(self, backbone: Backbone, batch_size: int) -> None:
-        check_contrastive(self.temperature, self.queue_size, self.momentum, batch_size)
+        check_queue(self.queue_size, batch_size)
         theirs, ours = self.teacher.extractor.num_features, backbone.num_features
         if self.combination == "sum" and theirs != ours:
             raise InputError(

@@ -7,7 +7,9 @@ from typing import TypeVar
 import pytest
 
 import search_spaces.recipes
+from search_spaces.protocol.presets import SplitName
 from search_spaces.recipes import distilled, free_weights, majority_class, moco, public_features, settings, untrained
+from search_spaces.recipes.settings import FineTuneMode
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES
 from study import LogUniform
@@ -15,10 +17,12 @@ from study.core.graph import inputs, key, walk
 from study.core.recipe import vocabulary
 from tests.search_spaces.fake_dataset import conditions
 from trainers.data.ingest.video import Video
+from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Share, Temperature, Weight
 from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import PredictPhases, TrainTemporal
 from trainers.ssl.distilled_moco import DistilledMoCo
+from trainers.ssl.encoders import Trains
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
 from trainers.stage import InputError, Stage
@@ -218,24 +222,24 @@ def test_every_recipe_is_offered_where_users_import_from_under_a_name_of_its_own
 
 
 def test_what_can_be_set_of_distillation_is_what_its_signature_offers():
-    assert {name: str(annotation) for name, annotation in vocabulary(distilled).items()} == {
-        "teacher_trains": "typing.Literal['none', 'head', 'backbone', 'all']",
-        "distillation_weight": "float | None",
-        "contrastive_weight": "float | None",
-        "teacher_temperature": "float | None",
-        "teacher_epochs": "int | None",
-        "temperature": "float | None",
-        "queue_size": "int | None",
-        "queue_batches": "int | None",
-        "momentum": "float | None",
-        "learning_rate": "float | None",
-        "student_epochs": "int | None",
-        "weight_decay": "float | None",
-        "batch_size": "int | None",
-        "batch_norm_splits": "int | None",
-        "split": "typing.Optional[typing.Literal['selection', 'official']]",
-        "finetune_mode": "typing.Optional[typing.Literal['linear', 'full']]",
-        "label_fraction": "float | None",
+    assert vocabulary(distilled) == {
+        "teacher_trains": Trains,
+        "distillation_weight": Weight | None,
+        "contrastive_weight": Weight | None,
+        "teacher_temperature": Temperature | None,
+        "teacher_epochs": Epochs | None,
+        "temperature": Temperature | None,
+        "queue_size": Count | None,
+        "queue_batches": Count | None,
+        "momentum": Momentum | None,
+        "learning_rate": LearningRate | None,
+        "student_epochs": Epochs | None,
+        "weight_decay": Weight | None,
+        "batch_size": BatchSize | None,
+        "batch_norm_splits": BatchSize | None,
+        "split": SplitName | None,
+        "finetune_mode": FineTuneMode | None,
+        "label_fraction": Share | None,
     }
 
 

@@ -115,7 +115,7 @@ def test_the_dictionary_can_be_given_in_batches():
 
 @pytest.mark.parametrize("batches", [0, -1])
 def test_a_dictionary_of_no_batch_is_refused(batches: int):
-    with pytest.raises(InputError, match=f"queue_size is {64 * batches}: K must be a multiple of the batch size"):
+    with pytest.raises(InputError, match=f"queue_size is {64 * batches}: it must be at least 1"):
         distilled(conditions(), seed=0, queue_batches=batches)
 
 

@@ -119,9 +119,9 @@ def test_a_student_may_start_from_other_encoders(config, teacher, tmp_path):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"distillation_weight": -1.0}, "distillation_weight is -1.0: λ must not be negative"),
-        ({"temperature": -0.1}, "temperature is -0.1: τ must be positive"),
-        ({"teacher_temperature": 0.0}, "teacher_temperature is 0.0: τ must be positive"),
+        ({"distillation_weight": -1.0}, "distillation_weight is -1.0: it must be at least 0"),
+        ({"temperature": -0.1}, "temperature is -0.1: it must be above 0"),
+        ({"teacher_temperature": 0.0}, "teacher_temperature is 0.0: it must be above 0"),
         ({"queue_size": 20}, "queue_size is 20: K must be a multiple of the batch size 8, such as 16"),
     ],
 )

@@ -121,9 +121,9 @@ def test_both_precisions_train(stage, inputs, tmp_path):
 
 
 def test_a_loss_that_is_no_longer_finite_ends_the_run_with_a_sentence(stage, inputs, tmp_path):
-    wild = replace(stage, optimisation=replace(stage.optimisation, learning_rate=1e30))
+    wild = replace(stage, optimisation=replace(stage.optimisation, learning_rate=1e6))
     with pytest.raises(
-        InputError, match=r"became nan at step 2 of epoch 1 \(there is no checkpoint yet\): lower learning_rate"
+        InputError, match=r"became (nan|inf) at step \d of epoch 1 \(there is no checkpoint yet\): lower learning_rate"
     ):
         run(wild, tmp_path / "out", inputs)
 
@@ -203,5 +203,5 @@ def test_frames_that_are_too_few_for_a_batch_are_refused_before_anything_is_comp
 
 def test_a_negative_contrastive_weight_is_refused(stage, tmp_path):
     teacher = untrained(tmp_path / "teacher", seed=1)
-    with pytest.raises(InputError, match="contrastive_weight is -1: it must not be negative"):
+    with pytest.raises(InputError, match="contrastive_weight is -1: it must be at least 0"):
         replace(stage, method=DistilledMoCo(teacher=teacher, contrastive_weight=-1, **SIZES))

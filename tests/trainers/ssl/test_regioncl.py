@@ -1,4 +1,5 @@
 import copy
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -117,7 +118,7 @@ def expected_terms(encoders, queue, batch):
 def test_terms_are_the_losses_of_whole_images_canvases_and_pastes():
     method = replace(CONFIG, region_weight=3.0).build(BACKBONE, {}, seed=7).double()
     take_steps(method, range(3), dtype=torch.float64)
-    method.config = replace(method.config, momentum=1.0)  # keys of the encoder as it is now
+    method.config = replace(method.config, momentum=math.nextafter(1, 0))  # keys of the encoder as it is now
     for encoder in (method.encoders.query, method.encoders.key):
         encoder.eval()  # alone, an image has no batch statistics
     before = copy.deepcopy(method)
@@ -162,11 +163,11 @@ def test_without_weight_the_regions_leave_moco_v2_step_for_step():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"temperature": 0.0}, "temperature is 0.0: τ must be positive"),
+        ({"temperature": 0.0}, "temperature is 0.0: it must be above 0"),
         ({"queue_size": 20}, "queue_size is 20: K must be a multiple of the batch size 8, such as 16"),
-        ({"region_weight": -1.0}, "region_weight is -1.0: it must not be negative"),
-        ({"smallest_region": 0}, "regions from 0 to 2 cells were asked for: smallest_region must be at least 1"),
-        ({"smallest_region": 3}, "regions from 3 to 2 cells were asked for: smallest_region must be at least 1"),
+        ({"region_weight": -1.0}, "region_weight is -1.0: it must be at least 0"),
+        ({"smallest_region": 0}, "smallest_region is 0: it must be at least 1"),
+        ({"smallest_region": 3}, "regions from 3 to 2 cells were asked for: smallest_region must be at most"),
     ],
 )
 def test_values_that_cannot_work_are_refused(change, match):

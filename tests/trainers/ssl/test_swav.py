@@ -97,8 +97,8 @@ def test_without_small_crops_the_two_full_ones_predict_each_other():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"temperature": 0.0}, "temperature is 0.0: τ must be positive"),
-        ({"epsilon": -0.05}, "epsilon is -0.05: ε must be positive"),
+        ({"temperature": 0.0}, "temperature is 0.0: it must be above 0"),
+        ({"epsilon": -0.05}, "epsilon is -0.05: it must be above 0"),
         ({"num_prototypes": 1}, "num_prototypes is 1: it must be at least 2"),
         ({"num_iterations": 0}, "num_iterations is 0: it must be at least 1"),
         ({"embedding_size": 0}, "embedding_size is 0: it must be at least 1"),

@@ -191,7 +191,7 @@ def test_features_of_two_lengths_are_concatenated_but_not_added(teacher):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"temperature": 0.0}, "temperature is 0.0: τ must be positive"),
+        ({"temperature": 0.0}, "temperature is 0.0: it must be above 0"),
         ({"queue_size": 20}, "queue_size is 20: K must be a multiple of the batch size 8, such as 16"),
     ],
 )

@@ -43,6 +43,8 @@ def digest_frames(folder: Path) -> str:
     """The content digest of a folder of frames: over the images' names and bytes, sorted by index."""
     content = hashlib.blake2b(digest_size=16)
     for path in images_by_index(folder).values():
+        if not path.is_file():
+            raise InputError(f"{path} is no file: put the image itself in its place, or move it away.")
         data = path.read_bytes()
         content.update(f"{path.name}\0{len(data)}\0".encode() + data)
     return content.hexdigest()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from trainers.names import check_line
 from trainers.stage import InputError
 
 Subset = Literal["train", "test"]
@@ -71,6 +72,33 @@ def match(
         if name not in annotations:
             raise InputError(f"{videos[name]} has no annotation: add the one of {name} or move the video away.")
     return tuple(Recording(name, video, annotations.get(name), subset) for name, video in videos.items())
+
+
+def check_files(recording: Recording, *, frames: bool) -> None:
+    """Refuses a recording whose video or annotation cannot be what its name says, before anything is read.
+
+    Args:
+        recording: the recording.
+        frames: whether its video is a folder of frames.
+
+    Raises:
+        InputError: a name is not UTF-8, a link leads nowhere, or something else lies where a file should be.
+    """
+    check_line(recording.name, f"a video in {recording.video.parent}")
+    if frames and not recording.video.is_dir():
+        raise InputError(f"{recording.video} is no folder of frames: {_what_lies_at(recording.video)}.")
+    for path in (recording.annotation, *(() if frames else (recording.video,))):
+        if path is not None and not path.is_file():
+            raise InputError(f"{path} is no file: {_what_lies_at(path)}.")
+
+
+def _what_lies_at(path: Path) -> str:
+    """What lies at a path instead of a file, and what to do."""
+    if path.is_dir():
+        return "it is a folder; put the file itself in its place"
+    if path.is_symlink():
+        return "it is a link that leads nowhere; put the file in its place, or link to where it is"
+    return "it is missing, a pipe or a device; put the file itself in its place"
 
 
 def visible_entries(folder: Path) -> list[Path]:

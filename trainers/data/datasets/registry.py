@@ -1,5 +1,6 @@
 """Registered datasets: names of sets of recordings whose content was digested once, at ingest."""
 
+import os
 import shlex
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,10 @@ from typing import Any
 
 from trainers.data.datasets import frame_folders
 from trainers.data.datasets.dataset import LAYOUTS, Dataset, Layout, RegisteredVideo
-from trainers.data.datasets.recordings import Recording, digest, loose_videos
+from trainers.data.datasets.recordings import Recording, check_files, digest, loose_videos
 from trainers.data.ingest.video_file import read_timeline
-from trainers.runtime.registry import check_name, names, read_record, stamp_of, write_record
+from trainers.names import check_case, check_name
+from trainers.runtime.registry import names, read_record, stamp_of, write_record
 from trainers.stage import InputError, MachineError
 
 
@@ -35,10 +37,15 @@ def register(
             unlabelled video is an annotated one.
     """
     check_name(name, "a dataset")
+    check_case(name, names(folder), "a dataset")
     known = {video.video: video for video in _known(folder, name)}
-    found = LAYOUTS[layout].discover(root.resolve())
+    root = Path(os.path.realpath(root))
+    found = LAYOUTS[layout].discover(root)
     if unlabelled:
-        found += _unlabelled(LAYOUTS[layout], unlabelled.resolve())
+        unlabelled = Path(os.path.realpath(unlabelled))
+        found += _unlabelled(LAYOUTS[layout], unlabelled)
+    for recording in found:
+        check_files(recording, frames=LAYOUTS[layout].frames)
 
     def registered(recording: Recording) -> RegisteredVideo:
         video = _registered(recording, known.get(str(recording.video)), frames=LAYOUTS[layout].frames)
@@ -51,10 +58,10 @@ def register(
     dataset = Dataset(
         name=name,
         layout=layout,
-        root=str(root.resolve()),
+        root=str(root),
         phases=LAYOUTS[layout].phases,
         recordings=recordings,
-        unlabelled=str(unlabelled.resolve()) if unlabelled else None,
+        unlabelled=str(unlabelled) if unlabelled else None,
     )
     write_record(folder, name, asdict(dataset))
     return dataset

@@ -1,5 +1,6 @@
 """Phase annotations: a text file with a row per frame, read whole or refused with the line that is wrong."""
 
+import codecs
 import difflib
 import re
 from collections.abc import Sequence
@@ -8,6 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from trainers.stage import InputError
+
+LARGEST_BYTES = 256 * 2**20
+"""Of an annotation: a day at 25 fps has a third of that."""
+LONGEST_SHOWN = 100
+"""Characters of a row that an error shows."""
 
 
 def read_phases(path: Path, phases: Sequence[str]) -> np.ndarray:
@@ -37,18 +43,24 @@ def read_phases(path: Path, phases: Sequence[str]) -> np.ndarray:
 
 def _lines(path: Path) -> list[str]:
     try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise InputError(f"{path} is larger than {LARGEST_BYTES >> 20} MiB: no annotation of a video is.")
         return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: copy it from its source.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): put the annotation's file in its place.") from None
     except UnicodeDecodeError as error:
+        if path.read_bytes()[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise InputError(f"{path} is in UTF-16: save it as UTF-8.") from None
         raise InputError(f"{path} is not a text file (byte {error.start}): copy it again from its source.") from None
 
 
 def _phase_index(line: str, frame: int, indices: dict[str, int], *, place: str) -> int:
-    fields = line.split()
+    fields = [each[:LONGEST_SHOWN] for each in line.split()]
     if len(fields) != 2 or not fields[0].isdecimal():
-        raise InputError(f"{place} reads {line!r} instead of 'frame<TAB>phase': correct the row.")
-    if int(fields[0]) != frame:
+        raise InputError(f"{place} reads {line[:LONGEST_SHOWN]!r} instead of 'frame<TAB>phase': correct the row.")
+    if fields[0].lstrip("0") != (str(frame) if frame else ""):
         raise InputError(
             f"{place} is frame {fields[0]} where frame {frame} is due: put the missing or moved rows right."
         )

@@ -20,6 +20,7 @@ from trainers.data.ingest.video_file import (
     read_key_frames,
     read_timeline,
 )
+from trainers.fields import CountOrZero, Pixels, Rate
 from trainers.stage import InputError, Work
 
 Labels = np.ndarray
@@ -36,7 +37,7 @@ SMALLEST_SIDE_PX = 16
 class Source:
     """A recording that was opened for ingest; lengths and indices are in frames at its own rate."""
 
-    fps: float
+    fps: Rate
     width_px: int
     height_px: int
     num_frames: int
@@ -60,7 +61,7 @@ class Ingest(FrameSource):
     """The frame store of one recording: margins cut, frames resized, phases beside them.
 
     Raises:
-        InputError: `fps` does not divide 25, or `size_px` is not positive.
+        InputError: `fps` does not divide 25.
     """
 
     name: str
@@ -70,22 +71,21 @@ class Ingest(FrameSource):
     """Content digests: they identify the recording, independently of its path."""
     phases: tuple[str, ...]
     """The dataset's phases, in index order."""
-    fps: float = 5.0
+    fps: Rate = 5.0
     """Rate of the stored rows; it divides the annotations' 25 fps."""
-    size_px: int = 250
+    size_px: Pixels = 250
     """Side of the square that frames are stretched to."""
     cut_margins: bool = True
     video_path: Path = field(compare=False)
     annotation_path: Path | None = field(compare=False)
-    num_source_frames: int = field(default=0, compare=False)
+    num_source_frames: CountOrZero = field(default=0, compare=False)
     """Length of the recording, where it is known already; only estimates use it."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         assert (self.annotation_digest is None) == (self.annotation_path is None), "an annotation has digest and path"
-        if not 0 < self.fps <= NOMINAL_FPS or NOMINAL_FPS % self.fps:
+        if self.fps > NOMINAL_FPS or NOMINAL_FPS % self.fps:
             raise InputError(f"fps is {self.fps:g}, which does not divide {NOMINAL_FPS}: give 25, 5 or 1, for example.")
-        if self.size_px < 1:
-            raise InputError(f"size_px is {self.size_px}: give at least 1 pixel.")
 
     @property
     def title(self) -> str:

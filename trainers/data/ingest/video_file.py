@@ -175,6 +175,8 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             yield container, container.streams.video[0]
     except av.FFmpegError as error:
         raise _damaged(path, str(error.strerror)) from error
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): let this user read it.") from error
 
 
 def _damaged(path: Path, reason: str) -> InputError:
@@ -183,7 +185,9 @@ def _damaged(path: Path, reason: str) -> InputError:
 
 def _refuse_other_files(path: Path) -> None:
     """Sentence for what FFmpeg calls invalid data: a file that is missing, empty, no mp4 or truncated."""
-    if not path.is_file():
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file: put the video itself in its place.")
+    if not path.exists():
         raise InputError(f"{path} does not exist: put the video back or name the folder it has moved to.")
     size = path.stat().st_size
     if not size:

@@ -9,6 +9,7 @@ import numpy as np
 from trainers.data.frames import Frame, FrameSource, write_frames
 from trainers.data.synthetic.brushes import background, plane
 from trainers.data.synthetic.generic_patterns import CLASSES, PATTERNS
+from trainers.fields import Count, Pixels, Seed
 from trainers.runtime.randomness import numpy_generator
 from trainers.stage import InputError, Work
 
@@ -20,16 +21,16 @@ MIN_SIZE_PX = 16
 class GenericImages(FrameSource):
     """A frame store of procedurally generated images; an image depends on the seed and its index alone."""
 
-    num_images: int
-    size_px: int
-    seed: int = 0
+    num_images: Count
+    size_px: Pixels
+    seed: Seed = 0
 
     @property
     def num_source_frames(self) -> int:
         return self.num_images
 
     def run(self, work: Work) -> None:
-        if self.num_images < 1 or self.size_px < MIN_SIZE_PX:
+        if self.size_px < MIN_SIZE_PX:
             raise InputError(
                 f"GenericImages asks for {self.num_images} images of {self.size_px} px: "
                 f"at least one image of {MIN_SIZE_PX} px is needed"

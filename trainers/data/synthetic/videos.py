@@ -1,6 +1,7 @@
 """Synthetic laparoscopic cholecystectomies in Cholec80's layout: H.264 videos and annotations."""
 
 import json
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from trainers.data.synthetic.operation import FPS, TOOLS, Segment, ToolUse, draw
 from trainers.data.synthetic.scene import Scene
 from trainers.runtime.files import replacing
 from trainers.runtime.randomness import numpy_generator
-from trainers.stage import InputError
+from trainers.stage import InputError, MachineError
 
 PARAMETERS_FILE = "synthetic.json"
 REVISION = 1
@@ -72,10 +73,14 @@ def synthesize(
 
     Raises:
         InputError: a parameter is out of range, or `root` holds videos made with other parameters.
+        MachineError: the folder cannot be made.
     """
     parameters = Parameters(minutes=float(minutes), seed=seed, width=width, height=height)
     _check(parameters, num_videos)
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"the folder {root} cannot be made ({error.strerror}): name another.") from None
     _claim(root, parameters)
     missing = [number for number in range(1, num_videos + 1) if not all(map(Path.exists, _files(root, number)))]
     num_finished = num_videos - len(missing)
@@ -114,7 +119,7 @@ def plan_operation(number: int, parameters: Parameters) -> tuple[tuple[Segment, 
 def _check(parameters: Parameters, num_videos: int) -> None:
     if num_videos < 1:
         raise InputError(f"num_videos is {num_videos}: ask for at least one video")
-    if not parameters.minutes > 0:
+    if not 0 < parameters.minutes < math.inf:
         raise InputError(f"minutes is {parameters.minutes}: a video needs a positive duration")
     for name, size in (("width", parameters.width), ("height", parameters.height)):
         if size < 32 or size % 2:
@@ -127,7 +132,7 @@ def _claim(root: Path, parameters: Parameters) -> None:
     """Writes the folder's parameters, or compares them with those that are there."""
     path, wanted = root / PARAMETERS_FILE, asdict(parameters)
     if path.exists():
-        found = json.loads(path.read_text())
+        found = _read_parameters(path)
         differences = [
             f"{name} {found.get(name)} (asked: {value})" for name, value in wanted.items() if found.get(name) != value
         ]
@@ -140,6 +145,16 @@ def _claim(root: Path, parameters: Parameters) -> None:
     else:
         with _written(path) as temporary:
             temporary.write_text(json.dumps(wanted, indent=2) + "\n")
+
+
+def _read_parameters(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is damaged: delete it and the videos beside it, or choose another folder.")
+    return found
 
 
 def _make_all(root: Path, numbers: Sequence[int], parameters: Parameters, num_processes: int) -> Iterator[int]:

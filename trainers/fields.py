@@ -1,0 +1,124 @@
+"""Ranges of the numbers in configs: types that name what a number may be, and the check of a config's fields.
+
+`momentum: Momentum = 0.9` says that m lies in [0, 1). A type checker sees a float, a key sees the value alone, and
+`Config` checks it when it is made, as the hyperparameters of recipes are that have these types.
+"""
+
+import math
+import types
+import typing
+from dataclasses import fields
+from functools import cache
+from typing import Annotated, Any, Union
+
+from annotated_types import Interval
+
+Count = Annotated[int, Interval(ge=1, le=10**9)]
+CountOrZero = Annotated[int, Interval(ge=0, le=10**9)]
+Epochs = Annotated[int, Interval(ge=1, le=10**6)]
+BatchSize = Annotated[int, Interval(ge=1, le=2**20)]
+Pixels = Annotated[int, Interval(ge=1, le=2**14)]
+Layers = Annotated[int, Interval(ge=1, le=1000)]
+Channels = Annotated[int, Interval(ge=1, le=2**20)]
+Seed = Annotated[int, Interval(ge=-(2**63), le=2**63 - 1)]
+Temperature = Annotated[float, Interval(gt=0, le=1e6)]
+Momentum = Annotated[float, Interval(ge=0, lt=1)]
+LearningRate = Annotated[float, Interval(gt=0, le=1e6)]
+Weight = Annotated[float, Interval(ge=0, le=1e9)]
+"""Factor of a loss, weight decay, strength of an augmentation."""
+Positive = Annotated[float, Interval(gt=0, le=1e6)]
+Probability = Annotated[float, Interval(ge=0, le=1)]
+Hue = Annotated[float, Interval(ge=0, le=0.5)]
+"""Shift of the hue, in turns of the colour circle."""
+Share = Annotated[float, Interval(gt=0, le=1)]
+"""Part of a whole that is not empty."""
+Rate = Annotated[float, Interval(gt=0, le=1e4)]
+"""Frames per second."""
+
+
+def fault_of(config: object) -> str:
+    """The sentence on the first field of a dataclass whose number is out of range; empty where none is."""
+    cls: Any = type(config)
+    for name, annotation in _annotated_fields(cls):
+        fault = fault_of_value(getattr(config, name), annotation)
+        if fault:
+            return f"{type(config).__name__}.{name} is {getattr(config, name)}: it must be {fault}."
+    return ""
+
+
+def fault_of_value(value: object, annotation: Any) -> str:
+    """What a value, or each number in a tuple, must be by its annotation; empty where it is that, or no number."""
+    if isinstance(value, tuple):
+        members = _members(annotation, len(value))
+        return next((fault for fault in map(fault_of_value, value, members) if fault), "")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if not is_finite(value):
+        return "a finite number"
+    ranges = [interval for interval in map(range_of, _alternatives(annotation)) if interval is not None]
+    return "" if not ranges or any(map(_holds, ranges, [value] * len(ranges))) else in_words(ranges[0])
+
+
+def range_of(annotation: Any) -> Interval | None:
+    """The range that an annotation gives a number; None where it gives none."""
+    found = (each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Interval))
+    return next(found, None)
+
+
+def in_words(interval: Interval) -> str:
+    """A range in words."""
+    ends = (("above", interval.gt), ("at least", interval.ge), ("below", interval.lt), ("at most", interval.le))
+    return " and ".join(
+        f"{word} {f'{end:g}' if isinstance(end, float) else end}" for word, end in ends if end is not None
+    )
+
+
+def _holds(interval: Interval, value: float) -> bool:
+    """Whether a finite number is in a range."""
+    bounds: Any = interval
+    return (
+        (bounds.gt is None or value > bounds.gt)
+        and (bounds.ge is None or value >= bounds.ge)
+        and (bounds.lt is None or value < bounds.lt)
+        and (bounds.le is None or value <= bounds.le)
+    )
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number is finite, and a whole number no larger than floats are."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+@cache
+def _annotated_fields(cls: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a dataclass that may hold numbers, with their annotations."""
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError:  # a name that only a type checker imports
+        hints = {}
+    found = ((field.name, hints.get(field.name, Any)) for field in fields(cls))
+    return tuple((name, annotation) for name, annotation in found if _may_hold_numbers(annotation))
+
+
+def _may_hold_numbers(annotation: Any) -> bool:
+    if isinstance(annotation, type) and typing.get_origin(annotation) is None:
+        return annotation in (int, float, object, tuple, Any)
+    return typing.get_origin(annotation) is not tuple or any(map(_may_hold_numbers, typing.get_args(annotation)))
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _members(annotation: Any, length: int) -> tuple[Any, ...]:
+    """The annotations of the members of a tuple."""
+    tuples = (each for each in _alternatives(annotation) if typing.get_origin(each) is tuple)
+    members = typing.get_args(next(tuples, Any))
+    if len(members) == 2 and members[1] is Ellipsis:
+        return (members[0],) * length
+    return members if len(members) == length else (Any,) * length

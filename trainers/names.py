@@ -1,0 +1,84 @@
+"""Names: of things that become folders, files and tags, and of rows, which are any line of text."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from trainers.stage import InputError
+
+LONGEST = 100
+"""Characters: file systems take 255 bytes, of which some characters need four, and names get endings."""
+UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode's categories of control characters, of bytes that are no UTF-8, and of separators of lines and paragraphs."""
+
+
+def check_name(name: object, what: str) -> None:
+    """Refuses a name that cannot be that of a file on every machine.
+
+    Args:
+        name: the name.
+        what: the thing to name, such as `a dataset`.
+
+    Raises:
+        InputError: it is no text, too long, or holds something else than letters, digits, '-', '_' and '.'.
+    """
+    fault = fault_of_line(name) or _fault_of_form(str(name))
+    if fault:
+        raise InputError(f"{shown(name)} cannot name {what}: it {fault}.")
+    if not re.fullmatch(r"\w[\w.-]*", str(name)):
+        raise InputError(f"{shown(name)} cannot name {what}: use letters, digits, '-', '_' and '.'.")
+
+
+def check_line(text: object, what: str) -> None:
+    """Refuses a title, or the name of a row, that is not one line of text.
+
+    Args:
+        text: the title or name.
+        what: the thing that has it, such as `a row of study table3`.
+
+    Raises:
+        InputError: it is no text, empty, or of several lines.
+    """
+    fault = fault_of_line(text, longest=10 * LONGEST) or _fault_of_form(str(text))
+    if fault:
+        raise InputError(f"{shown(text)} cannot name {what}: it {fault}.")
+
+
+def check_case(name: str, known: Iterable[str], what: str) -> None:
+    """Refuses a name that is a known one but for its case: some file systems take both for one.
+
+    Raises:
+        InputError: it is.
+    """
+    for other in known:
+        if other != name and other.casefold() == name.casefold():
+            raise InputError(f"{name!r} cannot name {what}: {other!r} is there, which is the same but for its case.")
+
+
+def fault_of_line(text: object, longest: int = LONGEST) -> str:
+    """The reason why something is no line of text, to go on from its name; empty where it is one."""
+    if not isinstance(text, str):
+        return "is no text"
+    if not text.strip():
+        return "is empty"
+    if len(text) > longest:
+        return f"has {len(text)} characters, more than {longest}"
+    strange = next((character for character in text if unicodedata.category(character) in UNPRINTABLE), None)
+    if strange is not None:
+        return "is not UTF-8" if "\ud800" <= strange <= "\udfff" else f"holds {strange!r}, no part of a line of text"
+    return ""
+
+
+def _fault_of_form(text: str) -> str:
+    """The reason why a line of text has an equal one that looks the same; empty where it has none."""
+    if text != text.strip():
+        return "begins or ends with a space"
+    if not unicodedata.is_normalized("NFC", text):
+        return "has accents apart from their letters: write it in Unicode's normal form C"
+    return ""
+
+
+def shown(name: object) -> str:
+    """A name as sentences show it, cut where it is long."""
+    text = repr(name)
+    return text if len(text) <= LONGEST + 2 else f"{text[:40]}…{text[-10:]}"
