@@ -23,7 +23,7 @@ Channels = Annotated[int, Interval(ge=1, le=2**20)]
 Seed = Annotated[int, Interval(ge=-(2**63), le=2**63 - 1)]
 Temperature = Annotated[float, Interval(gt=0, le=1e6)]
 Momentum = Annotated[float, Interval(ge=0, lt=1)]
-LearningRate = Annotated[float, Interval(gt=0, le=1e6)]
+LearningRate = Annotated[float, Interval(gt=0, le=1e9)]
 Weight = Annotated[float, Interval(ge=0, le=1e9)]
 """Factor of a loss, weight decay, strength of an augmentation."""
 Positive = Annotated[float, Interval(gt=0, le=1e6)]

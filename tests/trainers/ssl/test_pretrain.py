@@ -121,7 +121,7 @@ def test_both_precisions_train(stage, inputs, tmp_path):
 
 
 def test_a_loss_that_is_no_longer_finite_ends_the_run_with_a_sentence(stage, inputs, tmp_path):
-    wild = replace(stage, optimisation=replace(stage.optimisation, learning_rate=1e6))
+    wild = replace(stage, optimisation=replace(stage.optimisation, learning_rate=1e9))
     with pytest.raises(
         InputError, match=r"became (nan|inf) at step \d of epoch 1 \(there is no checkpoint yet\): lower learning_rate"
     ):
