@@ -33,6 +33,7 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         _print_anything()
+        _check_current_folder()
         return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -52,21 +53,28 @@ class Commands(click.Group):
 
 
 def _print_anything() -> None:
-    """Characters that the terminal's encoding lacks are printed as escapes, instead of ending the command."""
+    """Prints what the terminal's encoding lacks as escapes; what goes to a closed stream goes nowhere.
+
+    Neither ends the command.
+    """
+    sys.stdout, sys.stderr = (stream or io.StringIO() for stream in (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _faulty_file(error: OSError) -> str:
-    """What an operating system's error is about."""
-    if error.filename:
-        return str(error.filename)
+def _check_current_folder() -> None:
+    """Ends the command where the current folder is gone: not even libraries can be loaded from there."""
     try:
         Path.cwd()
-    except OSError:
-        return "the current folder, which has been removed,"
-    return "a file or a connection"
+    except OSError as error:
+        click.echo(f"error: the current folder cannot be used ({error.strerror}): change to another one.", err=True)
+        sys.exit(EXIT_ENVIRONMENT)
+
+
+def _faulty_file(error: OSError) -> str:
+    """What an operating system's error is about."""
+    return str(error.filename) if error.filename else "a file or a connection"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

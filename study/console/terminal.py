@@ -8,6 +8,8 @@ from rich.table import Table
 
 FILE_WIDTH = 140
 """Columns of a table that goes into a file or a pipe."""
+LEAST_WIDTH = 40
+"""Columns below which a table cannot be read: a terminal without a size says 0 or 1."""
 
 
 def new_console(*, stderr: bool = False) -> Console:
@@ -16,7 +18,9 @@ def new_console(*, stderr: bool = False) -> Console:
     The stream is named, so that a stage's output, redirected to its log, does not take the display with it.
     """
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() or "COLUMNS" in os.environ else FILE_WIDTH)
+    console = Console(file=stream, width=None if stream.isatty() or "COLUMNS" in os.environ else FILE_WIDTH)
+    console.width = max(console.width, LEAST_WIDTH)
+    return console
 
 
 def new_table(*headers: str) -> Table:
