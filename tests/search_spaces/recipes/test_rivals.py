@@ -85,7 +85,7 @@ def test_weight_decay_of_pre_training_can_be_set_in_every_recipe_that_has_any(re
     assert decays == {0.5}
     usual = {stage.optimisation.weight_decay for stage in on_surgical_frames(recipe(here, seed=0))}
     assert usual == {1e-6 if recipe is swav else 1e-4}
-    with pytest.raises(InputError, match=r"weight_decay is -0\.5: it must not be negative"):
+    with pytest.raises(InputError, match=r"weight_decay is -0\.5: it must be at least 0"):
         recipe(here, seed=0, weight_decay=-0.5)
 
 
