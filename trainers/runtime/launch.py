@@ -14,7 +14,6 @@ from pathlib import Path
 from trainers.runtime import worker_channel
 from trainers.runtime.ray_train import (
     ENVIRONMENT,
-    PLACEMENT_GROUP,
     Compute,
     NoRoomError,
     raise_failure,
@@ -69,8 +68,13 @@ def _train_until_done(compute: Compute, work: Work) -> None:
 
 
 def _give_back_workers_of(folder: Path) -> None:
-    """Removes the placement groups of attempts whose caller was killed, where Ray Train has not: it may never do so."""
+    """Removes the placement groups of attempts that have ended, where Ray Train has not: it may never do so.
+
+    It keeps that of a group whose set-up failed, and that of a caller that was killed where there is no dashboard.
+    """
     from ray.util import placement_group_table, remove_placement_group
+
+    from trainers.runtime.torch_backend import PLACEMENT_GROUP
 
     for path in folder.glob(f"*/{PLACEMENT_GROUP}"):
         group = pickle.loads(path.read_bytes())
@@ -119,6 +123,7 @@ def _attempt(compute: Compute, work: Work) -> str | None:
             worker_channel.unwant(scratch)
             wait([ended], STOP_SECONDS)
             relay.print_output(to_its_end=True)
+            _give_back_workers_of(scratch.parent)
         raise_failure(scratch)
         return ended.result()
 

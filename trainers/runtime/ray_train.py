@@ -1,4 +1,4 @@
-"""One run of Ray Train, and the function of its workers: the only `import ray.train`."""
+"""One run of Ray Train, and the function of its workers; beside `torch_backend`, the only `import ray.train`."""
 
 import os
 import pickle
@@ -15,7 +15,6 @@ from trainers.stage import FreelunchError, Resources, Work, ignore_report
 
 Compute = Callable[[Work], None]
 
-PLACEMENT_GROUP = "placement-group"
 ENVIRONMENT = {
     # Half the time to start.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
@@ -36,8 +35,10 @@ def run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
     """One run of Ray Train; returns why it failed, if it did."""
     import ray
     from ray import train
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+
+    from trainers.runtime.torch_backend import OwnTorchConfig
 
     resources = work.resources
     trainer = TorchTrainer(
@@ -48,7 +49,7 @@ def run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
             use_gpu=bool(resources.gpus),
             resources_per_worker=ray_resources(resources),
         ),
-        torch_config=TorchConfig(backend="nccl" if resources.gpus else "gloo"),
+        torch_config=OwnTorchConfig(backend="nccl" if resources.gpus else "gloo", scratch=scratch),
         run_config=train.RunConfig(
             name="ray",
             storage_path=str(scratch),
@@ -115,8 +116,6 @@ def train_worker(config: dict[str, Any]) -> None:
     """The function of every Ray Train worker. Errors travel in a file: Ray's own hide the exception that was raised."""
     scratch: Path = config["scratch"]
     work: Work = config["work"]
-    if distributed.is_first():
-        _note_placement_group(scratch)
     with worker_channel.while_wanted(scratch), worker_channel.output_to(scratch, distributed.rank()):
         try:
             config["compute"](
@@ -127,14 +126,6 @@ def train_worker(config: dict[str, Any]) -> None:
             if not isinstance(error, distributed.WorkerLostError):
                 _leave_failure(scratch, error)
             raise
-
-
-def _note_placement_group(scratch: Path) -> None:
-    from ray.util import get_current_placement_group
-
-    placed = get_current_placement_group()
-    if placed is not None:
-        (scratch / PLACEMENT_GROUP).write_bytes(pickle.dumps(placed))
 
 
 def _leave_failure(scratch: Path, error: Exception) -> None:
