@@ -41,6 +41,7 @@ def register_run(home: Path, study: str, command: str) -> Iterator[RunningProces
     """Registers this process as running a study; `stop` interrupts it as Ctrl-C does."""
     folder = home / "drivers"
     folder.mkdir(parents=True, exist_ok=True)
+    active_runs(home)  # removes the files of those that were killed
     process = RunningProcess(
         id=uuid.uuid4().hex[:12],
         study=study,

@@ -50,6 +50,15 @@ def test_a_driver_that_was_killed_is_forgotten(tmp_path: Path):
     assert list((tmp_path / "drivers").iterdir()) == []
 
 
+def test_the_next_run_removes_what_a_killed_driver_left(tmp_path: Path):
+    process = start(tmp_path, "table3")
+    process.kill()
+    process.communicate()
+    assert len(list((tmp_path / "drivers").iterdir())) == 1
+    with register_run(tmp_path, "table1", "freelunch run table1") as driver:
+        assert [path.stem for path in (tmp_path / "drivers").iterdir()] == [driver.id]
+
+
 def test_stop_interrupts_that_driver_alone(tmp_path: Path):
     first, second = start(tmp_path, "table3"), start(tmp_path, "table1")
     (driver,) = active_runs(tmp_path, "table3")
