@@ -7,7 +7,7 @@ PYTHON ?= $(firstword $(foreach version,3.12 3.13 3.11,$(shell command -v python
 INSTALLED := $(VENV)/.installed
 LANES := --numprocesses 2 --dist loadgroup
 
-.PHONY: demo check check-fast check-static check-external bench format install clean
+.PHONY: demo check check-fast check-static check-external bench chaos format install clean
 .DELETE_ON_ERROR:
 
 demo: install ## Table 3 on synthetic videos through Ray and MLflow: set-up, videos, study, report
@@ -32,6 +32,9 @@ bench: install ## how fast is what matters; ratios, side by side in one run
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/overhead.py
+
+chaos: install ## 50 faults while a study, a search and ingest runs go on: an hour or so, as root; the summary is in benchmarks/results
+	$(BIN)/python -m benchmarks.chaos $(CHAOS)
 
 format: install
 	$(BIN)/ruff format .
