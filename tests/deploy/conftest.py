@@ -1,0 +1,3 @@
+"""Homes of scale `tiny` for the deployment files."""
+
+from tests.study.tiny_home import tiny_home, tiny_scale, tiny_videos  # noqa: F401 (fixtures)
