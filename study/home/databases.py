@@ -2,15 +2,20 @@
 
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from study.home.files import locked, replacing, sync
+from trainers.stage import MachineError
 
 SIDE_FILES = ("-journal", "-wal", "-shm")
 """Endings of the files that SQLite keeps beside a database while it is written."""
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+LOCK_SECONDS, CHECK_SECONDS = 20.0, 2.0
+STEPS_BETWEEN_LOOKS = 100_000
 
 
 def create_whole(path: Path, create: Callable[[Path], None], is_half_made: Callable[[Path], bool]) -> Path | None:
@@ -35,12 +40,35 @@ def create_whole(path: Path, create: Callable[[Path], None], is_half_made: Calla
         if path.exists() and is_half_made(path):
             half_made = _set_aside(path)
         if not path.exists():
+            _remove_side_files(path)
             with replacing(path) as temporary:
                 create(temporary)
                 _finish(temporary)
             sync(path.parent)
         lock.unlink(missing_ok=True)  # whoever waits for it finds the database
     return half_made
+
+
+def damage(path: Path) -> str:
+    """The damage of an existing database in SQLite's words, empty where none is found within `CHECK_SECONDS`.
+
+    Raises:
+        MachineError: it cannot be opened.
+    """
+    if path.is_dir():
+        raise MachineError(f"{path} is a folder, in the place of a database: move it away.")
+    deadline = time.monotonic() + CHECK_SECONDS
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=LOCK_SECONDS)) as database:
+            database.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
+            [fault] = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            return ""
+        if error.sqlite_errorcode & 0xFF not in DAMAGED:  # an extended code has its kind in the lowest byte
+            raise MachineError(f"{path} cannot be opened ({error}).") from error
+        return str(error)
+    return "" if fault == "ok" else str(fault).partition("\n")[0]
 
 
 def is_empty(path: Path) -> bool:
@@ -71,9 +99,14 @@ def _finish(path: Path) -> None:
 
 def _set_aside(path: Path) -> Path:
     aside = path.with_name(f"{path.name}.half-made-{datetime.now(UTC):%Y%m%dT%H%M%S}")
-    for ending in SIDE_FILES:  # first: beside a new database they would be taken for its own
-        path.with_name(path.name + ending).unlink(missing_ok=True)
+    _remove_side_files(path)
     return path.rename(aside)
+
+
+def _remove_side_files(path: Path) -> None:
+    """Removes what SQLite keeps beside a database that is gone: it would play it back into a new one."""
+    for ending in SIDE_FILES:
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def _remove_parts(path: Path) -> None:

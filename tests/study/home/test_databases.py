@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from study.home.databases import create_whole, is_empty, num_rows
+from study.home.databases import create_whole, damage, is_empty, num_rows
+from trainers.stage import MachineError
 
 
 def create(path: Path) -> None:
@@ -92,3 +93,30 @@ def test_a_database_in_a_folder_of_a_group_is_written_by_the_group(tmp_path: Pat
         path = tmp_path / f"{mode:o}.db"
         create_whole(path, create, never)
         assert path.stat().st_mode & stat.S_IWGRP == expected
+
+
+def test_the_journal_of_a_database_that_is_gone_does_not_reach_a_new_one(tmp_path: Path):
+    for ending in ("-journal", "-wal", "-shm"):
+        (tmp_path / f"x.db{ending}").write_text("of another database")
+    create_whole(tmp_path / "x.db", create, never)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
+
+
+def test_damage_is_found(tmp_path: Path):
+    path = tmp_path / "a?b%20#é.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE rows (text TEXT)")
+        connection.executemany("INSERT INTO rows VALUES (?)", [(f"row {row}" * 100,) for row in range(500)])
+    assert damage(path) == ""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "malformed" in damage(path)
+    path.write_bytes(whole[:8192] + bytes(8192) + whole[16384:])
+    assert damage(path)
+    path.write_bytes(b"nonsense" * 1000)
+    assert damage(path) == "file is not a database"
+
+
+def test_a_folder_in_the_place_of_a_database_is_named(tmp_path: Path):
+    with pytest.raises(MachineError, match="is a folder, in the place of a database"):
+        damage(tmp_path)
