@@ -59,7 +59,9 @@ def damage(path: Path) -> str:
         raise MachineError(f"{path} is a folder, in the place of a database: move it away.")
     deadline = time.monotonic() + CHECK_SECONDS
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=LOCK_SECONDS)) as database:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=LOCK_SECONDS)
+        ) as database:
             database.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
             [fault] = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:

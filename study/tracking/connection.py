@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from study.tracking.faults import MLflowError
 from study.tracking.journal import Journal, UnreachableError
 from study.tracking.mlflow_client import Destination
 from study.tracking.run_context import RunContext
@@ -37,7 +38,7 @@ class Connection:
         except MachineError as error:
             if is_required:
                 raise
-            _log.warning("%s; the study goes on, and what MLflow misses is kept.", _without_advice(error))
+            _log.warning("%s The study goes on, and what MLflow misses is kept and sent later.", error)
         else:
             self._destination = destination
 
@@ -51,9 +52,7 @@ class Connection:
             try:
                 self._destination = Destination(self._home, self._uri)
             except MachineError as error:
-                raise UnreachableError(_without_advice(error)) from error
+                raise UnreachableError(
+                    error.fault if isinstance(error, MLflowError) else str(error).rstrip(".")
+                ) from error
         self._destination.send(journal)
-
-
-def _without_advice(error: MachineError) -> str:
-    return str(error).partition("): ")[0] + ")"

@@ -158,7 +158,7 @@ class Journal:
         """The part that a tracking URI has."""
         return self._sent.get(uri, Sent())
 
-    def mark_sent(self, uri: str, *, offset: int | None = None, run: tuple[str, bool] | None = None) -> None:
+    def mark_sent(self, uri: str, *, offset: int | None = None, run: tuple[str | None, bool] | None = None) -> None:
         """Notes the part that a tracking URI has.
 
         Args:
@@ -174,6 +174,11 @@ class Journal:
         if self._sent.get(uri) != sent:
             self._sent[uri] = sent
             write_json(self.folder / SENT, {each: asdict(part) for each, part in self._sent.items()})
+
+    def forget_sent(self, uri: str) -> None:
+        """Notes that a tracking URI has nothing, where it had something."""
+        if uri in self._sent:
+            self.mark_sent(uri, run=(None, False))
 
     def num_unsent(self, uri: str) -> int:
         """Number of entries that a tracking URI does not have yet."""
@@ -210,6 +215,14 @@ def now() -> int:
 def spool_folder(home: Path) -> Path:
     """The folder of a home's journals."""
     return home / "mlflow" / "spool"
+
+
+def forget_sent(home: Path, uri: str) -> None:
+    """Notes in a home's journals that a tracking URI has nothing, but for those that another process holds."""
+    for path in spool_folder(home).glob(f"*/*/*/{SENT}"):
+        if uri in read_sent(path.parent) and (journal := Journal.claim(path.parent)):
+            journal.forget_sent(uri)
+            journal.close()
 
 
 def read_sent(folder: Path) -> dict[str, Sent]:

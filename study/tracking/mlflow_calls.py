@@ -5,6 +5,7 @@ from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from study.tracking.batches import MOST_AT_ONCE
+from study.tracking.faults import reason_of
 from study.tracking.journal import Entry
 from study.tracking.status import TERMINAL
 
@@ -93,10 +94,3 @@ class LoggingCalls:
     def is_active(self, run_id: str) -> bool:
         """Whether a run is there and not deleted."""
         return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
-
-
-def reason_of(error: Exception) -> str:
-    """An error of MLflow in a few words."""
-    text = str(error)
-    known = {"refused": "connection refused", "timed out": "no answer in time", "resolve": "no such host"}
-    return next((short for sign, short in known.items() if sign in text), text.partition("\n")[0][:200])

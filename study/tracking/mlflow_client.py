@@ -8,17 +8,20 @@ import os
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.core.recipe import current_identity
 from study.home.files import locked
 from study.tracking.batches import batches
-from study.tracking.journal import Entry, Journal, UnreachableError, spool_folder
-from study.tracking.mlflow_calls import LoggingCalls, reason_of
+from study.tracking.faults import MLflowError, reason_of
+from study.tracking.journal import Entry, Journal, UnreachableError, forget_sent, spool_folder
+from study.tracking.mlflow_calls import LoggingCalls
+from study.tracking.mlflow_database import prepare_database
 from study.tracking.saved_view import VIEW_TAG, page, readable
-from trainers.stage import FreelunchError, InputError, MachineError
+from study.tracking.uri import default_uri, shown
+from trainers.stage import FreelunchError, InputError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,6 +35,7 @@ QUIET = {
     # MLflow's own retries hold a call up for minutes; the spool tries again by itself.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "PGCONNECT_TIMEOUT": "10",
 }
 PARENT = "mlflow.parentRunId"
 RECIPE_TAG = "freelunch.recipe"
@@ -59,6 +63,8 @@ class Destination:
         os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
         # Locked: two processes that make the database at once break it.
         with self._or_machine_error("does not answer"), self._locked():
+            if not uri.startswith("http"):
+                prepare_database(home, uri, partial(forget_sent, home, uri))
             from mlflow import MlflowClient
 
             self._client = MlflowClient(tracking_uri=uri)
@@ -91,8 +97,8 @@ class Destination:
         known = current_identity(found.tags.get(RECIPE_TAG, tags[RECIPE_TAG]))
         if known != tags[RECIPE_TAG]:
             raise InputError(
-                f"experiment {found.name!r} in MLflow at {self.uri} is of the recipe {known}, and this study's is "
-                f"{tags[RECIPE_TAG]}: rename one of the studies, or the experiment in MLflow."
+                f"experiment {found.name!r} in MLflow at {shown(self.uri)} is of the recipe {known}, and this study's "
+                f"is {tags[RECIPE_TAG]}: rename one of the studies, or the experiment in MLflow."
             )
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
@@ -122,7 +128,7 @@ class Destination:
             if self._is_gone(journal):
                 self._forget(journal)
                 raise UnreachableError("a run was deleted in MLflow and is created again") from error
-            raise UnreachableError(f"MLflow at {self.uri} cannot be written to ({reason_of(error)})") from error
+            raise UnreachableError(f"MLflow at {shown(self.uri)} cannot be written to ({reason_of(error)})") from error
 
     def pages(self) -> dict[str, str]:
         """The experiments of studies: name, and the part of their address that follows the server's.
@@ -218,10 +224,9 @@ class Destination:
         except FreelunchError:
             raise
         except Exception as error:
-            raise MachineError(
-                f"MLflow at {self.uri} {fault} ({reason_of(error)}): start it, or correct or unset "
-                "MLFLOW_TRACKING_URI; --no-mlflow does without."
-            ) from error
+            is_ours = self.uri == default_uri(self._home)
+            advice = "see that you may write to it" if is_ours else "start it, or correct or unset MLFLOW_TRACKING_URI"
+            raise MLflowError(f"MLflow at {shown(self.uri)} {fault} ({reason_of(error)})", advice) from error
 
     def _locked(self) -> AbstractContextManager[None]:
         return locked(spool_folder(self._home).parent / "lock")

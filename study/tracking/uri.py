@@ -1,15 +1,53 @@
-"""Tracking URIs that MLflow 3 takes."""
+"""Tracking URIs that MLflow 3 takes, and the SQLite files that some of them name."""
 
+import re
 from pathlib import Path
+from urllib.parse import quote, unquote
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from trainers.stage import InputError
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+DATABASE = "mlflow.db"
 
 
 def default_uri(home: Path) -> str:
     """The URI of a home's own database."""
-    return f"sqlite:///{home.absolute() / 'mlflow.db'}"
+    return sqlite_uri(home.absolute() / DATABASE)
+
+
+def sqlite_uri(path: Path) -> str:
+    """The URI of an SQLite file.
+
+    A path with characters that mean something in a URI is quoted whole, slashes too: MLflow takes what stands between
+    the URI's slashes for a folder, and creates it.
+    """
+    plain = f"sqlite:///{path}"
+    if sqlite_file(plain) == path:
+        return plain
+    location = URL.create("sqlite", database=f"file:{quote(str(path), safe='')}", query={"uri": "true"})
+    return location.render_as_string(hide_password=False)
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file that a URI names by its path; None for servers, and for what is opened in a way of its own."""
+    try:
+        location = make_url(uri)
+    except (ArgumentError, ValueError):
+        return None
+    name = location.database or ":memory:"
+    if location.get_backend_name() != "sqlite" or location.query.keys() - {"uri"} or name == ":memory:":
+        return None
+    return Path(unquote(name.removeprefix("file:")) if "uri" in location.query else name)
+
+
+def shown(uri: str) -> str:
+    """A URI for sentences: the path of an SQLite file, and nobody's password."""
+    if (path := sqlite_file(uri)) is not None:
+        return str(path)
+    return re.sub(r"(://[^/@:]*):[^@/]*@", r"\1:***@", uri)
 
 
 def checked_uri(home: Path, uri: str | None) -> str:
