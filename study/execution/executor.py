@@ -17,6 +17,8 @@ from study.execution.events import Failure, error_line, failure_of
 from trainers.stage import FreelunchError, InputError, Listener, Progress, Report, Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
+RAYS_HANDLER = "sigterm_handler"
+"""Function by which a worker process that Ray ends raises SystemExit in the middle of a stage."""
 
 Grant = Callable[[Stage], Resources]
 """The resources of a stage: fixed per type of stage by the cluster profile, never part of a key."""
@@ -56,7 +58,7 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, list
         with translate_disk_errors(folder):
             with _log(folder / LOG):
                 if computed_seconds(folder) is None:
-                    stage.run(_work(stage, folder, store, resources, listener, stopwatch))
+                    _run(stage, _work(stage, folder, store, resources, listener, stopwatch))
             # The log is closed: it becomes a file of the artifact, which an interrupt must not write its traceback to.
             store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
     except DiskFullError:
@@ -64,6 +66,24 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, list
     except Exception as error:
         return failure_of(error, key=key(stage), title=stage.title)
     return stopwatch.seconds()
+
+
+def _run(stage: Stage, work: Work) -> None:
+    """Runs a stage; one that ends its process, as `sys.exit` does, fails as others do.
+
+    Raises:
+        InputError: it raised what is no `Exception`.
+    """
+    try:
+        stage.run(work)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if any(frame.name == RAYS_HANDLER for frame in traceback.extract_tb(error.__traceback__)):
+            raise
+        raise InputError(
+            f"{stage.title} ends its process ({type(error).__name__}: {error}): let it return, or raise an Exception."
+        ) from error
 
 
 def is_begun(folder: Path) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from study.core.rows import Choice
+from trainers.fields import is_finite
 from trainers.stage import InputError
 
 DIGITS = 4
@@ -78,7 +79,7 @@ class PowerOfTwo:
     unit: Callable[[object, Mapping[str, object]], int] = one
 
     def __post_init__(self) -> None:
-        _check_range(self, self.low, self.high)
+        _check_range(self, self.low, self.high, int)
         for end in (self.low, self.high):
             if end < 1 or end & (end - 1):
                 raise InputError(f"{end} is not a power of two: PowerOfTwo takes 1, 2, 4, 8 and so on.")
@@ -124,6 +125,10 @@ class When:
     axis: str
     values: tuple[object, ...]
     domain: Domain | OrNone
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, tuple | list):
+            raise InputError(f"When({self.axis!r}, …) needs its values in brackets: ({self.values!r},), say.")
 
 
 Axis = Domain | OrNone | When
@@ -179,8 +184,13 @@ def described(axis: Axis, unit: int | str) -> str:
             return ", ".join(map(str, values))
 
 
-def _check_range(domain: object, low: float, high: float) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+def _check_range(domain: object, low: object, high: object, *kinds: type) -> None:
+    for end in (low, high):
+        if isinstance(end, bool) or not isinstance(end, kinds or (int, float)):
+            raise InputError(f"{domain}: {end!r} is no number of the kind that it takes.")
+    assert isinstance(low, int | float), "it was checked"
+    assert isinstance(high, int | float), "it was checked"
+    if not (is_finite(low) and is_finite(high) and low < high):
         raise InputError(f"{domain} has no values: its second number must be the larger one.")
     for end in (low, high):
         if rounded(end) != end:

@@ -134,6 +134,9 @@ class Search:
     def _check(self, name: str) -> None:
         annotation_of(self.recipe, name)
         axis = self.axes.get(name)
+        domain = domain_of(axis) if axis is not None else None
+        for value in domain.values if isinstance(domain, Choice) else ():
+            self._read(name, value)
         earlier = list(self.axes)[: list(self.axes).index(name)] if axis is not None else []
         if isinstance(axis, When) and axis.axis not in earlier:
             raise InputError(f"axis {name} depends on {axis.axis!r}, which no earlier axis of {self.name} decides.")

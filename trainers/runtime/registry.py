@@ -16,7 +16,7 @@ Stamp = tuple[int, int]
 
 def names(folder: Path) -> list[str]:
     """Names of all records in a registry's folder."""
-    return sorted(path.stem for path in folder.glob("*.json"))
+    return sorted(path.stem for path in folder.iterdir() if path.suffix == ".json") if folder.exists() else []
 
 
 def write_record(folder: Path, name: str, record: Mapping[str, Any]) -> None:

@@ -53,6 +53,10 @@ class Step(Stage):
             raise OSError(errno.ENOSPC, "No space left on device")
         if self.raises == "KeyboardInterrupt":
             raise KeyboardInterrupt
+        if self.raises == "exit":
+            sys.exit(3)
+        if self.raises == "BaseException":
+            raise BaseException("of its own")
         if self.raises:
             raise ValueError("first line\nsecond line")
         (work.output / "done").write_text(self.name)
@@ -152,7 +156,16 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("raises", "sentence", "fault"),
-    [("InputError", "the moon is full: wait.", "input"), ("ValueError", "ValueError: first line", "program")],
+    [
+        ("InputError", "the moon is full: wait.", "input"),
+        ("ValueError", "ValueError: first line", "program"),
+        ("exit", "bad ends its process (SystemExit: 3): let it return, or raise an Exception.", "input"),
+        (
+            "BaseException",
+            "bad ends its process (BaseException: of its own): let it return, or raise an Exception.",
+            "input",
+        ),
+    ],
 )
 def test_a_stage_that_raises_fails_alone_and_blocks_what_needs_it(
     tmp_path: Path, raises: str, sentence: str, fault: Literal["input", "program"]

@@ -68,7 +68,7 @@ def test_what_is_suggested_suits_the_nodes(cpus: int, gpus: int, granted: Resour
     [
         ("threads = 3", ("threads = 3", "outside a table")),
         ("[Train]\nworker = 3", ("[Train]", "no field 'worker'", "workers, threads, gpus")),
-        ("[Train]\nworkers = 0", ("[Train] workers = 0", "from 1 on")),
+        ("[Train]\nworkers = 0", ("[Train] workers = 0", "from 1 to")),
         ("[Train]\nworkers = 1.5", ("[Train] workers = 1.5",)),
         ("[Train]\nthreads = true", ("[Train] threads = True",)),
         ("[Train", ("is not TOML",)),

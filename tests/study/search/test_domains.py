@@ -22,11 +22,21 @@ from trainers.stage import InputError
         (PowerOfTwo, 0, 8, "0 is not a power of two"),
         (PowerOfTwo, 2, 12, "12 is not a power of two"),
         (PowerOfTwo, 8, 2, "has no values"),
+        (PowerOfTwo, 1, 2.0, "2.0 is no number of the kind that it takes"),
+        (PowerOfTwo, True, 2, "True is no number"),
+        (Uniform, "a", "b", "'a' is no number"),
+        (Uniform, 0, 10**400, "has no values"),
+        (LogUniform, None, 1, "None is no number"),
     ],
 )
 def test_a_range_that_holds_nothing_or_not_what_it_should_is_refused(domain, low, high, sentence):
     with pytest.raises(InputError, match=sentence):
         domain(low, high)
+
+
+def test_the_values_of_a_condition_are_no_text():
+    with pytest.raises(InputError, match=r"needs its values in brackets: \('head',\)"):
+        When("teacher", "head", Uniform(0, 1))
 
 
 def test_numbers_are_rounded_to_four_significant_digits():

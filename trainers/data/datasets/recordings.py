@@ -96,7 +96,7 @@ def _what_lies_at(path: Path) -> str:
     """What lies at a path instead of a file, and what to do."""
     if path.is_dir():
         return "it is a folder; put the file itself in its place"
-    if path.is_symlink():
+    if path.is_symlink() and not path.exists():
         return "it is a link that leads nowhere; put the file in its place, or link to where it is"
     return "it is missing, a pipe or a device; put the file itself in its place"
 

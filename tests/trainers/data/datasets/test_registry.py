@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from study.core.graph import key
+from tests.odd_paths import odd_path
 from trainers.data.datasets import registry
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.frame_folders import FrameFolder
@@ -232,3 +233,45 @@ def test_folders_of_frames_are_videos_known_by_their_images(tmp_path: Path):
 
 def write_image(path: Path, value: int) -> None:
     cv2.imwrite(str(path), np.full((8, 8, 3), value, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("folder", "it is a folder"),
+        ("dangling link", "a link that leads nowhere"),
+        ("loop", "a link that leads nowhere"),
+        ("pipe", "a pipe or a device"),
+        ("device", "a pipe or a device"),
+    ],
+)
+@pytest.mark.parametrize("file", ["videos/video02.mp4", "phase_annotations/video02-phase.txt"])
+def test_what_lies_in_the_place_of_a_file_is_named_before_anything_is_read(
+    tmp_path: Path, root: Path, digested: list[str], file: str, kind: str, reason: str
+):
+    odd_path(root / file, kind)
+    with pytest.raises(InputError, match=f"{file} is no file: .*{reason}"):
+        registered(tmp_path, root)
+    assert digested == []
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path, root: Path, encode_video: Encode):
+    for name, reason in ((b"caf\xe9", "it is not UTF-8"), (b"two\nlines", "it holds"), (b"e\xcc\x81", "normal form C")):
+        folder = tmp_path / reason
+        folder.mkdir()
+        encode_video(folder / "whole.mp4", 30).rename(folder / f"{os.fsdecode(name)}.mp4")
+        with pytest.raises(InputError, match=f"cannot name a video in {folder}: .*{reason}"):
+            register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, folder)
+
+
+def test_a_folder_that_leads_to_itself_is_refused(tmp_path: Path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(InputError, match="loop is not a folder"):
+        registered(tmp_path, tmp_path / "loop")
+
+
+def test_names_that_differ_in_case_alone_are_refused(tmp_path: Path, root: Path):
+    registered(tmp_path, root, "Mine")
+    registered(tmp_path, root, "Mine")
+    with pytest.raises(InputError, match="'mine' cannot name a dataset: 'Mine' is there, which is the same but for"):
+        registered(tmp_path, root, "mine")
