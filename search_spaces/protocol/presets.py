@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trainers.networks.backbones import RunningStatistics
+from trainers.recognition.authors_code import AccuracyOver
+from trainers.ssl.loop import Precision
 
 SplitName = Literal["selection", "official"]
 Choosing = Literal["validation", "last", "test"]
@@ -26,6 +28,8 @@ class Preset:
         teacher_batch_statistics: whether the teacher's frozen backbone is in train mode while its head is trained.
         moving_teacher: whether the teacher is in train mode, and its key encoder follows, while the student is trained.
         queues_apart: whether teacher and student have queues and pointers of their own.
+        shuffles_apart: whether teacher and student shuffle the batch each in an order of their own.
+        precision: of pre-training on surgical frames; the scale's where None.
         training_fps: rate of the frames that pre-training, probe and fine-tuning see; the scale's where None.
         finetune_mode: what is fine-tuned on labelled frames.
         finetune_learning_rate: of Adam there, at the start.
@@ -36,6 +40,10 @@ class Preset:
         selection: which epoch of the fine-tuned and of the temporal model is kept.
         temporal_stages: stages of the temporal model.
         dropout_in_first_epoch_only: whether the temporal model's dropout is off after its first epoch.
+        temporal_accuracy_over: whether the temporal model's epoch is chosen by the mean accuracy of the videos, or by
+            the accuracy over all of their frames.
+        as_long_as_annotated: whether predictions are cut or continued to the length of the annotation.
+        zero_std_of_one: whether the standard deviation over a single video or phase is 0; it is undefined where not.
         relaxed_fps: rate that the relaxed metrics' window of 10 s is counted at; that of the rows where None.
     """
 
@@ -52,6 +60,8 @@ class Preset:
     teacher_batch_statistics: bool = False
     moving_teacher: bool = False
     queues_apart: bool = False
+    shuffles_apart: bool = False
+    precision: Precision | None = None
     training_fps: float | None = None
     finetune_mode: Literal["linear", "full"] = "linear"
     finetune_learning_rate: float = 1e-2
@@ -62,6 +72,9 @@ class Preset:
     selection: Choosing = "validation"
     temporal_stages: int = 2
     dropout_in_first_epoch_only: bool = False
+    temporal_accuracy_over: AccuracyOver = "videos"
+    as_long_as_annotated: bool = False
+    zero_std_of_one: bool = False
     relaxed_fps: float | None = None
 
     @property
@@ -96,6 +109,8 @@ PRESETS = {
             teacher_batch_statistics=True,
             moving_teacher=True,
             queues_apart=True,
+            shuffles_apart=True,
+            precision="fp32",
             finetune_mode="full",
             finetune_learning_rate=1e-4,
             normalised_input=False,
@@ -104,6 +119,9 @@ PRESETS = {
             selection="test",
             temporal_stages=1,
             dropout_in_first_epoch_only=True,
+            temporal_accuracy_over="frames",
+            as_long_as_annotated=True,
+            zero_std_of_one=True,
             relaxed_fps=25,
         ),
     )

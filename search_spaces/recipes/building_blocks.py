@@ -20,7 +20,7 @@ from trainers.recognition.authors_code import AuthorsStart
 from trainers.runtime.randomness import derived_seed
 from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.encoders import EncoderStage, Trains
-from trainers.ssl.loop import Optimisation
+from trainers.ssl.loop import Optimisation, Precision
 from trainers.ssl.method import MethodConfig
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
@@ -151,8 +151,13 @@ def usual_optimisation(conditions: Conditions, epochs: int, settings: TrainingSe
         batch_size=given(settings.get("batch_size"), scale.batch_size),
         learning_rate=given(settings.get("learning_rate"), scale.learning_rate),
         weight_decay=given(settings.get("weight_decay"), Optimisation.weight_decay),
-        precision=scale.precision,
+        precision=precision(conditions),
     )
+
+
+def precision(conditions: Conditions) -> Precision:
+    """Precision of pre-training: the preset's, else the scale's."""
+    return given(conditions.preset.precision, conditions.scale.precision)
 
 
 def network(conditions: Conditions, settings: TrainingSettings = USUAL) -> Backbone:

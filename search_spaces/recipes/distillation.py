@@ -70,8 +70,13 @@ def distilled(
         **contrast,
     }
     method: MethodConfig = DistilledMoCo(**config)
-    if preset.moving_teacher or preset.queues_apart:
-        method = AuthorsStudent(moving_teacher=preset.moving_teacher, queues_apart=preset.queues_apart, **config)
+    if preset.moving_teacher or preset.queues_apart or preset.shuffles_apart:
+        method = AuthorsStudent(
+            moving_teacher=preset.moving_teacher,
+            queues_apart=preset.queues_apart,
+            shuffles_apart=preset.shuffles_apart,
+            **config,
+        )
     student = on_surgical_frames(conditions, method, seed, settings)
     return recognition(conditions, student, seed, settings)
 

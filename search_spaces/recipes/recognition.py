@@ -5,10 +5,16 @@ from typing import Any, Literal
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes.settings import USUAL, FineTuneMode, LabelSettings
+from trainers.data.ingest.annotated_rows import AnnotatedRows
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.evaluate import Evaluate
 from trainers.networks.supervised import Selection
-from trainers.recognition.authors_code import AuthorsFineTune, AuthorsTrainTemporal
+from trainers.recognition.authors_code import (
+    AuthorsEvaluate,
+    AuthorsFineTune,
+    AuthorsPredictPhases,
+    AuthorsTrainTemporal,
+)
 from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import LEARNING_RATES, FineTune
 from trainers.recognition.temporal import PredictPhases, TemporalNetwork, TrainTemporal
@@ -47,17 +53,18 @@ def recognition(
         validation=_features(conditions, classifier, validation) if validation else None,
     )
     test = _features(conditions, classifier, videos.test)
-    return evaluated(conditions, PredictPhases(model=temporal, features=test))
+    return evaluated(conditions, _predictions(conditions, temporal, test))
 
 
 def evaluated(conditions: Conditions, predictions: Stage) -> Evaluate:
     """The metrics of predictions, as the preset counts them."""
-    return Evaluate(
+    metrics = Evaluate(
         predictions=predictions,
         fps=conditions.scale.feature_fps,
         relaxed_fps=conditions.preset.relaxed_fps,
         phases=conditions.dataset.phases,
     )
+    return AuthorsEvaluate(**_values(metrics)) if conditions.preset.zero_std_of_one else metrics
 
 
 def _classifier(
@@ -102,7 +109,7 @@ def _features(conditions: Conditions, classifier: FineTune, videos: tuple[Ingest
 def _temporal_model(
     conditions: Conditions, seed: int, *, training: ExtractFeatures, validation: ExtractFeatures | None
 ) -> TrainTemporal:
-    preset, scale = conditions.preset, conditions.scale
+    preset, scale, over = conditions.preset, conditions.scale, conditions.preset.temporal_accuracy_over
     model = TrainTemporal(
         training=training,
         validation=validation,
@@ -116,13 +123,22 @@ def _temporal_model(
         selection=_selection(conditions),
         seed=seed,
     )
-    if not preset.new_optimiser_every_epoch and not preset.dropout_in_first_epoch_only:
+    if not preset.new_optimiser_every_epoch and not preset.dropout_in_first_epoch_only and over == "videos":
         return model
     return AuthorsTrainTemporal(
         **_values(model),
         new_optimiser_every_epoch=preset.new_optimiser_every_epoch,
         dropout_in_first_epoch_only=preset.dropout_in_first_epoch_only,
+        accuracy_over=over,
     )
+
+
+def _predictions(conditions: Conditions, model: TrainTemporal, features: ExtractFeatures) -> PredictPhases:
+    predictions = PredictPhases(model=model, features=features)
+    if not conditions.preset.as_long_as_annotated:
+        return predictions
+    annotations = AnnotatedRows(videos=features.videos, sample_every=features.sample_every)
+    return AuthorsPredictPhases(**_values(predictions), annotations=annotations)
 
 
 def _selection(conditions: Conditions) -> Selection:

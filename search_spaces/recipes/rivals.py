@@ -11,6 +11,7 @@ from search_spaces.recipes.building_blocks import (
     given,
     network,
     on_surgical_frames,
+    precision,
     public_start,
     teacher_start,
 )
@@ -75,7 +76,7 @@ def swav(
             learning_rate=rate,
             weight_decay=given(settings.get("weight_decay"), LARCOptimisation.weight_decay),
             final_learning_rate=rate / 1000,
-            precision=scale.precision,
+            precision=precision(conditions),
         ),
         augmentation=MultiCropAugmentation(
             size_px=scale.size_px, num_small=sizes.num_small_crops, small_size_px=sizes.small_crop_px
@@ -94,7 +95,7 @@ def simsiam(
     **settings: Unpack[StudentSettings],
 ) -> Evaluate:
     """SimSiam on surgical frames, with its own optimiser. Arguments as in `swav`."""
-    scale, sizes = conditions.scale, conditions.scale.rivals
+    sizes = conditions.scale.rivals
     rate = given(base_learning_rate, sizes.simsiam_base_learning_rate)
     student = on_surgical_frames(
         conditions,
@@ -106,7 +107,7 @@ def simsiam(
             batch_size=sizes.simsiam_batch_size,
             learning_rate=rate * sizes.simsiam_batch_size / RATES_PER_FRAMES,
             weight_decay=given(settings.get("weight_decay"), Optimisation.weight_decay),
-            precision=scale.precision,
+            precision=precision(conditions),
         ),
         backbone=_synchronised(conditions),
     )

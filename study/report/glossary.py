@@ -15,7 +15,9 @@ METRICS = {
     "F1@50": "F1 of segments; a segment is found if it overlaps a true one of its phase by half of their union.",
     "±": (
         "a standard deviation (n-1). Over test videos for accuracy, edit and F1@50; over phases for precision, recall, "
-        "Jaccard and F1, as the column says. It is the spread of videos or phases, not an error of the mean."
+        "Jaccard and F1, as the column says. It is the spread of videos or phases, not an error of the mean. Over a "
+        "single video or phase it is undefined and left out; under preset official_code it is 0, as in the authors' "
+        "script."
     ),
     "Strict protocol": "every frame counts as it is.",
     "Relaxed, fixed": (

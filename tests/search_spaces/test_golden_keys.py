@@ -19,13 +19,21 @@ from trainers.stage import Config, Stage
 GOLDEN = Path(__file__).parents[1] / "golden" / "keys.json"
 
 
+OFFICIAL = "full, official_code"
+
+
 def readable_keys(scale: str) -> dict[str, str]:
-    """The key of every stage by the first row that needs it, table3 before others; of the videos, the first alone."""
+    """The key of every stage by the first row that needs it, table3 before others; of the videos, the first alone.
+
+    Under preset official_code, table3 alone.
+    """
     found: dict[str, str] = {}
     known: set[str] = set()
-    for study in sorted(STUDIES.values(), key=lambda each: each.name != "table3"):
+    here = conditions("full", "official_code") if scale == OFFICIAL else conditions(scale)
+    studies = [STUDIES["table3"]] if scale == OFFICIAL else list(STUDIES.values())
+    for study in sorted(studies, key=lambda each: each.name != "table3"):
         prefix = "" if study.name == "table3" else f"{study.name}/"
-        for trial in study.trials(conditions(scale)):
+        for trial in study.trials(here):
             count = 0
             for stage_key, stage in walk(trial.stage).items():
                 if stage_key in known or (stage.kind == "Video" and stage.title != "Video video01"):
@@ -36,7 +44,7 @@ def readable_keys(scale: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("scale", ["demo", "full"])
+@pytest.mark.parametrize("scale", ["demo", "full", OFFICIAL])
 def test_keys_are_the_golden_ones(scale: str, request: pytest.FixtureRequest):
     golden: dict[str, Mapping[str, str]] = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     found = readable_keys(scale)
@@ -49,8 +57,9 @@ def test_keys_are_the_golden_ones(scale: str, request: pytest.FixtureRequest):
 
 
 def stage_types() -> dict[str, Stage]:
-    """One stage of every class, and one pre-training of every method, in the studies' plans."""
+    """One stage of every class, and one pre-training of every method, in the studies' plans under two presets."""
     trials = [trial for study in STUDIES.values() for trial in study.trials(conditions())]
+    trials += STUDIES["table3"].trials(conditions(preset="official_code"))
     stages = walk(*(trial.stage for trial in trials)).values()
     return {**{type(stage).__name__: stage for stage in stages}, **{stage.kind: stage for stage in stages}}
 

@@ -28,7 +28,8 @@ class Evaluate(Stage):
     The artifact holds
 
     - `summary.json`: by protocol and metric the mean, the standard deviation, and whether that one is over videos
-      or phases; `num_videos`, `num_frames` (the ones that count) and `phases`. Undefined values are null.
+      or phases; `num_videos`, `num_frames` (the ones that count) and `phases`. Undefined values are null, such as the
+      standard deviation over a single video.
     - `per_video.parquet` and `per_phase.parquet`: the values that these are means of.
 
     The protocols are `strict`, `relaxed_fixed`, `relaxed_official` and, where the frame classifier's own predictions
@@ -67,6 +68,11 @@ class Evaluate(Stage):
     def expected_seconds(self) -> float:
         return 0.1
 
+    @property
+    def std_of_one(self) -> float:
+        """Standard deviation over a single video or phase: undefined; subclasses change it."""
+        return math.nan
+
     def _labelled(self, video: VideoPredictions, folder: Path) -> VideoPredictions:
         """The rows of a video whose truth is known, once all labels are found to name a phase."""
         known = video.truth >= 0
@@ -82,12 +88,12 @@ class Evaluate(Stage):
 
     def _protocols(self, videos: Sequence[VideoPredictions]) -> dict[str, ScoredProtocol]:
         protocols = {
-            "strict": _strict_protocol({v.video: self._strict(v.truth, v.prediction) for v in videos}),
+            "strict": self._summarised({v.video: self._strict(v.truth, v.prediction) for v in videos}),
             "relaxed_fixed": self._relaxed(videos, "relaxed_fixed"),
             "relaxed_official": self._relaxed(videos, "relaxed_official"),
         }
         framewise = {v.video: self._strict(v.truth, v.framewise) for v in videos if v.framewise is not None}
-        return protocols | ({"framewise": _strict_protocol(framewise)} if framewise else {})
+        return protocols | ({"framewise": self._summarised(framewise)} if framewise else {})
 
     def _strict(self, truth: Labels, prediction: Labels) -> VideoScores:
         return metrics.strict(truth, prediction, num_phases=len(self.phases), absent=self.absent)
@@ -98,11 +104,12 @@ class Evaluate(Stage):
             v.video: metrics.relaxed(v.truth, v.prediction, num_phases=len(self.phases), fps=fps, relaxation=relaxation)
             for v in videos
         }
-        return ScoredProtocol(videos=scores, summary=metrics.summarise_relaxed(list(scores.values())))
+        summary = metrics.summarise_relaxed(list(scores.values()), std_of_one=self.std_of_one)
+        return ScoredProtocol(videos=scores, summary=summary)
 
-
-def _strict_protocol(scores: Mapping[str, VideoScores]) -> ScoredProtocol:
-    return ScoredProtocol(videos=scores, summary=metrics.summarise_strict(list(scores.values())))
+    def _summarised(self, scores: Mapping[str, VideoScores]) -> ScoredProtocol:
+        summary = metrics.summarise_strict(list(scores.values()), std_of_one=self.std_of_one)
+        return ScoredProtocol(videos=scores, summary=summary)
 
 
 def _entry(summary: Summary) -> SummaryEntry:

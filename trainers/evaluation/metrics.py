@@ -38,7 +38,10 @@ class VideoScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A metric over a set of videos: its mean, and its standard deviation (n-1; NaN for n = 1) over what is named."""
+    """A metric over a set of videos: its mean, and its standard deviation (n-1) over what is named.
+
+    A single video, or phase, has no standard deviation: it is NaN, or what the caller of the summary says.
+    """
 
     mean: float
     std: float
@@ -151,17 +154,17 @@ def relaxed(truth: Labels, prediction: Labels, *, num_phases: int, fps: float, r
     return VideoScores(whole={"accuracy": 100 * float(right.mean())}, per_phase=cut)
 
 
-def summarise_strict(videos: Sequence[VideoScores]) -> dict[str, Summary]:
+def summarise_strict(videos: Sequence[VideoScores], *, std_of_one: float = np.nan) -> dict[str, Summary]:
     """Means of strict metrics over videos; of a phase's metrics over the videos, then the phases, that define them."""
-    return _summarise(videos, needs_every_phase=())
+    return _summarise(videos, needs_every_phase=(), std_of_one=std_of_one)
 
 
-def summarise_relaxed(videos: Sequence[VideoScores]) -> dict[str, Summary]:
+def summarise_relaxed(videos: Sequence[VideoScores], *, std_of_one: float = np.nan) -> dict[str, Summary]:
     """Means of relaxed metrics as the published script takes them.
 
     Recall and Jaccard are undefined if any phase occurs in no ground truth; precision leaves such a phase out.
     """
-    return _summarise(videos, needs_every_phase=("recall", "jaccard"))
+    return _summarise(videos, needs_every_phase=("recall", "jaccard"), std_of_one=std_of_one)
 
 
 def mean_over_defined(values: Scores, axis: int | None = None) -> npt.NDArray[np.float64]:
@@ -225,18 +228,22 @@ def _relaxed_hits(
     return right
 
 
-def _summarise(videos: Sequence[VideoScores], *, needs_every_phase: Sequence[str]) -> dict[str, Summary]:
+def _summarise(
+    videos: Sequence[VideoScores], *, needs_every_phase: Sequence[str], std_of_one: float
+) -> dict[str, Summary]:
     summaries = {}
     for name in videos[0].whole:
-        summaries[name] = _summary(np.array([video.whole[name] for video in videos]), over="videos")
+        summaries[name] = _summary(np.array([video.whole[name] for video in videos]), "videos", std_of_one)
     for name in videos[0].per_phase:
         phases = mean_over_defined(np.stack([video.per_phase[name] for video in videos]), axis=0)
         defined = phases if name in needs_every_phase else phases[~np.isnan(phases)]
-        summaries[name] = _summary(defined, over="phases")
+        summaries[name] = _summary(defined, "phases", std_of_one)
     return summaries
 
 
-def _summary(values: Scores, *, over: Literal["videos", "phases"]) -> Summary:
+def _summary(values: Scores, over: Literal["videos", "phases"], std_of_one: float) -> Summary:
     mean = float(values.mean()) if len(values) > 0 else np.nan
+    if len(values) == 1 and not np.isnan(values[0]):
+        return Summary(mean=mean, std=std_of_one, over=over)
     std = float(values.std(ddof=1)) if len(values) > 1 else np.nan
     return Summary(mean=mean, std=std, over=over)

@@ -1,18 +1,24 @@
 """Stages before and after self-supervision as the paper's own code computes them; each difference is a field."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainers.artifacts.predictions import VideoPredictions
+from trainers.data.ingest.annotated_rows import AnnotatedRows, read_annotated_rows
+from trainers.evaluation.evaluate import Evaluate
+from trainers.evaluation.metrics import right_share
 from trainers.fields import Seed
 from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 from trainers.networks.supervised import SupervisedTask
 from trainers.recognition.finetune import FineTune
-from trainers.recognition.temporal import TrainTemporal
+from trainers.recognition.temporal import LabelPair, PredictPhases, TrainTemporal
 from trainers.runtime import randomness
 from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.heads import projection_mlp
@@ -21,6 +27,7 @@ from trainers.ssl.pairs import MomentumPair, separate_encoders
 from trainers.stage import Work
 
 HEAD_STD = 0.01
+AccuracyOver = Literal["videos", "frames"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +121,19 @@ class AuthorsTrainTemporal(TrainTemporal):
         new_optimiser_every_epoch: whether Adam starts again with every epoch, as there.
         dropout_in_first_epoch_only: whether dropout is off after the first epoch: train mode is set once, there, and
             evaluation on the validation videos ends it.
+        accuracy_over: whether the epoch is chosen by the accuracy over all frames of the validation videos, as there,
+            or by the mean of the videos' accuracies.
     """
 
     new_optimiser_every_epoch: bool = True
     dropout_in_first_epoch_only: bool = True
+    accuracy_over: AccuracyOver = "frames"
+
+    def validation_accuracy(self, videos: list[LabelPair]) -> float:
+        if self.accuracy_over == "videos":
+            return super().validation_accuracy(videos)
+        truth, predicted = (np.concatenate(labels) for labels in zip(*videos, strict=True))
+        return 100 * right_share(truth, predicted)
 
     def task(self, task: SupervisedTask) -> SupervisedTask:
         return replace(
@@ -125,6 +141,61 @@ class AuthorsTrainTemporal(TrainTemporal):
             new_optimiser_every_epoch=self.new_optimiser_every_epoch,
             dropout_in_first_epoch_only=self.dropout_in_first_epoch_only,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorsPredictPhases(PredictPhases):
+    """Predictions as long as the annotation, as in the same code.
+
+    It compares the i-th prediction of a video with the i-th annotated row: the last prediction stands for rows after
+    the end of the video, and predictions after the last row are cut.
+
+    Attributes:
+        annotations: annotated rows of the videos to predict, at the rate of their features.
+    """
+
+    annotations: AnnotatedRows
+
+    def written(self, predictions: Iterable[VideoPredictions], work: Work) -> Iterable[VideoPredictions]:
+        rows = read_annotated_rows(work.inputs["annotations"])
+        every = self.annotations.sample_every
+        return (as_long_as_annotated(video, rows[video.video], every) for video in predictions)
+
+
+def as_long_as_annotated(video: VideoPredictions, truth: np.ndarray, sample_every: int) -> VideoPredictions:
+    """The predictions of a video, cut or continued to the number of its annotated rows.
+
+    Args:
+        video: one prediction per row of features.
+        truth: phase of every annotated row.
+        sample_every: source frames from one row to the next.
+    """
+
+    def fitted(labels: np.ndarray) -> np.ndarray:
+        return np.pad(labels[: len(truth)], (0, max(len(truth) - len(labels), 0)), mode="edge")
+
+    return VideoPredictions(
+        video=video.video,
+        frames=(np.arange(len(truth)) * sample_every).astype(np.int32),
+        truth=truth,
+        prediction=fitted(video.prediction),
+        framewise=None if video.framewise is None else fitted(video.framewise),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorsEvaluate(Evaluate):
+    """Evaluation as in the same code.
+
+    Attributes:
+        zero_std_of_one: whether the standard deviation over a single video or phase is 0, as MATLAB's function has it.
+    """
+
+    zero_std_of_one: bool = True
+
+    @property
+    def std_of_one(self) -> float:
+        return 0.0 if self.zero_std_of_one else super().std_of_one
 
 
 @dataclass(frozen=True, kw_only=True)

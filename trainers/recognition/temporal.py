@@ -1,6 +1,6 @@
 """Temporal model: a causal multi-stage temporal convolutional network over fixed frame features."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +24,10 @@ REFERENCE_SECONDS_PER_LAYER = 5e-4
 """Overhead of a layer's forward and backward pass, on the reference machine."""
 REFERENCE_SECONDS_PER_LAYER_STEP = 1.3e-6
 """Forward and backward pass of one dilated layer of 64 maps over one time step, on the reference machine."""
+
+
+LabelPair = tuple[np.ndarray, np.ndarray]
+"""True and predicted phase of every step of a video."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +146,10 @@ class TrainTemporal(Stage):
         """The task of the training loop; subclasses change it."""
         return task
 
+    def validation_accuracy(self, videos: list[LabelPair]) -> float:
+        """Accuracy in percent that the epoch is chosen by, the mean over videos; subclasses change it."""
+        return mean_accuracy(videos)
+
     def expected_seconds(self) -> float:
         num_steps = sum(video.num_source_frames for video in self.training.videos) / self.training.sample_every
         num_layers = self.network.num_stages * self.network.num_layers
@@ -167,7 +175,7 @@ class TrainTemporal(Stage):
                     model=model,
                     batches=batches,
                     loss=temporal_loss,
-                    validate=lambda: _accuracy(model, validation, device),
+                    validate=lambda: self._accuracy(model, validation, device),
                     learning_rate=self.learning_rate_at,
                     weight_decay=self.weight_decay,
                     epochs=self.epochs,
@@ -181,6 +189,12 @@ class TrainTemporal(Stage):
         torch.save(model.cpu().state_dict(), work.output / WEIGHTS)
         write_history(work.output, history)
         checkpoint.discard(work.output)
+
+    def _accuracy(self, model: nn.Module, videos: list[Sequence], device: torch.device) -> float | None:
+        """Accuracy on videos; None without any."""
+        if not videos:
+            return None
+        return self.validation_accuracy([(video.labels, _predict(model, video, device)) for video in videos])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +220,12 @@ class PredictPhases(Stage):
         model = self.model.network.build(sequences[0].features.shape[1], self.model.num_phases, seed=0)
         model.load_state_dict(torch.load(work.inputs["model"] / WEIGHTS, map_location="cpu", weights_only=True))
         model.to(device)
-        write_predictions(work.output, (_predictions(model, sequence, device) for sequence in sequences))
+        predictions = (_predictions(model, sequence, device) for sequence in sequences)
+        write_predictions(work.output, self.written(predictions, work))
+
+    def written(self, predictions: Iterable[VideoPredictions], work: Work) -> Iterable[VideoPredictions]:
+        """The predictions that are written; subclasses change them."""
+        return predictions
 
 
 def _stage(config: TemporalNetwork, inputs: int, num_phases: int) -> nn.Module:
@@ -223,13 +242,6 @@ def _predict(model: nn.Module, sequence: Sequence, device: torch.device) -> np.n
     model.eval()
     phases: np.ndarray = model(_features(sequence, device))[-1, 0].argmax(0).cpu().numpy()
     return phases
-
-
-def _accuracy(model: nn.Module, sequences: list[Sequence], device: torch.device) -> float | None:
-    """Mean over videos of the percentage of steps predicted right; None without videos."""
-    if not sequences:
-        return None
-    return mean_accuracy((sequence.labels, _predict(model, sequence, device)) for sequence in sequences)
 
 
 def _predictions(model: nn.Module, sequence: Sequence, device: torch.device) -> VideoPredictions:

@@ -16,7 +16,7 @@ from trainers.networks.backbones import Backbone
 from trainers.ssl.encoders import Encoder, EncoderStage, read_weights
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue
-from trainers.ssl.pairs import EncoderPair, MomentumPair, frozen_pair, random_pair, separate_encoders, shuffle_order
+from trainers.ssl.pairs import EncoderPair, MomentumPair, frozen_pair, random_pair, separate_encoders, shuffle_orders
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 
@@ -48,16 +48,17 @@ class AuthorsStudentMethod(Method):
 
     def forward(self, views: Views) -> Mapping[str, Tensor]:
         config = self.config
-        permutation = shuffle_order(self.seed, views.step, views.key)
+        shuffle_s, *others = shuffle_orders(self.seed, views.step, views.key, num_encoders=1 + config.shuffles_apart)
+        shuffle_t = others[0] if others else shuffle_s
         x_q, x_k = self.encoders.inputs(views.query, views.key)
         q_s = self.encoders.embed_queries(x_q)  # N×C
         self.encoders.update_key_encoder(config.momentum)
-        k_s = self.encoders.embed_keys(x_k, permutation)  # N×C
+        k_s = self.encoders.embed_keys(x_k, shuffle_s)  # N×C
         with torch.no_grad():
             x_q, x_k = self.teacher.inputs(views.query, views.key)
             q_t = self.teacher.embed_queries(x_q)  # N×C
             self.teacher.update_key_encoder(config.momentum)  # no effect on a frozen teacher
-            k_t = self.teacher.embed_keys(x_k, permutation)  # N×C
+            k_t = self.teacher.embed_keys(x_k, shuffle_t)  # N×C
         logits_s = dictionary_logits(q_s, k_s, self.queue.bank("student"))  # N×(1+K)
         logits_t = dictionary_logits(q_t, k_t, self.queue.bank("teacher"))  # N×(1+K)
         kl = distillation_kl(
@@ -136,6 +137,8 @@ class AuthorsStudent(ContrastiveConfig):
             encoder, as in the authors' code.
         queues_apart: whether teacher and student keep queues of their own, as there: the teacher's goes on from its
             training, the student's starts random at column 0, and all columns are compared.
+        shuffles_apart: whether student and teacher draw a shuffle of the batch each, the student first, as there, so
+            that their keys are normalised in different splits; otherwise they share one.
         distillation_weight: λ.
         contrastive_weight: weight of L_con; 2 in the authors' code, whose sum adds it in place.
         temperature: τ of the InfoNCE loss and of the student's softmax.
@@ -148,6 +151,7 @@ class AuthorsStudent(ContrastiveConfig):
     teacher: EncoderStage
     moving_teacher: bool = True
     queues_apart: bool = True
+    shuffles_apart: bool = True
     distillation_weight: Weight = 5.0
     contrastive_weight: Weight = 2.0
     temperature: Temperature = 0.2

@@ -171,6 +171,13 @@ def separate_encoders(backbone: FeatureExtractor, stage: EncoderStage, folder: P
 
 def shuffle_order(seed: int, step: int, keys: Tensor) -> Tensor:
     """The permutation of a step's inputs of the key encoder, over all workers, on their device."""
+    (permutation,) = shuffle_orders(seed, step, keys, num_encoders=1)
+    return permutation
+
+
+def shuffle_orders(seed: int, step: int, keys: Tensor, *, num_encoders: int) -> list[Tensor]:
+    """Permutations as `shuffle_order` gives them, drawn one after the other; the first does not depend on the rest."""
     generator = randomness.torch_generator(seed, "shuffle", step)
-    permutation = torch.randperm(distributed.global_batch(len(keys)), generator=generator)
-    return permutation.to(keys.device, non_blocking=True)
+    size = distributed.global_batch(len(keys))
+    drawn = [torch.randperm(size, generator=generator) for _ in range(num_encoders)]
+    return [permutation.to(keys.device, non_blocking=True) for permutation in drawn]

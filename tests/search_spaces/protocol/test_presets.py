@@ -7,13 +7,18 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.presets import PRESETS, Preset
 from search_spaces.protocol.scales import SCALES
 from search_spaces.recipes import (
+    combined,
     distilled,
     free_weights,
+    initialised,
     majority_class,
     moco,
     public_features,
+    regioncl,
+    simsiam,
     supervised_features,
     supervised_weights,
+    swav,
     untrained,
 )
 from study.core.graph import key, walk
@@ -23,7 +28,13 @@ from trainers.evaluation.evaluate import Evaluate
 from trainers.pretrained.public_weights import PublicWeights
 from trainers.pretrained.registry import RegisteredWeights
 from trainers.pretrained.supervised import TrainClassifier
-from trainers.recognition.authors_code import AuthorsFineTune, AuthorsStart, AuthorsTrainTemporal
+from trainers.recognition.authors_code import (
+    AuthorsEvaluate,
+    AuthorsFineTune,
+    AuthorsPredictPhases,
+    AuthorsStart,
+    AuthorsTrainTemporal,
+)
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import TrainTemporal
 from trainers.ssl.authors_student import AuthorsStudent
@@ -82,6 +93,8 @@ def test_the_authors_preset_parts_from_ours_in_what_their_code_does():
         "teacher_batch_statistics": True,
         "moving_teacher": True,
         "queues_apart": True,
+        "shuffles_apart": True,
+        "precision": "fp32",
         "finetune_mode": "full",
         "finetune_learning_rate": 1e-4,
         "normalised_input": False,
@@ -90,6 +103,9 @@ def test_the_authors_preset_parts_from_ours_in_what_their_code_does():
         "selection": "test",
         "temporal_stages": 1,
         "dropout_in_first_epoch_only": True,
+        "temporal_accuracy_over": "frames",
+        "as_long_as_annotated": True,
+        "zero_std_of_one": True,
         "relaxed_fps": 25,
     }
 
@@ -106,7 +122,7 @@ ALONE: dict[str, object] = {
 
 @pytest.mark.parametrize("name", ALONE)
 def test_each_difference_alone_makes_another_trial(name: str):
-    scale = replace(SCALES["demo"], ssl_fps=1.0)
+    scale = replace(SCALES["demo"], ssl_fps=1.0, precision="bf16")
     before = replace(conditions(), scale=scale)
     after = replace(before, preset=replace(before.preset, **{name: ALONE[name]}))
     assert key(distilled(after, seed=0)) != key(distilled(before, seed=0))
@@ -127,8 +143,20 @@ def test_the_authors_code_is_made_of_its_own_variants():
     assert [type(stage) for stage in of_type(trial, FineTune)] == [AuthorsFineTune]
     assert [type(stage) for stage in of_type(trial, TrainTemporal)] == [AuthorsTrainTemporal]
     (evaluation,) = of_type(trial, Evaluate)
+    assert isinstance(evaluation, AuthorsEvaluate)
+    assert isinstance(evaluation.predictions, AuthorsPredictPhases)
+    assert evaluation.predictions.annotations.videos == evaluation.predictions.features.videos
     assert evaluation.relaxed_fps == 25
     assert of_type(trial, TrainTemporal)[0].network.num_stages == 1
+
+
+@pytest.mark.parametrize("recipe", [distilled, moco, swav, simsiam, regioncl, combined, initialised])
+def test_the_authors_code_pre_trains_in_single_precision_at_every_scale(recipe: Any):
+    here = conditions("full", "official_code")
+    surgical = [stage for stage in of_type(recipe(here, seed=0), Pretrain) if isinstance(stage.frames[0], Ingest)]
+    assert surgical
+    assert {stage.optimisation.precision for stage in surgical} == {"fp32"}
+    assert moco(conditions("full"), seed=0).predictions.model.training.model.encoder.optimisation.precision == "bf16"
 
 
 def test_the_authors_code_chooses_epochs_on_test_videos_and_says_so():

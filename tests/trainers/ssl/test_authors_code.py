@@ -13,6 +13,7 @@ from tests.trainers.tiny import (
     untrained,
     write_pair,
 )
+from trainers.runtime.randomness import torch_generator
 from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
@@ -101,13 +102,42 @@ def test_the_moving_teacher_drifts_and_its_key_encoder_follows_the_query_encoder
     assert not any(parameter.requires_grad for parameter in method.teacher.parameters())
 
 
+def shuffles_of(method, step):
+    """The permutations that student and teacher are given at a step."""
+    given = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, pair in (("student", method.encoders), ("teacher", method.teacher)):
+            embed = pair.embed_keys
+            patch.setattr(
+                pair, "embed_keys", lambda x, order, n=name, e=embed: given.setdefault(n, order) is None or e(x, order)
+            )
+        take_steps(method, [step])
+    return given
+
+
+def test_student_and_teacher_draw_a_shuffle_each_from_one_generator_the_student_first(start):
+    given = shuffles_of(student(start), 3)
+    generator = torch_generator(7, "shuffle", 3)
+    assert torch.equal(given["student"], torch.randperm(BATCH, generator=generator))
+    assert torch.equal(given["teacher"], torch.randperm(BATCH, generator=generator))
+    shared = shuffles_of(student(start, shuffles_apart=False), 3)
+    assert torch.equal(shared["student"], given["student"])
+    assert torch.equal(shared["teacher"], given["student"])
+
+
+def test_the_teachers_own_shuffle_changes_the_distillation_alone(start):
+    (shared,), (apart,) = (take_steps(student(start, shuffles_apart=habit), [0]) for habit in (False, True))
+    assert apart["contrastive"] == shared["contrastive"]
+    assert apart["distillation"] != shared["distillation"]
+
+
 def test_all_columns_are_compared_from_the_first_step_on(start):
     (first,) = take_steps(student(start), range(1))
     assert first["distillation"] > 0
 
 
 def test_without_any_habit_the_student_is_ours_step_for_step(start):
-    frozen = {"moving_teacher": False, "queues_apart": False, "contrastive_weight": 1.0}
+    frozen = {"moving_teacher": False, "queues_apart": False, "shuffles_apart": False, "contrastive_weight": 1.0}
     ours = DistilledMoCo(**SIZES, teacher=start[0]).build(BACKBONE, {"teacher": start[1]}, seed=7)
     theirs = student(start, **frozen)
     assert take_steps(theirs, range(3)) == take_steps(ours, range(3))
