@@ -27,14 +27,17 @@ class HomeContext:
         return expand_commands(str(sentence), self.home)
 
 
-def existing_store(context: HomeContext) -> "Store":
+def existing_store(context: HomeContext, *, writing: bool = False) -> "Store":
     """The store of a home folder that exists.
 
     Raises:
         InputError: the folder does not exist.
+        MachineError: it has files of other users that this one cannot use.
     """
     from study.core.store import Store
+    from study.home.sharing import check_shared
 
     if not context.home.is_dir():
         raise InputError(f"there is no home folder {context.home}: name one with --home or FREELUNCH_HOME.")
+    check_shared(context.home, writing=writing)
     return Store(context.home)

@@ -173,7 +173,7 @@ def remove(context: HomeContext, key: str) -> None:
     Example:
         freelunch remove 3f2a91bc
     """
-    store = existing_store(context)
+    store = existing_store(context, writing=True)
     whole = store.key_beginning(key)
     store.remove(whole)
     click.echo(f"removed {whole}")

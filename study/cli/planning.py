@@ -17,6 +17,7 @@ from study.core.store import Store
 from study.core.study import Study, Trial, setting_notes
 from study.core.suite import Part, Suite, together
 from study.home.request import Request
+from study.home.sharing import check_shared
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
 from trainers.pretrained import registry as weights_registry
@@ -49,6 +50,7 @@ class PlannedStudy:
         self.request = request
         self.study: Study | Suite = find_study(request.study)
         self.home = home
+        check_shared(home, writing=False)
         self.store = Store(home)
         self.conditions: Conditions = replace(conditions_of(self.store, request), brief=brief)
         layout = self.conditions.dataset.layout

@@ -41,10 +41,12 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
     from study.home import runs
+    from study.home.sharing import check_shared
 
     search_request = replace(search_request, options=target.options_of_run(mlflow=mlflow))
     command = search_request.command(context.program)
     with interruptible(command):
+        check_shared(context.home, writing=True)
         planned = PlannedSearch(context.home, search_request)
         with (
             planned.open_study() as optuna_study,

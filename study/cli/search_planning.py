@@ -13,6 +13,7 @@ from study.cli.planning import conditions_of
 from study.core.store import Store
 from study.home.files import locked, write_text
 from study.home.request import Request
+from study.home.sharing import check_shared
 from study.home.text import nearest
 from study.search.home_storage import move_to_journal
 from study.search.optuna_study import OptunaStudy
@@ -44,6 +45,7 @@ class PlannedSearch:
         self.search_request = search_request
         self.search: Search = find_search(search_request.request.study)
         self.home = home
+        check_shared(home, writing=False)
         self.store = Store(home)
         self.conditions = conditions_of(self.store, search_request.request)
         self.space: Space = self.search.bind(self.conditions, search_request.request.settings)

@@ -16,6 +16,7 @@ from study.console.terminal import new_console
 from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.study import standalone
+from study.home.sharing import check_shared
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
 from trainers.data.datasets.dataset import Dataset
@@ -34,6 +35,7 @@ def ingest_videos(
 ) -> bool:
     """Registers a dataset and computes its video stages; returns whether all of them are stored."""
     sizes = find_scale(scale)
+    check_shared(home, writing=True)
     store = Store(home)
     dataset = _register(store, name, layout, root, unlabelled)
     videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))

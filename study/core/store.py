@@ -22,6 +22,7 @@ from typing import TextIO
 from study.core.disk import translate_disk_errors
 from study.core.manifest import COMPUTED, CONTENT_CHECK_BYTES, LOG, MANIFEST, PROGRESS, Manifest, fault_of, manifest_of
 from study.home.files import is_locked, remove_parts, sync, try_lock, wait_for_lock, write_json
+from study.home.sharing import publish_to_group, share_with_group
 from trainers.stage import InputError, MachineError, Stage
 
 
@@ -42,8 +43,10 @@ class Store:
         self._locks = self.home / "locks"
         self._removed = self.home / "removed"
         try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            share_with_group(self.home)
             for folder in (self._artifacts, self._unfinished, self._locks):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
         except OSError as error:
             raise MachineError(
                 f"the home folder {self.home} cannot be written ({error.strerror}): "
@@ -180,6 +183,7 @@ class Store:
             (folder / PROGRESS).unlink(missing_ok=True)
             for name in (COMPUTED, MANIFEST):
                 remove_parts(folder / name)
+            publish_to_group(folder)
             target = self._artifacts / manifest.key
             if target.exists():  # without a manifest, or the stage would not have been computed
                 self._discard(target)

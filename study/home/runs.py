@@ -99,7 +99,7 @@ def _interrupt_when_asked(request: Path, gone: threading.Event) -> None:
 def _read(path: Path) -> RunningProcess | None:
     """The process of a file, or None where it is dead: then its files are removed."""
     try:
-        with path.open("r+", encoding="utf-8") as file:
+        with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
             if not try_lock(file):
                 return RunningProcess(**json.load(file))
             path.unlink(missing_ok=True)

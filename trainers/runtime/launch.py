@@ -3,9 +3,9 @@
 import os
 import pickle
 import shutil
-import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
@@ -134,7 +134,8 @@ def _scratch(work: Work) -> Iterator[Path]:
     parent = work.output.resolve() / SCRATCH
     parent.mkdir()
     try:
-        folder = Path(tempfile.mkdtemp(dir=parent))
+        folder = parent / uuid.uuid4().hex  # where another user of the home can remove it, which `tempfile` prevents
+        folder.mkdir()
         worker_channel.want(folder)
         yield folder
     finally:

@@ -1,0 +1,114 @@
+"""Homes that several users share: what one user makes there, the others of the group can use."""
+
+import functools
+import grp
+import os
+import pwd
+import shlex
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainers.stage import MachineError
+
+ONLY_READ = ("artifacts", "datasets", "weights", "demo-videos")
+"""Folders of a home whose files are replaced or removed, but never changed."""
+OWN = ("ray", "removed")
+"""Folders of a home in which nobody uses what another user left."""
+
+
+def share_with_group(home: Path) -> None:
+    """Has every file that this process and its children make be writable for the group, where the home folder is."""
+    if home.stat().st_mode & stat.S_IWGRP:
+        os.umask(os.umask(0) & ~stat.S_IRWXG)
+
+
+def publish_to_group(folder: Path) -> None:
+    """Gives the group its rights to a folder whose parent it can write; some libraries keep files to their user."""
+    if not folder.parent.stat().st_mode & stat.S_IWGRP:
+        return
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        missing = (stat.S_IRWXG if stat.S_ISDIR(mode) else stat.S_IRGRP | stat.S_IWGRP) & ~mode
+        if missing and path.stat().st_uid == os.geteuid():
+            path.chmod(stat.S_IMODE(mode) | missing)
+
+
+@functools.cache
+def check_shared(home: Path, *, writing: bool) -> None:
+    """Checks, once in a process, that this user can use what other users have made in a home.
+
+    Args:
+        home: the home folder; it may not exist yet.
+        writing: whether something will be computed in it.
+
+    Raises:
+        MachineError: it cannot be used; the sentence has the command that changes this.
+    """
+    if not home.exists() or os.geteuid() == 0 or not _is_shared(home):
+        return
+    found = home.stat()
+    if writing and found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISGID and found.st_gid != os.getegid():
+        raise _not_shared(home, home, "keeps no group for new files")
+    for path in _of_others(home):
+        if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+            raise _not_shared(home, path, "cannot be read")
+        if writing and _changes(path, home) and not os.access(path, os.W_OK):
+            raise _not_shared(home, path, "cannot be written")
+
+
+def _is_shared(home: Path) -> bool:
+    found = home.stat()
+    return found.st_uid != os.geteuid() or bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _of_others(folder: Path) -> Iterator[Path]:
+    """Files and folders of other users, those without which no other can be reached first."""
+    user = os.geteuid()
+    for place, folders, files in os.walk(folder):
+        if Path(place).lstat().st_uid != user:
+            yield Path(place)
+        skipped = [name for name in folders if name in OWN and Path(place) == folder]
+        folders[:] = [name for name in folders if name not in skipped]
+        for name in sorted([*files, *skipped]):
+            path = Path(place, name)
+            try:
+                is_of_another = path.lstat().st_uid != user and not path.is_symlink()
+            except FileNotFoundError:  # renamed or removed meanwhile
+                continue
+            if is_of_another:
+                yield path
+        for name in sorted(folders):
+            if not os.access(Path(place, name), os.R_OK | os.X_OK):
+                yield Path(place, name)  # which is not walked through
+
+
+def _changes(path: Path, home: Path) -> bool:
+    """Whether a command may write a file or folder; what is in a finished stage is only read."""
+    parts = path.relative_to(home).parts
+    return not parts or parts[0] not in ONLY_READ or (path.is_dir() and len(parts) == 1)
+
+
+def _not_shared(home: Path, path: Path, fault: str) -> MachineError:
+    found, place = home.stat(), shlex.quote(str(home.absolute()))
+    group = _group(found.st_gid) if found.st_gid in (os.getegid(), *os.getgroups()) else "GROUP"
+    owner = _user(path.stat().st_uid)
+    return MachineError(
+        f"the home folder {home} is shared, but {path} of user {owner} {fault} by user {_user(os.geteuid())}: its "
+        f"owner, or root, types `chgrp -R {group} {place} && chmod -R g+rwX {place} && "
+        f"find {place} -type d -exec chmod g+s {{}} +` once, or name another home with --home."
+    )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)

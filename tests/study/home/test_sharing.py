@@ -1,0 +1,134 @@
+"""Homes that several users share; only root can be several users."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from study.core.store import Store
+from study.home.files import locked, write_json
+from study.home.sharing import check_shared, publish_to_group, share_with_group
+from trainers.stage import FreelunchError
+
+ALICE, BOB, TEAM = 61001, 61002, 61000
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as several users")
+
+
+def as_user(user: int, act: Callable[[], object], umask: int = 0o022) -> str:
+    """What a user of the team, in a process of their own, is told when they act; empty where nothing is wrong."""
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        told = "the process failed"
+        try:
+            os.setgroups([TEAM])
+            os.setgid(user)
+            os.setuid(user)
+            os.umask(umask)
+            act()
+            told = ""
+        except (FreelunchError, OSError) as error:
+            told = str(error)
+        finally:
+            os.write(write, told.encode())
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as file:
+        told = file.read()
+    os.waitpid(child, 0)
+    return told
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A home of a team."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, ALICE, TEAM)
+    home.chmod(0o2775)
+    return home
+
+
+def work(home: Path) -> None:
+    """Makes in a home what commands make there."""
+    check_shared(home, writing=True)
+    store = Store(home)
+    with store.claim("a key") as folder:
+        (folder / "log.txt").open("a").close()
+    write_json(home / "request.json", {})
+    with locked(home / "studies" / "lock"):
+        pass
+
+
+@as_root
+def test_what_one_user_makes_in_a_shared_home_the_others_use_whatever_their_umask_is(shared: Path):
+    for user, umask in ((ALICE, 0o022), (BOB, 0o077), (ALICE, 0o027), (BOB, 0o022)):
+        assert as_user(user, lambda: work(shared), umask) == ""
+    for path in shared.rglob("*"):
+        assert path.stat().st_gid == TEAM
+        assert path.stat().st_mode & (stat.S_IRGRP | stat.S_IWGRP) == stat.S_IRGRP | stat.S_IWGRP, path
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda home: home.chmod(0o755), "cannot be written"),
+        (lambda home: (home / "locks" / "a key").chmod(0o644), "locks/a key of user 61001 cannot be written"),
+        (lambda home: (home / "unfinished" / "a key").chmod(0o755), "unfinished/a key of user 61001 cannot be written"),
+        (lambda home: (home / "studies").chmod(0o700), "studies of user 61001 cannot be read"),
+        (lambda home: (home / "request.json").chmod(0o600), "request.json of user 61001 cannot be read"),
+    ],
+)
+def test_what_another_user_cannot_use_is_said_with_the_command_that_changes_it_before_anything_is_made(
+    shared: Path, spoil: Callable[[Path], None], fault: str
+):
+    assert as_user(ALICE, lambda: work(shared)) == ""
+    spoil(shared)
+    before = sorted(shared.rglob("*"))
+    told = as_user(BOB, lambda: work(shared))
+    assert fault in told
+    assert f"chmod -R g+rwX {shared} && find {shared} -type d -exec chmod g+s {{}} +`" in told
+    assert sorted(shared.rglob("*")) == before
+    assert os.system(told.partition("types `")[2].partition("`")[0]) == 0
+    assert as_user(BOB, lambda: work(shared)) == ""
+
+
+@as_root
+def test_a_home_that_others_may_only_read_is_read(shared: Path):
+    assert as_user(ALICE, lambda: work(shared)) == ""
+    for path in (shared, *shared.rglob("*")):
+        path.chmod(path.stat().st_mode & ~stat.S_IWGRP)
+    assert as_user(BOB, lambda: check_shared(shared, writing=False)) == ""
+    (shared / "artifacts" / "key").mkdir(mode=0o700)
+    os.chown(shared / "artifacts" / "key", ALICE, TEAM)
+    assert "artifacts/key of user 61001 cannot be read" in as_user(BOB, lambda: check_shared(shared, writing=False))
+
+
+@pytest.mark.parametrize(("home_mode", "expected"), [(0o2775, 0o664), (0o755, 0o600)])
+def test_a_finished_stage_is_the_groups_where_the_home_is(tmp_path: Path, home_mode: int, expected: int):
+    folder = tmp_path / "unfinished" / "key"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(home_mode)
+    (folder / "weights.pt").touch(mode=0o600)
+    (folder / "weights.pt").chmod(0o600 if home_mode == 0o755 else 0o604)
+    publish_to_group(folder)
+    assert stat.S_IMODE((folder / "weights.pt").stat().st_mode) == expected
+
+
+def test_files_are_the_groups_where_the_home_is(tmp_path: Path):
+    umask = os.umask(0o077)
+    try:
+        tmp_path.chmod(0o700)
+        share_with_group(tmp_path)
+        (tmp_path / "own").touch()
+        tmp_path.chmod(0o770)
+        share_with_group(tmp_path)
+        (tmp_path / "shared").touch()
+    finally:
+        os.umask(umask)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("own", "shared")] == [0o600, 0o660]
