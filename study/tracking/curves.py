@@ -23,10 +23,9 @@ def own_stages(trials: Mapping[str, Trial], starting_points: frozenset[str]) -> 
     return own
 
 
-def log_epoch(journal: Journal, stage: Stage, metrics: Mapping[str, float], epoch: int) -> None:
-    """Logs what a stage reported at the end of an epoch."""
-    named = {f"{stage.curves}/{name}": value for name, value in metrics.items() if name not in NOT_A_METRIC}
-    journal.log_metrics(named, epoch)
+def points_of(stage: Stage, metrics: Mapping[str, float]) -> dict[str, float]:
+    """The points of what a stage reported at the end of an epoch, by their names in MLflow."""
+    return {f"{stage.curves}/{name}": value for name, value in metrics.items() if name not in NOT_A_METRIC}
 
 
 def log_curves(journal: Journal, result: TrialResult, store: Store) -> None:

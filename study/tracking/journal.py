@@ -68,6 +68,7 @@ class Journal:
         self.folder = folder
         self.status = ""
         self.opening: Entry = {}
+        self._ends_with_status = False
         self._file = file
         self._known: dict[tuple[str, ...], object] = {}
         self._lock = threading.Lock()
@@ -137,8 +138,8 @@ class Journal:
             self._append({"kind": "artifact", "path": str(path), "name": path.name, "digest": digest})
 
     def set_status(self, status: str, milliseconds: int | None = None) -> None:
-        """Adds the run's status where it has changed."""
-        if self.status != status:
+        """Adds the run's status where it has changed, or was followed by other entries."""
+        if self.status != status or not self._ends_with_status:
             self._append({"kind": "status", "status": status, "time": milliseconds or now()})
 
     def end(self) -> int:
@@ -195,6 +196,7 @@ class Journal:
 
     def _index(self, entry: Entry) -> None:
         kind = entry["kind"]
+        self._ends_with_status = kind == "status"
         if kind == "opened":
             self.opening = entry
         elif kind == "metrics":

@@ -21,7 +21,8 @@ from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
 from study.tracking import records
 from study.tracking.connection import Connection
-from study.tracking.curves import log_curves, log_epoch, own_stages
+from study.tracking.curves import log_curves, own_stages, points_of
+from study.tracking.handed_over import HandedOver, take_over
 from study.tracking.journal import JOURNAL, Journal, spool_folder
 from study.tracking.leftovers import LeftoverClaims, leftovers
 from study.tracking.run_context import RunContext
@@ -80,6 +81,7 @@ class Tracker(Observer):
         self._speeds: dict[str, Mapping[str, float]] = {}
         self._journals: dict[str, Journal] = {}
         self._leftovers = LeftoverClaims()
+        self._handed_over = HandedOver()
 
     def __enter__(self) -> Self:
         self._connection.open(self._context, is_required=not (self._folder("") / JOURNAL).exists())
@@ -99,11 +101,13 @@ class Tracker(Observer):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._handed_over.close()
         try:
             for trial_key in self._trials:
                 if trial_key not in self._journals:  # another driver held it, and may have ended
                     self._open_trial(trial_key)
                 self._end_trial(trial_key, error)
+                self._take_over(trial_key)
             self._end_study(error)
             self._name_runs_elsewhere()
             if not self._sender.finish(PATIENCE_SECONDS if error is None else INTERRUPTED_PATIENCE_SECONDS):
@@ -116,10 +120,13 @@ class Tracker(Observer):
 
     def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None:
         speed = self._speeds.get(key(stage), {})
+        points = points_of(stage, {**metrics, **speed})
         for trial_key in self._own.get(key(stage), ()):
             if journal := self._journals.get(trial_key):
-                log_epoch(journal, stage, {**metrics, **speed}, number)
+                journal.log_metrics(points, number)
                 self._sender.submit(journal)
+            else:
+                self._handed_over.add(self._folder(trial_key), points, number)
 
     def on_finished(self, stage: Stage, seconds: float) -> None:
         self.on_found(stage)
@@ -179,6 +186,7 @@ class Tracker(Observer):
         if journal is None or journal.status == FINISHED:
             return
         is_scored = False
+        take_over(journal)
         try:
             result = read_trial(self._trials[trial_key], self._store, {}, self._starting_points)
             log_curves(journal, result, self._store)
@@ -190,6 +198,14 @@ class Tracker(Observer):
         problem = "" if is_scored else self._problems.get(trial_key, "")
         records.log_end(journal, *ending(is_scored, problem, error))
         self._sender.submit(journal)
+
+    def _take_over(self, trial_key: str) -> None:
+        """Logs the points that another driver saw of a trial that has ended here."""
+        if journal := self._journals.get(trial_key):
+            take_over(journal)
+            if journal.status:
+                journal.set_status(journal.status)
+            self._sender.submit(journal)
 
     def _end_study(self, error: BaseException | None) -> None:
         journal = self._journals.get("") or self._claim("")
@@ -203,6 +219,7 @@ class Tracker(Observer):
 
     def _close(self) -> None:
         self._sender.stop()
+        self._handed_over.close()
         for journal in self._journals.values():
             journal.close()
 

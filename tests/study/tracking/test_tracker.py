@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from study.analysis.results import curve_stages
 from study.core.graph import key
 from study.core.store import Store
 from study.report.study_report import write_report
 from study.tracking.journal import spool_folder
+from study.tracking.leftovers import leftovers
+from study.tracking.uri import default_uri
 from tests.study.small_study import CONTEXT, STUDY
 from tests.study.tracking.tracked import (
     REQUEST,
@@ -20,6 +23,7 @@ from tests.study.tracking.tracked import (
     tracker,
     trials_of,
 )
+from trainers.stage import Progress
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +138,33 @@ def test_two_drivers_share_the_runs_and_the_second_leaves_the_firsts_alone(home:
         "none, seed 0": "FINISHED",
     }
     assert set(points(home, runs_of(home)["head, seed 0"]).values()) == {1}
+
+
+@pytest.mark.parametrize("ends_first", ["the one that keeps the run", "the one that computes"])
+def test_what_only_the_computing_driver_knows_is_in_the_run_that_another_one_keeps(home: Path, ends_first: str):
+    trials = trials_of("head")
+    stage = curve_stages(trials[0])["pretrain"]
+    keeper, computer = tracker(home, trials), tracker(home, trials)
+    keeper.__enter__()
+    computer.__enter__()
+    compute(home, trials, computer)
+    computer.on_progress(stage, Progress(fraction=0.5, frames_per_second=100.0))
+    computer.on_epoch(stage, 1, {"loss": 2.0})
+    if ends_first == "the one that computes":
+        computer.__exit__(None, None, None)
+    keeper.on_found(trials[0].stage)
+    keeper.__exit__(None, None, None)
+    if ends_first == "the one that keeps the run":
+        computer.on_epoch(stage, 2, {"loss": 1.0})
+        computer.__exit__(None, None, None)
+    counts = points(home, runs_of(home)["head, seed 0"])
+    epochs = {1} if ends_first == "the one that computes" else {1, 2}
+    assert {step for metric, step in counts if metric == "pretrain/frames_per_second"} == epochs
+    assert {step for metric, step in counts if metric == "pretrain/knn_accuracy"} == set(range(1, 11))
+    assert set(counts.values()) == {1}
+    assert set(statuses(home).values()) == {"FINISHED"}
+    assert not list(spool_folder(home).rglob("points-*"))
+    assert not list(leftovers(home, default_uri(home)))
 
 
 def test_trials_with_equal_final_stages_have_one_run(home: Path):
