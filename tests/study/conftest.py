@@ -9,7 +9,7 @@ import pytest
 
 from tests.study.tiny_home import table3_home, tiny_home, tiny_scale, tiny_videos  # noqa: F401 (fixtures)
 
-END_SECONDS = 20
+END_SECONDS = 120
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def cluster():
     started = set(psutil.Process().children(recursive=True)) - before
     ray.shutdown()
     cluster.shutdown()
-    _, alive = psutil.wait_procs(started, timeout=20)
+    _, alive = psutil.wait_procs(started, timeout=PATIENCE_SECONDS)
     assert alive == []
 
 
