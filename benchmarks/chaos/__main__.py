@@ -96,6 +96,7 @@ class Run:
         for problem in problems:
             self._log.note("problem", f"{name}: {problem}")
         self._summary.problems += [f"{name}: {problem}" for problem in problems]
+        self._summary.remarks += [f"{name}: {remark}" for remark in result.remarks]
         self._log.note("round", f"{name} took {result.seconds:.0f} s; {len(problems)} problems")
 
 

@@ -53,10 +53,11 @@ class Disturbance:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of a round: what was observed at its end, and all problems."""
+    """What became of a round: what was observed at its end, all problems, and what libraries printed and left."""
 
     observed: Observed | None
     problems: tuple[str, ...]
+    remarks: tuple[str, ...]
     seconds: float
 
 
@@ -100,10 +101,14 @@ class Round:
                 self._healer.wait()
                 for command in everything:
                     command.stop()
-            problems += [*publications.problems, *checks.tracebacks(everything)]
+            problems += publications.problems
         problems += [f"{each} is left at the end" for each in end_all(self._mark)]
-        problems += checks.left_in_temporary(self._folder / "t")
-        return Result(observed=observed, problems=tuple(problems), seconds=time.monotonic() - begun)
+        return Result(
+            observed=observed,
+            problems=tuple(problems),
+            remarks=(*checks.tracebacks(everything), *checks.left_in_temporary(self._folder / "t")),
+            seconds=time.monotonic() - begun,
+        )
 
     def _set_up(self, stack: ExitStack, choices: random.Random) -> tuple[World, Place]:
         disk = stack.enter_context(SmallDisk(self._folder / "d", DISK_MEGABYTES))

@@ -21,6 +21,7 @@ class Summary:
         faults: how often each kind happened.
         restarts: how often each command was typed again.
         problems: everything that is not as it should be.
+        remarks: what libraries printed, and left in temporary folders.
         skipped: what this machine did not permit, and why.
     """
 
@@ -32,6 +33,7 @@ class Summary:
     faults: Mapping[str, int] = field(default_factory=dict)
     restarts: Mapping[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
     def take(self, log: ChaosLog, cores: int) -> None:
@@ -64,10 +66,15 @@ def markdown(summary: Summary) -> str:
         _table(["command", "typed again"], sorted(summary.restarts.items())),
         _table(["round", "Ray", "faults", "seconds"], rounds),
     ]
-    for title, sentences in (("Problems", summary.problems), ("Skipped", summary.skipped)):
+    for title, sentences in _sections(summary):
         if sentences:
             parts.append(f"## {title}\n\n" + "\n".join(f"- {sentence}" for sentence in sentences))
     return "\n\n".join(parts) + "\n"
+
+
+def _sections(summary: Summary) -> list[tuple[str, list[str]]]:
+    remarks = ("What libraries printed and left in temporary folders", summary.remarks)
+    return [("Problems", summary.problems), remarks, ("Skipped", summary.skipped)]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

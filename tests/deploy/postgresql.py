@@ -27,7 +27,13 @@ def _program(name: str) -> str:
 
 @contextmanager
 def running_postgresql(folder: Path, database: str, password: str) -> Iterator[int]:
-    """A server on a free port of this machine, with a database and a user of its name; yields the port."""
+    """A server on a free port of this machine, with a database and a user of its name; yields the port.
+
+    Args:
+        folder: an empty one, which other users can enter.
+        database: its name, and the user's.
+        password: the user's.
+    """
     initdb, control = _program("initdb"), _program("pg_ctl")
     whose = _other_user(folder)
     data, port = folder / "data", free_port()
@@ -54,8 +60,6 @@ def _other_user(folder: Path) -> str | None:
         pwd.getpwnam(USER)
     except KeyError:
         pytest.skip(f"PostgreSQL does not run as root, and there is no user {USER}")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
     shutil.chown(folder, USER)
     return USER
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from tests.study.small_study import STUDY
 from tests.study.tracking.tracked import follow, runs_of, trials_of
 
 REPOSITORY = Path(__file__).parents[2]
+PATIENCE_SECONDS = 120
 PASSWORD = "a-password-of-a-test"
 VARIABLES = {"DATABASE_PASSWORD": PASSWORD, "STORE_PASSWORD": PASSWORD}
 
@@ -89,23 +91,28 @@ def object_store(folder: Path, environment: dict[str, str]) -> Iterator[None]:
         stop_server(process)
 
 
+def until_it_succeeds(command: list[str], environment: dict[str, str]) -> None:
+    """Runs a command as `restart: on-failure` does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while subprocess.run(command, env=environment, capture_output=True, check=False).returncode != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
 @pytest.mark.external
 def test_its_mlflow_keeps_a_study_in_postgresql_and_its_artifacts_in_the_store(
-    services: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+    services: dict[str, Any], open_folder: Path, tmp_path: Path
 ):
     for package in ("psycopg", "boto3", "moto"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"no {package}: pip install 'psycopg[binary]' boto3 'moto[s3,server]'")
     environment = {name: str(value) for name, value in services["mlflow"]["environment"].items()}
     with (
-        running_postgresql(tmp_path_factory.mktemp("postgresql"), "mlflow", PASSWORD) as database,
+        running_postgresql(open_folder, "mlflow", PASSWORD) as database,
         object_store(tmp_path, environment),
     ):
         bucket = [sys.executable, *services["bucket"]["command"][1:]]
-        # The store may need a moment: `restart: on-failure` does this.
-        assert any(
-            subprocess.run(bucket, env={**os.environ, **environment}, check=False).returncode == 0 for _ in range(10)
-        )
+        until_it_succeeds(bucket, {**os.environ, **environment})
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = [
@@ -122,6 +129,6 @@ def test_its_mlflow_keeps_a_study_in_postgresql_and_its_artifacts_in_the_store(
             kept = mlflow.MlflowClient(url)
             run = runs_of(home, url)["head, seed 0"]
             kept.log_text(run.info.run_id, "in the store", "note.txt")
-            assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/note.txt") == "in the store"
+            assert Path(kept.download_artifacts(run.info.run_id, "note.txt")).read_text() == "in the store"
         stored = urllib.request.urlopen(f"{environment['AWS_ENDPOINT_URL_S3']}/moto-api/data.json", timeout=30).read()
         assert b"note.txt" in stored

@@ -72,31 +72,29 @@ def test_no_image_runs_as_root(instructions: list[tuple[str, str]]):
 
 @pytest.mark.external
 def test_what_is_copied_installs_and_runs_for_a_user_without_rights(
-    instructions: list[tuple[str, str]], tmp_path: Path
+    instructions: list[tuple[str, str]], open_folder: Path
 ):
     """The lines of the image, in a virtual environment that has this one's packages: no registry is at hand."""
     assert ("RUN", "pip install --constraint constraints.txt .") in instructions
-    source = tmp_path / "freelunch"
+    source = open_folder / "freelunch"
     source.mkdir()
     for name in copied(instructions):
         path = REPOSITORY / name
         shutil.copytree(path, source / name) if path.is_dir() else shutil.copy(path, source)
-    venv.create(tmp_path / "venv", with_pip=False)
-    packages = next((tmp_path / "venv" / "lib").glob("python*")) / "site-packages"
+    venv.create(open_folder / "venv", with_pip=False)
+    packages = next((open_folder / "venv" / "lib").glob("python*")) / "site-packages"
     own = next(Path(folder) for folder in sys.path if folder.endswith("site-packages"))
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*install, "--target", str(packages), "."], cwd=source, check=True)
     (packages / "others.pth").write_text(f"{own}\n")
     shutil.rmtree(source)
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
-    home = tmp_path / "home"
+    home = open_folder / "home"
     home.mkdir(mode=0o777)
     home.chmod(0o1777)
     program = f"import sys; sys.path.insert(0, {str(packages)!r}); from study.cli import main; main()"
     environment = {"PATH": os.environ["PATH"], "HOME": "/tmp", "FREELUNCH_HOME": str(home), "PYTHONPATH": str(packages)}
     result = subprocess.run(
-        [tmp_path / "venv" / "bin" / "python", "-c", program, "list", "--json"],
+        [open_folder / "venv" / "bin" / "python", "-c", program, "list", "--json"],
         env=environment,
         cwd="/",
         user=NOBODY if os.geteuid() == 0 else None,
