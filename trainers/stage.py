@@ -189,6 +189,14 @@ class Stage(Config, ABC):
             InputError: it cannot; the message says what would do.
         """
 
+    def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        """Sentences on the metrics of an epoch that say more than their numbers, such as a loss that never moved.
+
+        Args:
+            metrics: by name, of the last epoch or of the part of it that is done.
+        """
+        return ()
+
     @abstractmethod
     def expected_seconds(self) -> float:
         """Rough cost on the reference machine (two CPU cores); the plan corrects it by what was measured here."""

@@ -36,6 +36,7 @@ class LinePrinter(Observer):
         self._console = console
         self._forecast = Forecast(plan)
         self._starting: dict[str, threading.Timer] = {}
+        self._remarked: set[str] = set()
         self._row_names = _row_names(plan)
         self.num_done = 0
 
@@ -59,6 +60,13 @@ class LinePrinter(Observer):
 
     def on_progress(self, stage: Stage, progress: Progress) -> None:
         self._forecast.advance(stage, progress.fraction)
+
+    def on_epoch(self, stage: Stage, number: int, metrics: Mapping[str, float]) -> None:
+        """Prints what a stage says of its metrics, once, and not before its second epoch: the first is the start's."""
+        remarks = stage.remarks(metrics) if number > 1 else ()
+        if remarks and key(stage) not in self._remarked:
+            self._remarked.add(key(stage))
+            self._print_event(stage, f"[yellow]epoch {number}[/]: {escape(' '.join(remarks))}")
 
     def on_finished(self, stage: Stage, seconds: float) -> None:
         self._forecast.measure(stage, seconds)

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.markup import escape
 
+from study.analysis.remarks import stage_remarks
 from study.console.lines import progress_note
 from study.console.terminal import new_table
 from study.core.graph import key, walk
@@ -38,6 +39,7 @@ def status_record(
         "expected_seconds": round(plan.expected_seconds, 1),
         "trials": trials,
         "unfinished": stages,
+        "remarks": [asdict(remark) for remark in stage_remarks(plan.stages, store)],
         "drivers": [asdict(driver) for driver in running],
         "resumable": bool(stages) and not running and all(stage["state"] != "running" for stage in stages),
     }
@@ -59,6 +61,10 @@ def status_tables(name: str, record: Mapping[str, Any], home: Path) -> list[Rend
                 escape(stage["title"]), stage["key"][:8], stage["state"], escape(expand_commands(stage["note"], home))
             )
         lines.append(stages)
+    lines += [
+        f"[yellow]note[/] {escape(remark['title'])} {remark['key'][:8]}: {escape(remark['sentence'])}"
+        for remark in record["remarks"]
+    ]
     return lines
 
 

@@ -5,7 +5,9 @@ from types import MappingProxyType
 
 from study.analysis.comparisons import order_sentences, protocol_sentences
 from study.analysis.paired_tests import Comparison
+from study.analysis.remarks import stage_remarks
 from study.analysis.results import Results, median_video, read_all_predictions
+from study.core.graph import walk
 from study.core.store import Store
 from study.core.study import Trial
 from study.report import tables
@@ -45,7 +47,7 @@ def sections(
         margins: how a reference line's margin changes along the axis, by the title of the other line.
     """
     predictions = read_all_predictions(results, store)
-    blocks: list[Block] = [Facts(context), *stamp([results], context), *_missing(results)]
+    blocks: list[Block] = [Facts(context), *stamp([results], context), *_missing(results), *_remarks(trials, store)]
     blocks += _axis_section(results, elsewhere, context)
     blocks += [_table_section(results, comparisons), comparison_section(results, comparisons, margins)]
     blocks += [_protocol_section(results), *_ribbon_section(results, predictions), *_curve_section(results)]
@@ -71,6 +73,18 @@ def _missing(results: Results) -> list[Block]:
     count = sum(len(r.problems) for r in results.rows)
     sentences = ". ".join(f"{title}: {problem.rstrip('.')}" for title, problem in missing.items())
     return [Notice(f"{count} of {total} trials have no result. {sentences}.")]
+
+
+def _remarks(trials: Sequence[Trial], store: Store) -> list[Block]:
+    """Notice of stages whose metrics say that their training came to nothing, with the rows that need them."""
+    several_seeds = len({trial.seed for trial in trials}) > 1
+    users: dict[str, list[str]] = {}
+    for trial in trials:
+        for stage_key in walk(trial.stage):
+            users.setdefault(stage_key, []).append(trial.label if several_seeds else trial.row.title)
+    found = stage_remarks(walk(*(trial.stage for trial in trials)), store)
+    texts = [f"{each.title} {each.key[:8]} ({'; '.join(users[each.key])}): {each.sentence}" for each in found]
+    return [Notice(" ".join(texts))] if texts else []
 
 
 def _table_section(results: Results, comparisons: Mapping[str, Comparison]) -> Section:

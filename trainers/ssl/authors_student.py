@@ -59,6 +59,7 @@ class AuthorsStudentMethod(Method):
             q_t = self.teacher.embed_queries(x_q)  # N×C
             self.teacher.update_key_encoder(config.momentum)  # no effect on a frozen teacher
             k_t = self.teacher.embed_keys(x_k, shuffle_t)  # N×C
+        self.note_embeddings(q_s)
         logits_s = dictionary_logits(q_s, k_s, self.queue.bank("student"))  # N×(1+K)
         logits_t = dictionary_logits(q_t, k_t, self.queue.bank("teacher"))  # N×(1+K)
         kl = distillation_kl(

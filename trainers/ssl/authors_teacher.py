@@ -37,6 +37,7 @@ class AuthorsTeacherMethod(Method):
         q = self.encoders.embed_queries(x_q)  # N×C
         self.encoders.update_key_encoder(self.config.momentum)
         k = self.encoders.embed_keys(x_k, shuffle_order(self.seed, views.step, x_k))  # N×C
+        self.note_embeddings(q)
         logits = dictionary_logits(q, k, queue.bank("teacher"))  # N×(1+K)
         queue.enqueue({"teacher": k}, views.frame_ids)
         return {"contrastive": info_nce(logits, self.config.temperature)}

@@ -53,6 +53,7 @@ class DistilledMoCoMethod(Method):
         k_s = self.encoders.embed_keys(x_k, permutation)  # N×C
         with torch.no_grad():
             q_t, k_t = self.teacher(views.query, views.key, permutation)  # N×C
+        self.note_embeddings(q_s)
         logits_s = dictionary_logits(q_s, k_s, self.queue.bank("student"))  # N×(1+K)
         logits_t = dictionary_logits(q_t, k_t, self.queue.bank("teacher"))  # N×(1+K)
         kl = distillation_kl(

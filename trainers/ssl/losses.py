@@ -1,5 +1,6 @@
-"""Losses of contrastive, distilled and rival self-supervision, as pure functions of tensors."""
+"""Losses of contrastive, distilled and rival self-supervision, and a measure of collapse, as functions of tensors."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -150,3 +151,15 @@ def swapped_prediction(scores: Sequence[Tensor], codes: Sequence[Tensor], temper
         -(q_i * log_p_v).sum(1).mean() for i, q_i in enumerate(codes) for v, log_p_v in enumerate(log_p) if v != i
     ]
     return torch.stack(losses).mean()
+
+
+def embedding_std(z: Tensor) -> Tensor:
+    """Standard deviation of z/‖z‖ over the batch, mean over channels, times √C: near 1 when healthy, 0 when collapsed.
+
+    Source: Chen and He, arXiv 2011.10566, Sec. 4.1.
+
+    Args:
+        z: the embeddings of the whole batch, N×C.
+    """
+    unit = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1)
+    return unit.std(0).mean() * math.sqrt(z.shape[1])

@@ -1,7 +1,8 @@
 """Interface of self-supervised methods: modules from the views of a batch to named loss terms."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -9,8 +10,18 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.runtime import distributed
 from trainers.ssl.encoders import Encoders, EncoderStage
+from trainers.ssl.losses import embedding_std
 from trainers.stage import Config, InputError
+
+EMBEDDING_STD = "embedding_std"
+SPREADS = (EMBEDDING_STD, "output_std")
+"""Metrics that measure how far apart embeddings are; SimSiam's has the name that it has in its histories."""
+COLLAPSED = 0.02
+"""Spread below which embeddings count as collapsed; those of a random network are a little above it."""
+NEAR_CHANCE = 0.99
+"""Share of a loss at chance from which it counts as being there."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,7 @@ class Method(nn.Module, ABC):
 
     encoders: Encoders
     """The encoders that later stages use."""
+    _embedding_std: Tensor | None = None
 
     @abstractmethod
     def forward(self, views: Views) -> Mapping[str, Tensor]:
@@ -43,11 +55,25 @@ class Method(nn.Module, ABC):
 
     def metrics(self) -> Mapping[str, Tensor]:
         """Metrics of the last step beside its losses, by name."""
-        return {}
+        return {} if self._embedding_std is None else {EMBEDDING_STD: self._embedding_std}
+
+    def note_embeddings(self, embeddings: Tensor) -> None:
+        """Makes the spread of this worker's embeddings of a step, N×C, a metric: it is 0 where they have collapsed."""
+        everyone = distributed.all_gather(embeddings.detach())
+        if len(everyone) > 1:
+            self._embedding_std = embedding_std(everyone)
 
     def fixed_rate_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters whose learning rate does not follow the schedule."""
         return ()
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Value of a loss term at chance, where embeddings distinguish nothing, and its formula."""
+
+    value: float
+    formula: str
 
 
 class MethodConfig(Config, ABC):
@@ -94,6 +120,14 @@ class MethodConfig(Config, ABC):
         """The network of later stages' features: the trained backbone, alone or within a larger network."""
         return backbone
 
+    def chance(self) -> Mapping[str, Chance]:
+        """The loss terms whose value without anything learned is known, by name."""
+        return {}
+
+    def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        """Sentences on metrics of an epoch: embeddings that have collapsed, losses that have not left chance."""
+        return (*_collapse(metrics), *_losses_at_chance(self.chance(), metrics))
+
     @property
     @abstractmethod
     def forward_equivalents(self) -> float:
@@ -104,6 +138,28 @@ class ContrastiveConfig(MethodConfig):
     """Hyperparameters of a method whose queries have the keys of earlier batches, in a queue, for negatives."""
 
     queue_size: int
+    contrastive_weight: float = 1.0
+
+    def chance(self) -> Mapping[str, Chance]:
+        weight = self.contrastive_weight
+        formula = "ln(K + 1)" if weight == 1 else f"{weight:g} ln(K + 1)"
+        return {"contrastive": Chance(weight * math.log(self.queue_size + 1), formula)} if weight else {}
+
+
+def _collapse(metrics: Mapping[str, float]) -> Iterator[str]:
+    for name in SPREADS:
+        if metrics.get(name, 1.0) < COLLAPSED:
+            yield f"the embeddings have collapsed into one: {name} is {metrics[name]:.4f}, between 0 and about 1."
+
+
+def _losses_at_chance(chance: Mapping[str, Chance], metrics: Mapping[str, float]) -> Iterator[str]:
+    for name, each in chance.items():
+        loss = metrics.get(f"loss_{name}")
+        if loss is not None and loss >= NEAR_CHANCE * each.value:
+            yield (
+                f"the {name.replace('_', ' ')} loss, {loss:.3f}, has not left {each.formula} = {each.value:.3f}, its "
+                "value at chance."
+            )
 
 
 def check_queue(queue_size: int, batch_size: int) -> None:

@@ -1,6 +1,6 @@
 """Self-supervised training as a stage: of free weights, teachers and students."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
@@ -105,6 +105,9 @@ class Pretrain(EncoderStage):
         return training_seconds(
             self.backbone, size_px, num_frames * self.optimisation.epochs, equivalents, num_views=2 + len(further)
         )
+
+    def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        return self.method.remarks(metrics)
 
     def run(self, work: Work) -> None:
         self.check(work.resources)

@@ -40,6 +40,7 @@ class RegionCLMethod(Method):
         q = self.encoders.embed_queries(x_q)  # N×C
         self.encoders.update_key_encoder(self.config.momentum)
         k = self.encoders.embed_keys(x_k, shuffle_order(self.seed, views.step, x_k))  # N×C
+        self.note_embeddings(q)
         source, masks = self._draw(views)  # N and N×h×w
         composites = swap_regions(views.query, distributed.all_gather(views.query)[source], masks)
         canvas, paste = self._embed_regions(composites, masks)  # N×C

@@ -4,7 +4,6 @@ Chen and He, arXiv 2011.10566, Alg. 1 and eq. 2: L = D(p_1, sg(z_2)) / 2 + D(p_2
 cosine similarity and sg stops the gradient.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainers.fields import Channels
@@ -20,7 +18,7 @@ from trainers.networks.backbones import Backbone, zero_last_norms
 from trainers.networks.batch_norm import SyncBatchNorm1d
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import Encoder, SingleEncoder
-from trainers.ssl.losses import negative_cosine
+from trainers.ssl.losses import embedding_std, negative_cosine
 from trainers.ssl.method import Method, MethodConfig, Views, check_synchronised
 from trainers.stage import InputError
 
@@ -48,7 +46,7 @@ class SimSiamMethod(Method):
         f, h = self._project, self.predictor
         z_1, z_2 = f(views.query), f(views.key)  # N×C
         p_1, p_2 = h(z_1), h(z_2)  # N×C
-        self._output_std = output_std(distributed.all_gather(z_1.detach()))
+        self._output_std = embedding_std(distributed.all_gather(z_1.detach()))
         return {"similarity": negative_cosine(p_1, z_2) / 2 + negative_cosine(p_2, z_1) / 2}
 
     def _project(self, images: Tensor) -> Tensor:
@@ -88,18 +86,6 @@ class SimSiam(MethodConfig):
     @property
     def forward_equivalents(self) -> float:
         return 6
-
-
-def output_std(z: Tensor) -> Tensor:
-    """Standard deviation of z/‖z‖ over the batch, mean over channels, times √C: near 1 when healthy, 0 when collapsed.
-
-    Source: Chen and He, arXiv 2011.10566, Sec. 4.1.
-
-    Args:
-        z: the projector's outputs for the whole batch, N×C.
-    """
-    unit = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1)
-    return unit.std(0).mean() * math.sqrt(z.shape[1])
 
 
 def projection_mlp(num_features: int, embedding_size: int, seed: int) -> nn.Module:

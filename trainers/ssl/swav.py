@@ -4,6 +4,7 @@ Caron et al., arXiv 2006.09882, Alg. 1 and eq. 2: L(z_t, z_s) = ℓ(z_t, q_s) + 
 between a code q, from the Sinkhorn-Knopp algorithm, and the softmax of prototype scores z·c/τ.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from trainers.networks.batch_norm import SyncBatchNorm1d
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import Encoder, SingleEncoder, embed
 from trainers.ssl.losses import prototype_scores, sinkhorn, swapped_prediction
-from trainers.ssl.method import Method, MethodConfig, Views, check_queue, check_synchronised
+from trainers.ssl.method import Chance, Method, MethodConfig, Views, check_queue, check_synchronised
 from trainers.ssl.queue import Queue
 from trainers.stage import InputError
 
@@ -45,6 +46,7 @@ class SwAVMethod(Method):
         config = self.config
         c = self._normalised_prototypes(views.epoch)  # K×C
         z = self._embeddings(views)  # N×C for every crop, the full ones first
+        self.note_embeddings(z[0])
         scores = [prototype_scores(z_v, c) for z_v in z]  # N×K
         full = dict(zip(FULL_CROPS, z[:2], strict=True))
         codes = [self._codes(name, z_i, c) for name, z_i in full.items()]  # N×K
@@ -118,6 +120,9 @@ class SwAV(MethodConfig):
             raise InputError(f"num_prototypes is {self.num_prototypes}: it must be at least 2.")
         if batch_size < 2:
             raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
+
+    def chance(self) -> Mapping[str, Chance]:
+        return {"swapped_prediction": Chance(math.log(self.num_prototypes), "ln(prototypes)")}
 
     @property
     def forward_equivalents(self) -> float:

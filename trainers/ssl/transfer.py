@@ -43,6 +43,7 @@ class CombinedMoCoMethod(Method):
         q = self.encoders.embed_queries(x_q)  # N×C
         self.encoders.update_key_encoder(self.config.momentum)
         k = self.encoders.embed_keys(x_k, shuffle_order(self.seed, views.step, x_k))  # N×C
+        self.note_embeddings(q)
         logits = dictionary_logits(q, k, self.queue.bank(KEYS))  # N×(1+K)
         self.queue.enqueue({KEYS: k}, views.frame_ids)
         return {"contrastive": info_nce(logits, self.config.temperature)}

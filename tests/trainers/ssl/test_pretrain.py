@@ -94,7 +94,7 @@ def test_a_student_killed_and_resumed_is_the_student_that_was_not(stage, inputs,
     weights, history = run(stage, tmp_path / "killed", inputs | teacher)
     assert_same_state(weights, whole[0])
     assert history == whole[1]
-    assert history.keys() == {"loss", "loss_contrastive", "loss_distillation"}
+    assert history.keys() == {"loss", "loss_contrastive", "loss_distillation", "embedding_std"}
     parts = (history[f"loss_{name}"].values() for name in ("contrastive", "distillation"))
     totals = [a + b for a, b in zip(*parts, strict=True)]
     assert list(history["loss"].values()) == totals

@@ -10,7 +10,8 @@ from torchvision.models.resnet import BasicBlock
 
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, ONE_SPLIT, take_steps, views
 from trainers.networks.backbones import Backbone
-from trainers.ssl.simsiam import SimSiam, output_std
+from trainers.ssl.losses import embedding_std
+from trainers.ssl.simsiam import SimSiam
 from trainers.stage import InputError
 
 CONFIG = SimSiam(embedding_size=EMBEDDING, predictor_size=3)
@@ -81,13 +82,13 @@ def test_the_predictor_is_what_keeps_its_learning_rate():
 @pytest.mark.external
 def test_the_monitor_is_lightlys():
     z = torch.randn(BATCH, EMBEDDING, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert output_std(z).item() == pytest.approx(math.sqrt(EMBEDDING) * std_of_l2_normalized(z).item(), abs=1e-12)
+    assert embedding_std(z).item() == pytest.approx(math.sqrt(EMBEDDING) * std_of_l2_normalized(z).item(), abs=1e-12)
 
 
 def test_the_monitor_is_near_one_for_directions_all_over_and_zero_for_one_direction():
     z = torch.randn(4096, 64, generator=torch.Generator().manual_seed(0))
-    assert output_std(z).item() == pytest.approx(1, abs=0.02)
-    assert output_std(z[:1] * torch.rand(16, 1)).item() == pytest.approx(0, abs=1e-5)
+    assert embedding_std(z).item() == pytest.approx(1, abs=0.02)
+    assert embedding_std(z[:1] * torch.rand(16, 1)).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_the_monitor_looks_at_the_projections_of_the_last_step():
@@ -95,7 +96,7 @@ def test_the_monitor_looks_at_the_projections_of_the_last_step():
     batch = views(0, dtype=torch.float64)
     twin = copy.deepcopy(method.encoders.query)
     assert method(batch).keys() == {"similarity"}
-    assert torch.equal(method.metrics()["output_std"], output_std(twin.head(twin.backbone(batch.query))))
+    assert torch.equal(method.metrics()["output_std"], embedding_std(twin.head(twin.backbone(batch.query))))
 
 
 @pytest.mark.parametrize(
