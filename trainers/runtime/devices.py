@@ -17,7 +17,9 @@ def prepare(resources: Resources) -> torch.device:
     if not resources.gpus:
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise MachineError("a GPU was granted, but torch sees none here: check the driver, or run with --gpus 0.")
+        raise MachineError(
+            "a GPU was granted, but torch sees none here: check the driver, or run with --gpus-per-worker 0."
+        )
     torch.backends.cudnn.deterministic = True  # a resumed run gives the bits of one that was not interrupted
     # By number: Ray Train shows a worker all GPUs of its node, and makes the worker's own one current in this thread.
     return torch.device("cuda", torch.cuda.current_device())
