@@ -5,7 +5,6 @@ Each JPEG is therefore found by its offset in the file and read with `pread`, wh
 cold memory map and safe to share between threads.
 """
 
-import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from trainers.runtime.open_files import RandomFile
 from trainers.runtime.randomness import derived_seed
 from trainers.stage import InputError, Stage
 
@@ -95,8 +95,8 @@ class FrameStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE_NAME
-        with pa.memory_map(str(self._path)) as file:
+        path = folder / FILE_NAME
+        with pa.memory_map(str(path)) as file:
             base = file.read_buffer(1).address
             reader = pa.ipc.open_file(file)
             metadata = reader.schema.metadata
@@ -114,7 +114,7 @@ class FrameStore:
         self.labels = np.concatenate(labels)
         self._offsets = np.concatenate(offsets)
         self._lengths = np.concatenate(lengths)
-        self._descriptor = os.open(self._path, os.O_RDONLY)
+        self._file = RandomFile(path)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -122,10 +122,10 @@ class FrameStore:
     def read(self, row: int) -> np.ndarray:
         """The RGB image (H×W×3, uint8) of a row. Threads may call it at once."""
         length = int(self._lengths[row])
-        return decode_jpeg(os.pread(self._descriptor, length, int(self._offsets[row])))
+        return decode_jpeg(self._file.read(length, int(self._offsets[row])))
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -84,3 +86,25 @@ def test_closing_leaves_no_file_open(folders):
     before = len(os.listdir("/proc/self/fd"))
     Frames(folders).close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+FEW_FILES = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[2])))
+from trainers.data.frames import Frames
+folder = Path(sys.argv[1])
+with Frames([folder] * 300) as frames:
+    rows = [row for row in range(len(frames)) if frames.frame(row) == 2]
+    print(len({frames.image(row).tobytes() for row in rows}), len(rows), len({frames.source(row) for row in rows}))
+with Frames([folder] * 10) as frames:
+    print(frames.image(0).shape)
+"""
+
+
+@pytest.mark.parametrize("hard_limit", [64, 256, 4096])
+def test_more_videos_are_read_than_files_may_be_open(tmp_path, hard_limit):
+    folder = write(tmp_path / "many", "digest", indices=range(3))
+    command = [sys.executable, "-c", FEW_FILES, str(folder), str(hard_limit)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.stdout == "1 300 1\n(16, 24, 3)\n", ran.stderr
