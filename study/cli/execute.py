@@ -12,6 +12,7 @@ from study.execution.ray.options import TuneOptions
 from study.execution.ray.runner import run_on_ray
 from trainers.artifacts.evaluation import read_mean_scores
 from trainers.runtime.cpus import available_cpus
+from trainers.runtime.machine import num_gpus
 
 
 def compute(plan: Plan, store: Store, target: ComputeTarget, *observers: Observer) -> Outcome:
@@ -30,10 +31,3 @@ def compute(plan: Plan, store: Store, target: ComputeTarget, *observers: Observe
             return run_locally(plan, store, profile.grant, observer)
         options = TuneOptions(callbacks=target.callbacks, score=read_mean_scores)
         return run_on_ray(plan, store, target.profile_of, observer, address=target.address, options=options)
-
-
-def num_gpus() -> int:
-    """Number of GPUs of this machine."""
-    import torch  # takes a second to import
-
-    return torch.cuda.device_count()

@@ -8,7 +8,6 @@ from dataclasses import replace
 import click
 from rich.markup import escape
 
-from study.cli.execute import num_gpus
 from study.cli.resources import ComputeTarget
 from study.cli.search_planning import PlannedSearch
 from study.cli.search_reporting import SearchReporter
@@ -25,6 +24,7 @@ from study.search.optuna_study import OptunaStudy
 from study.search.request import folder_name, remember_search
 from study.search.tracker import SearchContext, SearchTracker, as_study
 from trainers.runtime.cpus import available_cpus
+from trainers.runtime.machine import num_gpus
 from trainers.stage import InputError
 
 HOUR_SECONDS = 3600

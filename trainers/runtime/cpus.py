@@ -2,33 +2,29 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUPS = Path("/proc/self/cgroup")
+from trainers.runtime.cgroups import CGROUPS, OWN_CGROUPS, groups
+
+ALLOCATED = "SLURM_CPUS_ON_NODE"
+"""Cores of this node that Slurm has allocated to the job, also where it binds no process to them."""
 
 
-def available_cpus(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int:
-    """The number of CPU cores of this process: those it may run on, or fewer where its container is granted less.
+def available_cpus(
+    cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS, environment: Mapping[str, str] = os.environ
+) -> int:
+    """The number of CPU cores of this process: those it may run on, or fewer where it is granted less.
 
     Args:
         cgroups: where the control groups are mounted, of version 1 or 2.
         own: the file that names the groups of this process.
+        environment: the variables in which a batch system says what it has allocated.
     """
-    quotas = [quota for folder in _groups(cgroups, own) if (quota := _quota(folder)) is not None]
-    return max(1, math.ceil(min([len(os.sched_getaffinity(0)), *quotas])))
-
-
-def _groups(cgroups: Path, own: Path) -> Iterator[Path]:
-    """The folders of the groups of this process that limit its cores, and of all their parents."""
-    lines = own.read_text().splitlines() if own.exists() else []
-    for _, controllers, path in (line.split(":", 2) for line in lines):
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = cgroups / "cpu" if controllers else cgroups
-        group = top / path.strip("/")
-        yield from [group, *(folder for folder in group.parents if folder.is_relative_to(top))]
+    quotas = [quota for folder in groups("cpu", cgroups, own) if (quota := _quota(folder)) is not None]
+    allocated = environment.get(ALLOCATED, "")
+    granted = [*quotas, *([int(allocated)] if allocated.isdecimal() else [])]
+    return max(1, math.ceil(min([len(os.sched_getaffinity(0)), *granted])))
 
 
 def _quota(group: Path) -> float | None:

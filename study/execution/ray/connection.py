@@ -13,11 +13,10 @@ import psutil
 import ray
 
 from study.execution.ray.internals import dashboard_url, running_cluster
+from study.execution.ray.local_cluster import options_here
 from study.execution.ray.nodes import amount, living_nodes
 from trainers.stage import InputError, MachineError
 
-OBJECT_STORE_BYTES = 256 * 2**20
-"""Artifacts go through the home folder; Ray's object store holds messages only."""
 ANSWER_SECONDS = 8
 """Time limit for the answer of a cluster at its address."""
 END_SECONDS = 10
@@ -72,6 +71,7 @@ def _described(address: str) -> str:
 
 
 def _start() -> None:
+    options = options_here()
     try:
         ray.init(
             address=HERE,
@@ -79,7 +79,7 @@ def _start() -> None:
             dashboard_host="127.0.0.1",
             log_to_driver=False,
             logging_level=logging.ERROR,
-            object_store_memory=OBJECT_STORE_BYTES,
+            **options,
         )
     except Exception as error:
         raise MachineError(f"Ray cannot be started here ({_first_line(error)}): --local runs without it.") from error

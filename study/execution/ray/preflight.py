@@ -1,6 +1,8 @@
 """Preflight checks of a cluster: whether every stage finds its resources, and every node our package and the home."""
 
 import importlib.metadata
+import logging
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +15,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.execution.executor import Grant, check_granted
-from study.execution.ray.nodes import amount, living_nodes
+from study.execution.ray.nodes import Node, amount, living_nodes
 from study.home.commands import DISTRIBUTION
 from trainers.stage import MachineError, Resources, Stage
 
@@ -22,6 +24,8 @@ NODE_SECONDS = 30
 ASK_AGAIN_SECONDS = 0.5
 PACKAGE = DISTRIBUTION
 PROBED = (PACKAGE, "torch")
+
+_log = logging.getLogger(__name__)
 
 
 def check_room(stages: Sequence[Stage], grant: Grant) -> None:
@@ -47,7 +51,7 @@ def check_room(stages: Sequence[Stage], grant: Grant) -> None:
 
 
 def check_nodes(home: Path) -> None:
-    """Makes sure that every node has this package, in this version, and the home folder.
+    """Makes sure that every node has this package, in this version, and the home folder; notes what it lends too much.
 
     Raises:
         MachineError: one has not, or does not answer; it names the node and what to do.
@@ -55,12 +59,15 @@ def check_nodes(home: Path) -> None:
     token = home / f"node-check-{uuid.uuid4().hex}"
     token.write_text(token.name)
     try:
-        faults = [fault for node, answer in _answers(token) if (fault := node_fault(node, answer, home))]
+        answers = _answers(token)
     finally:
         token.unlink(missing_ok=True)
+    faults = [fault for node, answer in answers if (fault := node_fault(node.name, answer, home))]
     if faults:
         others = f" (and {len(faults) - 1} more nodes have faults)" if faults[1:] else ""
         raise MachineError(f"{faults[0]}{others}.")
+    for node, answer in answers:
+        note_excess(node, answer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +78,13 @@ class Answer:
         sees_home: whether the file that the driver has just written below the home folder is there.
         lacks: why our packages cannot be imported; empty where they can.
         versions: of what numbers depend on.
+        cpus: the cores that its processes may use.
     """
 
     sees_home: bool
     lacks: str
     versions: Mapping[str, str]
+    cpus: float = math.inf
 
 
 def node_fault(node: str, answer: Answer | None, home: Path) -> str | None:
@@ -97,15 +106,24 @@ def node_fault(node: str, answer: Answer | None, home: Path) -> str | None:
     return None
 
 
-def _answers(token: Path) -> list[tuple[str, Answer | None]]:
+def note_excess(node: Node, answer: Answer | None) -> None:
+    """Notes a node that lends more cores than its processes may use."""
+    if answer is not None and node.cpus > answer.cpus:
+        _log.warning(
+            f"node {node.name} lends {node.cpus:g} CPUs, but its processes may use {answer.cpus:g}: start Ray there "
+            "with the options that `freelunch resources` prints."
+        )
+
+
+def _answers(token: Path) -> list[tuple[Node, Answer | None]]:
     """The answers of all living nodes; one that dies meanwhile need not answer."""
     deadline = time.monotonic() + NODE_SECONDS
     answers: dict[str, Answer] = {}
     while True:
-        living = {node.id: node.name for node in living_nodes()}
+        living = {node.id: node for node in living_nodes()}
         silent = [node_id for node_id in living if node_id not in answers]
         if not silent or time.monotonic() >= deadline:
-            return [(name, answers.get(node_id)) for node_id, name in living.items()]
+            return [(node, answers.get(node_id)) for node_id, node in living.items()]
         answers |= _asked(silent, token, deadline - time.monotonic())
         time.sleep(0 if answers.keys() >= living.keys() else ASK_AGAIN_SECONDS)
 
@@ -140,17 +158,17 @@ def _question() -> Callable[[str, str, Sequence[str]], dict[str, Any]]:
                 versions[name] = importlib.metadata.version(name)
             except importlib.metadata.PackageNotFoundError:
                 versions[name] = "missing"
-        lacks = ""
+        lacks, cpus = "", float("inf")
         try:
-            importlib.import_module("trainers.stage")
             importlib.import_module("study.execution.executor")
+            cpus = importlib.import_module("trainers.runtime.cpus").available_cpus()
         except Exception as error:
             lacks = f"{type(error).__name__}: {error}"
         try:
             sees_home = pathlib.Path(token).read_text() == content
         except OSError:
             sees_home = False
-        return {"sees_home": sees_home, "lacks": lacks, "versions": versions}
+        return {"sees_home": sees_home, "lacks": lacks, "versions": versions, "cpus": cpus}
 
     return answer
 

@@ -53,3 +53,9 @@ def test_cores_that_the_process_may_not_run_on_do_not_count():
         assert available_cpus() == 1
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.parametrize(("allocated", "cpus"), [("1", 1), (str(CORES + 1), CORES), ("", CORES), ("all", CORES)])
+def test_what_slurm_has_allocated_counts_where_it_binds_nothing(allocated, cpus, tmp_path):
+    nothing = tmp_path / "nothing"
+    assert available_cpus(nothing, nothing, {"SLURM_CPUS_ON_NODE": allocated}) == cpus

@@ -12,8 +12,8 @@ import pytest
 
 from study.execution.ray.connection import _not_joined as not_joined
 from study.execution.ray.connection import connect
-from study.execution.ray.nodes import largest_node
-from study.execution.ray.preflight import Answer, check_nodes, check_room, node_fault
+from study.execution.ray.nodes import Node, largest_node
+from study.execution.ray.preflight import Answer, check_nodes, check_room, node_fault, note_excess
 from study.execution.resources import Profile
 from tests.study.steps import Gang, Step
 from trainers.stage import InputError, MachineError, Resources
@@ -23,10 +23,13 @@ pytestmark = pytest.mark.ray
 
 VERSIONS = {name: importlib.metadata.version(name) for name in ("freelunch-surgical", "torch")}
 HERE = """
-import psutil
+import psutil, ray
 from study.execution.ray.connection import connect
 with connect():
     assert psutil.Process().children()
+    resources = ray.cluster_resources()
+    assert resources["CPU"] == 1, resources
+    assert resources["memory"] < psutil.virtual_memory().available, resources
 assert psutil.Process().children(recursive=True) == []
 """
 JOIN = """
@@ -57,10 +60,42 @@ def granting(**resources: Any) -> Any:
     return Profile(default=Resources(**resources)).grant
 
 
-def test_without_an_address_ray_starts_here_says_nothing_and_leaves_no_process():
+def on_one_core() -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def test_ray_starts_here_with_the_cores_of_this_process_below_a_long_tmpdir_and_leaves_no_process(tmp_path: Path):
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    ran = subprocess.run([sys.executable, "-c", HERE], env=environment, capture_output=True, text=True, check=False)
+    (long := tmp_path / ("long" * 40)).mkdir()
+    ran = subprocess.run(
+        [sys.executable, "-c", HERE],
+        env=environment | {"TMPDIR": str(long)},
+        preexec_fn=on_one_core,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "notes"),
+    [
+        (Answer(sees_home=True, lacks="", versions=VERSIONS, cpus=4), []),
+        (
+            Answer(sees_home=True, lacks="", versions=VERSIONS, cpus=3),
+            [
+                "node n1 lends 4 CPUs, but its processes may use 3: start Ray there with the options that "
+                "`freelunch resources` prints."
+            ],
+        ),
+    ],
+)
+def test_a_node_that_lends_more_than_it_may_use_is_noted(
+    answer: Answer, notes: list[str], caplog: pytest.LogCaptureFixture
+):
+    note_excess(Node(name="n1", cpus=4), answer)
+    assert [record.getMessage() for record in caplog.records] == notes
 
 
 def test_an_address_where_nothing_listens_is_named():
