@@ -40,4 +40,4 @@ def existing_store(context: HomeContext, *, writing: bool = False) -> "Store":
     if not context.home.is_dir():
         raise InputError(f"there is no home folder {context.home}: name one with --home or FREELUNCH_HOME.")
     check_shared(context.home, writing=writing)
-    return Store(context.home)
+    return Store(context.home, create=False)

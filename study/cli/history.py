@@ -87,7 +87,7 @@ def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
     if not found:
         rows = dict.fromkeys(trial.row.name for trial in trials)
         raise InputError(f"the last run of {name} has no row {row!r}{nearest(row, rows)}")
-    return found, Store(home)
+    return found, Store(home, create=False)
 
 
 def _summarise_study(name: str, home: Path) -> RunSummary:

@@ -9,8 +9,9 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.queue_notes import queue_notes
+from study.cli.demo import DEMO, UNMADE_NOTE, asks_for_demo, is_made, unmade_demo
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
-from study.cli.videos import DEMO, find_scale, make_demo_dataset
+from study.cli.videos import find_scale
 from study.core.manifest import versions
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
@@ -21,7 +22,6 @@ from study.home.sharing import check_shared
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
 from trainers.pretrained import registry as weights_registry
-from trainers.runtime.registry import names
 from trainers.stage import InputError
 
 FULL_SCALE_DATASET = "cholec80"
@@ -29,7 +29,7 @@ PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those th
 
 
 class PlannedStudy:
-    """A study request, with everything that it names looked up, and the plan of its stages.
+    """A study request, with everything that it names looked up, and the plan of its stages; nothing is written.
 
     Attributes:
         request: the request.
@@ -51,7 +51,7 @@ class PlannedStudy:
         self.study: Study | Suite = find_study(request.study)
         self.home = home
         check_shared(home, writing=False)
-        self.store = Store(home)
+        self.store = Store(home, create=False)
         self.conditions: Conditions = replace(conditions_of(self.store, request), brief=brief)
         layout = self.conditions.dataset.layout
         with translate_own_study_errors(request.study):
@@ -68,7 +68,11 @@ class PlannedStudy:
 
     def notes(self, parts: Sequence[Part]) -> tuple[str, ...]:
         """Sentences that the plan and the report of these parts must show."""
-        return (*self.conditions.notes, *self.trial_notes(parts))
+        return (*self.data_notes(), *self.conditions.notes, *self.trial_notes(parts))
+
+    def data_notes(self) -> tuple[str, ...]:
+        """A note where the demo's videos do not exist yet."""
+        return (UNMADE_NOTE,) if asks_for_demo(self.request) and not is_made(self.home) else ()
 
     def trial_notes(self, parts: Sequence[Part]) -> tuple[str, ...]:
         """Notes on the trials of these parts: label fractions, queues, settings without effect, published numbers."""
@@ -121,7 +125,7 @@ def parts_of(asked: Study | Suite, request: Request, conditions: object, layout:
 
 
 def conditions_of(store: Store, request: Request) -> Conditions:
-    """Preset, scale and dataset of a request.
+    """Preset, scale and dataset of a request; the demo's videos need not exist yet.
 
     Raises:
         InputError: one of them does not exist.
@@ -130,10 +134,10 @@ def conditions_of(store: Store, request: Request) -> Conditions:
         raise InputError(f"no preset named {request.preset!r}{nearest(request.preset, PRESETS)}")
     scale = find_scale(request.scale)
     folder = store.home / "datasets"
-    name = request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET)
-    if name == DEMO and DEMO not in names(folder):
-        make_demo_dataset(store)
-    dataset = datasets.load(folder, name)
+    if not asks_for_demo(request):
+        dataset = datasets.load(folder, request.dataset or FULL_SCALE_DATASET)
+    else:
+        dataset = datasets.load(folder, DEMO) if is_made(store.home) else unmade_demo()
     weights = tuple(weights_registry.load(store.home / "weights", each) for each in request.weights)
     return Conditions(preset=PRESETS[request.preset], scale=scale, dataset=dataset, weights=weights)
 

@@ -37,6 +37,7 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
         freelunch search distilled --set teacher_trains=head --trials 60
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
+    from study.cli.demo import make_demo_where_asked
     from study.cli.search_planning import PlannedSearch
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
@@ -47,6 +48,8 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
     command = search_request.command(context.program)
     with interruptible(command):
         check_shared(context.home, writing=True)
+        request = search_request.request
+        make_demo_where_asked(context.home, request, lambda: PlannedSearch(context.home, search_request))
         planned = PlannedSearch(context.home, search_request)
         with (
             planned.open_study() as optuna_study,

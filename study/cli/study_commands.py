@@ -69,7 +69,8 @@ def plan(context: HomeContext, request: "Request", as_json: bool) -> None:
 
     planned = PlannedStudy(context.home, request)
     if as_json:
-        click.echo(json.dumps(plan_record(planned.plan), indent=1))
+        record = plan_record(planned.plan)
+        click.echo(json.dumps({**record, "warnings": [*planned.data_notes(), *record["warnings"]]}, indent=1))
         return
     console = new_console()
     notes = [context.copyable(note) for note in planned.notes(planned.parts)]
@@ -99,6 +100,8 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
         freelunch run table3 --scale demo --set distillation_weight=2 --row head
         freelunch run table3 --scale demo --local
     """
+    from study.cli.demo import make_demo_where_asked
+    from study.cli.planning import PlannedStudy
     from study.core.store import Store
     from study.home import runs
     from study.home.sharing import check_shared
@@ -112,6 +115,7 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
         interruptible(command + check_option),
         runs.register_run(context.home, request.name, kept + check_option),
     ):
+        make_demo_where_asked(context.home, request, lambda: PlannedStudy(context.home, request))
         if check:
             _check(context, request, target, command)
         else:

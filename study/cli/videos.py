@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.progress import Progress
 
 from search_spaces.protocol.scales import SCALES, Scale
@@ -26,9 +25,6 @@ from trainers.runtime.cpus import available_cpus
 from trainers.runtime.registry import names
 from trainers.stage import InputError
 
-DEMO = "demo"
-DEMO_VIDEOS, DEMO_MINUTES = 32, 0.5
-
 
 def ingest_videos(
     home: Path, name: str, layout: str, root: Path, unlabelled: Path | None, scale: str, threads: int | None
@@ -37,7 +33,7 @@ def ingest_videos(
     sizes = find_scale(scale)
     check_shared(home, writing=True)
     store = Store(home)
-    dataset = _register(store, name, layout, root, unlabelled)
+    dataset = register_videos(store, name, layout, root, unlabelled)
     videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))
     target = ComputeTarget(local=True, threads=threads, gpus_per_worker=0)
     outcome = compute(make_plan(videos, store), store, target)
@@ -73,15 +69,8 @@ def dataset_records(home: Path) -> list[dict[str, Any]]:
     ]
 
 
-def make_demo_dataset(store: Store) -> None:
-    """Makes the demo's videos in the home folder, and registers them."""
-    click.echo(f"making the demo's {DEMO_VIDEOS} surgical-like videos …", err=True)
-    folder = store.home / "demo-videos"
-    make_videos(folder, DEMO_VIDEOS, DEMO_MINUTES, seed=0)
-    _register(store, DEMO, "cholec80", folder)
-
-
-def _register(store: Store, name: str, layout: str, root: Path, unlabelled: Path | None = None) -> Dataset:
+def register_videos(store: Store, name: str, layout: str, root: Path, unlabelled: Path | None = None) -> Dataset:
+    """Registers a dataset in the home folder, with a progress bar on terminals."""
     with _bar("digesting videos", None) as (progress, task):
         return datasets.register(
             store.home / "datasets", name, layout, root, lambda video: progress.advance(task), unlabelled

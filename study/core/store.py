@@ -30,23 +30,25 @@ class Store:
     """Artifacts by key.
 
     Args:
-        home: the home folder; created where it is missing.
+        home: the home folder.
+        create: whether to create it where it is missing; a store that is only read does not.
 
     Raises:
         MachineError: the home folder cannot be written.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, create: bool = True) -> None:
         self.home = home.absolute()
         self._artifacts = self.home / "artifacts"
         self._unfinished = self.home / "unfinished"
         self._locks = self.home / "locks"
         self._removed = self.home / "removed"
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
-            share_with_group(self.home)
-            for folder in (self._artifacts, self._unfinished, self._locks):
-                folder.mkdir(exist_ok=True)
+            if create:
+                self.home.mkdir(parents=True, exist_ok=True)
+                share_with_group(self.home)
+                for folder in (self._artifacts, self._unfinished, self._locks):
+                    folder.mkdir(exist_ok=True)
         except OSError as error:
             raise MachineError(
                 f"the home folder {self.home} cannot be written ({error.strerror}): "
@@ -122,7 +124,8 @@ class Store:
 
     def stage_keys(self) -> list[str]:
         """The keys of all stages that have a folder here."""
-        folders = (path for parent in (self._artifacts, self._unfinished) for path in parent.iterdir())
+        parents = [parent for parent in (self._artifacts, self._unfinished) if parent.is_dir()]
+        folders = (path for parent in parents for path in parent.iterdir())
         return sorted({path.name for path in folders if path.is_dir()})
 
     def key_beginning(self, prefix: str) -> str:

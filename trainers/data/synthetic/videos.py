@@ -90,6 +90,25 @@ def synthesize(
         report(num_finished)
 
 
+def outline(
+    root: Path, *, num_videos: int, minutes: float, seed: int = 0, width: int = 426, height: int = 240
+) -> list[tuple[Path, Path, int]]:
+    """Writes the phase annotations alone of the videos that `synthesize` makes of the same arguments.
+
+    Returns:
+        The path that each video would have, that of its annotation, and the number of its frames.
+    """
+    parameters = Parameters(minutes=float(minutes), seed=seed, width=width, height=height)
+    outlines = []
+    for number in range(1, num_videos + 1):
+        segments, _ = plan_operation(number, parameters)
+        video, _, _, phases = _files(root, number)
+        with _written(phases) as path:
+            path.write_text(_phase_rows(segments))
+        outlines.append((video, phases, segments[-1].stop))
+    return outlines
+
+
 def synthesize_video(root: Path, number: int, parameters: Parameters) -> None:
     """Makes one video and its annotations; the phase file appears last."""
     cv2.setNumThreads(0)

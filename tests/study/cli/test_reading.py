@@ -1,0 +1,81 @@
+"""Commands that only read write nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from study.cli import demo
+from study.cli.demo import UNMADE_NOTE, unmade_demo
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import copy_of, done, refused
+from trainers.data.datasets import registry
+from trainers.data.datasets.label_fraction import phases_shown
+from trainers.data.synthetic.videos import synthesize
+
+pytestmark = pytest.mark.usefixtures("tiny_scale")
+
+
+def tree(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of change of everything below a folder."""
+    return {path: (stat.st_size, stat.st_mtime_ns) for path in folder.rglob("*") for stat in [path.stat()]}
+
+
+@pytest.mark.parametrize("study", ["table3", "fig3", "paper"])
+def test_the_demo_is_planned_before_its_videos_exist_and_nothing_is_written(study: str, tmp_path: Path):
+    home = tmp_path / "home"
+    output = done(called(home, "plan", study, "--scale", "demo")).output
+    assert "videos: 13 train, 3 validation, 16 test" in output
+    assert "The demo's 32 videos do not exist yet: the first run makes them" in output
+    record = json.loads(done(called(home, "plan", study, "--scale", "demo", "--json")).output)
+    assert record["warnings"] == [UNMADE_NOTE]
+    assert record["expected_seconds"] > 60
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lengths_and_phases_of_unmade_videos_are_those_that_they_get(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(demo, "NUM_VIDEOS", 2)
+    monkeypatch.setattr(demo, "MINUTES", 0.1)
+    synthesize(tmp_path, num_videos=2, minutes=0.1)
+    made = registry.register(tmp_path / "datasets", "demo", "cholec80", tmp_path, lambda name: None)
+    unmade = unmade_demo.__wrapped__()
+    assert [each.num_frames for each in unmade.recordings] == [each.num_frames for each in made.recordings]
+    videos, expected = made.videos(fps=5, size_px=32), unmade.videos(fps=5, size_px=32)
+    assert [video.name for video in expected] == [video.name for video in videos]
+    assert [phases_shown(video) for video in expected] == [phases_shown(video) for video in videos]
+    assert len({video.video_digest for video in expected}) == 2
+
+
+@pytest.mark.parametrize("command", [("run", "table3", "--row", "heat"), ("search", "distilled", "--set", "x=1")])
+def test_what_cannot_be_planned_is_refused_before_the_demos_videos_are_made(command: tuple[str, ...], tmp_path: Path):
+    refused(called(tmp_path / "home", *command, "--scale", "demo", "--local"), 2)
+    assert not (tmp_path / "home" / "demo-videos").exists()
+
+
+READING = (
+    ("list",),
+    ("plan", "table3", "--scale", "tiny", "--dataset", "tiny"),
+    ("status",),
+    ("status", "table3"),
+    ("logs", "table3/head"),
+    ("verify",),
+    ("datasets",),
+    ("weights",),
+    ("resources",),
+)
+
+
+def test_what_only_reads_leaves_a_home_as_it_is(table3_home: Path, tmp_path: Path):
+    home = copy_of(table3_home, tmp_path)
+    before = tree(home)
+    for command in READING:
+        done(called(home, *command))
+    assert tree(home) == before
+
+
+@pytest.mark.parametrize("command", [*READING, ("report", "table3"), ("stop", "table3")], ids=" ".join)
+def test_what_only_reads_makes_no_home(command: tuple[str, ...], tmp_path: Path):
+    called(tmp_path / "home", *command)
+    assert list(tmp_path.iterdir()) == []
