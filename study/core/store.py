@@ -194,6 +194,11 @@ class Store:
             sync(self._artifacts)
         return target
 
+    def empty_removed(self) -> None:
+        """Deletes what processes that were killed while they removed stages have left."""
+        for left in self._removed.glob("*"):
+            shutil.rmtree(left, ignore_errors=True)
+
     def _discard(self, folder: Path) -> None:
         """Renames a folder out of the way before emptying it, so that a half-emptied one is never found."""
         self._removed.mkdir(exist_ok=True)

@@ -1,10 +1,9 @@
 """Ray Tune at work: one Tune trial per trial of a study, with its parameters, curve, final scores, and callbacks."""
 
 import importlib
+import logging
 import os
-import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from study.core.store import Store
 from study.execution.events import error_line
 from study.execution.ray.followers import FollowedTrial, TrialFollower, TrialQueue
 from study.execution.ray.options import TuneOptions
+from study.home.scratch import own_folder
 from trainers.stage import InputError
 
 MAX_FAILURES = 3
@@ -35,6 +35,7 @@ QUIET = {
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 STOP = "stop"
+_log = logging.getLogger(__name__)
 
 
 class TuneThread(threading.Thread):
@@ -101,20 +102,39 @@ def tuning(broker: Any, home: Path, config: tune.TuneConfig, options: TuneOption
     Raises:
         InputError: a callback cannot be had.
     """
-    callbacks = callbacks_named(options.callbacks)
+    callbacks = [_DeathNotes(), *callbacks_named(options.callbacks)]
     os.environ.update(QUIET)
-    parent = home / "ray"
-    parent.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=parent))
-    follower = tune.with_parameters(TrialFollower, broker=broker, store=Store(home), score=options.score)
-    thread = TuneThread(_tuner(follower, folder, config, callbacks).fit)
-    thread.start()
+    with own_folder(home / "ray", home / "locks" / "ray") as folder, _without_tracebacks():
+        follower = tune.with_parameters(TrialFollower, broker=broker, store=Store(home), score=options.score)
+        thread = TuneThread(_tuner(follower, folder, config, callbacks).fit)
+        thread.start()
+        try:
+            yield thread
+        finally:
+            (folder / STOP).touch()
+            thread.join(END_SECONDS)
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Keeps Tune from printing the traceback of every death: `_DeathNotes` says it in a sentence."""
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
-        yield thread
+        yield
     finally:
-        (folder / STOP).touch()
-        thread.join(END_SECONDS)
-        shutil.rmtree(folder, ignore_errors=True)
+        logger.setLevel(level)
+
+
+class _DeathNotes(tune.Callback):
+    """Notes on processes that followed a trial and died."""
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        _log.warning(f"the process that followed trial {_name(trial)} died: another follows it.")
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        _log.warning(f"the process that followed trial {_name(trial)} died {MAX_FAILURES + 1} times: no other does.")
 
 
 class _StopFile(tune.Stopper):
