@@ -7,14 +7,16 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import psutil
 import ray
 
 from study.execution.ray.internals import dashboard_url, running_cluster
-from study.execution.ray.local_cluster import options_here
+from study.execution.ray.local_cluster import options_here, short_tmpdir
 from study.execution.ray.nodes import amount, living_nodes
+from trainers.runtime.open_files import raise_limit
 from trainers.stage import InputError, MachineError
 
 ANSWER_SECONDS = 8
@@ -71,16 +73,18 @@ def _described(address: str) -> str:
 
 
 def _start() -> None:
+    raise_limit()  # what is started here inherits it
     options = options_here()
     try:
-        ray.init(
-            address=HERE,
-            include_dashboard=True,  # without it, Ray Train's placement groups outlive a run that was killed
-            dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **options,
-        )
+        with short_tmpdir(Path(options["_temp_dir"])):
+            ray.init(
+                address=HERE,
+                include_dashboard=True,  # without it, Ray Train's placement groups outlive a run that was killed
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **options,
+            )
     except Exception as error:
         raise MachineError(f"Ray cannot be started here ({_first_line(error)}): --local runs without it.") from error
 

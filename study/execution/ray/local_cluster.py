@@ -1,7 +1,8 @@
 """Options of a Ray that is started here: what this machine lends, and a folder that is short enough for sockets."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ SOCKET_BYTES = 107
 """Greatest length of a socket's path."""
 SESSION = "/session_2026-01-31_23-59-59_123456_1234567/sockets/plasma_store.12"
 """The longest path that Ray adds to its folder for a socket."""
+LISTENER = "/pymp-12345678/listener-12345678"
+"""What the processes of Ray's dashboard add to TMPDIR for theirs."""
 SHORT_FOLDERS = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 
 
@@ -30,10 +33,28 @@ def options_here() -> dict[str, Any]:
     return {
         "num_cpus": machine.cpus,
         "num_gpus": machine.gpus,
-        "memory": machine.memory_bytes - store,
+        "_memory": machine.memory_bytes - store,
         "object_store_memory": store,
         "_temp_dir": str(folder),
     }
+
+
+@contextmanager
+def short_tmpdir(folder: Path) -> Iterator[None]:
+    """Sets a TMPDIR for the processes that are started in the block, where the path of the given one is too long.
+
+    Args:
+        folder: the folder for Ray's sessions, whose path is short.
+    """
+    before = os.environ.get("TMPDIR")
+    if before is None or len(os.fsencode(before)) + len(LISTENER) <= SOCKET_BYTES:
+        yield
+        return
+    os.environ["TMPDIR"] = str(folder.parent)
+    try:
+        yield
+    finally:
+        os.environ["TMPDIR"] = before
 
 
 def session_folder(default: Path, short_folders: Sequence[Path] = SHORT_FOLDERS) -> Path:
@@ -50,8 +71,8 @@ def session_folder(default: Path, short_folders: Sequence[Path] = SHORT_FOLDERS)
     for folder in (default, *own):
         if len(os.fsencode(folder)) + len(SESSION) <= SOCKET_BYTES:
             return folder
+    tried, most = " or ".join(map(str, short_folders)), SOCKET_BYTES - len(SESSION) - len("/ray")
     raise MachineError(
-        f"Ray's sockets do not fit below {default}, whose path is too long, nor can "
-        f"{' or '.join(map(str, short_folders))} be written: set RAY_TMPDIR to a folder with a path of at most "
-        f"{SOCKET_BYTES - len(SESSION) - len('/ray')} bytes."
+        f"Ray's sockets do not fit below {default}, whose path is too long, nor can {tried} be written: "
+        f"set TMPDIR and RAY_TMPDIR to a folder with a path of at most {most} bytes."
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from study.execution.ray import local_cluster
-from study.execution.ray.local_cluster import SESSION, SOCKET_BYTES, options_here, session_folder
+from study.execution.ray.local_cluster import SESSION, SOCKET_BYTES, options_here, session_folder, short_tmpdir
 from trainers.runtime.machine import Machine
 from trainers.stage import MachineError
 
@@ -30,7 +30,9 @@ def test_the_length_counts_in_bytes():
 
 
 def test_where_no_short_folder_can_be_written_the_variable_that_names_one_is_said(tmp_path: Path):
-    with pytest.raises(MachineError, match=r"Ray's sockets do not fit below /x+, .* set RAY_TMPDIR to a folder"):
+    with pytest.raises(
+        MachineError, match=r"Ray's sockets do not fit below /x+, .* set TMPDIR and RAY_TMPDIR to a folder"
+    ):
         session_folder(folder_of(150), [tmp_path / "nowhere"])
 
 
@@ -39,4 +41,12 @@ def test_ray_is_given_what_may_be_used_of_the_machine(memory: int, store: int, m
     monkeypatch.setattr(local_cluster, "this_machine", lambda: Machine(cpus=3, memory_bytes=memory, gpus=2))
     options = options_here()
     assert (options["num_cpus"], options["num_gpus"]) == (3, 2)
-    assert (options["memory"], options["object_store_memory"]) == (memory - store, store)
+    assert (options["_memory"], options["object_store_memory"]) == (memory - store, store)
+
+
+def test_what_is_started_gets_a_short_tmpdir_where_the_given_one_is_too_long(monkeypatch: pytest.MonkeyPatch):
+    for given, seen in [("/tmp/" + "x" * 150, "/tmp"), ("/tmp/" + "x" * 60, "/tmp/" + "x" * 60)]:
+        monkeypatch.setenv("TMPDIR", given)
+        with short_tmpdir(Path("/tmp/ray-0")):
+            assert os.environ["TMPDIR"] == seen
+        assert os.environ["TMPDIR"] == given
