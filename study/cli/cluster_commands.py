@@ -12,7 +12,8 @@ def resources() -> None:
     Ray would lend all of it, whatever a container, a batch system or `taskset` has granted.
 
     \b
-    Example:
+    Examples:
+        freelunch resources
         ray start --head --port 6379 $(freelunch resources)
     """
     from trainers.runtime.machine import this_machine

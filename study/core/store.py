@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -49,6 +50,8 @@ class Store:
                 share_with_group(self.home)
                 for folder in (self._artifacts, self._unfinished, self._locks):
                     folder.mkdir(exist_ok=True)
+            elif not self.home.is_dir():
+                _try_to_make_something_beside(self.home)
         except OSError as error:
             raise MachineError(
                 f"the home folder {self.home} cannot be written ({error.strerror}): "
@@ -226,6 +229,12 @@ class Store:
             f"the home folder {self.home} cannot be written ({error.strerror}): "
             "free some space, or name another with --home or FREELUNCH_HOME."
         )
+
+
+def _try_to_make_something_beside(home: Path) -> None:
+    """Raises the OSError that making a home folder would."""
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    tempfile.TemporaryDirectory(dir=place).cleanup()
 
 
 def _advice(key: str) -> str:
