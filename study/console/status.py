@@ -95,14 +95,14 @@ def _progress_note(store: Store, stage_key: str) -> str:
     folder = store.unfinished(stage_key)
     try:
         progress = json.loads((folder / PROGRESS).read_text()) if folder else None
-    except (OSError, ValueError):
+        if progress is None:
+            return ""
+        metrics = progress["metrics"]
+        parts = [f"{100 * metrics['fraction']:.0f} %"] if "fraction" in metrics else []
+        parts += [note] if (note := progress_note(metrics, progress["epoch"])) else []
+        return f"{', '.join(parts)} ({duration(time.time() - progress['time'])} ago)"
+    except (OSError, ValueError, KeyError, TypeError):  # half written, or damaged
         return ""
-    if progress is None:
-        return ""
-    metrics = progress["metrics"]
-    parts = [f"{100 * metrics['fraction']:.0f} %"] if "fraction" in metrics else []
-    parts += [note] if (note := progress_note(metrics, progress["epoch"])) else []
-    return f"{', '.join(parts)} ({duration(time.time() - progress['time'])} ago)"
 
 
 def _worst(states: Sequence[str]) -> str:

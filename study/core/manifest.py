@@ -48,7 +48,7 @@ def computed_seconds(folder: Path) -> float | None:
     for name in (COMPUTED, MANIFEST):
         try:
             return float(json.loads((folder / name).read_text())["seconds"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             continue
     return None
 

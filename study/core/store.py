@@ -71,7 +71,10 @@ class Store:
         """
         path = self._artifacts / key / MANIFEST
         try:
-            return Manifest(**json.loads(path.read_text()))
+            manifest = Manifest(**json.loads(path.read_text()))
+            if not all(isinstance(each, dict) for each in (manifest.config, manifest.inputs, manifest.files)):
+                raise TypeError("a field is of another type")
+            return manifest
         except OSError as error:
             raise MachineError(f"{path} cannot be read ({error.strerror}): {_advice(key)}.") from None
         except (ValueError, TypeError):

@@ -142,7 +142,7 @@ class _Stopwatch:
         self._start = time.monotonic()
         try:
             self._before = float(json.loads((folder / PROGRESS).read_text())["seconds"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             self._before = 0.0
 
     def seconds(self) -> float:

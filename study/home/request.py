@@ -5,12 +5,13 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from study.home.files import damaged_file, read_json, write_json, write_text
-from trainers.stage import InputError
+from trainers.stage import InputError, MachineError
 
 REQUEST = "request.json"
 PROBLEMS = "problems.json"
@@ -97,9 +98,12 @@ def latest_request(study: str, home: Path) -> Request:
 
 
 def saved_problems(request: Request, home: Path) -> dict[str, str]:
-    """Sentences on the stages that failed when the study was last run, by stage key."""
+    """Sentences on the stages that failed when the study was last run, by stage key; none where they are damaged."""
     path = request.folder(home) / PROBLEMS
-    return read_json(path) if path.exists() else {}
+    with suppress(MachineError):
+        if path.exists():
+            return {stage_key: sentence for stage_key, sentence in read_json(path).items() if isinstance(sentence, str)}
+    return {}
 
 
 def latest_command(study: str, home: Path) -> str:
@@ -108,9 +112,12 @@ def latest_command(study: str, home: Path) -> str:
 
 
 def most_seeds(request: Request, home: Path) -> int:
-    """Largest number of seeds of all requests for this study with these settings."""
+    """Largest number of seeds of all requests for this study with these settings; 1 where it is not known."""
     path = request.folder(home) / REQUEST
-    return int(read_json(path).get(MOST_SEEDS, 1)) if path.exists() else 1
+    with suppress(MachineError, TypeError, ValueError):
+        if path.exists():
+            return int(read_json(path).get(MOST_SEEDS, 1))
+    return 1
 
 
 def has_been_run(study: str, home: Path) -> bool:
@@ -134,7 +141,19 @@ def request_from_record(record: Mapping[str, Any]) -> Request:
     Raises:
         TypeError, KeyError: the record is of no request.
     """
-    return Request(**{**record, **{name: tuple(record[name]) for name in ("rows", "weights")}})
+    request = Request(**{**record, **{name: tuple(record[name]) for name in ("rows", "weights")}})
+    texts: list[object] = [
+        request.study,
+        request.preset,
+        request.scale,
+        request.dataset or "",
+        *request.rows,
+        *request.weights,
+    ]
+    texts += [*request.settings.keys(), *request.settings.values()] if isinstance(request.settings, dict) else [None]
+    if not all(isinstance(text, str) for text in texts) or type(request.seeds) is not int:
+        raise TypeError("a field is of another type")
+    return request
 
 
 def _request(path: Path) -> Request:

@@ -101,7 +101,8 @@ def _read(path: Path) -> RunningProcess | None:
     try:
         with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
             if not try_lock(file):
-                return RunningProcess(**json.load(file))
+                process = RunningProcess(**json.load(file))
+                return process if isinstance(process.started, str) and isinstance(process.id, str) else None
             path.unlink(missing_ok=True)
             path.with_suffix(".stop").unlink(missing_ok=True)
     except (OSError, ValueError, TypeError):  # it has just ended, or is just beginning

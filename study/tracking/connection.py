@@ -25,6 +25,11 @@ class Connection:
         self._uri = uri
         self._destination: Destination | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this MLflow has answered once."""
+        return self._destination is not None
+
     def open(self, context: RunContext, *, is_required: bool) -> None:
         """Connects, and makes sure that the experiment is there.
 

@@ -235,7 +235,12 @@ def read_sent(folder: Path) -> dict[str, Sent]:
         return {}
     names = [field.name for field in fields(Sent)]
     parts = {uri: {n: v[n] for n in names if n in v} for uri, v in content.items() if isinstance(v, dict)}
-    return {uri: Sent(**part) for uri, part in parts.items() if isinstance(part.get("offset"), int)}
+    return {uri: Sent(**part) for uri, part in parts.items() if _is_sound(part)}
+
+
+def _is_sound(part: Mapping[str, Any]) -> bool:
+    offset, run_id = part.get("offset"), part.get("run_id")
+    return isinstance(offset, int) and offset >= 0 and (run_id is None or isinstance(run_id, str))
 
 
 def _parse(line: bytes) -> Entry | None:
@@ -245,6 +250,13 @@ def _parse(line: bytes) -> Entry | None:
     except ValueError:
         return None
     if not isinstance(entry, dict) or not isinstance(entry.get("values", {}), dict):
+        return None
+    numbers = [entry.get("time"), entry.get("step", 0), *entry.get("values", {}).values()]
+    texts = [entry.get(name, "") for name in ("name", "status", "digest", "path")]
+    if not all(isinstance(each, (int, float)) for each in numbers) or not all(isinstance(each, str) for each in texts):
+        return None
+    experiment = entry.get("experiment", {"name": "", "tags": {}})
+    if not isinstance(experiment, dict) or experiment.keys() != {"name", "tags"}:
         return None
     needed = FIELDS.get(str(entry.get("kind")))
     return entry if needed is not None and {"time", *needed} <= entry.keys() else None

@@ -32,7 +32,7 @@ from study.tracking.uri import checked_uri
 from trainers.stage import FreelunchError, Progress, Stage
 
 PATIENCE_SECONDS, INTERRUPTED_PATIENCE_SECONDS = 20.0, 5.0
-"""Seconds that the end of a study waits for an MLflow that takes nothing."""
+"""Seconds that the end of a study waits for an MLflow that takes nothing; the second where it never answered, too."""
 OPEN_FILES_BESIDE = 256
 _log = logging.getLogger(__name__)
 
@@ -110,7 +110,8 @@ class Tracker(Observer):
                 self._take_over(trial_key)
             self._end_study(error)
             self._name_runs_elsewhere()
-            if not self._sender.finish(PATIENCE_SECONDS if error is None else INTERRUPTED_PATIENCE_SECONDS):
+            is_patient = error is None and self._connection.is_open
+            if not self._sender.finish(PATIENCE_SECONDS if is_patient else INTERRUPTED_PATIENCE_SECONDS):
                 self._warn(self._what_is_left())
         finally:
             self._close()

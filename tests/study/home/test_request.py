@@ -105,3 +105,16 @@ def test_every_report_of_a_study_has_the_latest_request_for_it(tmp_path: Path):
     assert saved_requests("table3", tmp_path) == sorted(
         [REQUEST, replace(other, seeds=4)], key=lambda request: request.folder(tmp_path)
     )
+
+
+@pytest.mark.parametrize("content", ["", "\0\0\0", '{"study": "tin', "[]", "7", '{"study": 7}', '{"seeds": "many"}'])
+def test_a_damaged_request_is_one_sentence_and_what_is_only_remembered_is_forgotten(tmp_path: Path, content: str):
+    request = Request(study="tiny")
+    folder = save_request(request, tmp_path, {"key": "a sentence"}, "freelunch run tiny")
+    for path in (folder / "request.json", folder / "problems.json", tmp_path / "studies" / "tiny" / "request.json"):
+        path.write_text(content)
+    with pytest.raises(MachineError, match=r"request\.json is damaged: remove it"):
+        latest_request("tiny", tmp_path)
+    assert saved_problems(request, tmp_path).keys() <= {"study", "seeds"}
+    save_request(request, tmp_path, {}, "freelunch run tiny")
+    assert latest_request("tiny", tmp_path) == request

@@ -66,7 +66,19 @@ def test_half_a_line_of_a_killed_process_is_dropped(claim: Callable[[Path], Jour
 
 @pytest.mark.parametrize(
     "nonsense",
-    [b"\0\0\0\0", b'{"kind": "metr', b"[]", b"{}", b'{"kind": []}', b'{"kind": "metrics", "time": 1}', b"\xff"],
+    [
+        b"\0\0\0\0",
+        b'{"kind": "metr',
+        b"[]",
+        b"{}",
+        b'{"kind": []}',
+        b'{"kind": "metrics", "time": 1}',
+        b"\xff",
+        b'{"kind": "metrics", "time": 1, "step": "x", "values": {}}',
+        b'{"kind": "metrics", "time": 1, "step": 1, "values": {"loss": "low"}}',
+        b'{"kind": "status", "time": 1, "status": 7}',
+        b'{"kind": "tag", "time": [], "name": "a", "value": "b"}',
+    ],
 )
 def test_lines_of_nonsense_are_skipped_wherever_they_stand(
     claim: Callable[[Path], Journal], tmp_path: Path, nonsense: bytes
@@ -84,7 +96,16 @@ def test_lines_of_nonsense_are_skipped_wherever_they_stand(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "\0\0", '{"http://somewhere": 7}', '{"http://somewhere": {"offset": "7"}}', '{"1": {}}']
+    "content",
+    [
+        "",
+        "[]",
+        "\0\0",
+        '{"http://somewhere": 7}',
+        '{"http://somewhere": {"offset": "7"}}',
+        '{"http://somewhere": {"offset": 0, "run_id": 7}}',
+        '{"1": {}}',
+    ],
 )
 def test_what_was_sent_is_sent_again_where_its_record_is_damaged(
     claim: Callable[[Path], Journal], tmp_path: Path, content: str
