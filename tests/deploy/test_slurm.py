@@ -87,6 +87,7 @@ def test_a_job_whose_time_is_nearly_over_is_queued_again_and_goes_on(slurm: Slur
     assert "interrupted; nothing is lost" in slurm.output(job)
     if slurm.state(job) == "PENDING":
         slurm.said("scontrol", "update", f"JobId={job}", "StartTime=now")
+    until(lambda: slurm.state(job) == "COMPLETED", slurm, job)
     said = ended_well(slurm, job)
     assert f"report: {home}" in said
 
