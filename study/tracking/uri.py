@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from study.home.file_systems import network_mount
 from trainers.stage import InputError
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -54,14 +55,20 @@ def checked_uri(home: Path, uri: str | None) -> str:
     """A tracking URI; the home's own where none is given.
 
     Raises:
-        InputError: it names a folder.
+        InputError: it names a folder, or an SQLite database on a network file system.
     """
-    if not uri:
-        return default_uri(home)
+    uri = uri or default_uri(home)
     scheme = uri.partition("://")[0].partition("+")[0] if "://" in uri else ""
     if scheme not in (*DATABASES, "http", "https"):
         raise InputError(
             f"MLFLOW_TRACKING_URI is {uri}, but MLflow 3 keeps no runs in plain folders: "
             "give sqlite:////absolute/path/mlflow.db or the http address of a server, or unset it."
+        )
+    if (path := sqlite_file(uri)) is not None and (mount := network_mount(path)):
+        raise InputError(
+            f"MLflow's database {path} is on a network file system ({mount}), where machines that write one SQLite "
+            "database destroy it: start a server on one machine with "
+            "`MLFLOW_TRACKING_URI=sqlite:////LOCAL/DISK/mlflow.db freelunch ui --host 0.0.0.0`, and set "
+            "MLFLOW_TRACKING_URI=http://THAT-MACHINE:5000 here, or give --no-mlflow."
         )
     return uri

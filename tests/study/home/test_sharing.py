@@ -2,8 +2,9 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -41,16 +42,15 @@ def as_user(user: int, act: Callable[[], object], umask: int = 0o022) -> str:
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
+def shared() -> Iterator[Path]:
     """A home of a team."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    home = tmp_path / "home"
-    home.mkdir()
-    os.chown(home, ALICE, TEAM)
-    home.chmod(0o2775)
-    return home
+    with TemporaryDirectory() as folder:  # pytest keeps other users from its own
+        Path(folder).chmod(0o755)
+        home = Path(folder, "home")
+        home.mkdir()
+        os.chown(home, ALICE, TEAM)
+        home.chmod(0o2775)
+        yield home
 
 
 def work(home: Path) -> None:

@@ -209,12 +209,13 @@ def searched(
     search: Search = SEARCH,
     seed: int = 0,
     observers: tuple[SearchObserver, ...] = (),
+    url: str | None = None,
     **settings: object,
 ) -> tuple[SearchLoop, list[FrozenTrial]]:
     """Searches in this process; returns the loop at its end, and Optuna's trials."""
     store = Store(home)
     space = search.bind(conditions or Conditions(), settings)
-    with open_study(home, space, seed=seed) as optuna_study:
+    with open_study(home, space, seed=seed, url=url) as optuna_study:
         loop = SearchLoop(
             space=space, store=store, optuna_study=optuna_study, num_trials=num_trials, observers=observers
         )
