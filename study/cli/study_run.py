@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 from rich.markup import escape
 
@@ -16,6 +16,7 @@ from study.core.suite import Part
 from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
 from study.home.request import save_request
+from study.tracking.connection import Outage
 from study.tracking.leftovers import send_leftovers
 from study.tracking.run_context import RunContext
 from study.tracking.tracker import Tracker
@@ -39,12 +40,14 @@ def open_trackers(planned: PlannedStudy, *, mlflow: bool) -> Iterator[tuple[Trac
     if not mlflow:
         yield ()
         return
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    uri, outage = os.environ.get("MLFLOW_TRACKING_URI"), Outage()
     if len(planned.parts) > 1:
-        with suppress(MachineError):  # before any tracker is open: one could hold a journal that another opens next
+        try:  # before any tracker is open: one could hold a journal that another opens next
             send_leftovers(planned.home, uri)
+        except MachineError as error:
+            outage.error = error
     with ExitStack() as stack:
-        yield tuple(stack.enter_context(_tracker(planned, part, uri)) for part in planned.parts)
+        yield tuple(stack.enter_context(_tracker(planned, part, uri, outage)) for part in planned.parts)
 
 
 def record_run(planned: PlannedStudy, failures: Mapping[str, Failure], command: str) -> None:
@@ -72,7 +75,7 @@ class FailureRecorder(Observer):
         record_run(self._planned, self._failures, self._command)
 
 
-def _tracker(planned: PlannedStudy, part: Part, uri: str | None) -> Tracker:
+def _tracker(planned: PlannedStudy, part: Part, uri: str | None, outage: Outage) -> Tracker:
     return Tracker(
         context=RunContext.of(part.study, part.request, planned.context(part)),
         trials=part.trials,
@@ -80,4 +83,5 @@ def _tracker(planned: PlannedStudy, part: Part, uri: str | None) -> Tracker:
         store=planned.store,
         uri=uri,
         is_alone=len(planned.parts) == 1,
+        outage=outage,
     )

@@ -1,6 +1,7 @@
 """Connection to an MLflow that may be away when a command begins."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from study.tracking.faults import MLflowError
@@ -12,17 +13,34 @@ from trainers.stage import MachineError
 _log = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True)
+class Outage:
+    """Absence of an MLflow, noticed by one tracker of a command and shared with the others: they wait for it once.
+
+    Attributes:
+        error: why it could not be connected to; None where it could.
+        is_told: whether the user knows.
+        is_given_up: whether one of them has waited at its end in vain.
+    """
+
+    error: MachineError | None = None
+    is_told: bool = False
+    is_given_up: bool = False
+
+
 class Connection:
     """An MLflow, connected to at once or, where it is away, when it is back.
 
     Args:
         home: the home folder.
         uri: the tracking URI.
+        outage: what other connections of this command know of it.
     """
 
-    def __init__(self, home: Path, uri: str) -> None:
+    def __init__(self, home: Path, uri: str, outage: Outage) -> None:
         self._home = home
         self._uri = uri
+        self._outage = outage
         self._destination: Destination | None = None
 
     @property
@@ -37,15 +55,19 @@ class Connection:
             InputError: another recipe has the experiment's name.
             MachineError: MLflow does not answer, and is required.
         """
-        try:
-            destination = Destination(self._home, self._uri)
-            destination.ensure_experiment(**context.experiment)
-        except MachineError as error:
-            if is_required:
-                raise
-            _log.warning("%s The study goes on, and what MLflow misses is kept and sent later.", error)
-        else:
-            self._destination = destination
+        if self._outage.error is None:
+            try:
+                destination = Destination(self._home, self._uri)
+                destination.ensure_experiment(**context.experiment)
+                self._destination = destination
+                return
+            except MachineError as error:
+                self._outage.error = error
+        if is_required:
+            raise self._outage.error
+        if not self._outage.is_told:
+            _log.warning("%s The study goes on, and what MLflow misses is kept and sent later.", self._outage.error)
+            self._outage.is_told = True
 
     def send(self, journal: Journal) -> None:
         """Sends what a journal has and MLflow has not.

@@ -9,6 +9,7 @@ stage's speed and the times of its epochs, which no artifact has.
 import json
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,9 +28,11 @@ class HandedOver:
     def add(self, folder: Path, values: Mapping[str, float], step: int) -> None:
         """Hands the values at a step over to the process that holds the journal in a folder."""
         if folder not in self._files:
-            file = (folder / f"points-{uuid.uuid4().hex}.jsonl").open("a", encoding="utf-8")
-            self._files[folder] = file
+            path = folder / f"points-{uuid.uuid4().hex}.jsonl"
+            new = path.with_suffix(".part")
+            file = self._files[folder] = new.open("a", encoding="utf-8")
             try_lock(file)
+            new.rename(path)  # not before it is locked: it would be taken for one that grows no more
         json.dump({"step": step, "values": dict(values), "time": now()}, self._files[folder])
         self._files[folder].write("\n")
         self._files[folder].flush()
@@ -39,6 +42,15 @@ class HandedOver:
         for file in self._files.values():
             file.close()
         self._files.clear()
+
+
+def is_left(folder: Path) -> bool:
+    """Whether something is handed over in a folder that grows no more."""
+    for path in folder.glob(PATTERN):
+        with suppress(FileNotFoundError), path.open("r+") as file:  # another process may have taken it
+            if try_lock(file):
+                return True
+    return False
 
 
 def take_over(journal: Journal) -> None:

@@ -166,7 +166,12 @@ class Journal:
             uri: the tracking URI.
             offset: the bytes that were sent.
             run: a run that gets everything from the start: its id, and whether it was there before.
+
+        Raises:
+            UnreachableError: this process has released the journal, while a call of MLflow lasted.
         """
+        if self._file.closed:
+            raise UnreachableError("MLflow is slow")  # another process may hold the journal now
         sent = self.sent(uri)
         if run is not None:
             sent = Sent(run_id=run[0], adopted=run[1])

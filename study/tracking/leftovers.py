@@ -5,16 +5,19 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from study.home.commands import expand_commands
 from study.tracking import records
-from study.tracking.journal import JOURNAL, SENT, Journal, UnreachableError, read_sent, spool_folder
+from study.tracking.journal import JOURNAL, SENT, Journal, read_sent, spool_folder
 from study.tracking.mlflow_client import Destination
+from study.tracking.sender import Sender
 from study.tracking.status import KILLED, TERMINAL
 from study.tracking.uri import checked_uri
 
 TAIL_BYTES = 4096
+PATIENCE_SECONDS = 20.0
+"""Seconds that a command waits for an MLflow that takes nothing of what earlier ones kept."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,16 +38,16 @@ def send_leftovers(home: Path, uri: str | None = None) -> Destination:
     """
     uri = checked_uri(home, uri)
     destination = Destination(home, uri)
-    for folder in leftovers(home, uri):
-        journal = claim_left_behind(folder)
-        if journal is None:
-            continue
-        try:
-            destination.send(journal)
-        except UnreachableError as error:
-            _log.warning("%s; what MLflow misses stays in %s.", expand_commands(str(error), home), journal.folder)
-        finally:
-            journal.close()
+    sender, claims = Sender(destination.send), LeftoverClaims()
+    try:
+        for folder in leftovers(home, uri):
+            sender.submit_once(partial(claims.send, folder, destination.send))
+        sender.finish(PATIENCE_SECONDS)
+        if not sender.is_idle:
+            _log.warning("MLflow is slow; what it misses stays in %s.", spool_folder(home))
+    finally:
+        sender.stop()
+        claims.release()
     return destination
 
 
@@ -71,6 +74,13 @@ class LeftoverClaims:
                 return Journal.claim(folder)
             self._held = None
             return journal
+
+    def release(self) -> None:
+        """Releases a journal whose attempt has not ended."""
+        with self._lock:
+            if self._held is not None:
+                self._held.close()
+                self._held = None
 
     def send(self, folder: Path, send: Callable[[Journal], None]) -> None:
         """Sends a leftover in one attempt, and releases it unless a trial has claimed it meanwhile."""

@@ -6,21 +6,22 @@ The import takes seconds, so it is made where it is first needed.
 import logging
 import os
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from study.core.recipe import current_identity
 from study.home.files import locked
 from study.tracking.batches import batches
 from study.tracking.faults import MLflowError, reason_of
 from study.tracking.journal import Entry, Journal, UnreachableError, forget_sent, spool_folder
+from study.tracking.limits import within
 from study.tracking.mlflow_calls import LoggingCalls
-from study.tracking.mlflow_database import prepare_database
+from study.tracking.mlflow_database import limit_attempts, prepare_database
 from study.tracking.saved_view import VIEW_TAG, page, readable
-from study.tracking.uri import default_uri, shown
+from study.tracking.uri import default_uri, shown, sqlite_file
 from trainers.stage import FreelunchError, InputError
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ QUIET = {
 PARENT = "mlflow.parentRunId"
 RECIPE_TAG = "freelunch.recipe"
 VERSION_SECONDS, LONGEST_VERSION = 5.0, 100
+REQUESTS_AT_ONCE = 3
+"""Requests that a server has time for before a call that waits for it ends."""
+Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
 
@@ -61,15 +65,10 @@ class Destination:
         self._experiments: dict[str, str] = {}
         self._there: dict[str, set[tuple[str, int]]] = {}
         os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-        # Locked: two processes that make the database at once break it.
-        with self._or_machine_error("does not answer"), self._locked():
-            if not uri.startswith("http"):
-                prepare_database(home, uri, partial(forget_sent, home, uri))
-            from mlflow import MlflowClient
+        from mlflow import MlflowClient  # takes seconds, for which the time of an answer is not meant
 
-            self._client = MlflowClient(tracking_uri=uri)
-            self._calls = LoggingCalls(self._client)
-            self._client.search_experiments(max_results=1)
+        self._client = self._answer("does not answer", partial(self._connect, MlflowClient))
+        self._calls = LoggingCalls(self._client)
 
     def ensure_experiment(self, name: str, tags: Mapping[str, str]) -> str:
         """The id of an experiment, made where it is missing, restored where it was deleted.
@@ -78,8 +77,16 @@ class Destination:
             InputError: another recipe has this name.
             MachineError: this MLflow cannot be written to.
         """
-        with self._or_machine_error("cannot be written to"):
-            return self._experiment(name, tags)
+        return self._answer("cannot be written to", partial(self._experiment, name, tags))
+
+    def _connect(self, client_of: "Callable[[str], MlflowClient]") -> "MlflowClient":
+        with self._locked():  # two processes that make the database at once break it
+            if not self.uri.startswith("http"):
+                limit_attempts()
+                prepare_database(self._home, self.uri, partial(forget_sent, self._home, self.uri))
+            client = client_of(self.uri)
+            client.search_experiments(max_results=1)
+        return client
 
     def _experiment(self, name: str, tags: Mapping[str, str]) -> str:
         tags = readable({**tags, RECIPE_TAG: current_identity(tags[RECIPE_TAG])}, self.version)
@@ -136,8 +143,7 @@ class Destination:
         Raises:
             MachineError: this MLflow does not answer.
         """
-        with self._or_machine_error("does not answer"):
-            found = self._client.search_experiments()
+        found = self._answer("does not answer", self._client.search_experiments)
         studies = [experiment for experiment in found if "freelunch.study" in experiment.tags]
         return {study.name: page(study.experiment_id, readable(study.tags, self.version)) for study in studies}
 
@@ -217,10 +223,10 @@ class Destination:
         self._runs.clear()
         self._experiments.pop(journal.opening["experiment"]["name"], None)
 
-    @contextmanager
-    def _or_machine_error(self, fault: str) -> Iterator[None]:
+    def _answer(self, fault: str, call: "Callable[[], Result]") -> Result:
+        """The result of a call that a command waits for; a server may never answer, so its time is limited."""
         try:
-            yield
+            return call() if sqlite_file(self.uri) is not None else within(_limit_seconds(), call)
         except FreelunchError:
             raise
         except Exception as error:
@@ -230,6 +236,13 @@ class Destination:
 
     def _locked(self) -> AbstractContextManager[None]:
         return locked(spool_folder(self._home).parent / "lock")
+
+
+def _limit_seconds() -> float:
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
+
+    attempts = 1 + int(MLFLOW_HTTP_REQUEST_MAX_RETRIES.get())  # type: ignore[no-untyped-call]
+    return REQUESTS_AT_ONCE * attempts * float(MLFLOW_HTTP_REQUEST_TIMEOUT.get())  # type: ignore[no-untyped-call]
 
 
 def _all_runs(client: "MlflowClient", experiment_id: str, condition: str) -> "Iterator[Run]":

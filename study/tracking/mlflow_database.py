@@ -16,11 +16,19 @@ from study.tracking.faults import MLflowError, reason_of
 from study.tracking.mlflow_schema import Schema, State, newest_revision, read_schema
 from study.tracking.uri import default_uri, shown, sqlite_file, sqlite_uri
 
+ATTEMPTS_TO_CONNECT = 2
 SETTLE_SECONDS, POLL_SECONDS = 3.0, 0.25
 LONGEST_PATH_BYTES = 450
 """SQLite takes 512 bytes, of which the names of files beside the database need some."""
 EMPTY, HALF_MADE = "it is empty", "its schema was not made to its end"
 _log = logging.getLogger(__name__)
+
+
+def limit_attempts() -> None:
+    """Makes MLflow give a database up soon that has gone since it was looked at; its own ten attempts take minutes."""
+    from mlflow.store.db import utils
+
+    utils.MAX_RETRY_COUNT = ATTEMPTS_TO_CONNECT
 
 
 def prepare_database(home: Path, uri: str, before_creation: Callable[[], None]) -> None:

@@ -10,6 +10,8 @@ from study.tracking.journal import Journal, UnreachableError
 
 SEND_EVERY_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 15.0
+STOP_SECONDS, STOP_SECONDS_IN_VAIN = 5.0, 1.0
+"""Seconds that the end of a thread is waited for; the second where it was waited for MLflow in vain before."""
 _log = logging.getLogger(__name__)
 
 
@@ -31,12 +33,18 @@ class Sender:
         self._once: deque[Callable[[], None]] = deque()
         self._faults_once: set[str] = set()
         self._changed = threading.Condition()
-        self._hurried = self._stopped = False
+        self._hurried = self._stopped = self._is_in_vain = False
         self._failures = 0
         self._last_success = time.monotonic()
         self.fault = ""
         self._thread = threading.Thread(target=self._run, name="freelunch-mlflow", daemon=True)
         self._thread.start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to send."""
+        with self._changed:
+            return not self._pending and not self._once
 
     def submit(self, journal: Journal) -> None:
         """Sends a journal soon, with what is added to it until then."""
@@ -57,14 +65,15 @@ class Sender:
             self._changed.notify_all()
             while (self._pending or self._once) and time.monotonic() < self._last_success + patience_seconds:
                 self._changed.wait(0.2)
+            self._is_in_vain = bool(self._pending or self._once)
             return not self._pending
 
     def stop(self) -> None:
-        """Ends the thread, after what it is sending just now."""
+        """Ends the thread after what it is sending just now, or leaves it to itself where MLflow never answers that."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(STOP_SECONDS_IN_VAIN if self._is_in_vain else STOP_SECONDS)
 
     def _run(self) -> None:
         while True:
@@ -111,7 +120,7 @@ class Sender:
         return not fault
 
     def _failed(self, journal: Journal, fault: str) -> None:
-        if not self.fault:
+        if not self.fault and not self._stopped:
             _log.warning("%s; the study goes on, and what MLflow misses is kept and sent later.", fault)
         with self._changed:
             self.fault = fault

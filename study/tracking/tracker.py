@@ -20,9 +20,9 @@ from study.core.study import Trial
 from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands
 from study.tracking import records
-from study.tracking.connection import Connection
+from study.tracking.connection import Connection, Outage
 from study.tracking.curves import log_curves, own_stages, points_of
-from study.tracking.handed_over import HandedOver, take_over
+from study.tracking.handed_over import HandedOver, is_left, take_over
 from study.tracking.journal import JOURNAL, Journal, spool_folder
 from study.tracking.leftovers import LeftoverClaims, leftovers
 from study.tracking.run_context import RunContext
@@ -50,6 +50,7 @@ class Tracker(Observer):
         uri: the tracking URI; a database in the home folder where there is none.
         is_alone: whether no other tracker of this process is still to open its runs; it then sends what earlier
             commands could not send, too.
+        outage: what the other trackers of this process know of an MLflow that is away.
 
     Raises:
         InputError: the URI names a folder, or another study's experiment has this study's name.
@@ -65,6 +66,7 @@ class Tracker(Observer):
         store: Store,
         uri: str | None,
         is_alone: bool = True,
+        outage: Outage | None = None,
     ) -> None:
         self._context = context
         self._home = store.home
@@ -72,7 +74,8 @@ class Tracker(Observer):
         self._store = store
         self._plan = plan
         self._is_alone = is_alone
-        self._connection = Connection(self._home, self._uri)
+        self._outage = outage or Outage()
+        self._connection = Connection(self._home, self._uri, self._outage)
         self._trials = {key(trial.stage): trial for trial in reversed(trials)}  # the first of equal ones
         self._numbers = {trial.number: key(trial.stage) for trial in trials}
         self._starting_points = starting_points_of(trials)
@@ -110,11 +113,12 @@ class Tracker(Observer):
                 self._take_over(trial_key)
             self._end_study(error)
             self._name_runs_elsewhere()
-            is_patient = error is None and self._connection.is_open
-            if not self._sender.finish(PATIENCE_SECONDS if is_patient else INTERRUPTED_PATIENCE_SECONDS):
+            if not self._sender.finish(self._patience_seconds(error)):
+                self._outage.is_given_up = True
                 self._warn(self._what_is_left())
         finally:
             self._close()
+        self._take_late_points(error)
 
     def on_progress(self, stage: Stage, progress: Progress) -> None:
         self._speeds[key(stage)] = progress.speed()
@@ -203,10 +207,31 @@ class Tracker(Observer):
     def _take_over(self, trial_key: str) -> None:
         """Logs the points that another driver saw of a trial that has ended here."""
         if journal := self._journals.get(trial_key):
-            take_over(journal)
-            if journal.status:
-                journal.set_status(journal.status)
+            _log_handed_over(journal)
             self._sender.submit(journal)
+
+    def _take_late_points(self, error: BaseException | None) -> None:
+        """Logs what other drivers handed over after the last look, before the journals were released."""
+        while folders := [folder for folder in map(self._folder, self._trials) if is_left(folder)]:
+            journals = [journal for folder in folders if (journal := Journal.claim(folder)) is not None]
+            if not journals:  # whoever holds them looks once more, too
+                return
+            sender = Sender(self._connection.send)
+            try:
+                for journal in journals:
+                    _log_handed_over(journal)
+                    sender.submit(journal)
+                sender.finish(self._patience_seconds(error))
+            finally:
+                sender.stop()
+                for journal in journals:
+                    journal.close()
+
+    def _patience_seconds(self, error: BaseException | None) -> float:
+        """Seconds that the end of a study waits for an MLflow that takes nothing."""
+        if self._outage.is_given_up:
+            return 0.0
+        return PATIENCE_SECONDS if error is None and self._connection.is_open else INTERRUPTED_PATIENCE_SECONDS
 
     def _end_study(self, error: BaseException | None) -> None:
         journal = self._journals.get("") or self._claim("")
@@ -220,6 +245,7 @@ class Tracker(Observer):
 
     def _close(self) -> None:
         self._sender.stop()
+        self._leftovers.release()
         self._handed_over.close()
         for journal in self._journals.values():
             journal.close()
@@ -238,6 +264,13 @@ class Tracker(Observer):
             f"{self._sender.fault or 'MLflow is slow'}; {count} entries are kept in {spool_folder(self._home)} and are "
             "sent by the next `freelunch run` or `freelunch ui` of this home."
         )
+
+
+def _log_handed_over(journal: Journal) -> None:
+    """Logs the points that another driver saw of a trial that has ended here."""
+    take_over(journal)
+    if journal.status:
+        journal.set_status(journal.status)
 
 
 def _allow_open_files(num_journals: int) -> None:

@@ -167,6 +167,34 @@ def test_what_only_the_computing_driver_knows_is_in_the_run_that_another_one_kee
     assert not list(leftovers(home, default_uri(home)))
 
 
+def test_points_handed_over_after_the_last_look_of_the_driver_that_keeps_the_run_are_in_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    trials = trials_of("head")
+    stage = curve_stages(trials[0])["pretrain"]
+    keeper, computer = tracker(home, trials), tracker(home, trials)
+    keeper.__enter__()
+    computer.__enter__()
+    compute(home, trials, computer)
+    finish = keeper._sender.finish
+
+    def finish_late(patience_seconds: float) -> bool:
+        is_sent = finish(patience_seconds)
+        computer.on_progress(stage, Progress(fraction=0.5, frames_per_second=100.0))
+        computer.on_epoch(stage, 2, {"loss": 1.0})
+        computer.__exit__(None, None, None)
+        return is_sent
+
+    monkeypatch.setattr(keeper._sender, "finish", finish_late)
+    keeper.__exit__(None, None, None)
+    counts = points(home, runs_of(home)["head, seed 0"])
+    assert counts["pretrain/frames_per_second", 2] == 1
+    assert set(counts.values()) == {1}
+    assert set(statuses(home).values()) == {"FINISHED"}
+    assert not list(spool_folder(home).rglob("points-*"))
+    assert not list(leftovers(home, default_uri(home)))
+
+
 def test_trials_with_equal_final_stages_have_one_run(home: Path):
     follow(home, STUDY.trials(3, seeds=(0, 1), only=("constant",)))
     assert set(runs_of(home)) == {"tiny demo corrected", "constant, seed 0"}

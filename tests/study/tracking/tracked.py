@@ -17,6 +17,7 @@ from study.core.store import Store
 from study.execution.events import Outcome
 from study.execution.local import run
 from study.home.request import Request
+from study.tracking.connection import Outage
 from study.tracking.journal import spool_folder
 from study.tracking.run_context import RunContext
 from study.tracking.tracker import Tracker
@@ -40,6 +41,7 @@ def tracker(
     study: Study = STUDY,
     request: Request = REQUEST,
     is_alone: bool = True,
+    outage: Outage | None = None,
 ) -> Tracker:
     store = Store(home)
     return Tracker(
@@ -49,6 +51,7 @@ def tracker(
         store=store,
         uri=uri,
         is_alone=is_alone,
+        outage=outage,
     )
 
 
