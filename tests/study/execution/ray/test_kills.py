@@ -39,6 +39,8 @@ def test_a_killed_trial_is_followed_again_and_its_stages_run_on(start, cluster, 
     others = {process.pid for process in processes_named(*FOLLOWER)}
     until(lambda: {p.pid for p in processes_named(*FOLLOWER)} - others - {victim.pid}, "no follower came back")
     assert program.wait() == 0, program.said
+    assert "died: another follows it." in program.said
+    assert "Traceback" not in program.said
     assert table(program.diary) == ONCE | {"teacher": (1, 1)}
     assert program.artifacts() == undisturbed
     assert_nothing_is_at_work()
