@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ KILLED_AFTER = 2  # epochs of the teacher
 ONCE = dict.fromkeys(("data", "student0", "student1", *(f"final{i}" for i in range(6))), (1, 1))
 
 
-def hear_interrupts() -> None:
-    """A test that is started in the background ignores SIGINT, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Program:
-    """A driver process."""
+    """A driver process; one in the background ignores SIGINT at first, as what a shell script starts there does."""
 
-    def __init__(self, folder: Path, plan: str = "shared", address: str | None = None, home: str = "home") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: str = "shared",
+        address: str | None = None,
+        home: str = "home",
+        in_background: bool = False,
+    ) -> None:
         self.home, self.diary = folder / home, folder / "diary"
         command = [sys.executable, "-m", "tests.study.execution.ray.ray_program", plan, self.home, self.diary]
         self._said = folder / f"said-{time.time_ns()}"
@@ -42,7 +45,7 @@ class Program:
                 stderr=said,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
                 start_new_session=True,
-                preexec_fn=hear_interrupts,
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN if in_background else signal.SIG_DFL),
             )
 
     @property

@@ -15,6 +15,7 @@ from study.core.study import standalone
 from study.execution.events import Failure, Observer, Outcome, Started
 from study.execution.ray.runner import run_on_ray
 from study.execution.resources import Profile
+from study.home.interrupts import handle_interrupts
 from tests.study.steps import Gang, Step
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, Recording, write_recording
 from trainers.data.augmentation import MoCoAugmentation
@@ -139,7 +140,8 @@ def run(name: str, home: Path, diary: Path, address: str | None = None, observer
 
 if __name__ == "__main__":
     try:
-        outcome = run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
+        with handle_interrupts():
+            outcome = run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(bool(outcome.failures))

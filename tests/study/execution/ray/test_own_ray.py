@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from study.core.graph import key
+from study.core.manifest import LOG
 from tests.study.execution.ray.programs import (
     KILLED_AFTER,
     PATIENCE_SECONDS,
     assert_resumed,
     until,
 )
-from tests.study.execution.ray.ray_program import EXIT_INTERRUPTED
+from tests.study.execution.ray.ray_program import EXIT_INTERRUPTED, PLANS
 from tests.study.steps import process_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.kills]
@@ -55,6 +57,17 @@ def test_ctrl_c_stops_in_order_leaves_nothing_and_the_same_command_goes_on(start
     assert again.wait() == 0, again.said
     assert_resumed(program.diary)
     assert again.artifacts() == undisturbed
+
+
+def test_an_interrupt_reaches_the_workers_of_a_gang_that_a_script_has_started_in_the_background(start, tmp_path):
+    program = start("training", in_background=True)
+    (stage,) = PLANS["training"](tmp_path)
+    unfinished = program.home / "unfinished" / key(stage)
+    until((unfinished / "checkpoint.pt").exists, "no checkpoint")
+    program.process.terminate()
+    assert program.wait() == EXIT_INTERRUPTED, program.said
+    # Written by what was interrupted; what does not stop by itself is killed, and writes nothing.
+    assert "KeyboardInterrupt" in (unfinished / LOG).read_text()
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_stages_and_leaves_nothing_either(start):
