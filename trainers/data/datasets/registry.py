@@ -137,6 +137,8 @@ def _read(folder: Path, name: str) -> Dataset:
 
 
 def _dataset(record: dict[str, Any]) -> Dataset:
+    if record["layout"] not in LAYOUTS:
+        raise ValueError("a layout of another version")
     recordings = tuple(_video(recording) for recording in record.pop("recordings"))
     return Dataset(**{**record, "phases": tuple(record["phases"])}, recordings=recordings)
 

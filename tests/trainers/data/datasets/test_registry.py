@@ -1,3 +1,4 @@
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,6 +161,18 @@ def test_a_damaged_record_is_one_sentence_and_registering_mends_it(tmp_path: Pat
         load(tmp_path / "datasets", "mine")
     registered(tmp_path, root)
     load(tmp_path / "datasets", "mine")
+
+
+@pytest.mark.parametrize("field", ["name", "layout", "root", "video", "num_frames", "video_stamp"])
+@pytest.mark.parametrize("value", [None, [1], {}, 0.5])
+def test_a_record_with_a_value_of_another_type_is_one_sentence(tmp_path: Path, root: Path, field: str, value: object):
+    registered(tmp_path, root)
+    path = tmp_path / "datasets" / "mine.json"
+    record = json.loads(path.read_text())
+    (record if field in record else record["recordings"][0])[field] = value
+    path.write_text(json.dumps(record))
+    with pytest.raises(MachineError, match=r"mine\.json cannot be read"):
+        load(tmp_path / "datasets", "mine")
 
 
 def test_unlabelled_videos_of_any_name_come_last_and_are_on_no_side_of_the_split(
