@@ -15,6 +15,10 @@ LAST_LINES = 5
 """Of a traceback, shown where a stage fails; its log has all of it."""
 
 
+class StageStopped(BaseException):
+    """Raised by an observer through the stage that reports to it: the run ends there, and the stage has not failed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """Failure of a stage: the one record of it, from what was raised to the exit code.

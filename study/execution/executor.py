@@ -13,7 +13,7 @@ from study.core.disk import DiskFullError, translate_disk_errors
 from study.core.graph import inputs, key
 from study.core.manifest import LOG, PROGRESS, computed_seconds
 from study.core.store import Store
-from study.execution.events import Failure, error_line, failure_of
+from study.execution.events import Failure, StageStopped, error_line, failure_of
 from trainers.stage import FreelunchError, InputError, Listener, Progress, Report, Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
@@ -76,7 +76,7 @@ def _run(stage: Stage, work: Work) -> None:
     """
     try:
         stage.run(work)
-    except (Exception, KeyboardInterrupt):
+    except (Exception, KeyboardInterrupt, StageStopped):
         raise
     except BaseException as error:
         if any(frame.name == RAYS_HANDLER for frame in traceback.extract_tb(error.__traceback__)):

@@ -4,16 +4,12 @@ from collections.abc import Mapping
 
 from study.core.graph import key
 from study.core.store import Store
-from study.execution.events import Observer, Observers
+from study.execution.events import Observer, Observers, StageStopped
 from study.execution.executor import Grant
 from study.execution.local import run
 from study.search.loop import SearchLoop
 from study.search.observer import RunningTrial
 from trainers.stage import Stage
-
-
-class TrialStopped(BaseException):
-    """Raised through a reporting stage to stop its trial; no Exception, so that the stage does not count as failed."""
 
 
 class _PruningObserver(Observer):
@@ -26,9 +22,9 @@ class _PruningObserver(Observer):
         try:
             is_stopped = self._loop.on_report(self._running, stage, metrics, number)
         except Exception as error:  # not a failure of the stage: Optuna's storage is unreachable, say
-            raise TrialStopped from error
+            raise StageStopped from error
         if is_stopped:
-            raise TrialStopped
+            raise StageStopped
 
 
 def search_locally(loop: SearchLoop, store: Store, grant: Grant, observer: Observer) -> None:
@@ -40,7 +36,7 @@ def search_locally(loop: SearchLoop, store: Store, grant: Grant, observer: Obser
     while (running := loop.begin()) is not None:
         try:
             outcome = run(running.plan, store, grant, Observers(observer, _PruningObserver(loop, running)))
-        except TrialStopped as stopped:
+        except StageStopped as stopped:
             if error := stopped.__cause__:
                 raise error from error.__cause__
             continue

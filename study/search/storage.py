@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+import sqlalchemy
 import sqlalchemy.exc
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool
 
 from study.home.commands import DISTRIBUTION
 from study.home.databases import create_whole, is_empty, num_rows
@@ -22,6 +24,7 @@ from trainers.stage import InputError, MachineError
 
 SQLITE, JOURNAL = "sqlite", "journal"
 LOCK_SECONDS = 60
+TABLE_OF_MLFLOW, VERSIONS = "experiments", "alembic_version"
 STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 Storage = RDBStorage | JournalStorage
 _log = logging.getLogger(__name__)
@@ -84,7 +87,7 @@ def open_storage(url: str) -> Storage:
     """Opens a storage to search with, which is created where it is missing.
 
     Raises:
-        InputError: it is an SQLite database on a network file system.
+        InputError: it is an SQLite database on a network file system, or MLflow's database.
     """
     path = path_of(url)
     if path is not None and not is_journal(url) and path.parent.is_dir():
@@ -97,6 +100,8 @@ def open_storage(url: str) -> Storage:
                 path,
                 aside.name,
             )
+    if not is_journal(url):
+        _refuse_database_of_mlflow(url)
     return connect(url)
 
 
@@ -182,6 +187,20 @@ def _advice(reason: str, error: BaseException) -> str:
 
 def _create(path: Path) -> None:
     close_storage(connect(url_of(SQLITE, path)))
+
+
+def _refuse_database_of_mlflow(url: str) -> None:
+    """Refuses a database to which Optuna would add its tables, to find only then that the schema is not its own."""
+    engine = sqlalchemy.create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        if not {TABLE_OF_MLFLOW, VERSIONS} <= set(sqlalchemy.inspect(connection).get_table_names()):
+            return
+        revision = connection.execute(sqlalchemy.text(f"SELECT version_num FROM {VERSIONS}")).scalar()
+    if not str(revision).startswith("v"):  # Optuna's are such as v3.2.0.a, MLflow's are hexadecimal
+        raise InputError(
+            f"--storage {without_password(url)} is MLflow's database, and a search's trials need one of their own: "
+            "create another, and name it here."
+        )
 
 
 def _check_local(url: str, path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from study.core.recipe import current_identity
+from study.home.commands import DISTRIBUTION
 from study.home.files import locked
 from study.tracking.batches import batches
 from study.tracking.faults import MLflowError, reason_of
@@ -32,7 +33,8 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    # An MLflow that is away is one sentence of ours, not a traceback of each attempt.
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     # MLflow's own retries hold a call up for minutes; the spool tries again by itself.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -232,6 +234,8 @@ class Destination:
         except Exception as error:
             is_ours = self.uri == default_uri(self._home)
             advice = "see that you may write to it" if is_ours else "start it, or correct or unset MLFLOW_TRACKING_URI"
+            if isinstance(error, ModuleNotFoundError) and "psycopg" in str(error):
+                advice = f"`pip install '{DISTRIBUTION}[postgres]'` installs its driver"
             raise MLflowError(f"MLflow at {shown(self.uri)} {fault} ({reason_of(error)})", advice) from error
 
     def _locked(self) -> AbstractContextManager[None]:

@@ -114,6 +114,11 @@ def _refuse_other_versions(uri: str, schema: Schema) -> None:
             f"{version} needs {newest_revision()})",
             f"make a copy of it, then run `mlflow db upgrade {_in_a_shell(uri)}`",
         )
+    if state is State.OF_SEARCHES:
+        raise MLflowError(
+            f"the database {shown(uri)} holds Optuna's trials, and MLflow needs one of its own",
+            "create another, and name it in MLFLOW_TRACKING_URI",
+        )
     if state is State.NEWER:
         raise MLflowError(
             f"MLflow's database {shown(uri)} has a schema that MLflow {version} does not know ({schema.revision}): a "

@@ -12,6 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy.pool import NullPool
 
 DEFAULT_EXPERIMENT = 0
+TABLE_OF_OPTUNA = "version_info"
 
 
 class State(Enum):
@@ -22,6 +23,7 @@ class State(Enum):
     HALF_MADE = auto()
     OLDER = auto()
     NEWER = auto()
+    OF_SEARCHES = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Schema:
         if self.revision == newest_revision():
             return State.WHOLE if _expected_tables() <= self.tables else State.HALF_MADE
         if not _is_known(self.revision):
-            return State.NEWER
+            return State.OF_SEARCHES if TABLE_OF_OPTUNA in self.tables else State.NEWER
         return State.OLDER if self.is_used else State.HALF_MADE
 
 

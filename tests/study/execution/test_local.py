@@ -14,7 +14,7 @@ from study.core.manifest import LOG
 from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.study import standalone
-from study.execution.events import Failure, Observer, Outcome, Started
+from study.execution.events import Failure, Observer, Outcome, StageStopped, Started
 from study.execution.local import run
 from trainers.stage import InputError, Progress, Resources, Stage, Work
 
@@ -297,3 +297,15 @@ def test_two_processes_on_one_plan_compute_each_stage_once(tmp_path: Path):
     assert listener.heard == ["second found"]
     assert outcome.computed == []
     assert diary.read_text().split() == ["first0", *(f"second{number}" for number in range(6))]
+
+
+def test_an_observer_ends_a_run_in_the_middle_of_a_stage_which_has_not_failed(tmp_path: Path):
+    class Stopping(Listener):
+        def on_progress(self, stage: Stage, progress: Progress) -> None:
+            raise StageStopped
+
+    step, listener = Step(name="step", steps=3), Stopping()
+    with pytest.raises(StageStopped):
+        compute(tmp_path, step, observer=listener)
+    assert "step failed" not in listener.heard
+    assert Store(tmp_path).unfinished(key(step))

@@ -1,82 +1,100 @@
-"""A search whose trials are in PostgreSQL, which is killed and started again."""
+"""Searches and MLflow in PostgreSQL, which is killed and started again."""
 
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.study.postgresql import Server, needs_postgresql
 from tests.study.search.stub_search import SEARCH, Conditions, open_study, remembered, searched, states
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import HERE, PATIENCE_SECONDS, copy_of, done, refused, start, wait_until
+from tests.study.tracking.tracked import curves_of
 from trainers.stage import MachineError
 
-PROGRAMS = next((str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))), "")
-pytestmark = [
-    pytest.mark.external,
-    pytest.mark.skipif(
-        shutil.which("initdb", path=PROGRAMS or None) is None, reason="needs PostgreSQL's initdb (apt: postgresql)"
-    ),
-]
+pytestmark = [pytest.mark.external, needs_postgresql]
 
 
-class Server:
-    """A PostgreSQL server in a folder, run by an unprivileged user."""
-
-    def __init__(self, folder: Path) -> None:
-        pytest.importorskip("psycopg", reason="needs the extra `postgres`")
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._user = {"user": "nobody"} if os.geteuid() == 0 else {}
-        if self._user:
-            shutil.chown(folder, "nobody")
-        self._do("initdb", "--auth=trust", "--username=me", "-D", str(folder / "data"))
-        self.start()
-        self._do("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "me", "searches")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://me@127.0.0.1:{self.port}/searches"
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        self._do(
-            "pg_ctl", "-w", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"), "-o", options, "start"
-        )
-
-    def kill(self) -> None:
-        self._do("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
-
-    def _do(self, program: str, *arguments: str) -> None:
-        command = [shutil.which(program, path=PROGRAMS or None) or program, *arguments]
-        subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL, **self._user)  # type: ignore[call-overload]
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     with TemporaryDirectory() as folder:  # pytest keeps other users from its own
         started = Server(Path(folder))
         yield started
-        started.kill()
+        started.stop()
+
+
+def num_artifacts(home: Path) -> int:
+    return len(list((home / "artifacts").glob("*/manifest.json")))
 
 
 def test_a_search_in_postgresql_goes_on_after_the_server_was_killed(tmp_path: Path, server: Server):
     _, on_disk = searched(tmp_path / "disk", 4)
     home = tmp_path / "home"
-    searched(home, 2, url=server.url)
+    searched(home, 2, url=server.url())
 
     def lose_the_server() -> None:
-        with open_study(home, SEARCH.bind(Conditions()), url=server.url) as optuna_study:
+        with open_study(home, SEARCH.bind(Conditions()), url=server.url()) as optuna_study:
             server.kill()
             optuna_study.ask()
 
     with pytest.raises(MachineError, match=r"the Optuna storage postgresql:.* cannot be used"):
         lose_the_server()
     server.start()
-    _, trials = searched(home, 4, url=server.url)
+    _, trials = searched(home, 4, url=server.url())
     assert states(trials) == states(on_disk)
     assert remembered(trials) == remembered(on_disk)
+
+
+@pytest.mark.usefixtures("tiny_scale")
+def test_a_study_whose_mlflow_is_in_postgresql_misses_nothing_when_the_server_was_killed(
+    tmp_path: Path, tiny_home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url("runs"))
+    home = copy_of(tiny_home, tmp_path)
+    before = num_artifacts(home)
+    process = start(home, "run", "table3", "--local", *HERE)
+    wait_until(lambda: num_artifacts(home) > before, process)
+    server.kill()
+    wait_until(lambda: num_artifacts(home) > before + 2, process)
+    server.start()
+    said, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, said + errors
+    assert "Traceback" not in said + errors
+    undisturbed = copy_of(tiny_home, tmp_path / "undisturbed")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    done(called(undisturbed, "run", "table3", "--local", *HERE))
+    assert curves_of(server.url("runs")) == curves_of(f"sqlite:///{undisturbed / 'mlflow.db'}")
+
+
+@pytest.mark.usefixtures("tiny_scale")
+def test_a_search_command_and_its_mlflow_in_postgresql_go_on_after_the_server_was_killed(
+    tmp_path: Path, tiny_home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url("runs"))
+    home = copy_of(tiny_home, tmp_path)
+    command = ("search", "distilled", "--local", *HERE, "--trials", "2", "--storage", server.url())
+    before = num_artifacts(home)
+    process = start(home, *command)
+    wait_until(lambda: num_artifacts(home) > before, process)
+    server.kill()
+    said, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 3, said + errors
+    assert "the Optuna storage postgresql:" in errors
+    assert "Traceback" not in said + errors
+    server.start()
+    said = done(called(home, *command)).output
+    assert "2 trials; 1 of them are known from earlier runs" in said
+    assert any(curves_of(server.url("runs")).values())
+
+
+@pytest.mark.usefixtures("tiny_scale")
+def test_one_database_is_not_for_searches_and_mlflow_both(
+    tmp_path: Path, tiny_home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    home = copy_of(tiny_home, tmp_path)
+    search = ("search", "distilled", "--local", *HERE, "--trials", "1", "--storage")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url("runs"))
+    refused(called(home, *search, server.url("runs")), 2, "runs is MLflow's database")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url())
+    refused(called(home, "run", "table3", "--local", *HERE), 3, "searches holds Optuna's trials")

@@ -139,3 +139,25 @@ def test_sqlite_on_a_network_file_system_is_refused(tmp_path: Path, monkeypatch:
     with open_study(tmp_path, SEARCH.bind(Conditions()), url=f"journal:///{tmp_path}/team.journal") as optuna_study:
         optuna_study.ask()
     assert {path.name for path in tmp_path.iterdir()} == {"team.journal", "team.journal.lock"}
+
+
+def test_a_database_of_mlflow_is_refused_and_left_as_it_is(tmp_path: Path):
+    path = tmp_path / "one.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE experiments (experiment_id INTEGER)")
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('1bd49d398cd23')")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"one.db is MLflow's database, and .* need one of their own"):
+        open_study(tmp_path, SEARCH.bind(Conditions()), url=url_of("sqlite", path))
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_searches_stays_theirs_when_mlflow_has_left_tables_there(tmp_path: Path):
+    path = tmp_path / "one.db"
+    with open_study(tmp_path, SEARCH.bind(Conditions()), url=url_of("sqlite", path)):
+        pass
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE experiments (experiment_id INTEGER)")
+    with open_study(tmp_path, SEARCH.bind(Conditions()), url=url_of("sqlite", path)) as optuna_study:
+        assert optuna_study.trials() == []

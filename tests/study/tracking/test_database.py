@@ -195,3 +195,17 @@ def test_a_database_is_in_its_home_however_the_home_is_called(
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with closing(sqlite3.connect(home / "mlflow.db")) as connection:
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (2,)
+
+
+def test_a_database_of_searches_is_refused_and_left_as_it_is(tmp_path: Path):
+    path = tmp_path / "one.db"
+    execute(
+        path,
+        "CREATE TABLE version_info (version_info_id INTEGER)",
+        "CREATE TABLE alembic_version (version_num TEXT)",
+        "INSERT INTO alembic_version VALUES ('v3.2.0.a')",
+    )
+    before = path.read_bytes()
+    with pytest.raises(MachineError, match=r"one.db holds Optuna's trials, and MLflow needs one of its own: create"):
+        Destination(tmp_path, sqlite_uri(path))
+    assert path.read_bytes() == before

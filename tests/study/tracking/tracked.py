@@ -95,6 +95,19 @@ def points(home: Path, run: Run, uri: str | None = None) -> Counter[tuple[str, i
     return Counter((m, p.step) for m in run.data.metrics for p in client.get_metric_history(run.info.run_id, m))
 
 
+def curves_of(uri: str) -> dict[str, list[tuple[str, int, int]]]:
+    """The curves of all finished runs: metric, how many points, how many of different steps; no run is otherwise."""
+    client = mlflow.MlflowClient(uri)
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    return {str(each.info.run_name): _curves(client, each) for each in runs}
+
+
+def _curves(client: mlflow.MlflowClient, run_: Run) -> list[tuple[str, int, int]]:
+    points = {metric: client.get_metric_history(run_.info.run_id, metric) for metric in run_.data.metrics}
+    return sorted((metric, len(found), len({point.step for point in found})) for metric, found in points.items())
+
+
 def statuses(home: Path, uri: str | None = None) -> dict[str, str]:
     return {name: run.info.status for name, run in runs_of(home, uri).items()}
 
