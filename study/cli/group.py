@@ -48,7 +48,7 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno is None or error.errno in PIPE_ERRNOS:  # click ends quietly where nobody reads any more
                 raise
-            click.echo(f"error: {_faulty_file(error)} cannot be used: {error.strerror}.", err=True)
+            click.echo(f"error: {_fault(error)}", err=True)
             sys.exit(EXIT_ENVIRONMENT)
 
 
@@ -72,9 +72,14 @@ def _check_current_folder() -> None:
         sys.exit(EXIT_ENVIRONMENT)
 
 
-def _faulty_file(error: OSError) -> str:
-    """What an operating system's error is about."""
-    return str(error.filename) if error.filename else "a file or a connection"
+def _fault(error: OSError) -> str:
+    """An operating system's error in a sentence."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"the disk is full ({error.filename or error.strerror}): free some space and type the same command again; "
+            "what is finished is kept."
+        )
+    return f"{error.filename or 'a file or a connection'} cannot be used: {error.strerror}."
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

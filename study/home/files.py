@@ -44,7 +44,7 @@ def remove_parts(path: Path) -> None:
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:
     """Writes a file, whole or not at all; a durable one is on disk, under its name, once this returns."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
         if durable:
             sync(temporary)
     if durable:

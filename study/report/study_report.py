@@ -11,6 +11,7 @@ from study.analysis.line_margins import compare_margins, margin_sentences
 from study.analysis.results import Results, read_all_predictions, read_results
 from study.core.store import Store
 from study.core.study import Study, Trial
+from study.home.files import write_text
 from study.report import tables
 from study.report.curve_points import curve_sentences
 from study.report.document import Document, Table
@@ -18,7 +19,7 @@ from study.report.figures import style
 from study.report.figures.overview import overview_figure
 from study.report.study_data import results_record, table_csv
 from study.report.study_sections import sections
-from study.report.write import HTML, MARKDOWN, write_document, write_text
+from study.report.write import HTML, MARKDOWN, write_document
 
 NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
 NOTHING_BESIDE: Mapping[str, Sequence[Trial]] = MappingProxyType({})

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from study.home.files import write_text
 from study.report.document import Document, pictures
 from study.report.render_html import render_html
 from study.report.render_markdown import render_markdown
@@ -17,8 +18,3 @@ def write_document(document: Document, folder: Path) -> Path:
     write_text(folder / HTML, render_html(document))
     write_text(folder / MARKDOWN, render_markdown(document))
     return folder / HTML
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file that is the same, byte for byte, on every platform."""
-    path.write_text(text, encoding="utf-8", newline="\n")

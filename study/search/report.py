@@ -9,9 +9,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from study.home.files import write_text
 from study.home.interrupts import defer_interrupts
 from study.report.document import Block, Cell, Details, Document, Facts, Notice, Paragraph, Picture, Section, Table
-from study.report.write import write_document, write_text
+from study.report.write import write_document
 from study.search import figures
 from study.search.optuna_study import KEY, PROBLEM, parameters_of, runs_of
 from study.search.results import ENOUGH_TRIALS, STATES, SearchResults, epochs_spent, epochs_unstopped, importances

@@ -1,5 +1,6 @@
 """What a user gets wrong, and homes that cannot be used: one sentence, and an exit code that says whose fault it is."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from click.testing import Result
 
 from study.core.manifest import MANIFEST
 from tests.study.tiny_cli import called
-from tests.study.tiny_home import ASKED, copy_of, refused
+from tests.study.tiny_home import ASKED, copy_of, done, refused
+from tests.trainers.public_files import torchvision_file
+from trainers.networks.backbones import Backbone
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
 Call = Callable[..., Result]
@@ -103,3 +106,19 @@ def test_a_damaged_request_is_exit_code_3(call: Call, tmp_path: Path):
     (tmp_path / "home" / "studies" / "table3").mkdir(parents=True)
     (tmp_path / "home" / "studies" / "table3" / "request.json").write_text("{")
     refused(call("status"), 3, "request.json is damaged")
+
+
+def test_a_full_disk_is_one_sentence_and_the_same_command_succeeds_once_there_is_space(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file, _ = torchvision_file(tmp_path / "network.pth", Backbone(architecture="resnet18"))
+    command = ("weights", "add", str(file), "--name", "public")
+
+    def full(*arguments: object, **settings: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        refused(call(*command), 3, "the disk is full", "free some space and type the same command again")
+    assert call("weights", "--json").output.strip() == "[]"
+    done(call(*command))

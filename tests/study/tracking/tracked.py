@@ -95,12 +95,13 @@ def points(home: Path, run: Run, uri: str | None = None) -> Counter[tuple[str, i
     return Counter((m, p.step) for m in run.data.metrics for p in client.get_metric_history(run.info.run_id, m))
 
 
-def curves_of(uri: str) -> dict[str, list[tuple[str, int, int]]]:
-    """The curves of all finished runs: metric, how many points, how many of different steps; no run is otherwise."""
+def curves_of(uri: str) -> dict[str, tuple[str, list[tuple[str, int, int]]]]:
+    """All runs of an MLflow: status, and by metric its number of points, and of steps; none is running."""
     client = mlflow.MlflowClient(uri)
     runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    return {str(each.info.run_name): _curves(client, each) for each in runs}
+    found = {str(each.info.run_name): (each.info.status, _curves(client, each)) for each in runs}
+    assert "RUNNING" not in {status for status, _ in found.values()}
+    return found
 
 
 def _curves(client: mlflow.MlflowClient, run_: Run) -> list[tuple[str, int, int]]:
