@@ -156,8 +156,10 @@ def add_weights(context: HomeContext, file: Path, name: str) -> None:
     Example:
         freelunch weights add moco_v2_800ep_pretrain.pth.tar --name moco-v2
     """
+    from study.home.sharing import check_shared
     from trainers.pretrained import registry as weights_registry
 
+    check_shared(context.home, writing=True)
     added = weights_registry.register(context.home / "weights", name, file)
     click.echo(f"{name}: {added.architecture}, {added.title} (SHA-256 {added.digest[:8]}…)")
     print_next(f"{context.program} plan table3 --dataset cholec80 --weights {name}")

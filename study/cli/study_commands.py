@@ -139,8 +139,10 @@ def ui(context: HomeContext, host: str, port: int) -> None:
     Example:
         freelunch ui
     """
+    from study.home.sharing import check_shared
     from study.tracking.server import serve
 
+    check_shared(context.home, writing=True)
     with interruptible(f"{context.program} ui --host {host} --port {port}"):
         serve(context.home, show=click.echo, host=host, port=port)
 

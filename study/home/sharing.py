@@ -38,6 +38,8 @@ def publish_to_group(folder: Path) -> None:
 def check_shared(home: Path, *, writing: bool) -> None:
     """Checks, once in a process, that this user can use what other users have made in a home.
 
+    What is then written there is the group's, where the home folder is.
+
     Args:
         home: the home folder; it may not exist yet.
         writing: whether something will be computed in it.
@@ -45,6 +47,8 @@ def check_shared(home: Path, *, writing: bool) -> None:
     Raises:
         MachineError: it cannot be used; the sentence has the command that changes this.
     """
+    if writing and home.exists():
+        share_with_group(home)
     if not home.exists() or os.geteuid() == 0 or not _is_shared(home):
         return
     found = home.stat()

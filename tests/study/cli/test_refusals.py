@@ -120,5 +120,5 @@ def test_a_full_disk_is_one_sentence_and_the_same_command_succeeds_once_there_is
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
         refused(call(*command), 3, "the disk is full", "free some space and type the same command again")
-    assert call("weights", "--json").output.strip() == "[]"
+    assert "no public weights are known" in call("weights").output
     done(call(*command))

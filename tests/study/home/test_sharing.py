@@ -11,7 +11,10 @@ import pytest
 from study.core.store import Store
 from study.home.files import locked, write_json
 from study.home.sharing import check_shared, publish_to_group, share_with_group
-from trainers.stage import FreelunchError
+from tests.study.tiny_cli import called
+from tests.trainers.public_files import torchvision_file
+from trainers.networks.backbones import Backbone
+from trainers.stage import FreelunchError, MachineError
 
 ALICE, BOB, TEAM = 61001, 61002, 61000
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as several users")
@@ -132,3 +135,18 @@ def test_files_are_the_groups_where_the_home_is(tmp_path: Path):
     finally:
         os.umask(umask)
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("own", "shared")] == [0o600, 0o660]
+
+
+@as_root
+def test_weights_that_one_user_names_another_can_name_otherwise(shared: Path):
+    file, _ = torchvision_file(shared.parent / "network.pth", Backbone(architecture="resnet18"))
+    file.chmod(0o644)
+
+    def add() -> None:
+        result = called(shared, "weights", "add", str(file), "--name", "public")
+        if result.exit_code:
+            raise MachineError(result.output)
+
+    for user in (ALICE, BOB):
+        assert as_user(user, add) == ""
+    assert stat.S_IMODE((shared / "weights").stat().st_mode) & stat.S_IWGRP
