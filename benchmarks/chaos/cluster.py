@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from secrets import token_hex
 
 import psutil
@@ -42,6 +43,7 @@ class RayCluster:
         self._own_environment = {**self.environment, "TMPDIR": str(folder)}
         self.address = f"{network.address(self.head)}:{PORT}"
         self._held: dict[str, float] = {}
+        self._restarts: SimpleQueue[str] = SimpleQueue()
         self._gone = threading.Event()
         self._operator = threading.Thread(target=self._operate, name="operator", daemon=True)
 
@@ -71,8 +73,11 @@ class RayCluster:
         pids = self.network.pids(node)
         return [process for process in victims(self._mark, kind) if process.pid in pids]
 
-    def restart(self, reason: str) -> None:
-        """Ends Ray on all nodes and starts it again, as an operator does where the head is lost."""
+    def ask_for_restart(self, reason: str) -> None:
+        """Has the operator end Ray on all nodes and start it again."""
+        self._restarts.put(reason)
+
+    def _restart(self, reason: str) -> None:
         self._log.note("operator", f"the cluster is started again: {reason}")
         self._kill_all()
         self._start_all()
@@ -85,11 +90,13 @@ class RayCluster:
                 self._log.note("operator", f"Ray did not start: {error}; again")
 
     def _look(self) -> None:
+        with suppress(Empty):
+            self._restart(self._restarts.get_nowait())
         if self._is_held(self.head):
             return
         lost = [program for program in ("gcs", "raylet") if not self.of_node(self.head, program)]
         if lost:
-            self.restart(f"the head has no {lost[0]}")
+            self._restart(f"the head has no {lost[0]}")
             return
         for node in self.network.nodes[1:]:
             if not self._is_held(node) and not self.of_node(node, "raylet"):

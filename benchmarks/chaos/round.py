@@ -184,7 +184,7 @@ class Round:
             if (process := command.process) is not None:
                 process.kill()
         if world.cluster is not None:
-            world.cluster.restart("nothing moves")
+            world.cluster.ask_for_restart("nothing moves")
 
     def _settle(self, everything: list[Command], world: World, place: Place) -> Iterator[str]:
         """Heals everything, and types every command once more: nothing is left to do then."""
