@@ -13,11 +13,11 @@ LANES := --numprocesses 2 --dist loadgroup
 demo: install ## Table 3 on synthetic videos through Ray and MLflow: set-up, videos, study, report
 	$(BIN)/freelunch run table3 --scale demo
 
-check: check-static ## format, lint, types, import contracts, all tests in two lanes, one of which has all of Ray
-	$(BIN)/pytest $(LANES) --durations=25
+check: check-static ## format, lint, types, import contracts, tests in two lanes, of which one shares clusters of Ray
+	$(BIN)/pytest $(LANES) -m "not services" --durations=25
 
 check-fast: check-static ## the same without tests of Ray, of killed processes, of servers and of whole studies
-	$(BIN)/pytest $(LANES) -m "not (ray or kills or mlflow_server or slow or external)"
+	$(BIN)/pytest $(LANES) -m "not (ray or kills or mlflow_server or slow or external or services)"
 
 check-static: install
 	$(BIN)/ruff format --check .
@@ -25,8 +25,8 @@ check-static: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check-external: install ## the losses against lightly's, the augmentation against torchvision's on PIL images
-	$(BIN)/pytest -m external
+check-external: install ## losses against lightly's, augmentation against PIL's; PostgreSQL and Slurm, where they are installed
+	$(BIN)/pytest -m "external or services"
 
 bench: install ## how fast is what matters; ratios, side by side in one run
 	$(BIN)/python benchmarks/augmentation.py

@@ -236,6 +236,8 @@ class Store:
 
 def _try_to_make_something_beside(home: Path) -> None:
     """Raises the OSError that making a home folder would."""
+    if home.is_symlink():  # to itself, or to nothing
+        home.stat()
     place = next(folder for folder in (home, *home.parents) if folder.exists())
     tempfile.TemporaryDirectory(dir=place).cleanup()
 

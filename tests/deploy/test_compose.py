@@ -99,7 +99,7 @@ def until_it_succeeds(command: list[str], environment: dict[str, str]) -> None:
         time.sleep(0.5)
 
 
-@pytest.mark.external
+@pytest.mark.services
 def test_its_mlflow_keeps_a_study_in_postgresql_and_its_artifacts_in_the_store(
     services: dict[str, Any], open_folder: Path, tmp_path: Path
 ):

@@ -70,7 +70,7 @@ def test_no_image_runs_as_root(instructions: list[tuple[str, str]]):
     assert users == dict.fromkeys(("mlflow", "cpu", "gpu"), "1000:1000")
 
 
-@pytest.mark.external
+@pytest.mark.services
 def test_what_is_copied_installs_and_runs_for_a_user_without_rights(
     instructions: list[tuple[str, str]], open_folder: Path
 ):

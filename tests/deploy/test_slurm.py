@@ -15,7 +15,7 @@ from tests.deploy.slurm_machine import Slurm, slurm_of_two_nodes
 from tests.study import tiny_cli
 from tests.study.tiny_home import ASKED, copy_of
 
-pytestmark = [pytest.mark.external]
+pytestmark = [pytest.mark.services]
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = str(REPOSITORY / "deploy" / "slurm.sbatch")

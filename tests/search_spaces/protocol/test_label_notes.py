@@ -127,7 +127,7 @@ def test_a_report_shows_the_notes_of_the_trials_it_is_about(
     here: Conditions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: here)
-    planned = PlannedStudy(tmp_path / "home", Request(study="fig3", scale="demo", seeds=8))
+    planned = PlannedStudy(tmp_path / "home", Request(study="fig3", scale="demo", dataset="theirs", seeds=8))
     (part,) = planned.parts
     raised = label_notes(here, part.trials)
     assert raised
@@ -142,7 +142,7 @@ def own_notes(here: Conditions, folder: Path, name: str, monkeypatch: pytest.Mon
     file = folder / "own.py"
     file.write_text(OWN)
     monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: here)
-    planned = PlannedStudy(folder / "home", Request(study=f"{file}:{name}", scale="demo", seeds=20))
+    planned = PlannedStudy(folder / "home", Request(study=f"{file}:{name}", scale="demo", dataset="theirs", seeds=20))
     return planned.notes(planned.parts)[len(here.notes) :]
 
 

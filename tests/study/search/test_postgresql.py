@@ -13,7 +13,7 @@ from tests.study.tiny_home import HERE, PATIENCE_SECONDS, copy_of, done, refused
 from tests.study.tracking.tracked import curves_of
 from trainers.stage import MachineError
 
-pytestmark = [pytest.mark.external, needs_postgresql]
+pytestmark = [pytest.mark.services, needs_postgresql]
 
 
 @pytest.fixture(scope="module")
