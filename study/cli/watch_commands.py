@@ -106,7 +106,9 @@ def report(context: HomeContext, study: str) -> None:
     """
     from study.cli.history import show_report
     from study.cli.resolve import run_name
+    from study.home.sharing import check_shared
 
+    check_shared(context.home, writing=True)
     show_report(run_name(context.home, study), context.home)
 
 

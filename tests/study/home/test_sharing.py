@@ -150,3 +150,11 @@ def test_weights_that_one_user_names_another_can_name_otherwise(shared: Path):
     for user in (ALICE, BOB):
         assert as_user(user, add) == ""
     assert stat.S_IMODE((shared / "weights").stat().st_mode) & stat.S_IWGRP
+
+
+@as_root
+def test_a_report_that_one_user_writes_another_can_write(shared: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("study.cli.history.show_report", lambda study, home: write_json(home / "report.html", {}))
+    for user in (ALICE, BOB):
+        assert as_user(user, lambda: called(shared, "report", "table3"), umask=0o077) == ""
+        assert stat.S_IMODE((shared / "report.html").stat().st_mode) == 0o660
