@@ -12,7 +12,7 @@ import pytest
 # The lanes inherit it.
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)
-# Two lanes of tests share two cores: more threads than that slow each other down many times over.
+# The lanes of tests share few cores: more threads than that slow each other down many times over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 RAY_FIXTURES = {"cluster", "ray"}

@@ -6,7 +6,9 @@ from trainers.runtime.randomness import derived_seed, numpy_generator, torch_gen
 
 GOLDEN_SEEDS = (669524900764736855, 8412159273010625753)
 GOLDEN_PERMUTATIONS = ([2, 6, 5, 7, 0, 4, 3, 1], [7, 2, 1, 4, 5, 6, 3, 0])
-COUNTERS = st.lists(st.integers(0, 2**62) | st.text(st.characters(exclude_characters="\x1f")), max_size=3)
+COUNTERS = st.lists(
+    st.integers(0, 2**62) | st.text(st.characters(codec="utf-8", exclude_characters="\x1f")), max_size=3
+)
 
 
 @given(seed=st.integers(0, 2**62), purpose=st.sampled_from(["view", "permutation"]), counters=COUNTERS)

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager
@@ -18,6 +17,7 @@ import numpy as np
 from trainers.data.synthetic.operation import FPS, TOOLS, Segment, ToolUse, draw_phases, draw_tools, visible_tools
 from trainers.data.synthetic.scene import Scene
 from trainers.runtime.files import replacing
+from trainers.runtime.processes import end_with_parent
 from trainers.runtime.randomness import numpy_generator
 from trainers.stage import InputError, MachineError
 
@@ -185,9 +185,7 @@ def _make_all(root: Path, numbers: Sequence[int], parameters: Parameters, num_pr
     with ProcessPoolExecutor(
         min(num_processes, len(numbers)),
         get_context("spawn"),
-        # On Ctrl-C, which reaches the whole group of processes, the workers end without a traceback.
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),
+        initializer=end_with_parent,
     ) as pool:
         pending = {pool.submit(synthesize_video, root, number, parameters): number for number in numbers}
         try:
