@@ -18,8 +18,8 @@ import yaml
 
 from study.tracking.mlflow_client import Destination
 from study.tracking.server import stop_server, wait_until_healthy
-from tests.deploy.postgresql import running_postgresql
 from tests.study.conftest import free_port
+from tests.study.postgresql import needs_postgresql, running
 from tests.study.small_study import STUDY
 from tests.study.tracking.tracked import follow, runs_of, trials_of
 
@@ -100,6 +100,7 @@ def until_it_succeeds(command: list[str], environment: dict[str, str]) -> None:
 
 
 @pytest.mark.services
+@needs_postgresql
 def test_its_mlflow_keeps_a_study_in_postgresql_and_its_artifacts_in_the_store(
     services: dict[str, Any], open_folder: Path, tmp_path: Path
 ):
@@ -108,7 +109,7 @@ def test_its_mlflow_keeps_a_study_in_postgresql_and_its_artifacts_in_the_store(
             pytest.skip(f"no {package}: pip install 'psycopg[binary]' boto3 'moto[s3,server]'")
     environment = {name: str(value) for name, value in services["mlflow"]["environment"].items()}
     with (
-        running_postgresql(open_folder, "mlflow", PASSWORD) as database,
+        running(open_folder, "mlflow", ["mlflow"]) as database,
         object_store(tmp_path, environment),
     ):
         bucket = [sys.executable, *services["bucket"]["command"][1:]]
@@ -116,7 +117,7 @@ def test_its_mlflow_keeps_a_study_in_postgresql_and_its_artifacts_in_the_store(
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = [
-            option.replace("@database:5432", f"@127.0.0.1:{database}").replace("--port=5000", f"--port={port}")
+            option.replace("@database:5432", f"@127.0.0.1:{database.port}").replace("--port=5000", f"--port={port}")
             for option in services["mlflow"]["command"]
         ]
         command[0] = str(Path(sys.executable).with_name("mlflow"))

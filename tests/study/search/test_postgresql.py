@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.study.postgresql import Server, needs_postgresql
+from tests.study.postgresql import Server, needs_postgresql, running
 from tests.study.search.stub_search import SEARCH, Conditions, open_study, remembered, searched, states
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import HERE, PATIENCE_SECONDS, copy_of, done, refused, start, wait_until
@@ -18,10 +18,9 @@ pytestmark = [pytest.mark.services, needs_postgresql]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with TemporaryDirectory() as folder:  # pytest keeps other users from its own
-        started = Server(Path(folder))
+    # pytest keeps other users from its own folders.
+    with TemporaryDirectory() as folder, running(Path(folder)) as started:
         yield started
-        started.stop()
 
 
 def num_artifacts(home: Path) -> int:

@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 from study.analysis.results import curve_stages
 from study.core.graph import key
 from study.core.store import Store
+from study.core.study import Trial
 from study.report.study_report import write_report
 from study.tracking.journal import spool_folder
 from study.tracking.leftovers import leftovers
+from study.tracking.tracker import Tracker
 from study.tracking.uri import default_uri
 from tests.study.small_study import CONTEXT, STUDY
 from tests.study.tracking.tracked import (
@@ -140,14 +143,20 @@ def test_two_drivers_share_the_runs_and_the_second_leaves_the_firsts_alone(home:
     assert set(points(home, runs_of(home)["head, seed 0"]).values()) == {1}
 
 
-@pytest.mark.parametrize("ends_first", ["the one that keeps the run", "the one that computes"])
-def test_what_only_the_computing_driver_knows_is_in_the_run_that_another_one_keeps(home: Path, ends_first: str):
-    trials = trials_of("head")
-    stage = curve_stages(trials[0])["pretrain"]
+def two_drivers(home: Path, trials: Sequence[Trial]) -> tuple[Tracker, Tracker]:
+    """The trackers of two drivers of one study: of the one that keeps its run, and of the one that has computed it."""
     keeper, computer = tracker(home, trials), tracker(home, trials)
     keeper.__enter__()
     computer.__enter__()
     compute(home, trials, computer)
+    return keeper, computer
+
+
+@pytest.mark.parametrize("ends_first", ["the one that keeps the run", "the one that computes"])
+def test_what_only_the_computing_driver_knows_is_in_the_run_that_another_one_keeps(home: Path, ends_first: str):
+    trials = trials_of("head")
+    stage = curve_stages(trials[0])["pretrain"]
+    keeper, computer = two_drivers(home, trials)
     computer.on_progress(stage, Progress(fraction=0.5, frames_per_second=100.0))
     computer.on_epoch(stage, 1, {"loss": 2.0})
     if ends_first == "the one that computes":
@@ -172,10 +181,7 @@ def test_points_handed_over_after_the_last_look_of_the_driver_that_keeps_the_run
 ):
     trials = trials_of("head")
     stage = curve_stages(trials[0])["pretrain"]
-    keeper, computer = tracker(home, trials), tracker(home, trials)
-    keeper.__enter__()
-    computer.__enter__()
-    compute(home, trials, computer)
+    keeper, computer = two_drivers(home, trials)
     finish = keeper._sender.finish
 
     def finish_late(patience_seconds: float) -> bool:
