@@ -40,7 +40,9 @@ class Step(Stage):
         checkpoint = work.output / "checkpoint"
         for epoch in range(int(checkpoint.read_text()) if checkpoint.exists() else 0, self.epochs):
             self.train(work, epoch + 1)
-            checkpoint.write_text(str(epoch + 1))
+            whole = checkpoint.with_suffix(".part")  # a kill in the middle of a write leaves the last checkpoint
+            whole.write_text(str(epoch + 1))
+            whole.replace(checkpoint)
             self.note(f"epoch {self.name} {epoch + 1}")
             work.epoch(epoch + 1, {"loss": 1 / (epoch + 1)})
         self.misbehave()

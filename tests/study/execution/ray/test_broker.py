@@ -181,7 +181,7 @@ def test_a_killed_broker_is_taught_again_and_repeats_nothing_finished(driver: Dr
     before = driver.incarnation
     worker = psutil.Process(process_of(diary, "long", 2))
     os.kill(driver.get("__ray_call__", lambda broker: os.getpid()), signal.SIGKILL)
-    assert driver.outcome(long).status == "computed"
+    assert driver.outcome(long) == StageOutcome(status="computed")
     driver.listen()
     assert driver.incarnation != before
     assert table(diary) == {"first": (1, 1), "long": (2, 1)}
