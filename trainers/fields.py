@@ -7,9 +7,9 @@
 import math
 import types
 import typing
-from dataclasses import fields
+from dataclasses import Field, field, fields
 from functools import cache
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, TypeVar, Union
 
 from annotated_types import Interval
 
@@ -34,6 +34,23 @@ Share = Annotated[float, Interval(gt=0, le=1)]
 """Part of a whole that is not empty."""
 Rate = Annotated[float, Interval(gt=0, le=1e4)]
 """Frames per second."""
+
+Value = TypeVar("Value")
+_ADDED = "added"
+
+
+def added(default: Value) -> Value:
+    """A field that a config was given after stages with it had been computed.
+
+    It enters the key only where its value differs from this default, which has to give the numbers that the config gave
+    before: what is computed already is then found again.
+    """
+    return field(default=default, metadata={_ADDED: True})
+
+
+def is_added(config_field: "Field[Any]") -> bool:
+    """Whether a field was declared with `added`."""
+    return bool(config_field.metadata.get(_ADDED))
 
 
 def fault_of(config: object) -> str:

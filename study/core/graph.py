@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
-from trainers.fields import is_finite
+from trainers.fields import is_added, is_finite
 from trainers.stage import Config, InputError, Stage
 
 OUR_PACKAGES = ("study", "trainers", "search_spaces")
@@ -28,7 +28,8 @@ def key(stage: Stage) -> str:
 
     It covers the name, the revision and every field's value (defaults too) of the stage and of the configs in it, and
     the keys of its inputs. Values are coerced to their annotation first, so that 5 and 5.0 are one where a float is
-    meant. Fields declared with `compare=False`, such as paths, do not enter.
+    meant. Fields declared with `compare=False`, such as paths, do not enter, nor do those declared with `added` whose
+    value is the default.
 
     Raises:
         InputError: a value is NaN or infinite, or of a type that has no canonical form.
@@ -53,7 +54,9 @@ def describe(config: Config) -> dict[str, Any]:
         described["class source"] = [source_hash(base) for base in foreign]
     annotations = _annotations(cls)
     for name in _identity_fields(cls):
-        described[name] = _canonical(getattr(config, name), annotations[name], f"{cls.__name__}.{name}")
+        value = getattr(config, name)
+        if name not in _added_fields(cls) or value != _added_fields(cls)[name]:
+            described[name] = _canonical(value, annotations[name], f"{cls.__name__}.{name}")
     return described
 
 
@@ -144,6 +147,12 @@ def _identity_fields(cls: type) -> tuple[str, ...]:
             f"{cls.__name__} must be a frozen dataclass: decorate it with @dataclass(frozen=True, kw_only=True)."
         )
     return tuple(field.name for field in fields(cls) if field.compare)
+
+
+@cache
+def _added_fields(cls: type) -> dict[str, object]:
+    """The defaults of the fields that a config was given later."""
+    return {field.name: field.default for field in fields(cls) if is_added(field)}
 
 
 @cache

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.core.graph import configs, describe, inputs, key, source_hash, walk
+from trainers.fields import added
 from trainers.stage import Config, InputError, Stage, Work
 
 
@@ -58,6 +59,24 @@ class Training(Made):
 
 CLIPS = tuple(Clip(name=f"video{number:02}") for number in range(12))
 DEEP = Training(videos=CLIPS, method=Teaching(teacher=Training(videos=CLIPS[:3])))
+
+
+def test_an_added_field_enters_the_key_only_where_its_value_is_not_the_default() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Crop(Made):
+        side: int = 8
+
+    before = key(Crop())
+
+    @dataclass(frozen=True, kw_only=True)
+    class Cropped(Made):
+        side: int = 8
+        turned: Literal[0, 90] = added(0)
+        schedule: Schedule | None = added(None)
+
+    Cropped.__name__ = "Crop"
+    assert key(Cropped()) == key(Cropped(turned=0, schedule=None)) == before
+    assert len({before, key(Cropped(turned=90)), key(Cropped(schedule=Schedule()))}) == 3
 
 
 def test_a_key_is_32_hexadecimal_digits():
