@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach version,3.12 3.13 3.11,$(shell command -v python$(version) >/dev/null 2>&1 && python$(version) -c 'import venv, ensurepip' >/dev/null 2>&1 && echo python$(version))) python3)
 INSTALLED := $(VENV)/.installed
-LANES := --numprocesses 2 --dist loadgroup
+LANES := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo check check-fast check-static check-external bench chaos format install clean
 .DELETE_ON_ERROR:
@@ -13,7 +13,7 @@ LANES := --numprocesses 2 --dist loadgroup
 demo: install ## Table 3 on synthetic videos through Ray and MLflow: set-up, videos, study, report
 	$(BIN)/freelunch run table3 --scale demo
 
-check: check-static ## format, lint, types, import contracts, tests in two lanes, of which one shares clusters of Ray
+check: check-static ## format, lint, types, import contracts, tests in three lanes, of which two share clusters of Ray
 	$(BIN)/pytest $(LANES) -m "not services" --durations=25
 
 check-fast: check-static ## the same without tests of Ray, of killed processes, of servers and of whole studies

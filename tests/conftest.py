@@ -16,6 +16,7 @@ os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 RAY_FIXTURES = {"cluster", "ray"}
+LONG = ("ray", "kills", "mlflow_server", "slow")
 RAY_FOLDER = pytest.StashKey[str]()
 
 
@@ -36,9 +37,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs Ray, and gives tests their lanes: those that share a cluster are one, else a file is."""
+    """Marks what needs Ray, gives tests their lanes, and puts the lanes that take longest first.
+
+    Tests that share a cluster are a lane, those of them that kill its processes another; of all others, a file is.
+    """
     for item in items:
-        shares_a_cluster = RAY_FIXTURES & set(getattr(item, "fixturenames", ()))
-        if shares_a_cluster:
+        if RAY_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("ray")
-        item.add_marker(pytest.mark.xdist_group("ray" if shares_a_cluster else item.path.stem))
+            item.add_marker(pytest.mark.xdist_group("kills" if item.get_closest_marker("kills") else "ray"))
+        else:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=_lane_order)
+
+
+def _lane_order(item: pytest.Item) -> int:
+    lane = item.get_closest_marker("xdist_group")
+    assert lane is not None, "every test has a lane"
+    if lane.args[0] in ("kills", "ray"):
+        return 0
+    return 1 if any(item.get_closest_marker(name) for name in LONG) else 2
