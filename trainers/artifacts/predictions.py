@@ -42,16 +42,6 @@ class VideoPredictions:
         known = self.truth >= 0
         return 100 * float(np.mean(self.truth[known] == self.prediction[known]))
 
-    def rows(self, chosen: npt.NDArray[np.bool_]) -> "VideoPredictions":
-        """The same video with the chosen rows only."""
-        return VideoPredictions(
-            video=self.video,
-            frames=self.frames[chosen],
-            truth=self.truth[chosen],
-            prediction=self.prediction[chosen],
-            framewise=None if self.framewise is None else self.framewise[chosen],
-        )
-
 
 def write_predictions(folder: Path, videos: Iterable[VideoPredictions]) -> None:
     """Writes the predictions of all videos into `folder`, replacing what an interrupted run left there."""

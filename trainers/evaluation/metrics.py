@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Labels = npt.NDArray[np.integer]
-"""(num_frames,): index of the phase, 0…n-1. Unlabelled frames are the caller's to take out."""
+"""(num_frames,): index of the phase, 0…n-1. Unlabelled frames are the caller's to take out, but for `relaxed`."""
 Scores = npt.NDArray[np.float64]
 """(num_phases,): one metric of one video in percent, NaN for a phase where it is undefined."""
 
@@ -128,18 +128,24 @@ def relaxed(truth: Labels, prediction: Labels, *, num_phases: int, fps: float, r
     frames in the last 10 s of a segment, but then forgives those at the same positions counted from the segment's
     start: `relaxed_official` does so too, `relaxed_fixed` forgives the end.
 
+    Where the truth is unknown (-1, a hole), nothing counts and nothing is forgiven. A hole neither ends a segment nor
+    starts one: a phase that goes on after it is one segment, and the 10 s pass in the hole, too.
+
     A phase that the ground truth lacks is undefined. As forgiven frames count as hits of both phases, a value can
     exceed 100; it is cut to 100, and so is the infinite precision of a phase never predicted but forgiven.
 
     Args:
-        truth: (num_frames,) ground truth, without unlabelled frames.
+        truth: (num_frames,) ground truth, -1 where it is unknown.
         prediction: (num_frames,) predicted phases.
-        num_phases: number of phases n; the last two and the last four follow rules of their own.
+        num_phases: number of phases n; the last two and the last four follow rules of their own, and where there are
+            fewer, all of them do.
         fps: frame rate of the rows. The published numbers come from 25 for rows at 5 fps, which is a window of 50 s.
         relaxation: whether to keep the script's slip.
     """
-    _check(truth, prediction, num_phases)
-    right = _relaxed_hits(truth, prediction, num_phases, fps, relaxation)
+    known = truth >= 0
+    _check(truth[known], prediction[known], num_phases)
+    right = _relaxed_hits(truth, prediction, num_phases, fps, relaxation)[known]
+    truth, prediction = truth[known], prediction[known]
     phases = np.arange(num_phases)[:, None]
     is_true, is_predicted = truth == phases, prediction == phases
     num_true, num_predicted = is_true.sum(axis=1), is_predicted.sum(axis=1)
@@ -214,11 +220,14 @@ def _levenshtein(first: Labels, second: Labels) -> int:
 def _relaxed_hits(
     truth: Labels, prediction: Labels, num_phases: int, fps: float, relaxation: Relaxation
 ) -> npt.NDArray[np.bool_]:
-    """(num_frames,): whether each frame is right, or forgiven."""
+    """(num_frames,): whether each frame is right, or forgiven; no frame of a hole is."""
     window = int(RELAXED_SECONDS * fps + 1e-9)
-    difference = prediction.astype(np.int64) - truth
+    known = np.flatnonzero(truth >= 0)
+    difference = np.full(len(truth), num_phases + 2)  # in holes: more than any rule forgives
+    difference[known] = prediction[known].astype(np.int64) - truth[known]
     right: npt.NDArray[np.bool_] = difference == 0
-    for start, end in zip(*segments(truth), strict=True):
+    starts, ends = segments(truth[known])
+    for start, end in zip(known[starts], known[ends - 1] + 1, strict=True):
         phase, width = int(truth[start]), min(window, int(end - start))
         late_by = (-1, -2) if phase >= num_phases - 2 else (-1,)
         early_by = (1, 2) if phase >= num_phases - 4 else (1,)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from trainers.data.frames import Frames
+from trainers.data.frames import UNLABELLED, Frames
 from trainers.data.ingest.video import Ingest
 from trainers.fields import Count
 from trainers.networks.costs import inference_seconds
@@ -23,9 +23,11 @@ from trainers.stage import InputError, Stage, Work
 class ExtractFeatures(Stage):
     """Pooled features and the classifier's frame-wise phase, in one Parquet file per video.
 
+    Frames without a label, in holes of the annotation, are among the rows: the temporal model sees all of a video.
+
     Attributes:
         model: the fine-tuned network.
-        videos: whose frames are read, all of them labelled.
+        videos: whose frames are read; each has a label somewhere.
         sample_every: keep every n-th source frame.
     """
 
@@ -44,8 +46,8 @@ class ExtractFeatures(Stage):
         backbone, classifier = load_classifier(self.model, work.inputs["model"])
         backbone.to(device).to(memory_format=torch.channels_last)
         for done, (video, folder) in enumerate(zip(self.videos, work.inputs_of("videos"), strict=True)):
-            with Frames([folder], sample_every=self.sample_every, labelled_only=True) as frames:
-                if not len(frames):
+            with Frames([folder], sample_every=self.sample_every) as frames:
+                if not np.any(frames.labels != UNLABELLED):
                     raise InputError(f"{video.name} has no labelled frame at this rate: ingest it with annotations.")
                 features = features_of(backbone, frames, self.model.size_px, device, work.resources.threads)
                 with torch.inference_mode():
@@ -63,7 +65,7 @@ class Sequence:
     frames: np.ndarray
     """Source frame index of every row, T."""
     labels: np.ndarray
-    """True phase, T."""
+    """True phase, T; -1 where it is unknown."""
     framewise: np.ndarray
     """The frame-wise classifier's phase, T."""
     features: np.ndarray

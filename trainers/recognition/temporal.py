@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainers.artifacts.history import TEMPORAL, write_history
 from trainers.artifacts.predictions import VideoPredictions, write_predictions
+from trainers.data.frames import UNLABELLED
 from trainers.evaluation.metrics import mean_accuracy
 from trainers.fields import Channels, CountOrZero, Epochs, Layers, LearningRate, Probability, Seed, Weight
 from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
@@ -27,7 +28,7 @@ REFERENCE_SECONDS_PER_LAYER_STEP = 1.3e-6
 
 
 LabelPair = tuple[np.ndarray, np.ndarray]
-"""True and predicted phase of every step of a video."""
+"""True and predicted phase of every labelled step of a video."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +88,14 @@ class CausalLayer(nn.Module):
 def temporal_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy plus a truncated smoothing term, averaged over the stages.
 
-    Source: Farha & Gall, arXiv 1903.01945, eqs. 7 to 11, with weight 1.
+    Source: Farha & Gall, arXiv 1903.01945, eqs. 7 to 11, with weight 1. Steps without a label have no cross-entropy;
+    smoothing needs no label, and goes on over them.
 
     Args:
         logits: S×1×P×T.
-        labels: phase of every step, T.
+        labels: phase of every step, T; -1 where it is unknown. One at least is known.
     """
-    per_stage = [F.cross_entropy(stage, labels[None]) + smoothing(stage) for stage in logits]
+    per_stage = [F.cross_entropy(stage, labels[None], ignore_index=UNLABELLED) + smoothing(stage) for stage in logits]
     return torch.stack(per_stage).mean()
 
 
@@ -194,7 +196,7 @@ class TrainTemporal(Stage):
         """Accuracy on videos; None without any."""
         if not videos:
             return None
-        return self.validation_accuracy([(video.labels, _predict(model, video, device)) for video in videos])
+        return self.validation_accuracy([_labelled(video, _predict(model, video, device)) for video in videos])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +244,11 @@ def _predict(model: nn.Module, sequence: Sequence, device: torch.device) -> np.n
     model.eval()
     phases: np.ndarray = model(_features(sequence, device))[-1, 0].argmax(0).cpu().numpy()
     return phases
+
+
+def _labelled(video: Sequence, predicted: np.ndarray) -> LabelPair:
+    known = video.labels != UNLABELLED
+    return video.labels[known], predicted[known]
 
 
 def _predictions(model: nn.Module, sequence: Sequence, device: torch.device) -> VideoPredictions:

@@ -13,7 +13,6 @@ from study.analysis.results import Results, phase_title
 from study.report.figures.style import INK, draw, short_title
 from trainers.artifacts.predictions import VideoPredictions
 
-UNLABELLED = "#f3f4f6"
 PHASE_COLOURS = ("#332288", "#ddcc77", "#cc6677", "#88ccee", "#117733", "#aa4499", "#44aa99", "#882255", "#999933")
 """Paul Tol's muted palette, in an order in which neighbouring phases differ clearly."""
 
@@ -30,7 +29,10 @@ def ribbon_figure(
 def paint_ribbons(
     axes: Axes, results: Results, videos: Mapping[str, VideoPredictions], name: str, *, legend: bool = True
 ) -> None:
-    """Ribbons of phases over minutes, the truth on top; each row's accuracy on this video at its right."""
+    """Ribbons of phases over minutes, the truth on top; each row's accuracy on this video at its right.
+
+    The truth is blank where it is unknown.
+    """
     scores = results.any_scores
     assert scores is not None, "who has predictions has scores"
     titles = {result.row.name: result.row.title for result in results.rows}
@@ -60,11 +62,11 @@ def _paint_ribbon(axes: Axes, line: float, labels: npt.NDArray[np.int8], fps: fl
     bounds = np.concatenate(([0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]))
     minutes = bounds / fps / 60
     phases = labels[bounds[:-1]]
-    for phase in sorted(set(phases.tolist())):
+    for phase in sorted(set(phases[phases >= 0].tolist())):
         chosen = np.flatnonzero(phases == phase)
         spans = [(float(minutes[i]), float(minutes[i + 1] - minutes[i])) for i in chosen]
         axes.broken_barh(spans, (line - height / 2, height), color=_phase_colour(phase), linewidth=0)
 
 
 def _phase_colour(phase: int) -> str:
-    return UNLABELLED if phase < 0 else PHASE_COLOURS[phase % len(PHASE_COLOURS)]
+    return PHASE_COLOURS[phase % len(PHASE_COLOURS)]

@@ -47,7 +47,7 @@ def test_features_and_phases_are_the_fine_tuned_networks(fine_tuned, tmp_path):
     stage.run(work(tmp_path / "out", inputs))
     first, second = read_sequences(stage, tmp_path / "out")
     assert (first.video, first.frames.tolist(), first.labels.tolist()) == ("video02", [0, 2, 4], [0, 1, 2])
-    assert (second.video, second.frames.tolist(), second.labels.tolist()) == ("video01", [0], [2])
+    assert (second.video, second.frames.tolist(), second.labels.tolist()) == ("video01", [0, 2], [2, -1])
     backbone, classifier = load_classifier(model, folder)
     with Frames([recordings[0][1]]) as frames, torch.inference_mode():
         (images,) = plain_batches(frames, SIZE_PX, batch_size=6, threads=1)

@@ -109,6 +109,35 @@ def test_the_loss_is_the_mean_over_stages_of_cross_entropy_and_smoothing():
     assert temporal_loss(flat, labels).item() == pytest.approx(math.log(P), abs=1e-6)
 
 
+def test_steps_without_a_label_have_no_cross_entropy_and_are_smoothed_all_the_same():
+    logits = network()(features()).detach().requires_grad_()
+    labels = torch.arange(T) % P
+    labels[5:20] = -1
+    expected = 0.0
+    for stage in logits:
+        log_p = stage[0].detach().log_softmax(0)
+        known = [t for t in range(T) if not 5 <= t < 20]
+        cross_entropy = -sum(float(log_p[labels[t], t]) for t in known) / len(known)
+        expected += (cross_entropy + smoothing(stage.detach()).item()) / 2
+    loss = temporal_loss(logits, labels)
+    assert loss.item() == pytest.approx(expected, abs=1e-12)
+    loss.backward()
+    assert logits.grad[..., 10].abs().max() > 0, "of smoothing"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_without_holes_the_loss_and_its_gradient_are_those_without_a_mask_to_the_bit(dtype):
+    logits = network()(features()).detach().to(dtype)
+    with_mask, without = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    labels = torch.arange(T) % P
+    masked = temporal_loss(with_mask, labels)
+    plain = torch.stack([F.cross_entropy(stage, labels[None]) + smoothing(stage) for stage in without]).mean()
+    masked.backward()
+    plain.backward()
+    assert torch.equal(masked, plain)
+    assert torch.equal(with_mask.grad, without.grad)
+
+
 def write_sequences(folder, names, *, length=T, seed=0):
     """Sequences of three phases in turn, whose features tell the phase under noise."""
     folder.mkdir()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trainers.data.frames import UNLABELLED
 from trainers.data.ingest.annotations import read_phases
 from trainers.data.ingest.video import Ingest
 from trainers.runtime.randomness import derived_seed
@@ -53,7 +54,7 @@ def draw_labelled(videos: Sequence[Ingest], fraction: float, seed: int) -> Draw:
 
 
 def phases_shown(video: Ingest) -> frozenset[int]:
-    """The phases that a video's annotation names, by index.
+    """The phases that a video's annotation names, by index; holes show none.
 
     Raises:
         InputError: the annotation is missing or malformed.
@@ -86,4 +87,4 @@ def _fewest_with_every_phase(order: Sequence[Ingest]) -> int:
 
 @cache
 def _phases_in(path: Path, digest: str | None, phases: tuple[str, ...]) -> frozenset[int]:
-    return frozenset(np.unique(read_phases(path, phases)).tolist())
+    return frozenset(np.unique(read_phases(path, phases)).tolist()) - {UNLABELLED}

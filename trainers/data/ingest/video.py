@@ -200,7 +200,8 @@ def _margin_warnings(found: Margins | None) -> Iterator[str]:
 def _phase_counts(labels: Labels | None, num_frames: int, phases: tuple[str, ...]) -> dict[str, int]:
     if labels is None:
         return {}
-    counts = np.bincount(labels[:num_frames], minlength=len(phases)).tolist()
+    shared = labels[:num_frames]
+    counts = np.bincount(shared[shared != UNLABELLED], minlength=len(phases)).tolist()
     return {phase: count for phase, count in zip(phases, counts, strict=True) if count}
 
 
