@@ -10,7 +10,7 @@ import numpy as np
 
 from trainers.artifacts.audit import Audit, write_audit
 from trainers.data.frames import UNLABELLED, Frame, FrameSource, write_frames
-from trainers.data.ingest.annotations import read_phases
+from trainers.data.ingest.annotations import AnnotationFormat, read_phases
 from trainers.data.ingest.margins import NUM_SAMPLES, Margins, find_margins, resize
 from trainers.data.ingest.video_file import (
     NOMINAL_FPS,
@@ -20,7 +20,7 @@ from trainers.data.ingest.video_file import (
     read_key_frames,
     read_timeline,
 )
-from trainers.fields import CountOrZero, Pixels, Rate
+from trainers.fields import CountOrZero, Pixels, Rate, added
 from trainers.stage import InputError, Work
 
 Labels = np.ndarray
@@ -71,6 +71,8 @@ class Ingest(FrameSource):
     """Content digests: they identify the recording, independently of its path."""
     phases: tuple[str, ...]
     """The dataset's phases, in index order."""
+    annotation_format: AnnotationFormat | None = added(None)
+    """Format of the annotation; None for Cholec80's rows at 25 fps."""
     fps: Rate = 5.0
     """Rate of the stored rows; it divides the annotations' 25 fps."""
     size_px: Pixels = 250

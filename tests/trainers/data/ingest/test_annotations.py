@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.odd_paths import odd_path
-from trainers.data.ingest import annotations
-from trainers.data.ingest.annotations import read_phases
+from trainers.data.ingest.annotations import read_phases, table
 from trainers.stage import InputError
 
 PHASES = ("Preparation", "Dissection")
@@ -54,7 +53,7 @@ def test_what_is_no_annotation_is_refused_with_its_row(tmp_path: Path, content: 
 
 
 def test_a_file_larger_than_any_annotation_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(annotations, "LARGEST_BYTES", len(TEXT) - 1)
+    monkeypatch.setattr(table, "LARGEST_BYTES", len(TEXT) - 1)
     with pytest.raises(InputError, match="no annotation of a video is"):
         read_phases(written(tmp_path, TEXT.encode()), PHASES)
 

@@ -1,19 +1,13 @@
-"""Phase annotations: a text file with a row per frame, read whole or refused with the line that is wrong."""
+"""Phase annotations of Cholec80 and M2CAI16: a row per frame, read whole or refused with the line that is wrong."""
 
-import codecs
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from trainers.data.ingest.annotations.table import LONGEST_SHOWN, read_lines, suggestion
 from trainers.stage import InputError
-
-LARGEST_BYTES = 256 * 2**20
-"""Of an annotation: a day at 25 fps has a third of that."""
-LONGEST_SHOWN = 100
-"""Characters of a row that an error shows."""
 
 
 def read_phases(path: Path, phases: Sequence[str]) -> np.ndarray:
@@ -29,7 +23,7 @@ def read_phases(path: Path, phases: Sequence[str]) -> np.ndarray:
     Raises:
         InputError: the file is missing, empty, malformed, skips or repeats a frame, or names an unknown phase.
     """
-    lines = _lines(path)
+    lines = read_lines(path)
     if len(lines) < 2:
         raise InputError(f"{path} is empty: copy it again from its source.")
     if re.match(r"\s*\d", lines[0]):
@@ -41,21 +35,6 @@ def read_phases(path: Path, phases: Sequence[str]) -> np.ndarray:
     return labels
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise InputError(f"{path} is larger than {LARGEST_BYTES >> 20} MiB: no annotation of a video is.")
-        return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: copy it from its source.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): put the annotation's file in its place.") from None
-    except UnicodeDecodeError as error:
-        if path.read_bytes()[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise InputError(f"{path} is in UTF-16: save it as UTF-8.") from None
-        raise InputError(f"{path} is not a text file (byte {error.start}): copy it again from its source.") from None
-
-
 def _phase_index(line: str, frame: int, indices: dict[str, int], *, place: str) -> int:
     fields = [each[:LONGEST_SHOWN] for each in line.split()]
     if len(fields) != 2 or not fields[0].isdecimal():
@@ -65,10 +44,5 @@ def _phase_index(line: str, frame: int, indices: dict[str, int], *, place: str) 
             f"{place} is frame {fields[0]} where frame {frame} is due: put the missing or moved rows right."
         )
     if fields[1] not in indices:
-        raise InputError(f"{place} names the unknown phase {fields[1]!r}: {_suggestion(fields[1], list(indices))}")
+        raise InputError(f"{place} names the unknown phase {fields[1]!r}: {suggestion(fields[1], list(indices))}")
     return indices[fields[1]]
-
-
-def _suggestion(name: str, valid: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, valid, n=1)
-    return f"did you mean {nearest[0]!r}?" if nearest else f"it has to be one of {', '.join(valid)}."

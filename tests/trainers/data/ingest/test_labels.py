@@ -1,0 +1,91 @@
+"""Annotation files of every format, and what is wrong with them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainers.data.ingest.annotations import AnnotationFormat, read_labels
+from trainers.data.ingest.annotations.cells import exact_rate
+from trainers.stage import InputError
+
+PHASES = ("Access", "Bladder neck", "Closure")
+SECONDS = AnnotationFormat(kind="second-rows", rate=1)
+CLOCK = AnnotationFormat(kind="intervals", unit="hh:mm:ss")
+FRAMES = AnnotationFormat(rate=25)
+
+
+def read(tmp_path: Path, text: str, layout: AnnotationFormat, at: list[float]) -> list[int]:
+    path = tmp_path / "annotation.txt"
+    path.write_text(text, encoding="utf-8")
+    return read_labels(path, PHASES, layout).at(np.array(at)).tolist()
+
+
+NUMBERED = AnnotationFormat(kind="second-rows", rate=1, first=1, first_phase=1, unlabelled=("-1",))
+NAMED_CSV = AnnotationFormat(kind="csv", rate=1, unit="seconds", phase="Step", time="t")
+NAMED_CLOCK = replace(CLOCK, start="a", end="b", phase="what")
+IN_SECONDS = AnnotationFormat(kind="intervals", unit="seconds")
+TO_THE_LAST_FRAME = AnnotationFormat(kind="intervals", rate=30, end_included=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        ("Frame\tPhase\n0\tAccess\n25\tAccess\n50\t\n75\tBladder neck\n", AnnotationFormat(rate=1, frame_rate=25)),
+        ("0 Access\n1 Access\n\n3 Bladder neck\n", SECONDS),
+        ("phase\nAccess\nAccess\nunlabelled\nBladder neck\n", SECONDS),
+        ("Frame\tPhase\n1\t1\n2\t1\n3\t-1\n4\t2\n", NUMBERED),
+        ("0,0.0\n1,0\n3,01\n", AnnotationFormat(kind="second-rows", rate=1, first_phase=0)),
+        ("step;t;x\nAccess;0,0;1\n Access ;1,0;\n;2,0;\nBladder neck;3,0;\n", NAMED_CSV),
+        ("start,end,phase\n0,2,Access\n3,4,Bladder neck\n", IN_SECONDS),
+        ("phase,end,start\nBladder neck,4,3\nAccess,2,0\n", IN_SECONDS),
+        ("0 59 Access\n90 119 Bladder neck\n", TO_THE_LAST_FRAME),
+        ('a,b,what\n00:00,0:00:02,Access\n0:03.000,00:04,"Bladder neck"\n', NAMED_CLOCK),
+    ],
+)
+def test_every_format_gives_the_label_that_is_valid_at_a_time(tmp_path: Path, text: str, layout: AnnotationFormat):
+    assert read(tmp_path, text, layout, [0, 1.96, 2, 2.96, 3, 3.96, 4, 100]) == [0, 0, -1, -1, 1, 1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("text", "layout", "sentence"),
+    [
+        ("Access\nAcess\n", SECONDS, ":2 names the unknown phase 'Acess': did you mean 'Access'"),
+        ("1 Access\n2 Access\n", SECONDS, ":1 begins with number 1: give `first = 1`"),
+        ("0 Access\n2 Access\n1 Access\n", SECONDS, ":3 is not later than the row before it"),
+        ("0 Access\n25 Access\n50 Access\n", FRAMES, ":1 begins rows that are 1 s apart instead of 25 per second"),
+        ("0 Access\n", AnnotationFormat(rate=None), "has a row per frame: give the frames per second as `rate`"),
+        ("0\tAccess\n1\n", FRAMES, ":2 reads '1', without column 2 for the phase"),
+        ("0\tAccess\n-1\tAccess\n", FRAMES, ":2 has '-1' where a time in frames is due"),
+        ("0 Access\n3 Access\n4 Access\n", AnnotationFormat(holes=False), ":2 comes after a hole"),
+        ("time,step\n0,Access\n", AnnotationFormat(kind="csv", phase="stepp"), ":1 has no column 'stepp'.*'step'"),
+        ("0:10,0:05,Access\n", CLOCK, ":1 ends at 5 s, not after its start at 10 s"),
+        ("0:61,2:05,Access\n", CLOCK, ":1 has '0:61' where a time in hh:mm:ss is due"),
+        ("0:00,0:05,Access\n0:04,0:09,Closure\n", CLOCK, ":2 starts at 4 s, before .*:1 ends at 5 s"),
+        ("start,end,phase\n", CLOCK, "has no rows below its header"),
+        ("\n", CLOCK, "is empty"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path, text: str, layout: AnnotationFormat, sentence: str):
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path, text, layout, [0])
+
+
+def test_more_phases_than_a_byte_can_number_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="has 128 phases: labels are stored in a byte, give at most 127"):
+        read_labels(tmp_path / "none", [str(number) for number in range(128)], FRAMES)
+
+
+def test_rates_of_television_are_what_they_stand_for():
+    assert [exact_rate(rate) for rate in (29.97, 23.976, 59.94, 25, 30, 12.5)] == [
+        pytest.approx(exact, abs=1e-9) for exact in (30000 / 1001, 24000 / 1001, 60000 / 1001, 25, 30, 12.5)
+    ]
+
+
+def test_holes_are_the_stretches_without_a_label(tmp_path: Path):
+    path = tmp_path / "annotation.txt"
+    path.write_text("0:05,0:10,Access\n0:10,0:12,unlabelled\n0:15,0:20,Closure\n")
+    track = read_labels(path, PHASES, CLOCK)
+    assert track.holes() == [(0, 5), (10, 15)]
+    assert track.seconds == 20
