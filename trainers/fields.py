@@ -5,9 +5,10 @@
 """
 
 import math
+import re
 import types
 import typing
-from dataclasses import Field, field, fields
+from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Annotated, Any, TypeVar, Union
 
@@ -34,6 +35,15 @@ Share = Annotated[float, Interval(gt=0, le=1)]
 """Part of a whole that is not empty."""
 Rate = Annotated[float, Interval(gt=0, le=1e4)]
 """Frames per second."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Form of a text, as part of its annotation: a regular expression, and the same in words."""
+
+    pattern: str
+    words: str
+
 
 Value = TypeVar("Value")
 _ADDED = "added"
@@ -80,6 +90,17 @@ def range_of(annotation: Any) -> Interval | None:
     """The range that an annotation gives a number; None where it gives none."""
     found = (each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Interval))
     return next(found, None)
+
+
+def form_of(annotation: Any) -> Form | None:
+    """The form that an annotation gives a text; None where it gives none."""
+    found = (each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Form))
+    return next(found, None)
+
+
+def has_form(text: object, form: Form | None) -> bool:
+    """Whether a value has a form, where there is one."""
+    return form is None or (isinstance(text, str) and re.fullmatch(form.pattern, text) is not None)
 
 
 def in_words(interval: Interval) -> str:

@@ -1,8 +1,9 @@
-"""Names: of things that become folders, files and tags, and of rows, which are any line of text."""
+"""Names: of things that become folders, files and tags, of rows, which are any line of text, and of folds."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from trainers.stage import InputError
 
@@ -10,6 +11,34 @@ LONGEST = 100
 """Characters: file systems take 255 bytes, of which some characters need four, and names get endings."""
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode's categories of control characters, of bytes that are no UTF-8, and of separators of lines and paragraphs."""
+FOLD_PATTERN = r"fold([1-9]\d{0,3})of([1-9]\d{0,3})(?:r([1-9]\d{0,5}))?"
+
+
+@dataclass(frozen=True, order=True)
+class Fold:
+    """One fold of a k-fold cross-validation, named as in `fold3of5` or, of a further drawing, `fold3of5r2`.
+
+    Attributes:
+        count: k, the number of folds.
+        repeat: number of the drawing of the folds, from 1.
+        number: of the fold, from 1; its videos are tested.
+    """
+
+    count: int
+    repeat: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"fold{self.number}of{self.count}" + (f"r{self.repeat}" if self.repeat > 1 else "")
+
+
+def fold_named(name: object) -> Fold | None:
+    """The fold of a name; None where it is no fold's."""
+    found = re.fullmatch(FOLD_PATTERN, name) if isinstance(name, str) else None
+    if found is None:
+        return None
+    number, count, repeat = found.groups(default="1")
+    return Fold(count=int(count), repeat=int(repeat), number=int(number))
 
 
 def check_name(name: object, what: str) -> None:

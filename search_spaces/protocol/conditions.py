@@ -6,7 +6,7 @@ from search_spaces.protocol.presets import Preset, SplitName
 from search_spaces.protocol.scales import Scale, one_pass
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.label_fraction import Draw, draw_labelled
-from trainers.data.datasets.splits import Split, official, selection
+from trainers.data.datasets.splits import Split, divided
 from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.pretrained.public_weights import Layout
@@ -44,12 +44,17 @@ class Conditions:
             object.__setattr__(self, "scale", one_pass(self.scale))
 
     def videos(self, split: SplitName | None = None) -> Split[Ingest]:
-        """The dataset's videos, ingested at this scale, on the sides of a split; the preset's where None."""
+        """The dataset's videos, ingested at this scale, on the sides of a split; the preset's where None.
+
+        Folds validate where the preset's split does: under a preset without validation videos, they train on all but
+        the tested videos.
+        """
         videos = self.dataset.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
-        divide = official if (split or self.preset.split) == "official" else selection
+        name, validates = split or self.preset.split, self.preset.split == "selection"
         labelled = tuple(video for video in videos if video.annotation_digest is not None)
         unlabelled = tuple(video for video in videos if video.annotation_digest is None)
-        sides = replace(divide(labelled, subsets=self.dataset.subsets), unlabelled=unlabelled)
+        sides = divided(labelled, name, subsets=self.dataset.subsets, folds_validate=validates)
+        sides = replace(sides, unlabelled=unlabelled)
         return _shortest(sides) if self.brief else sides
 
     def label_draw(self, seed: int, fraction: float | None = None, split: SplitName | None = None) -> Draw:

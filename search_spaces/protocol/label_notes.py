@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from search_spaces.protocol.conditions import Conditions
-from search_spaces.protocol.presets import SplitName
+from search_spaces.protocol.presets import SplitName, is_split
 from study import Trial
 from study.core.graph import walk
 from trainers.data.datasets.label_fraction import Draw
@@ -12,7 +12,6 @@ from trainers.stage import InputError
 
 Draws = tuple[float | None, SplitName | None, int]
 """Label fraction, split and seed: they decide whose labels a trial learns from."""
-SPLITS: Mapping[str | None, SplitName | None] = {None: None, "selection": "selection", "official": "official"}
 Counts = Mapping[int, Sequence[int]]
 """Number of videos taken -> the seeds that take this number."""
 
@@ -38,8 +37,8 @@ def _by_values(trials: Iterable[Trial]) -> dict[Draws, list[Trial]]:
     found: dict[Draws, list[Trial]] = {}
     for trial in trials:
         fraction, split = trial.parameters.get("label_fraction"), trial.parameters.get("split")
-        if isinstance(fraction, float | None) and isinstance(split, str | None) and split in SPLITS:
-            found.setdefault((fraction, SPLITS[split], trial.seed), []).append(trial)
+        if isinstance(fraction, float | None) and is_split(split):
+            found.setdefault((fraction, split, trial.seed), []).append(trial)
     return found
 
 

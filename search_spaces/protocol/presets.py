@@ -1,15 +1,23 @@
 """Presets: protocols of an experiment, independent of its size."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, TypeGuard
 
+from trainers.fields import Form
+from trainers.names import FOLD_PATTERN, fold_named
 from trainers.networks.backbones import RunningStatistics
 from trainers.recognition.authors_code import AccuracyOver
 from trainers.ssl.loop import Precision
 
-SplitName = Literal["selection", "official"]
+FoldName = Annotated[str, Form(FOLD_PATTERN, "a fold such as fold3of5, or fold3of5r2 of the second drawing")]
+SplitName = Literal["selection", "official"] | FoldName
 Choosing = Literal["validation", "last", "test"]
 """Epoch that is kept: the best on the validation videos, the last, or the best on the test videos."""
+
+
+def is_split(value: object) -> TypeGuard[SplitName | None]:
+    """Whether a value names a split; None is that of the preset."""
+    return value in (None, "selection", "official") or fold_named(value) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +75,7 @@ class Preset:
     finetune_learning_rate: float = 1e-2
     normalised_input: bool = True
     new_optimiser_every_epoch: bool = False
-    split: SplitName = "selection"
+    split: Literal["selection", "official"] = "selection"
     label_fraction: float = 1.0
     selection: Choosing = "validation"
     temporal_stages: int = 2

@@ -15,7 +15,7 @@ class DataSettings(TypedDict, total=False):
     """Videos and labels of a trial."""
 
     split: SplitName | None
-    """Division into videos that train, validate and test."""
+    """Division into videos that train, validate and test: `selection`, `official`, or a fold such as `fold3of5`."""
     label_fraction: Share | None
     """Fraction of the training videos whose labels fine-tuning and the temporal model see."""
 

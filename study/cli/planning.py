@@ -9,6 +9,7 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.queue_notes import queue_notes
+from search_spaces.protocol.trial_splits import fold_notes, num_videos
 from study.cli.demo import DEMO, UNMADE_NOTE, asks_for_demo, is_made, unmade_demo
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
 from study.cli.videos import find_scale
@@ -25,6 +26,7 @@ from trainers.pretrained import registry as weights_registry
 from trainers.stage import InputError
 
 FULL_SCALE_DATASET = "cholec80"
+TRIAL_NOTES = (label_notes, queue_notes, fold_notes)
 PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those that --set has fixed."
 
 
@@ -61,10 +63,8 @@ class PlannedStudy:
             self.plan: Plan = make_plan(self.trials, self.store)
 
     def num_videos(self) -> dict[str, int]:
-        """Number of videos by side of the split; unlabelled ones only where there are any."""
-        split = self.conditions.videos()
-        sides = {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
-        return sides | ({"unlabelled": len(split.unlabelled)} if split.unlabelled else {})
+        """Number of videos by side of the splits that the trials ask for; unlabelled ones only where there are any."""
+        return num_videos(self.conditions, (trial.parameters.get("split") for trial in self.trials))
 
     def notes(self, parts: Sequence[Part]) -> tuple[str, ...]:
         """Sentences that the plan and the report of these parts must show."""
@@ -79,7 +79,7 @@ class PlannedStudy:
         settings, trials = self.request.settings, together(parts)
         published = (PUBLISHED_NOTE,) if settings and any(part.study.published for part in parts) else ()
         with translate_own_study_errors(self.request.study):
-            own = (*label_notes(self.conditions, trials), *queue_notes(self.conditions, trials))
+            own = [note for notes in TRIAL_NOTES for note in notes(self.conditions, trials)]
             return (*own, *setting_notes(trials, settings), *published)
 
     def context(self, part: Part) -> dict[str, str]:

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from search_spaces.protocol.label_notes import label_notes
-from search_spaces.protocol.queue_notes import queue_notes
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
-from study.cli.planning import conditions_of
+from study.cli.planning import TRIAL_NOTES, conditions_of
 from study.core.store import Store
 from study.home.files import locked, write_text
 from study.home.request import Request
@@ -71,9 +69,9 @@ class PlannedSearch:
         )
 
     def trial_notes(self) -> tuple[str, ...]:
-        """Notes on label fractions and queues; extreme trials contain all fixed values, and the longest queue."""
+        """Notes on trials; the extreme ones contain all fixed values, and the longest queue."""
         trials = self.space.extreme_trials()
-        return (*label_notes(self.conditions, trials), *queue_notes(self.conditions, trials))
+        return tuple(note for notes in TRIAL_NOTES for note in notes(self.conditions, trials))
 
     def evaluation_request(self, parameters: Parameters) -> Request:
         """The request that evaluates a point on test videos: a row of a study, and settings."""

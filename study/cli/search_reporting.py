@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from search_spaces.protocol.trial_splits import num_videos
 from study.cli.search_planning import PlannedSearch
 from study.console.terminal import new_console
 from study.core.manifest import versions
@@ -76,11 +77,11 @@ class SearchReporter:
     def context(self) -> dict[str, str]:
         """Facts that the report shows above its table."""
         planned, conditions, request = self._planned, self._planned.conditions, self._planned.search_request.request
-        split = conditions.videos()
+        sides = num_videos(conditions, [planned.space.fixed.get("split")])
         return {
             "preset": f"{request.preset}: {conditions.preset.description}",
             "scale": f"{request.scale}: {conditions.scale.description}",
-            "dataset": f"{conditions.dataset.name}, {len(split.train)} train, {len(split.validation)} validation",
+            "dataset": f"{conditions.dataset.name}, {sides['train']} train, {sides['validation']} validation",
             "objective": planned.search.objective.title,
             "date": datetime.now(UTC).date().isoformat(),
             "Optuna": f"{self._optuna_study.name} in {self._optuna_study.url}",

@@ -6,7 +6,7 @@ import types
 import typing
 from typing import Annotated, Any, Literal, Union
 
-from trainers.fields import fault_of_value, in_words, range_of
+from trainers.fields import fault_of_value, form_of, has_form, in_words, range_of
 from trainers.stage import InputError
 
 LONGEST_SHOWN = 100
@@ -39,10 +39,10 @@ def _coerced_to(value: object, annotation: Any) -> object:
     if annotation is Any:
         return value
     if typing.get_origin(annotation) is Annotated:
-        number = _coerced_to(value, typing.get_args(annotation)[0])
-        if fault_of_value(number, annotation):
+        read = _coerced_to(value, typing.get_args(annotation)[0])
+        if fault_of_value(read, annotation) or not has_form(read, form_of(annotation)):
             raise ValueError
-        return number
+        return read
     if typing.get_origin(annotation) is Literal:
         for choice in typing.get_args(annotation):
             if value == choice or value == str(choice):
@@ -83,7 +83,9 @@ def _read_bool(value: object) -> bool:
 def _spelled(annotation: Any) -> str:
     if typing.get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(annotation)))
-    interval = range_of(annotation)
+    form, interval = form_of(annotation), range_of(annotation)
+    if form is not None:
+        return form.words
     if interval is not None:
         return f"{_spelled(typing.get_args(annotation)[0])} ({in_words(interval)})"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}

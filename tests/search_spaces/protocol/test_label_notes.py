@@ -176,7 +176,7 @@ def test_what_goes_wrong_in_a_note_on_a_study_of_ones_own_is_a_sentence(
     def fails(conditions: Conditions, trials: object) -> tuple[str, ...]:
         raise TypeError("'<' not supported")
 
-    monkeypatch.setattr(study.cli.planning, "label_notes", fails)
+    monkeypatch.setattr(study.cli.planning, "TRIAL_NOTES", (fails,))
     with pytest.raises(InputError, match=r"own\.py: study frames: TypeError: '<' not supported"):
         own_notes(here, tmp_path, "frames", monkeypatch)
 

@@ -181,7 +181,7 @@ def test_recipes_share_the_videos_and_the_way_to_metrics():
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("split", ["selection", "official"])
+@pytest.mark.parametrize("split", ["selection", "official", "fold1of3", "fold3of4r2"])
 def test_no_test_video_is_among_the_inputs_of_anything_that_is_trained(recipe: Callable[..., Stage], split: str):
     test_videos = {key(video) for video in conditions().videos(split).test}
     trial = recipe(conditions(), seed=0, split=split)

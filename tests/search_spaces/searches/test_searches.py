@@ -46,6 +46,18 @@ def test_no_path_leads_from_a_test_video_to_a_search(search: Search, scale: str)
 
 
 @every_search
+@pytest.mark.parametrize("split", ["fold1of3", "fold3of3", "fold2of4r2"])
+def test_no_path_leads_from_a_test_video_of_a_fold_to_a_search(search: Search, split: str):
+    space = search.bind(conditions(), {"split": split})
+    tested = {key(video) for video in conditions().videos(split).test}
+    validation = {key(video) for video in conditions().videos(split).validation}
+    for extreme in space.extreme_trials():
+        assert tested
+        assert tested.isdisjoint(walk(extreme.stage))
+        assert validation <= walk(extreme.stage).keys()
+
+
+@every_search
 @pytest.mark.parametrize("preset", ["official_code", "paper"])
 def test_presets_that_choose_on_test_videos_or_on_none_are_refused(search: Search, preset: str):
     expected = {"official_code": "chooses models on test videos", "paper": "needs validation videos"}

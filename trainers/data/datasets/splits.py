@@ -1,15 +1,20 @@
-"""Splits of recordings into training, validation and test."""
+"""Splits of recordings into training, validation and test: the published one, and folds of a cross-validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from trainers.names import Fold, fold_named
+from trainers.runtime.randomness import numpy_generator
 from trainers.stage import InputError
 
 Item = TypeVar("Item")
 
 FEWEST = 3
 """One recording each to train on, to validate on and to test on."""
+FEWEST_FOLDS = 2
 VALIDATION_SHARE = 1 / 5
 
 
@@ -22,6 +27,59 @@ class Split(Generic[Item]):
     test: tuple[Item, ...]
     unlabelled: tuple[Item, ...] = ()
     """Those without annotations; only pre-training uses them, beside `train`."""
+
+
+def divided(
+    items: Sequence[Item], name: str, *, subsets: Sequence[str | None] = (), folds_validate: bool = True
+) -> Split[Item]:
+    """The split of a name: `official`, `selection`, or a fold.
+
+    Args:
+        items: as in `official`.
+        name: of the split.
+        subsets: as in `official`; folds are made of all recordings, whatever side they are on there.
+        folds_validate: whether a fold keeps a part of its training side to validate on.
+
+    Raises:
+        InputError: as in `official` and `fold`.
+    """
+    asked = fold_named(name)
+    if asked is not None:
+        return fold(items, asked, validates=folds_validate)
+    return (official if name == "official" else selection)(items, subsets=subsets)
+
+
+def fold(items: Sequence[Item], asked: Fold, *, validates: bool = True) -> Split[Item]:
+    """One fold of a cross-validation over all recordings; every one of them is tested in one fold of a drawing.
+
+    Recordings are put into an order that the number of the drawing and their number decide, and cut into `count` parts
+    of equal length, the first ones longer by one where they have to be. The fold's part is tested. Of the others, taken
+    in a circle from the one after it, the last fifth validates, as in `selection`. Phases do not enter.
+
+    Args:
+        items: as in `official`.
+        asked: the fold.
+        validates: whether to validate; all recordings that are not tested train where not.
+
+    Raises:
+        InputError: there is no such fold, or there are too few recordings.
+    """
+    if asked.count < FEWEST_FOLDS or asked.number > asked.count:
+        raise InputError(
+            f"split {asked} does not exist: there are folds 1 to k of k, and k is at least {FEWEST_FOLDS}."
+        )
+    fewest = max(asked.count, FEWEST + (asked.count == FEWEST_FOLDS))  # one of two folds has half of the videos
+    if len(items) < fewest:
+        raise InputError(f"{len(items)} annotated videos cannot be split as {asked}: give at least {fewest}.")
+    order = numpy_generator(asked.repeat, "folds").permutation(len(items))
+    parts = np.array_split(order, asked.count)
+    tested = parts[asked.number - 1]
+    rest = np.concatenate([*parts[asked.number :], *parts[: asked.number - 1]])
+    num_train = len(rest) - (max(1, round(len(rest) * VALIDATION_SHARE)) if validates else 0)
+    train, validation, test = (
+        tuple(items[index] for index in sorted(side.tolist())) for side in (rest[:num_train], rest[num_train:], tested)
+    )
+    return Split(train=train, validation=validation, test=test)
 
 
 def official(items: Sequence[Item], *, subsets: Sequence[str | None] = ()) -> Split[Item]:

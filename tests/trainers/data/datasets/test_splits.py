@@ -1,6 +1,7 @@
 import pytest
 
-from trainers.data.datasets.splits import official, selection
+from trainers.data.datasets.splits import divided, fold, official, selection
+from trainers.names import Fold, fold_named
 from trainers.stage import InputError
 
 
@@ -70,3 +71,75 @@ def test_too_few_videos_are_refused():
         selection("abc", subsets=["train"] * 3)
     with pytest.raises(InputError, match="1 training and 2 test videos"):
         selection("abc", subsets=["train", "test", "test"])
+
+
+def folds(num_videos: int, count: int, repeat: int = 1, *, validates: bool = True):
+    asked = [Fold(count=count, repeat=repeat, number=number) for number in range(1, count + 1)]
+    return [fold(range(num_videos), each, validates=validates) for each in asked]
+
+
+@pytest.mark.parametrize("validates", [True, False])
+@pytest.mark.parametrize(("num_videos", "count"), [(80, 5), (41, 4), (24, 5), (5, 5), (4, 2), (3, 3), (7, 2)])
+def test_every_video_is_tested_in_one_fold_and_on_one_side_of_each(num_videos: int, count: int, validates: bool):
+    split = folds(num_videos, count, validates=validates)
+    tested = [video for each in split for video in each.test]
+    assert sorted(tested) == list(range(num_videos))
+    for each in split:
+        assert sorted([*each.train, *each.validation, *each.test]) == list(range(num_videos))
+        assert all(list(side) == sorted(side) for side in (each.train, each.validation, each.test))
+        assert bool(each.validation) == validates
+        assert each.train
+    lengths = {len(each.test) for each in split}
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_five_folds_of_cholec80_train_on_51_videos_and_validate_on_13():
+    assert {(len(each.train), len(each.validation), len(each.test)) for each in folds(80, 5)} == {(51, 13, 16)}
+
+
+def test_validation_videos_differ_from_fold_to_fold():
+    validating = [video for each in folds(80, 5) for video in each.validation]
+    assert len(set(validating)) == len(validating) == 65
+
+
+def test_folds_are_drawn_by_the_number_of_the_drawing_alone():
+    first, again, second = (folds(40, 4, repeat) for repeat in (1, 1, 2))
+    assert first == again
+    assert {each.test for each in first}.isdisjoint({each.test for each in second})
+    assert divided(range(40), "fold2of4") == divided(range(40), "fold2of4r1") == first[1]
+
+
+def test_folds_are_made_over_both_sides_of_a_layout():
+    names = [f"video{number}" for number in range(41)]
+    subsets = ["train"] * 27 + ["test"] * 14
+    assert divided(names, "fold1of4", subsets=subsets) == divided(names, "fold1of4")
+    assert divided(names, "selection", subsets=subsets) == selection(names, subsets=subsets)
+
+
+@pytest.mark.parametrize(
+    "name", ["fold0of5", "fold3", "fold3of", "fold1of5r0", "fold1of5r", "Fold1of5", "fold01of5", 3]
+)
+def test_other_texts_name_no_fold(name: object):
+    assert fold_named(name) is None
+
+
+def test_a_fold_is_named_as_it_is_written():
+    assert [str(fold_named(name)) for name in ("fold3of5", "fold3of5r1", "fold3of5r2")] == [
+        "fold3of5",
+        "fold3of5",
+        "fold3of5r2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "num_videos", "expected"),
+    [
+        ("fold6of5", 80, "split fold6of5 does not exist: there are folds 1 to k of k, and k is at least 2"),
+        ("fold1of1", 80, "split fold1of1 does not exist"),
+        ("fold1of5", 4, "4 annotated videos cannot be split as fold1of5: give at least 5"),
+        ("fold1of2", 3, "3 annotated videos cannot be split as fold1of2: give at least 4"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(name: str, num_videos: int, expected: str):
+    with pytest.raises(InputError, match=expected):
+        divided(range(num_videos), name)
