@@ -83,6 +83,13 @@ def num_source_frames(folder: Path) -> int:
 class FrameFolder(Ingest):
     """The frame store of one folder of frames; `video_path` is the folder, `video_digest` its `digest_frames`."""
 
+    def examine(self) -> tuple[str, ...]:
+        images = images_by_index(self.video_path)
+        length, warnings = self.beside_annotation(slack=_slack(list(images)))
+        for _ in _due(self.video_path, images, range(0, length, self.step)):
+            pass
+        return warnings
+
     def open(self, threads: int) -> Source:
         images = images_by_index(self.video_path)
         indices = list(images)
@@ -96,7 +103,7 @@ class FrameFolder(Ingest):
             samples=lambda count: [read(images[indices[i]]) for i in _spread(len(indices), count)],
             images=partial(_read_rows, self.video_path, images, read),
             warnings=audit.warnings,
-            slack=int(np.median(np.diff(indices))) - 1 if len(indices) > 1 else 0,
+            slack=_slack(indices),
         )
 
     def expected_seconds(self) -> float:
@@ -111,16 +118,27 @@ def _spread(length: int, count: int) -> list[int]:
     return sorted({round(position) for position in np.linspace(0, length - 1, count).tolist()})
 
 
+def _slack(indices: list[int]) -> int:
+    """The number of further frames that a recording may have had of which every n-th was kept."""
+    return int(np.median(np.diff(indices))) - 1 if len(indices) > 1 else 0
+
+
 def _read_rows(
     folder: Path, images: dict[int, Path], read: Callable[[Path], np.ndarray], wanted: range
 ) -> Iterator[tuple[int, np.ndarray]]:
+    for index in _due(folder, images, wanted):
+        yield index, read(images[index])
+
+
+def _due(folder: Path, images: dict[int, Path], wanted: range) -> Iterator[int]:
+    """The wanted indices, each of which must have its image."""
     for index in wanted:
         if index not in images:
             raise InputError(
                 f"{folder} lacks frame {index}, which a row every {wanted.step} frames needs: "
                 f"extract the frames again or ask for a lower fps."
             )
-        yield index, read(images[index])
+        yield index
 
 
 def _read_image(path: Path, size: tuple[int, int]) -> np.ndarray:

@@ -75,6 +75,11 @@ class FoundError(InputError):
         super().__init__(errors[0].sentence + more)
 
 
+def findings_of(error: InputError, path: Path) -> tuple[Finding, ...]:
+    """The findings that an error holds, or the one that its sentence is, on a file."""
+    return error.findings if isinstance(error, FoundError) else (Finding.of(error, path),)
+
+
 def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings that stop an ingest."""
     return tuple(finding for finding in findings if finding.severity == "error")

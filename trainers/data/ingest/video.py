@@ -51,9 +51,7 @@ class Source:
 
     def length_beside(self, labels: Labels | None) -> int:
         """The number of frames, which the annotation tells as far as the recording leaves it open."""
-        if labels is None:
-            return self.num_frames
-        return min(max(self.num_frames, len(labels)), self.num_frames + self.slack)
+        return self.num_frames if labels is None else _length_beside(self.num_frames, labels, self.slack)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +95,31 @@ class Ingest(FrameSource):
     def step(self) -> int:
         """Distance of stored frames, in source frames."""
         return round(NOMINAL_FPS / self.fps)
+
+    def examine(self) -> tuple[str, ...]:
+        """Reads the annotation and compares its length with the recording's, as `run` does before it decodes.
+
+        Returns:
+            Warnings, each the rest of a sentence that begins with the video.
+
+        Raises:
+            InputError: the annotation cannot be read, or is not that of the recording.
+        """
+        _, warnings = self.beside_annotation()
+        return warnings
+
+    def beside_annotation(self, slack: int = 0) -> tuple[int, tuple[str, ...]]:
+        """The number of frames that recording and annotation both have, and warnings as `examine` returns them.
+
+        Args:
+            slack: number of further frames that the recording may have had.
+        """
+        if self.annotation_path is None:
+            return self.num_source_frames, ()
+        labels = read_phases(self.annotation_path, self.phases)
+        length = _length_beside(self.num_source_frames, labels, slack)
+        shared = _shared_length(self.name, length, labels)
+        return shared, tuple(f"has {warning}" for warning in _length_warnings(length, labels))
 
     @abstractmethod
     def open(self, threads: int) -> Source:
@@ -164,6 +187,10 @@ class Video(Ingest):
 
     def expected_seconds(self) -> float:
         return self.num_source_frames / FRAMES_PER_SECOND if self.num_source_frames else UNKNOWN_SECONDS
+
+
+def _length_beside(num_frames: int, labels: Labels, slack: int) -> int:
+    return min(max(num_frames, len(labels)), num_frames + slack)
 
 
 def _shared_length(name: str, num_frames: int, labels: Labels | None) -> int:

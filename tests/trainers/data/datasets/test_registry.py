@@ -9,11 +9,12 @@ import pytest
 
 from study.core.graph import key
 from tests.odd_paths import odd_path
-from trainers.data.datasets import registry
+from trainers.data.datasets import registry, scan
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.frame_folders import FrameFolder
 from trainers.data.datasets.recordings import digest
 from trainers.data.datasets.registry import load, register
+from trainers.data.ingest.findings import FoundError
 from trainers.data.ingest.video import Video
 from trainers.runtime.registry import names
 from trainers.stage import InputError, MachineError
@@ -49,7 +50,7 @@ def digested(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             read.append(path.name)
         return digest(path)
 
-    monkeypatch.setattr(registry, "digest", counted)
+    monkeypatch.setattr(scan, "digest", counted)
     return read
 
 
@@ -151,6 +152,52 @@ def test_an_unknown_name_is_told_how_to_register_it(tmp_path: Path, root: Path):
 def test_a_name_that_is_no_plain_word_is_refused(tmp_path: Path, root: Path, name: str):
     with pytest.raises(InputError, match="cannot name a dataset"):
         registered(tmp_path, root, name)
+
+
+def test_what_was_read_before_a_failed_try_is_not_read_again(tmp_path: Path, root: Path, digested: list[str]):
+    whole = (root / "videos" / "video02.mp4").read_bytes()
+    (root / "videos" / "video02.mp4").write_bytes(whole[:-100])
+    with pytest.raises(InputError, match=r"video02\.mp4 is truncated"):
+        registered(tmp_path, root)
+    assert names(tmp_path / "datasets") == []
+    digested.clear()
+    (root / "videos" / "video02.mp4").write_bytes(whole)
+    assert [video.name for video in registered(tmp_path, root).recordings] == ["video01", "video02", "video03"]
+    assert digested == ["video02.mp4"]
+
+
+def test_a_damaged_scan_is_made_again(tmp_path: Path, root: Path, digested: list[str]):
+    dataset = registered(tmp_path, root)
+    for content in ("", "[]", "{", '{"format": 1}'):
+        digested.clear()
+        for file in (tmp_path / "datasets" / "scans").iterdir():
+            file.write_text(content)
+        assert registered(tmp_path, root) == dataset
+        assert len(digested) == 3
+
+
+def test_findings_of_all_recordings_come_together(tmp_path: Path, root: Path):
+    (root / "videos" / "video01.mp4").write_bytes(b"")
+    annotate(root, 2, 27, "Preparatoin")
+    annotate(root, 3, 80)
+    with pytest.raises(FoundError) as refused:
+        registered(tmp_path, root)
+    found = {(Path(each.path).name, each.line): each.message for each in refused.value.findings}
+    assert found == {
+        ("video01.mp4", None): "is empty",
+        ("video02-phase.txt", 2): "names the unknown phase 'Preparatoin'",
+        ("video03-phase.txt", None): "video03 has 28 frames but 80 annotated ones, more than 1 s (25 frames) apart",
+    }
+    assert str(refused.value).endswith("video01.mp4 is empty: copy it again from its source. (2 more errors were found.)")
+
+
+def test_warnings_do_not_stop(tmp_path: Path, root: Path):
+    annotate(root, 3, 27)
+    audited = registry.audit(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
+    assert [(each.severity, each.message) for each in audited.findings] == [
+        ("warning", "has 28 frames but 27 annotated ones: both cut to 27")
+    ]
+    assert len(registry.write(tmp_path / "datasets", audited).recordings) == 3
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"recordings": [{}]}'])
@@ -259,13 +306,10 @@ def write_image(path: Path, value: int) -> None:
     ],
 )
 @pytest.mark.parametrize("file", ["videos/video02.mp4", "phase_annotations/video02-phase.txt"])
-def test_what_lies_in_the_place_of_a_file_is_named_before_anything_is_read(
-    tmp_path: Path, root: Path, digested: list[str], file: str, kind: str, reason: str
-):
+def test_what_lies_in_the_place_of_a_file_is_named(tmp_path: Path, root: Path, file: str, kind: str, reason: str):
     odd_path(root / file, kind)
     with pytest.raises(InputError, match=f"{file} is no file: .*{reason}"):
         registered(tmp_path, root)
-    assert digested == []
 
 
 def test_names_that_are_no_text_are_refused(tmp_path: Path, root: Path, encode_video: Encode):

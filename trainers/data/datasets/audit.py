@@ -1,0 +1,119 @@
+"""Audit of a data set before any work: every file is looked at, and all findings come together."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from trainers.data.datasets.dataset import Dataset, RegisteredVideo
+from trainers.data.datasets.recordings import Recording, check_files, digest
+from trainers.data.datasets.scan import Scan, Scans
+from trainers.data.ingest.findings import Finding, findings_of
+from trainers.data.ingest.video import Ingest
+from trainers.runtime.registry import stamp_of
+from trainers.stage import InputError
+
+READ_AT_ONCE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """A data set as it was found.
+
+    Attributes:
+        dataset: its recordings that could be read.
+        findings: all findings, in the order of the recordings.
+    """
+
+    dataset: Dataset
+    findings: tuple[Finding, ...]
+
+
+def read_recordings(
+    recordings: Iterable[Recording], scans: Scans, report: Callable[[str], None], *, frames: bool
+) -> tuple[tuple[RegisteredVideo, ...], tuple[Finding, ...]]:
+    """Reads every recording from end to end, where it has changed since it was last read.
+
+    Args:
+        recordings: the recordings.
+        scans: of earlier.
+        report: called with the name of every recording once it is read.
+        frames: whether recordings are folders of frames.
+
+    Returns:
+        Those that could be read, and findings on all of them.
+    """
+
+    def read(recording: Recording) -> tuple[RegisteredVideo | None, tuple[Finding, ...]]:
+        try:
+            return _read(recording, scans, frames=frames)
+        except InputError as error:
+            return None, findings_of(error, recording.video)
+        finally:
+            report(recording.name)
+
+    with ThreadPoolExecutor(READ_AT_ONCE) as pool:
+        found = list(pool.map(read, recordings))
+    return (
+        tuple(video for video, _ in found if video is not None),
+        tuple(finding for _, findings in found for finding in findings),
+    )
+
+
+def examine(stages: Iterable[Ingest]) -> Iterator[Finding]:
+    """Findings on the annotation of every recording, and on its length beside that of the recording."""
+    with ThreadPoolExecutor(READ_AT_ONCE) as pool:
+        for findings in pool.map(_examined, stages):
+            yield from findings
+
+
+def check_distinct(recordings: Iterable[RegisteredVideo]) -> Iterator[Finding]:
+    """Findings on videos that are there twice: a copy could train a model that it tests."""
+    seen: dict[str, RegisteredVideo] = {}
+    for recording in recordings:
+        digests = [each for each in (recording.video_digest, recording.stream_digest) if each is not None]
+        twin = next((seen[each] for each in digests if each in seen), None)
+        seen |= dict.fromkeys(digests, recording)
+        if twin is not None:
+            yield _copy(recording, twin)
+
+
+def _copy(recording: RegisteredVideo, twin: RegisteredVideo) -> Finding:
+    if (twin.annotation is None) == (recording.annotation is None):
+        message = f"is the same video as {twin.video}"
+        return Finding(path=recording.video, message=message, remedy="move one of them away")
+    unlabelled, annotated = sorted((twin, recording), key=lambda each: each.annotation is not None)
+    message = f"is the same video as {annotated.video}, which is annotated"
+    return Finding(path=unlabelled.video, message=message, remedy="move it away from the unlabelled ones")
+
+
+def _examined(stage: Ingest) -> tuple[Finding, ...]:
+    place = stage.annotation_path or stage.video_path
+    try:
+        warning = partial(Finding, path=str(stage.video_path), severity="warning")
+        return tuple(warning(message=message) for message in stage.examine())
+    except InputError as error:
+        return findings_of(error, place)
+
+
+def _read(recording: Recording, scans: Scans, *, frames: bool) -> tuple[RegisteredVideo, tuple[Finding, ...]]:
+    check_files(recording, frames=frames)
+    stamp, scan = stamp_of(recording.video), scans.of(recording.video, frames=frames)
+    warnings = (Finding(path=str(recording.video), message=remark, severity="warning") for remark in scan.remarks)
+    return _registered(recording, scan, stamp), tuple(warnings)
+
+
+def _registered(recording: Recording, scan: Scan, stamp: tuple[int, int]) -> RegisteredVideo:
+    annotation = recording.annotation
+    return RegisteredVideo(
+        name=recording.name,
+        video=str(recording.video),
+        annotation=str(annotation) if annotation else None,
+        subset=recording.subset,
+        video_digest=scan.digest,
+        annotation_digest=digest(annotation) if annotation else None,
+        num_frames=scan.num_frames,
+        video_stamp=stamp,
+        annotation_stamp=stamp_of(annotation) if annotation else None,
+        stream_digest=scan.stream_digest,
+    )

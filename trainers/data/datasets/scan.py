@@ -1,0 +1,124 @@
+"""Scans: what one look at a video or a folder of frames has told, kept so that an unchanged one is not read again."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trainers.data.datasets import frame_folders
+from trainers.data.datasets.recordings import digest
+from trainers.data.ingest.image_file import audit_images
+from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, read_timeline
+from trainers.runtime.files import replacing
+
+IMAGES_AT_ONCE = 2
+FORMAT = 1
+"""Raised when scans hold something new, so that those of earlier versions are not used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """Properties of a video, or of a folder of frames, that do not depend on what is asked of it.
+
+    Attributes:
+        digest: of its content.
+        stream_digest: of its encoded frames alone; None for folders of frames.
+        num_frames: its length, in frames at its own rate.
+        fps: that rate.
+        remarks: what is unusual about it, a sentence each.
+    """
+
+    digest: str
+    stream_digest: str | None
+    num_frames: int
+    fps: float
+    remarks: tuple[str, ...] = ()
+
+
+class Scans:
+    """Scans by the path of what was scanned, one file each, in a folder that may not exist yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, path: Path, *, frames: bool) -> Scan:
+        """The scan of a video or a folder of frames: the stored one where it has not changed since, or a new one.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        stamp = _stamp(path, frames=frames)
+        stored = self._stored(path, stamp)
+        if stored is not None:
+            return stored
+        scan = _scan_folder(path) if frames else _scan_video(path)
+        record = {"format": FORMAT, "path": str(path), "stamp": stamp, **asdict(scan)}
+        with replacing(self._file(path), mark=f".{os.getpid()}") as temporary:
+            temporary.write_text(json.dumps(record))
+        return scan
+
+    def _stored(self, path: Path, stamp: str) -> Scan | None:
+        """The stored scan of what has this stamp; None where there is none, or its file is damaged."""
+        try:
+            record = json.loads(self._file(path).read_text())
+            if [record.pop(name) for name in ("format", "path", "stamp")] != [FORMAT, str(path), stamp]:
+                return None
+            return Scan(**{**record, "remarks": tuple(record["remarks"])})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def _file(self, path: Path) -> Path:
+        name = hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
+        return self._folder / f"{name}.json"
+
+
+def _stamp(path: Path, *, frames: bool) -> str:
+    """Sizes and times of modification, of every image where there are many: while they stay, the content has stayed."""
+    if not frames:
+        return _size_and_time(path.stat())
+    images = frame_folders.images_by_index(path).values()
+    content = hashlib.blake2b(digest_size=16)
+    for image in images:
+        content.update(f"{image.name}\0{_size_and_time(image.stat())}\0".encode())
+    return content.hexdigest()
+
+
+def _size_and_time(stat: os.stat_result) -> str:
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def _scan_video(path: Path) -> Scan:
+    with ThreadPoolExecutor(1) as pool:  # side by side, so that a file that is not in memory is fetched once
+        whole = pool.submit(digest, path)
+        timeline = read_timeline(path)
+    return Scan(
+        digest=whole.result(),
+        stream_digest=timeline.stream_digest,
+        num_frames=timeline.num_frames,
+        fps=float(timeline.fps),
+        remarks=tuple(_remarks(timeline)),
+    )
+
+
+def _remarks(timeline: Timeline) -> Iterator[str]:
+    if round(timeline.fps, 3) != NOMINAL_FPS:
+        yield f"has {timeline.fps:.3f} frames per second instead of {NOMINAL_FPS}"
+    if timeline.num_missing:
+        yield f"lacks {timeline.num_missing} of its {timeline.num_frames} frames"
+    if timeline.num_surplus:
+        yield f"has {timeline.num_surplus} frames that are shown at another's time, which are left out"
+
+
+def _scan_folder(path: Path) -> Scan:
+    images = list(frame_folders.images_by_index(path).values())
+    remarks = audit_images(images, threads=IMAGES_AT_ONCE).warnings
+    return Scan(
+        digest=frame_folders.digest_frames(path),
+        stream_digest=None,
+        num_frames=frame_folders.num_source_frames(path),
+        fps=float(NOMINAL_FPS),
+        remarks=tuple(f"has oddities: {remark}" for remark in remarks),
+    )
