@@ -60,6 +60,7 @@ def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, 
 @click.option(
     "--scale", type=Line(), default="full", show_default=True, help="The sizes to store frames at: full, or demo."
 )
+@click.option("--dry-run", is_flag=True, help="End after the audit, with the time and disk that are expected.")
 @threads_option
 @click.pass_obj
 def ingest(
@@ -69,9 +70,12 @@ def ingest(
     name: str | None,
     unlabelled: Path | None,
     scale: str,
+    dry_run: bool,
     threads: int | None,
 ) -> None:
-    """Register a dataset and cut its frames: one stage per video, audited and stored once.
+    """Audit a dataset, register it and cut its frames: one stage per video, stored once.
+
+    Every file is looked at first: errors end the command before anything is computed, warnings do not.
 
     \b
     Examples:
@@ -79,17 +83,30 @@ def ingest(
         freelunch ingest m2cai16 /data/m2cai16-workflow --name m2cai16
         freelunch ingest cholec80 /data/annotated --unlabelled /data/more-videos --name ours
         freelunch ingest frames /data/cut-out --name ours
+        freelunch ingest cholec80 /data/cholec80 --dry-run
     """
-    from study.cli.videos import ingest_videos
+    from study.cli.videos import IngestRequest, ingest_videos
 
-    name = name or layout
+    asked = IngestRequest(
+        name=name or layout,
+        layout=layout,
+        root=root,
+        unlabelled=unlabelled,
+        scale=scale,
+        threads=threads,
+        dry_run=dry_run,
+    )
+    name = asked.name
     more = f" --unlabelled {shlex.quote(str(unlabelled))}" if unlabelled else ""
     command = f"{context.program} ingest {layout} {shlex.quote(str(root))}{more} --name {name} --scale {scale}"
     with interruptible(command):
-        all_stored = ingest_videos(context.home, name, layout, root, unlabelled, scale, threads)
+        all_stored = ingest_videos(context.home, asked)
     if not all_stored:
         print_next(f"fix the videos that failed, then run again: {command}")
         sys.exit(EXIT_TRIAL_FAILED)
+    if dry_run:
+        print_next(command)
+        return
     print_next(f"{context.program} plan table3 --dataset {name} --scale {scale}")
 
 

@@ -1,24 +1,30 @@
 """Videos at the command line: registration, ingest and synthesis."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.progress import Progress
 
 from search_spaces.protocol.scales import SCALES, Scale
 from study.cli.execute import compute
 from study.cli.resources import ComputeTarget
-from study.console.data_tables import audits_table
+from study.console.data_tables import audits_table, findings_table
 from study.console.terminal import new_console
-from study.core.plan import make_plan
+from study.core.plan import Plan, make_plan
 from study.core.store import Store
 from study.core.study import standalone
 from study.home.sharing import check_shared
-from study.home.text import nearest
+from study.home.text import duration, nearest
 from trainers.data.datasets import registry as datasets
+from trainers.data.datasets.audit import Audit
 from trainers.data.datasets.dataset import Dataset
+from trainers.data.ingest.findings import refuse_errors
+from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.cpus import available_cpus
@@ -26,19 +32,82 @@ from trainers.runtime.registry import names
 from trainers.stage import InputError
 
 
-def ingest_videos(
-    home: Path, name: str, layout: str, root: Path, unlabelled: Path | None, scale: str, threads: int | None
-) -> bool:
-    """Registers a dataset and computes its video stages; returns whether all of them are stored."""
-    sizes = find_scale(scale)
+@dataclass(frozen=True, kw_only=True)
+class IngestRequest:
+    """What `ingest` was asked for.
+
+    Attributes:
+        name: what to call the dataset.
+        layout: how its folder is laid out.
+        root: the folder.
+        unlabelled: a folder of further videos without annotations, where there is one.
+        scale: whose sizes frames are stored at.
+        threads: how many may compute; None for as many as there are.
+        dry_run: whether to end after the audit.
+    """
+
+    name: str
+    layout: str
+    root: Path
+    unlabelled: Path | None = None
+    scale: str = "full"
+    threads: int | None = None
+    dry_run: bool = False
+
+
+def ingest_videos(home: Path, asked: IngestRequest) -> bool:
+    """Audits a dataset, registers it and computes its video stages; returns whether all is well.
+
+    Raises:
+        FoundError: the audit found errors; nothing is registered.
+    """
+    sizes = find_scale(asked.scale)
     check_shared(home, writing=True)
     store = Store(home)
-    dataset = register_videos(store, name, layout, root, unlabelled)
-    videos = standalone(dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px))
-    target = ComputeTarget(local=True, threads=threads, gpus_per_worker=0)
-    outcome = compute(make_plan(videos, store), store, target)
+    audited = audit_videos(store, asked, fps=sizes.feature_fps)
+    refuse_errors(audited.findings)
+    stages = audited.dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px)
+    videos = standalone(stages)
+    plan = make_plan(videos, store)
+    if asked.dry_run:
+        click.echo(_expectation(plan, store))
+        return True
+    datasets.write(store.home / "datasets", audited)
+    target = ComputeTarget(local=True, threads=asked.threads, gpus_per_worker=0)
+    outcome = compute(plan, store, target)
     new_console().print(audits_table(videos, store), highlight=False)
     return not outcome.failures
+
+
+def audit_videos(store: Store, asked: IngestRequest, *, fps: float) -> Audit:
+    """Audits a dataset, with a progress bar on terminals, and prints what was found."""
+    with _bar("reading videos", None) as (progress, task):
+        audited = datasets.audit(
+            store.home / "datasets",
+            asked.name,
+            asked.layout,
+            asked.root,
+            lambda video: progress.advance(task),
+            asked.unlabelled,
+            fps=fps,
+        )
+    if audited.findings:
+        new_console().print(findings_table(map(asdict, audited.findings)), highlight=False)
+    return audited
+
+
+def _expectation(plan: Plan, store: Store) -> str:
+    """The time and disk that a plan of video stages takes, in a sentence."""
+    missing = [stage for key in plan.missing if isinstance(stage := plan.stages[key], Ingest)]
+    if not missing:
+        return "every video is stored already: nothing to do"
+    needed = sum(stage.expected_bytes() for stage in missing)
+    free = shutil.disk_usage(store.home).free
+    basis = "as measured here" if set(plan.missing) <= plan.measured else "a guess for two CPU cores"
+    return (
+        f"{len(missing)} of {len(plan.stages)} videos to store: about {duration(plan.expected_seconds)} ({basis}) and "
+        f"{needed / 1e9:.2f} GB of disk, of which {free / 1e9:.0f} GB are free"
+    )
 
 
 def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> None:
@@ -69,12 +138,10 @@ def dataset_records(home: Path) -> list[dict[str, Any]]:
     ]
 
 
-def register_videos(store: Store, name: str, layout: str, root: Path, unlabelled: Path | None = None) -> Dataset:
+def register_videos(store: Store, name: str, layout: str, root: Path) -> Dataset:
     """Registers a dataset in the home folder, with a progress bar on terminals."""
-    with _bar("digesting videos", None) as (progress, task):
-        return datasets.register(
-            store.home / "datasets", name, layout, root, lambda video: progress.advance(task), unlabelled
-        )
+    with _bar("reading videos", None) as (progress, task):
+        return datasets.register(store.home / "datasets", name, layout, root, lambda video: progress.advance(task))
 
 
 def find_scale(name: str) -> Scale:

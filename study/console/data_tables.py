@@ -36,6 +36,17 @@ def audits_table(trials: Sequence[Trial], store: Store) -> Table:
     return table
 
 
+def findings_table(findings: Iterable[Mapping[str, Any]]) -> Table:
+    """Findings of an audit: where, what, and what to do."""
+    table = new_table("", "file", "line", "what", "what to do")
+    for finding in findings:
+        is_error = finding["severity"] == "error"
+        field = f"{finding['field']}: " if finding["field"] else ""
+        cells = (finding["path"], str(finding["line"] or ""), field + finding["message"], finding["remedy"])
+        table.add_row("[red]error[/]" if is_error else "[yellow]warning[/]", *map(escape, cells))
+    return table
+
+
 def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
     """The registered datasets."""
     table = new_table("dataset", "layout", "videos", "hours", "folder")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 
 from tests.study.tiny_cli import called
-from tests.study.tiny_home import refused
+from tests.study.tiny_home import done, refused
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
 Call = Callable[..., Result]
@@ -50,14 +50,32 @@ def test_a_truncated_video_is_named(call: Call, own_videos: Path):
     refused(call("ingest", "cholec80", str(own_videos)), 2, "video03.mp4 is truncated", "copy it again")
 
 
-def test_an_unknown_phase_fails_its_video_by_file_and_line_and_the_others_are_stored(call: Call, own_videos: Path):
+def test_errors_of_all_videos_are_one_table_and_nothing_is_stored(call: Call, own_videos: Path, tmp_path: Path):
     annotation = own_videos / "phase_annotations" / "video02-phase.txt"
     lines = annotation.read_text().splitlines()
     annotation.write_text("\n".join([*lines[:7], "6\tPreparatoin", *lines[8:]]))
-    result = call("ingest", "cholec80", str(own_videos), "--scale", "tiny", "--threads", "1")
-    assert result.exit_code == 1
-    assert f"failed: {annotation}:8 names the unknown phase 'Preparatoin': did you mean 'Preparation'?" in result.output
-    assert result.output.count(" done in ") == 3
-    assert "Traceback" not in result.output
-    last = result.output.strip().splitlines()[-1]
-    assert last.startswith("next: fix the videos that failed, then run again: freelunch --home ")
+    (own_videos / "videos" / "video03.mp4").write_bytes(b"")
+    asked = ("ingest", "cholec80", str(own_videos), "--scale", "tiny", "--threads", "1")
+    for more in ((), ("--dry-run",)):
+        result = call(*asked, *more)
+        refused(result, 2, "video03.mp4 is empty: copy it again from its source. (One more error was found.)")
+        table = " ".join(result.stdout.split())
+        assert f"error {annotation} 8 names the unknown phase 'Preparatoin' did you mean 'Preparation'?" in table
+        assert not list((tmp_path / "home" / "artifacts").iterdir())
+        assert "no dataset is registered" in call("datasets").output
+
+
+def test_a_dry_run_ends_with_the_time_and_disk_that_are_expected(call: Call, own_videos: Path, tmp_path: Path):
+    annotation = own_videos / "phase_annotations" / "video02-phase.txt"
+    annotation.write_text("\n".join(annotation.read_text().splitlines()[:-2]))
+    asked = ("ingest", "cholec80", str(own_videos), "--scale", "tiny", "--threads", "1")
+    result = done(call(*asked, "--dry-run"))
+    assert "warning" in result.output
+    assert "both cut to" in result.output
+    assert "4 of 4 videos to store: about" in result.output
+    assert "GB of disk" in result.output
+    assert result.output.splitlines()[-1].startswith("next: freelunch --home ")
+    assert "--dry-run" not in result.output
+    assert "no dataset is registered" in call("datasets").output
+    done(call(*asked))
+    assert "every video is stored already" in done(call(*asked, "--dry-run")).output

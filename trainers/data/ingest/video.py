@@ -29,6 +29,8 @@ REPORTED_EVERY = 500
 FRAMES_PER_SECOND = 900
 """Source frames of 854×480 pixels that the reference machine ingests per second."""
 UNKNOWN_SECONDS = 60.0
+BYTES_PER_PIXEL = 0.4
+"""Of a stored frame, at the usual size."""
 SMALLEST_SIDE_PX = 16
 """Of a frame in which anything can be seen."""
 
@@ -90,6 +92,10 @@ class Ingest(FrameSource):
     @property
     def title(self) -> str:
         return f"{self.kind} {self.name}"
+
+    def expected_bytes(self) -> float:
+        """Rough size of the store."""
+        return self.num_source_frames / self.step * self.size_px**2 * BYTES_PER_PIXEL
 
     @property
     def step(self) -> int:

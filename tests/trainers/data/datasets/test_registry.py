@@ -188,7 +188,9 @@ def test_findings_of_all_recordings_come_together(tmp_path: Path, root: Path):
         ("video02-phase.txt", 2): "names the unknown phase 'Preparatoin'",
         ("video03-phase.txt", None): "video03 has 28 frames but 80 annotated ones, more than 1 s (25 frames) apart",
     }
-    assert str(refused.value).endswith("video01.mp4 is empty: copy it again from its source. (2 more errors were found.)")
+    assert str(refused.value).endswith(
+        "video01.mp4 is empty: copy it again from its source. (2 more errors were found.)"
+    )
 
 
 def test_warnings_do_not_stop(tmp_path: Path, root: Path):
