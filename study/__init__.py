@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from study.core.rows import Choice, Curve, Published, Row
+    from study.core.rows import Choice, Curve, MeasuredOn, Published, Row
     from study.core.study import Study, Trial
     from study.core.suite import Suite
     from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
     from study.search.space import Objective, PruningSignal, Search
 else:
     MODULES = {
-        "study.core.rows": ("Choice", "Curve", "Published", "Row"),
+        "study.core.rows": ("Choice", "Curve", "MeasuredOn", "Published", "Row"),
         "study.core.study": ("Study", "Trial"),
         "study.core.suite": ("Suite",),
         "study.search.domains": ("LogUniform", "OrNone", "PowerOfTwo", "Uniform", "When"),
@@ -32,6 +32,7 @@ __all__ = [
     "Choice",
     "Curve",
     "LogUniform",
+    "MeasuredOn",
     "Objective",
     "OrNone",
     "PowerOfTwo",

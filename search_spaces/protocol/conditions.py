@@ -4,11 +4,15 @@ from dataclasses import dataclass, replace
 
 from search_spaces.protocol.presets import Preset, SplitName
 from search_spaces.protocol.scales import Scale, one_pass
+from search_spaces.protocol.transfer_notes import measured_on, transfer_note
+from study import MeasuredOn
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.label_fraction import Draw, draw_labelled
+from trainers.data.datasets.overlap import check_apart
 from trainers.data.datasets.splits import Split, divided
 from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.names import fold_named
 from trainers.pretrained.public_weights import Layout
 from trainers.pretrained.registry import RegisteredWeights
 from trainers.stage import InputError
@@ -23,23 +27,31 @@ class Conditions:
     Attributes:
         preset: the protocol.
         scale: the sizes.
-        dataset: the videos.
+        dataset: the videos that are learnt from with labels, and tested on.
+        pretrain_on: the videos that encoders are pre-trained on; those of `dataset` where None.
         weights: public weights by their names in this home; self-supervised, supervised, or one of each.
         brief: whether to make one pass over the shortest video of each side only, to check that every stage runs.
 
     Raises:
         InputError: public weights are of another architecture than the scale's, or play one role twice.
+
+    Pre-training on another dataset is a transfer: its training and unlabelled videos, none else, are what teachers,
+    students and rival methods see, and the kNN probe looks at its labelled ones. Labels, label fractions, validation
+    and test are those of `dataset`.
     """
 
     preset: Preset
     scale: Scale
     dataset: Dataset
+    pretrain_on: Dataset | None = None
     weights: tuple[RegisteredWeights, ...] = ()
     brief: bool = False
 
     def __post_init__(self) -> None:
         for each in self.weights:
             self._check_weights(each)
+        if self.pretrain_on is not None and self.pretrain_on.name == self.dataset.name:
+            object.__setattr__(self, "pretrain_on", None)
         if self.brief:
             object.__setattr__(self, "scale", one_pass(self.scale))
 
@@ -49,12 +61,23 @@ class Conditions:
         Folds validate where the preset's split does: under a preset without validation videos, they train on all but
         the tested videos.
         """
-        videos = self.dataset.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
-        name, validates = split or self.preset.split, self.preset.split == "selection"
-        labelled = tuple(video for video in videos if video.annotation_digest is not None)
-        unlabelled = tuple(video for video in videos if video.annotation_digest is None)
-        sides = divided(labelled, name, subsets=self.dataset.subsets, folds_validate=validates)
-        sides = replace(sides, unlabelled=unlabelled)
+        sides = self._sides(self.dataset, split)
+        return _shortest(sides) if self.brief else sides
+
+    def pretraining_videos(self, split: SplitName | None = None) -> Split[Ingest]:
+        """The videos of pre-training: it sees those that train and those without labels, its probe the first two sides.
+
+        Where these are of another dataset, folds are of the tested one alone: all of them share one pre-training.
+
+        Raises:
+            InputError: one of them is a video that the dataset validates or tests on.
+        """
+        if self.pretrain_on is None:
+            return self.videos(split)
+        sides = self._sides(self.pretrain_on, None if fold_named(split) else split)
+        seen = (*sides.train, *sides.validation, *sides.unlabelled)
+        remedy = f"ingest {self.pretrain_on.name} without it"
+        check_apart(self.pretrain_on, seen, self.dataset, self._sides(self.dataset, split), remedy=remedy)
         return _shortest(sides) if self.brief else sides
 
     def label_draw(self, seed: int, fraction: float | None = None, split: SplitName | None = None) -> Draw:
@@ -67,6 +90,24 @@ class Conditions:
         """
         fraction = self.preset.label_fraction if fraction is None else fraction
         return draw_labelled(self.videos(split).train, 1.0 if self.brief else fraction, seed)
+
+    def _sides(self, dataset: Dataset, split: SplitName | None) -> Split[Ingest]:
+        videos = dataset.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
+        name, validates = split or self.preset.split, self.preset.split == "selection"
+        labelled = tuple(video for video in videos if video.annotation_digest is not None)
+        unlabelled = tuple(video for video in videos if video.annotation_digest is None)
+        sides = divided(labelled, name, subsets=dataset.subsets, folds_validate=validates)
+        return replace(sides, unlabelled=unlabelled)
+
+    @property
+    def title(self) -> str:
+        """The dataset's name, and that of the one that is pre-trained on where it is another."""
+        return f"{self.dataset.name}{f', pre-trained on {self.pretrain_on.name}' if self.pretrain_on else ''}"
+
+    @property
+    def measured_on(self) -> MeasuredOn:
+        """The kinds of dataset that decide which published numbers results stand beside."""
+        return measured_on(self.dataset, self.pretrain_on)
 
     @property
     def training_fps(self) -> float:
@@ -84,6 +125,8 @@ class Conditions:
         missing = [kind for layout, kind in PUBLIC_KINDS.items() if self.public(layout) is None]
         if missing:
             notes.append(self._stand_in_note(" and ".join(missing)))
+        if self.pretrain_on is not None:
+            notes.append(transfer_note(self.pretrain_on, self.dataset))
         if self.preset.stamp:
             notes.append(f"Results of preset {self.preset.name} are {self.preset.stamp}: they flatter every method.")
         return tuple(notes)

@@ -116,7 +116,7 @@ def on_surgical_frames(
     augmentation: MoCoAugmentation | None = None,
     backbone: Backbone | None = None,
 ) -> Pretrain:
-    """A method trained on the training videos and those without annotations.
+    """A method trained on the training videos and those without annotations, of the dataset that is pre-trained on.
 
     Where there are videos to validate on, the kNN probe looks at it now and then.
 
@@ -129,7 +129,7 @@ def on_surgical_frames(
         augmentation: MoCo's, at the scale's size, where not given.
         backbone: the scale's, with the preset's splits, where not given.
     """
-    videos = conditions.videos(settings.get("split"))
+    videos = conditions.pretraining_videos(settings.get("split"))
     epochs = given(settings.get("student_epochs"), conditions.scale.student_epochs)
     return Pretrain(
         frames=(*videos.train, *videos.unlabelled),

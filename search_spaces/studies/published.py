@@ -1,6 +1,6 @@
 """The numbers printed by Ding et al., MICCAI 2022 (arXiv 2205.09292), with their tables."""
 
-from study import Published
+from study import MeasuredOn, Published
 
 SOURCE = "Ding, Liu, Li: Free Lunch for Surgical Video Understanding by Distilling Self-Supervisions, MICCAI 2022"
 
@@ -9,6 +9,10 @@ COLUMN_SWAP = (
     "be: per phase, TP/|pred ∪ gt| never exceeds TP/|pred|. The Precision and Jaccard columns are evidently "
     "interchanged there. Both readings are given: as printed, and with the two columns exchanged."
 )
+
+ON_CHOLEC80 = MeasuredOn(pretraining="cholec80", test="cholec80")
+TO_M2CAI16 = MeasuredOn(pretraining="cholec80", test="m2cai16")
+"""The paper's M2CAI16 results are of encoders that were pre-trained on Cholec80."""
 
 METRICS = ("accuracy", "precision", "recall", "jaccard")
 
@@ -31,11 +35,12 @@ TABLE1 = Published(
     },
     note=COLUMN_SWAP,
     swapped=("precision", "jaccard"),
+    measured_on=ON_CHOLEC80,
     unswapped=("scratch",),
 )
 
 TABLE1_M2CAI16 = Published(
-    source=f"{SOURCE}, Table 1 (M2CAI16)",
+    source=f"{SOURCE}, Table 1 (M2CAI16 after pre-training on Cholec80)",
     rows={
         "scratch": _row((59.8, 12.9), (65.0, 13.6), (56.6, 29.7), (40.0, 23.0)),
         "in-sup": _row((76.0, 6.3), (78.8, 5.2), (73.8, 17.6), (58.9, 15.0)),
@@ -46,6 +51,7 @@ TABLE1_M2CAI16 = Published(
         "regioncl": _row((78.2, 10.4), (79.9, 8.1), (78.0, 9.5), (63.4, 7.4)),
         "ours": _row((81.1, 6.5), (80.7, 8.3), (83.2, 6.9), (67.9, 5.1)),
     },
+    measured_on=TO_M2CAI16,
 )
 
 TABLE2 = Published(
@@ -58,6 +64,7 @@ TABLE2 = Published(
     },
     note=COLUMN_SWAP,
     swapped=("precision", "jaccard"),
+    measured_on=ON_CHOLEC80,
 )
 
 TABLE3 = Published(
@@ -70,4 +77,5 @@ TABLE3 = Published(
     },
     note=COLUMN_SWAP,
     swapped=("precision", "jaccard"),
+    measured_on=ON_CHOLEC80,
 )

@@ -35,7 +35,7 @@ table1 = Study(
     ),
     reference="ours",
     published=TABLE1,
-    published_on={"m2cai16": TABLE1_M2CAI16},
+    more_published=(TABLE1_M2CAI16,),
     cost={
         "demo": "about 6 minutes on two CPU cores",
         "full": "5 methods of 100 to 200 epochs, of which SwAV costs two, and a teacher",

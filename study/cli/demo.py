@@ -1,9 +1,10 @@
-"""The demo's own videos: made where something is computed, and known beforehand where it is only planned."""
+"""The demo's own datasets: made where something is computed, and known beforehand where it is only planned."""
 
 import atexit
 import functools
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -15,67 +16,96 @@ from trainers.data.datasets.dataset import LAYOUTS, Dataset, RegisteredVideo
 from trainers.data.synthetic.videos import outline
 from trainers.runtime.registry import names, stamp_of
 
-DEMO, LAYOUT = "demo", "cholec80"
-NUM_VIDEOS, MINUTES = 32, 0.5
+DEMO, SECOND = "demo", "demo-second"
+MINUTES = 0.5
 UNMADE = "unmade"
 """Beginning of the digests of videos that do not exist yet."""
-UNMADE_NOTE = (
-    f"The demo's {NUM_VIDEOS} videos do not exist yet: the first run makes them, in a few minutes. "
-    "Until then keys are provisional, and so is which videos a label fraction takes."
-)
 
 
-def asks_for_demo(request: Request) -> bool:
-    """Whether a request is about the demo's own videos."""
-    return request.dataset == DEMO or (request.dataset is None and request.scale == DEMO)
+@dataclass(frozen=True, kw_only=True)
+class DemoDataset:
+    """A dataset of synthetic videos that a home makes by itself.
+
+    Attributes:
+        name: its name on the command line.
+        folder: the folder of its videos in a home.
+        layout: how it is laid out.
+        num_videos: number of its videos.
+    """
+
+    name: str
+    folder: str
+    layout: str
+    num_videos: int
+
+    def is_made(self, home: Path) -> bool:
+        """Whether its videos are registered in a home."""
+        return self.name in names(home / "datasets")
+
+    @property
+    def unmade_note(self) -> str:
+        """What a plan says where its videos do not exist yet."""
+        return (
+            f"The {self.num_videos} videos of {self.name} do not exist yet: the first run makes them, in a few "
+            "minutes. Until then keys are provisional, and so is which videos a label fraction takes."
+        )
+
+    def make(self, home: Path) -> None:
+        """Makes and registers its videos in a home folder."""
+        click.echo(f"making the {self.num_videos} surgical-like videos of {self.name} …", err=True)
+        folder = home / self.folder
+        make_videos(folder, self.num_videos, MINUTES, seed=0)
+        register_videos(Store(home), self.name, self.layout, folder)
+
+    @functools.cache  # noqa: B019 - there are two of them, for as long as the process lasts
+    def unmade(self) -> Dataset:
+        """The dataset as it will be, to be planned with: videos of their true lengths and phases, but no content."""
+        folder = tempfile.TemporaryDirectory(prefix="freelunch-")
+        atexit.register(folder.cleanup)
+        root = Path(folder.name)
+        videos = outline(root, num_videos=self.num_videos, minutes=MINUTES)
+        return Dataset(
+            name=self.name,
+            layout=self.layout,
+            root=str(root),
+            phases=LAYOUTS[self.layout].phases,
+            recordings=tuple(
+                RegisteredVideo(
+                    name=video.stem,
+                    video=str(video),
+                    annotation=str(annotation),
+                    subset=None,
+                    video_digest=f"{UNMADE} {self.name} {video.stem}",
+                    annotation_digest=f"{UNMADE} {self.name} {annotation.stem}",
+                    num_frames=num_frames,
+                    video_stamp=(0, 0),
+                    annotation_stamp=stamp_of(annotation),
+                )
+                for video, annotation, num_frames in videos
+            ),
+        )
 
 
-def is_made(home: Path) -> bool:
-    """Whether the demo's videos are registered in a home."""
-    return DEMO in names(home / "datasets")
+DEMOS = {each.name: each for each in (DemoDataset(name=DEMO, folder="demo-videos", layout="cholec80", num_videos=32),)}
+
+
+def asked_demos(request: Request) -> tuple[DemoDataset, ...]:
+    """The demo's own datasets that a request is about, each once."""
+    default = DEMO if request.scale == DEMO else ""
+    asked = (request.pretrain_on or "", request.dataset or default, *request.beside)
+    return tuple(DEMOS[name] for name in dict.fromkeys(asked) if name in DEMOS)
 
 
 def make_demo_where_asked(home: Path, request: Request, plan: Callable[[], object]) -> None:
-    """Makes and registers the demo's videos in the home folder, where a request needs them and they are missing.
+    """Makes and registers the demo's datasets that a request needs and a home lacks.
 
     Args:
         home: the home folder.
         request: the request.
         plan: plans it: what cannot be planned is refused before videos are made.
     """
-    if not asks_for_demo(request) or is_made(home):
-        return
-    plan()
-    click.echo(f"making the demo's {NUM_VIDEOS} surgical-like videos …", err=True)
-    folder = home / "demo-videos"
-    make_videos(folder, NUM_VIDEOS, MINUTES, seed=0)
-    register_videos(Store(home), DEMO, LAYOUT, folder)
-
-
-@functools.cache
-def unmade_demo() -> Dataset:
-    """The demo's dataset as it will be, to be planned with: videos of their true lengths and phases, but no content."""
-    folder = tempfile.TemporaryDirectory(prefix="freelunch-")
-    atexit.register(folder.cleanup)
-    root = Path(folder.name)
-    videos = outline(root, num_videos=NUM_VIDEOS, minutes=MINUTES)
-    return Dataset(
-        name=DEMO,
-        layout=LAYOUT,
-        root=str(root),
-        phases=LAYOUTS[LAYOUT].phases,
-        recordings=tuple(
-            RegisteredVideo(
-                name=video.stem,
-                video=str(video),
-                annotation=str(annotation),
-                subset=None,
-                video_digest=f"{UNMADE} {video.stem}",
-                annotation_digest=f"{UNMADE} {annotation.stem}",
-                num_frames=num_frames,
-                video_stamp=(0, 0),
-                annotation_stamp=stamp_of(annotation),
-            )
-            for video, annotation, num_frames in videos
-        ),
-    )
+    missing = [demo for demo in asked_demos(request) if not demo.is_made(home)]
+    if missing:
+        plan()
+    for demo in missing:
+        demo.make(home)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -37,7 +38,19 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
         help="The protocol: corrected, paper or official_code.",
     ),
     click.option("--scale", type=Line(), default="full", show_default=True, help="The sizes: full, or demo."),
-    click.option("--dataset", type=Line(), help="A registered dataset; where not given, cholec80, or the demo's own."),
+    click.option(
+        "--dataset",
+        "datasets",
+        type=Line(),
+        multiple=True,
+        help="A registered dataset; where not given, cholec80, or the demo's own. Studies take several, side by side.",
+    ),
+    click.option(
+        "--pretrain-on",
+        type=Line(),
+        metavar="NAME",
+        help="Pre-train on the training videos of this dataset; all that needs labels, and the test, is of --dataset.",
+    ),
     click.option(
         "--weights", type=Line(), multiple=True, metavar="NAME", help="Public weights to start from; one of each kind."
     ),
@@ -52,7 +65,8 @@ class ConditionValues(TypedDict):
 
     preset: str
     scale: str
-    dataset: str | None
+    datasets: tuple[str, ...]
+    pretrain_on: str | None
     weights: tuple[str, ...]
     settings: tuple[str, ...]
 
@@ -173,32 +187,19 @@ def _with_options(
 
 
 def _request(values: StudyValues) -> "Request":
-    from study.home.request import Request, absolute_name
+    from study.home.request import absolute_name
 
-    return Request(
-        study=absolute_name(values["study"]),
-        preset=values["preset"],
-        scale=values["scale"],
-        dataset=values["dataset"],
-        seeds=values["seeds"],
-        settings=_settings(values["settings"]),
-        rows=values["rows"],
-        weights=values["weights"],
-    )
+    request = _conditions(absolute_name(values["study"]), values)
+    return replace(request, seeds=values["seeds"], rows=values["rows"])
 
 
 def _search_request(values: SearchValues) -> "SearchRequest":
-    from study.home.request import Request
     from study.search.request import SearchRequest
 
-    request = Request(
-        study=values["search"],
-        preset=values["preset"],
-        scale=values["scale"],
-        dataset=values["dataset"],
-        weights=values["weights"],
-        settings=_settings(values["settings"]),
-    )
+    request = _conditions(values["search"], values)
+    if request.beside:
+        named = ", ".join((request.dataset or "", *request.beside))
+        raise InputError(f"--dataset names {named}: a search has one objective, on one dataset; give one of them.")
     return SearchRequest(
         request=request,
         num_trials=values["trials"],
@@ -207,6 +208,24 @@ def _search_request(values: SearchValues) -> "SearchRequest":
         seed=values["seed"],
         storage=values["storage"],
     )
+
+
+def _conditions(name: str, values: ConditionValues) -> "Request":
+    """The request of a study or search of that name under the conditions of the command line."""
+    from study.home.request import Request
+
+    dataset, *beside = dict.fromkeys(values["datasets"]) or (None,)
+    request = Request(
+        study=name,
+        preset=values["preset"],
+        scale=values["scale"],
+        dataset=dataset,
+        settings=_settings(values["settings"]),
+        weights=values["weights"],
+        pretrain_on=values["pretrain_on"],
+        beside=tuple(each for each in beside if each),
+    )
+    return request if request.beside else request.each_dataset()[0]
 
 
 def _target(values: ResourceValues) -> "ComputeTarget":

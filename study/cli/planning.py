@@ -1,6 +1,6 @@
 """Planning: a request becomes the trials of a study on a dataset, and the plan of their stages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,12 +9,14 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.queue_notes import queue_notes
+from search_spaces.protocol.transfer_notes import published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
-from study.cli.demo import DEMO, UNMADE_NOTE, asks_for_demo, is_made, unmade_demo
+from study.cli.demo import DEMO, DEMOS, asked_demos
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
 from study.cli.videos import find_scale
 from study.core.manifest import versions
 from study.core.plan import Plan, make_plan
+from study.core.rows import MeasuredOn
 from study.core.store import Store
 from study.core.study import Study, Trial, setting_notes
 from study.core.suite import Part, Suite, together
@@ -22,11 +24,15 @@ from study.home.request import Request
 from study.home.sharing import check_shared
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
+from trainers.data.datasets.dataset import Dataset
+from trainers.names import fold_named
 from trainers.pretrained import registry as weights_registry
 from trainers.stage import InputError
 
 FULL_SCALE_DATASET = "cholec80"
 TRIAL_NOTES = (label_notes, queue_notes, fold_notes)
+PRETRAINED_ON = "pre-trained on"
+"""Name of this fact in reports."""
 PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those that --set has fixed."
 
 
@@ -38,8 +44,7 @@ class PlannedStudy:
         study: the study that it names, or the suite of studies.
         home: the home folder.
         store: the artifacts of the home folder.
-        conditions: preset, scale, dataset and weights.
-        parts: every study of the request, with its own trials.
+        parts: every study of the request on each of its datasets, with its own trials.
         trials: the trials of all parts, in table order.
         plan: the stages of all trials.
 
@@ -54,32 +59,49 @@ class PlannedStudy:
         self.home = home
         check_shared(home, writing=False)
         self.store = Store(home, create=False)
-        self.conditions: Conditions = replace(conditions_of(self.store, request), brief=brief)
-        layout = self.conditions.dataset.layout
+        self._conditions = {
+            _datasets(each): replace(conditions_of(self.store, each), brief=brief) for each in request.each_dataset()
+        }
         with translate_own_study_errors(request.study):
-            self.parts: tuple[Part, ...] = parts_of(self.study, request, self.conditions, layout)
+            self.parts: tuple[Part, ...] = tuple(
+                part for each in request.each_dataset() for part in self.parts_of(self.study, each)
+            )
             self.trials: tuple[Trial, ...] = together(self.parts)
             check_last_stages(self.trials)
             self.plan: Plan = make_plan(self.trials, self.store)
 
-    def num_videos(self) -> dict[str, int]:
-        """Number of videos by side of the splits that the trials ask for; unlabelled ones only where there are any."""
-        return num_videos(self.conditions, (trial.parameters.get("split") for trial in self.trials))
+    def conditions(self, request: Request) -> Conditions:
+        """Preset, scale, datasets and weights of the request of a part."""
+        return self._conditions[_datasets(request)]
+
+    def parts_of(self, asked: Study | Suite, request: Request) -> tuple[Part, ...]:
+        """The studies of a request for one of the datasets, with their trials.
+
+        Raises:
+            InputError: an unknown row or hyperparameter, or a value that does not fit.
+        """
+        conditions = self.conditions(request)
+        return parts_of(asked, request, conditions, conditions.measured_on)
+
+    def num_videos(self) -> dict[str, dict[str, int]]:
+        """Number of videos of every dataset by side of the splits that its trials ask for."""
+        return {self.conditions(same[0].request).title: self._num_videos(same) for same in self._by_dataset(self.parts)}
 
     def notes(self, parts: Sequence[Part]) -> tuple[str, ...]:
         """Sentences that the plan and the report of these parts must show."""
-        return (*self.data_notes(), *self.conditions.notes, *self.trial_notes(parts))
+        own = dict.fromkeys(note for part in parts for note in self.conditions(part.request).notes)
+        return (*self.data_notes(), *own, *self.trial_notes(parts))
 
     def data_notes(self) -> tuple[str, ...]:
-        """A note where the demo's videos do not exist yet."""
-        return (UNMADE_NOTE,) if asks_for_demo(self.request) and not is_made(self.home) else ()
+        """A note for every dataset of the demo whose videos do not exist yet."""
+        return tuple(demo.unmade_note for demo in asked_demos(self.request) if not demo.is_made(self.home))
 
     def trial_notes(self, parts: Sequence[Part]) -> tuple[str, ...]:
         """Notes on the trials of these parts: label fractions, queues, settings without effect, published numbers."""
         settings, trials = self.request.settings, together(parts)
         published = (PUBLISHED_NOTE,) if settings and any(part.study.published for part in parts) else ()
         with translate_own_study_errors(self.request.study):
-            own = [note for notes in TRIAL_NOTES for note in notes(self.conditions, trials)]
+            own = dict.fromkeys(note for same in self._by_dataset(parts) for note in self._notes_of(same))
             return (*own, *setting_notes(trials, settings), *published)
 
     def context(self, part: Part) -> dict[str, str]:
@@ -88,12 +110,12 @@ class PlannedStudy:
 
     def context_of(self, request: Request, parts: Sequence[Part]) -> dict[str, str]:
         """Facts that the report of several parts shows above its table."""
-        conditions, trials = self.conditions, together(parts)
-        sides = ", ".join(f"{count} {side}" for side, count in self.num_videos().items())
+        conditions, trials = self.conditions(parts[0].request), together(parts)
         return {
             "preset": f"{request.preset}: {conditions.preset.description}",
             "scale": f"{request.scale}: {conditions.scale.description}",
-            "dataset": f"{conditions.dataset.name}, {sides} videos",
+            "dataset": f"{conditions.dataset.name}, {_in_words(self._num_videos(parts))} videos",
+            **pretraining_fact(conditions, _splits(parts)),
             "seeds": str(len({trial.seed for trial in trials})),
             "date": datetime.now(UTC).date().isoformat(),
             "notes": " ".join(self.notes(parts)),
@@ -101,31 +123,50 @@ class PlannedStudy:
             "command": request.command("run"),
         }
 
+    def _notes_of(self, parts: Sequence[Part]) -> Iterator[str]:
+        """Notes on the trials of studies on one dataset, and on published numbers."""
+        conditions, trials = self.conditions(parts[0].request), together(parts)
+        for notes in TRIAL_NOTES:
+            yield from notes(conditions, trials)
+        data, synthetic = conditions.measured_on, bool(asked_demos(parts[0].request))
+        for study in (part.study for part in parts):
+            yield from published_notes(study.published, study.all_published(), data, synthetic=synthetic)
 
-def parts_of(asked: Study | Suite, request: Request, conditions: object, layout: str) -> tuple[Part, ...]:
+    def _num_videos(self, parts: Sequence[Part]) -> dict[str, int]:
+        return num_videos(self.conditions(parts[0].request), _splits(parts))
+
+    def _by_dataset(self, parts: Sequence[Part]) -> list[list[Part]]:
+        """The parts in groups, one for each dataset."""
+        groups: dict[tuple[str | None, str | None], list[Part]] = {}
+        for part in parts:
+            groups.setdefault(_datasets(part.request), []).append(part)
+        return list(groups.values())
+
+
+def parts_of(asked: Study | Suite, request: Request, conditions: object, data: MeasuredOn) -> tuple[Part, ...]:
     """The studies of a request, with their trials.
 
     Args:
         asked: the study or suite that the request names.
         request: rows, seeds and settings; they hold for every study.
         conditions: preset, scale and dataset.
-        layout: of the dataset; it decides which published numbers results are compared with.
+        data: the kinds of dataset, which decide the published numbers that results are compared with.
 
     Raises:
         InputError: an unknown row or hyperparameter, or a value that does not fit.
     """
     if isinstance(asked, Study):
-        return (_part(asked, request, conditions, layout),)
+        return (_part(asked, request, conditions, data),)
     chosen = asked.rows_by_study(request.rows)
     return tuple(
-        _part(study, replace(request, study=study.name, rows=chosen[study.name]), conditions, layout)
+        _part(study, replace(request, study=study.name, rows=chosen[study.name]), conditions, data)
         for study in asked.studies
         if study.name in chosen
     )
 
 
 def conditions_of(store: Store, request: Request) -> Conditions:
-    """Preset, scale and dataset of a request; the demo's videos need not exist yet.
+    """Preset, scale and datasets of a request for one dataset; the demo's videos need not exist yet.
 
     Raises:
         InputError: one of them does not exist.
@@ -133,16 +174,48 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     if request.preset not in PRESETS:
         raise InputError(f"no preset named {request.preset!r}{nearest(request.preset, PRESETS)}")
     scale = find_scale(request.scale)
-    folder = store.home / "datasets"
-    if not asks_for_demo(request):
-        dataset = datasets.load(folder, request.dataset or FULL_SCALE_DATASET)
-    else:
-        dataset = datasets.load(folder, DEMO) if is_made(store.home) else unmade_demo()
+    dataset = _dataset(store, request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET))
+    pretrain_on = _dataset(store, request.pretrain_on) if request.pretrain_on else None
     weights = tuple(weights_registry.load(store.home / "weights", each) for each in request.weights)
-    return Conditions(preset=PRESETS[request.preset], scale=scale, dataset=dataset, weights=weights)
+    return Conditions(
+        preset=PRESETS[request.preset], scale=scale, dataset=dataset, pretrain_on=pretrain_on, weights=weights
+    )
 
 
-def _part(study: Study, request: Request, conditions: object, layout: str) -> Part:
+def pretraining_fact(conditions: Conditions, splits: Iterable[object]) -> dict[str, str]:
+    """What a report says of the dataset that encoders are pre-trained on, where it is another one.
+
+    Args:
+        conditions: preset, scale and datasets.
+        splits: the values of `split` of the trials.
+    """
+    if conditions.pretrain_on is None:
+        return {}
+    source = replace(conditions, dataset=conditions.pretrain_on, pretrain_on=None)
+    sides = num_videos(source, (None if fold_named(split) else split for split in splits))
+    return {PRETRAINED_ON: f"{source.dataset.name}, {_in_words(sides, without='test')} videos"}
+
+
+def _dataset(store: Store, name: str) -> Dataset:
+    """A registered dataset, or one of the demo's as it will be."""
+    demo = DEMOS.get(name)
+    return datasets.load(store.home / "datasets", name) if demo is None or demo.is_made(store.home) else demo.unmade()
+
+
+def _datasets(request: Request) -> tuple[str | None, str | None]:
+    """The datasets of a request, by which its conditions are known."""
+    return request.dataset, request.pretrain_on
+
+
+def _splits(parts: Sequence[Part]) -> list[object]:
+    return [trial.parameters.get("split") for part in parts for trial in part.trials]
+
+
+def _in_words(sides: Mapping[str, int], without: str = "") -> str:
+    return ", ".join(f"{count} {side}" for side, count in sides.items() if side != without)
+
+
+def _part(study: Study, request: Request, conditions: object, data: MeasuredOn) -> Part:
     request = replace(request, seeds=max(request.seeds, study.fewest_seeds))
     trials = study.trials(conditions, seeds=range(request.seeds), settings=request.settings, only=request.rows)
-    return Part(study=study.on(layout), request=request, trials=trials)
+    return Part(study=study.on(data), request=request, trials=trials)

@@ -1,13 +1,13 @@
 """Reporting: the results of a planned study are read, and its reports are written and printed."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from rich.markup import escape
 
-from study.cli.planning import PlannedStudy, conditions_of, parts_of
+from study.cli.planning import PRETRAINED_ON, PlannedStudy, conditions_of
 from study.console.result_tables import problems_of, report_table
 from study.console.terminal import new_console
 from study.core.graph import key
@@ -16,7 +16,7 @@ from study.core.study import Trial
 from study.core.suite import Part, Suite, together
 from study.execution.events import Failure
 from study.home.commands import expand_commands
-from study.home.request import most_seeds, saved_problems, saved_requests
+from study.home.request import Request, most_seeds, saved_problems, saved_requests
 from study.report.study_report import Report, write_picture, write_report
 from study.report.suite_report import write_overview
 from trainers.stage import FreelunchError
@@ -44,15 +44,23 @@ class StudyReporter:
         shown = [self._with_finished_trials(part) for part in asked]
         reports = [self._show_report(part) for part in shown]
         if isinstance(study, Suite):
-            known = {part.study.name: (part, report) for part, report in zip(shown, reports, strict=True)}
-            self._show_suite_report(study, known)
+            for request in self._planned.request.each_dataset():
+                on_it = self._planned.conditions(request)
+                known = {
+                    part.study.name: (part, report)
+                    for part, report in zip(shown, reports, strict=True)
+                    if self._planned.conditions(part.request) is on_it
+                }
+                self._show_suite_report(study, request, known)
         return [(report.html.parent, self._problems(part)) for part, report in zip(asked, reports, strict=True)]
 
     def _show_report(self, part: Part) -> Report:
         console, problems = new_console(), self._problems(part)
         written = self._write_report(part, problems)
         if len(self._planned.parts) > 1:
-            console.print(f"\n[bold]{part.study.name}[/]: {escape(part.study.title)}", highlight=False)
+            heading = f"[bold]{part.study.name}[/]: {escape(part.study.title)}"
+            on = f" ({self._planned.conditions(part.request).title})" if self._planned.request.beside else ""
+            console.print(f"\n{heading}{on}", highlight=False)
         console.print(report_table(written), highlight=False)
         labels = {trial.number: trial.label for trial in part.trials}
         for number, sentence in problems.items():
@@ -72,22 +80,22 @@ class StudyReporter:
             folder,
             context=context,
             problems=problems,
-            beside=self._trials_on_other_datasets(part),
+            beside=self._trials_by_dataset(part),
         )
-        summary = {name: context[name] for name in ("scale", "dataset", "seeds")}
+        summary = {name: context[name] for name in ("scale", "dataset", PRETRAINED_ON, "seeds") if name in context}
         write_picture(part.study, part.trials, self._store, folder / "overview.png", context=summary)
         return written
 
-    def _show_suite_report(self, suite: Suite, known: Mapping[str, tuple[Part, Report]]) -> None:
-        """Writes the page over the studies of a suite, those of this request and earlier ones, and prints its path."""
+    def _show_suite_report(self, suite: Suite, request: Request, known: Mapping[str, tuple[Part, Report]]) -> None:
+        """Writes the page over the studies of a suite, those of a request and earlier ones, and prints its path."""
         found = dict(known)
-        for other in self._parts_of_earlier_runs(suite):
+        for other in self._parts_of_earlier_runs(suite, request, known):
             found[other.study.name] = (other, self._write_report(other, self._problems(other)))
         parts, reports = zip(*(found[study.name] for study in suite.studies if study.name in found), strict=True)
         num_seeds = sorted(len({trial.seed for trial in part.trials}) for part in parts)
-        context = self._planned.context_of(self._planned.request, parts)
+        context = self._planned.context_of(request, parts)
         context["seeds"] = " to ".join(map(str, dict.fromkeys((num_seeds[0], num_seeds[-1]))))
-        plan, folder = make_plan(together(parts), self._store), self._planned.request.folder(self._home)
+        plan, folder = make_plan(together(parts), self._store), request.folder(self._home)
         page = write_overview(suite, parts, reports, plan, self._store, folder, context=context)
         new_console().print(f"\nreport: {page}", highlight=False, soft_wrap=True)
 
@@ -99,17 +107,16 @@ class StudyReporter:
             sentences = saved_problems(part.request, self._home)
         return problems_of(make_plan(part.trials, self._store), self._store, sentences)
 
-    def _parts_of_earlier_runs(self, suite: Suite) -> list[Part]:
-        """Studies of a suite that this request does not contain, with the trials that earlier runs have finished."""
-        asked = {part.study.name for part in self._planned.parts}
-        conditions, found = self._planned.conditions, list[Part]()
+    def _parts_of_earlier_runs(self, suite: Suite, request: Request, asked: Container[str]) -> list[Part]:
+        """Studies of a suite that are not `asked`, with the trials that earlier runs have finished."""
+        found: list[Part] = []
         for study in [study for study in suite.studies if study.name not in asked]:
-            folder = replace(self._planned.request, study=study.name).folder(self._home)
-            for request in [
+            folder = replace(request, study=study.name).folder(self._home)
+            for earlier in [
                 each for each in saved_requests(study.name, self._home) if each.folder(self._home) == folder
             ]:
                 with suppress(FreelunchError):  # a row of it does not exist any more
-                    found += parts_of(study, request, conditions, conditions.dataset.layout)
+                    found += self._planned.parts_of(study, earlier)
         shown = map(self._with_finished_trials, found)
         return [part for part in shown if any(self._store.find(key(trial.stage)) for trial in part.trials)]
 
@@ -117,21 +124,40 @@ class StudyReporter:
         """A part with its own trials and those of other rows and seeds that earlier runs have finished."""
         asked = {(trial.row.name, trial.seed) for trial in part.trials}
         seeds = range(max(part.request.seeds, most_seeds(part.request, self._home)))
-        trials = part.study.trials(self._planned.conditions, seeds=seeds, settings=part.request.settings)
+        conditions = self._planned.conditions(part.request)
+        trials = part.study.trials(conditions, seeds=seeds, settings=part.request.settings)
         shown = (t for t in trials if (t.row.name, t.seed) in asked or self._store.find(key(t.stage)))
         return replace(part, trials=tuple(shown))
 
-    def _trials_on_other_datasets(self, part: Part) -> dict[str, tuple[Trial, ...]]:
-        """Trials of equal requests on other datasets, by dataset: the curve of the study is shown beside theirs."""
+    def _trials_by_dataset(self, part: Part) -> dict[str, tuple[Trial, ...]]:
+        """The trials whose curves are shown side by side, by dataset: this part's, and those of equal requests.
+
+        Of a request for several datasets, these are its own, in its order; else all that were ever requested, this part
+        first.
+        """
+        own = self._planned.conditions(part.request).title
+        if part.study.curve is None or not self._planned.request.beside:
+            return {own: part.trials, **(self._trials_of_earlier_runs(part) if part.study.curve else {})}
+        alike = [each for each in self._planned.parts if each.study.name == part.study.name]
+        found = {self._planned.conditions(each.request).title: each for each in alike}
+        return {
+            title: part.trials if title == own else self._with_finished_trials(each).trials
+            for title, each in found.items()
+        }
+
+    def _trials_of_earlier_runs(self, part: Part) -> dict[str, tuple[Trial, ...]]:
+        """Trials of equal requests on other datasets, or with pre-training on others, by dataset."""
         found: dict[str, tuple[Trial, ...]] = {}
-        for other in saved_requests(part.request.name, self._home) if part.study.curve else ():
-            alike = replace(other, dataset=part.request.dataset, seeds=part.request.seeds, rows=part.request.rows)
-            if alike != part.request or other.dataset == part.request.dataset:
+        here = part.request
+        for other in saved_requests(here.name, self._home):
+            data = (other.dataset, other.pretrain_on)
+            alike = replace(other, dataset=here.dataset, pretrain_on=here.pretrain_on, seeds=here.seeds, rows=here.rows)
+            if alike != here or data == (here.dataset, here.pretrain_on):
                 continue
             with suppress(FreelunchError):  # that dataset does not exist any more
                 conditions = conditions_of(self._store, other)
-                if conditions.dataset.name != self._planned.conditions.dataset.name:
+                if conditions.title != self._planned.conditions(here).title:
                     seeds = range(other.seeds)
                     trials = part.study.trials(conditions, seeds=seeds, settings=other.settings)
-                    found[conditions.dataset.name] = trials
+                    found[conditions.title] = trials
         return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from search_spaces.protocol.trial_splits import num_videos
+from study.cli.planning import pretraining_fact
 from study.cli.search_planning import PlannedSearch
 from study.console.terminal import new_console
 from study.core.manifest import versions
@@ -77,11 +78,13 @@ class SearchReporter:
     def context(self) -> dict[str, str]:
         """Facts that the report shows above its table."""
         planned, conditions, request = self._planned, self._planned.conditions, self._planned.search_request.request
-        sides = num_videos(conditions, [planned.space.fixed.get("split")])
+        splits = [planned.space.fixed.get("split")]
+        sides = num_videos(conditions, splits)
         return {
             "preset": f"{request.preset}: {conditions.preset.description}",
             "scale": f"{request.scale}: {conditions.scale.description}",
             "dataset": f"{conditions.dataset.name}, {sides['train']} train, {sides['validation']} validation",
+            **pretraining_fact(conditions, splits),
             "objective": planned.search.objective.title,
             "date": datetime.now(UTC).date().isoformat(),
             "Optuna": f"{self._optuna_study.name} in {self._optuna_study.url}",

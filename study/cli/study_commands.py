@@ -188,9 +188,10 @@ def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlfl
 def _study_record(study: "Study") -> dict[str, Any]:
     rows = [{"name": row.name, "title": row.title, "baseline": row.baseline} for row in study.all_rows()]
     published = study.published.source if study.published else None
+    more = [each.source for each in study.more_published]
     identity = {"name": study.name, "title": study.title, "question": study.question}
     asked = {"rows": rows, "hyperparameters": list(study.settable())}
-    return {**identity, **asked, "published": published, "cost": dict(study.cost)}
+    return {**identity, **asked, "published": published, "more_published": more, "cost": dict(study.cost)}
 
 
 def _suite_record(suite: "Suite") -> dict[str, Any]:

@@ -53,7 +53,7 @@ def open_trackers(planned: PlannedStudy, *, mlflow: bool) -> Iterator[tuple[Trac
 def record_run(planned: PlannedStudy, failures: Mapping[str, Failure], command: str) -> None:
     """Keeps the request in the home folder, for every part too, with the reasons of failed stages and the command."""
     problems = {stage_key: failure.sentence for stage_key, failure in failures.items()}
-    for request in (planned.request, *(part.request for part in planned.parts)):
+    for request in (*(part.request for part in planned.parts), *planned.request.each_dataset(), planned.request):
         save_request(request, planned.home, problems, command)
 
 

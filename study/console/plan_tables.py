@@ -43,11 +43,19 @@ def saving_line(plan: Plan) -> str:
 def plan_tables(
     study: Study | Suite,
     plan: Plan,
-    sides: Mapping[str, int],
+    sides: Mapping[str, Mapping[str, int]],
     notes: Sequence[str] = (),
     parts: Sequence[Part] = (),
 ) -> list[RenderableType]:
-    """A plan by type of stage and, of several studies, by study; then sentences on its time, power and notes."""
+    """A plan by type of stage and, of several studies, by study; then sentences on its time, power and notes.
+
+    Args:
+        study: what is planned.
+        plan: its stages.
+        sides: number of videos by side of the split, for every dataset.
+        notes: sentences to end with.
+        parts: the studies of the plan.
+    """
     table = new_table("stage", "number", "shared", "cached", "to compute", "expected")
     for record in plan.by_type():
         cells = (record["type"], record["stages"], record["shared"], record["cached"], record["missing"])
@@ -62,7 +70,7 @@ def plan_tables(
         f"[bold]{study.name}[/]: {escape(study.title)}",
         plan_line(plan) + (f" ({basis})" if plan.missing else ""),
         saving_line(plan),
-        _power_line(sides),
+        *(_power_line(f"videos of {name}" if len(sides) > 1 else "videos", each) for name, each in sides.items()),
         *_equal_trials(plan),
         *(f"[yellow]note[/] {escape(note)}" for note in notes),
         *(f"[yellow]note[/] {escape(warning)}" for warning in plan.warnings),
@@ -101,13 +109,13 @@ def plan_record(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _power_line(sides: Mapping[str, int]) -> str:
+def _power_line(title: str, sides: Mapping[str, int]) -> str:
     power = wilcoxon_power(num_videos=sides["test"], sd=POWER_SD, gain=POWER_GAIN, alpha=0.05)
     videos = ", ".join(f"{count} {side}" for side, count in sides.items())
     if power == 0:
-        return f"videos: {videos}. No gain can be significant with {sides['test']} test videos (Wilcoxon, α = 0.05)."
+        return f"{title}: {videos}. No gain can be significant with {sides['test']} test videos (Wilcoxon, α = 0.05)."
     return (
-        f"videos: {videos}. With {sides['test']} test videos whose paired differences vary by {POWER_SD:g} points, a "
+        f"{title}: {videos}. With {sides['test']} test videos whose paired differences vary by {POWER_SD:g} points, a "
         f"gain of {POWER_GAIN:g} point is found significant with probability {power:.2f} (Wilcoxon, α = 0.05)."
     )
 

@@ -27,10 +27,10 @@ def check_study(study: "Study") -> None:
     _check_rows(study)
     _check_axes(study)
     _check_parts(study)
-    published = {"published": study.published, **{f"published_on {k!r}": v for k, v in study.published_on.items()}}
-    for name, numbers in published.items():
-        if numbers is not None:
-            _check_published(numbers, f"study {study.name}: {name}")
+    if study.published is not None:
+        _check_published(study.published, f"study {study.name}: published")
+    for number, numbers in enumerate(study.more_published):
+        _check_published(numbers, f"study {study.name}: more_published[{number}]")
 
 
 def check_labels(study: "Study", rows: Sequence[Row]) -> None:
@@ -92,7 +92,7 @@ def _check_parts(study: "Study") -> None:
         ("curve", study.curve, Curve, "Curve(…)"),
         ("reference", study.reference, str, "the name of a row"),
         ("cost", study.cost, Mapping, "a dictionary"),
-        ("published_on", study.published_on, Mapping, "a dictionary"),
+        ("more_published", study.more_published, tuple, "a tuple"),
     ):
         if part is not None:
             _check_type(part, kind, f"{name} of study {study.name}", wanted)
@@ -131,6 +131,8 @@ def _check_published(published: Published, place: str) -> None:
     _check_type(published.source, str, f"the source of {place}", "text")
     if published.swapped is not None and (not isinstance(published.swapped, tuple) or len(published.swapped) != 2):
         raise InputError(f"{place}: swapped is {published.swapped!r}: give two metrics, or leave it out.")
+    if published.measured_on is not None and len(published.measured_on) != 2:
+        raise InputError(f"{place}: measured_on is {published.measured_on!r}: write MeasuredOn(pretraining=…, test=…).")
     _check_type(published.rows, Mapping, f"{place}: rows", "a dictionary from rows to numbers")
     for row, numbers in published.rows.items():
         _check_type(numbers, Mapping, f"{place}: row {row!r}", "a dictionary from metrics to numbers")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from study.core.recipe import Recipe
 from trainers.stage import InputError
@@ -59,6 +60,13 @@ class Choice:
         return list(zip(self.values, self.titles or map(str, self.values), strict=True))
 
 
+class MeasuredOn(NamedTuple):
+    """Kinds of dataset, such as `cholec80`, that trials pre-train on and are tested on."""
+
+    pretraining: str
+    test: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """Numbers printed in a paper: in percent, (mean, standard deviation) by row name and metric.
@@ -77,6 +85,12 @@ class Published:
     """Two metrics whose columns are evidently interchanged in print."""
     unswapped: tuple[str, ...] = ()
     """Names of the rows in which they are not."""
+    measured_on: MeasuredOn | None = None
+    """What they were measured with; None where they may stand beside results on any dataset."""
+
+    def fits(self, data: MeasuredOn) -> bool:
+        """Whether the numbers may stand beside results of trials on these data."""
+        return self.measured_on in (None, data)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from study.core.graph import walk
 from study.core.plan import Plan
 from study.core.store import Store
-from study.core.suite import Part
+from study.core.suite import Part, names_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class Share:
     """Stages and seconds of one study.
 
     Attributes:
-        study: its name.
+        study: its name, or whatever tells it apart from the others.
         num_trials: number of its trials.
         num_naive: stages if its trials shared none.
         num_alone: its distinct stages.
@@ -55,7 +55,7 @@ def shares(plan: Plan, parts: Sequence[Part]) -> list[Share]:
     """The savings of every study: what it would compute alone, and what it adds to the studies before it."""
     found: list[Share] = []
     known: set[str] = set()
-    for part in parts:
+    for name, part in zip(names_of(parts), parts, strict=True):
         needed = [walk(trial.stage).keys() for trial in part.trials]
         own = set().union(*needed)
         naive, alone, new = (
@@ -63,7 +63,7 @@ def shares(plan: Plan, parts: Sequence[Part]) -> list[Share]:
             for keys in ([each for keys in needed for each in keys], own, own - known)
         )
         share = Share(
-            study=part.study.name,
+            study=name,
             num_trials=len(part.trials),
             num_naive=sum(map(len, needed)),
             num_alone=len(own),

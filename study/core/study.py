@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from study.core.declared import check_curve, check_labels, check_study
 from study.core.recipe import Recipe, annotation_of, bind, vocabulary
-from study.core.rows import Choice, Curve, Published, Row
+from study.core.rows import Choice, Curve, MeasuredOn, Published, Row
 from study.home.text import nearest
 from trainers.stage import InputError, Stage
 
@@ -41,7 +41,7 @@ class Study:
         rows: named points beside the grid, among them the baselines.
         reference: name of the row that the others are compared with.
         published: printed numbers that the rows are compared with.
-        published_on: printed numbers for datasets of other layouts, by layout.
+        more_published: printed numbers of the same rows on other data.
         curve: the figure that the rows are points of.
         fewest_seeds: smallest number of seeds that answers the question.
         cost: its cost in words, by scale.
@@ -55,14 +55,20 @@ class Study:
     rows: tuple[Row, ...] = ()
     reference: str | None = None
     published: Published | None = None
-    published_on: Mapping[str, Published] = field(default_factory=dict)
+    more_published: tuple[Published, ...] = ()
     curve: Curve | None = None
     fewest_seeds: int = 1
     cost: Mapping[str, str] = field(default_factory=dict)
 
-    def on(self, layout: str) -> "Study":
-        """The study, compared with the numbers published for datasets of a layout."""
-        return replace(self, published=self.published_on.get(layout, self.published))
+    def on(self, data: MeasuredOn) -> "Study":
+        """The study, beside the numbers that were published for these data; beside none where there are none."""
+        known = self.all_published()
+        shown = next((each for each in known if each.fits(data)), None)
+        return replace(self, published=shown, more_published=tuple(each for each in known if each is not shown))
+
+    def all_published(self) -> tuple[Published, ...]:
+        """All printed numbers of the study, whatever data they were measured with."""
+        return (*([self.published] if self.published else []), *self.more_published)
 
     def all_rows(self) -> tuple[Row, ...]:
         """The grid's rows and the named ones.

@@ -62,14 +62,27 @@ class Part:
     request: Request
     trials: tuple[Trial, ...]
 
+    @property
+    def data(self) -> str:
+        """The dataset that it is tested on, as the request names it."""
+        return self.request.dataset or "default"
+
+
+def names_of(parts: Sequence[Part]) -> list[str]:
+    """What tells parts apart: the study's name, the dataset's, or STUDY/DATASET; of a single part, the study's name."""
+    studies, datasets = {part.study.name for part in parts}, {part.data for part in parts}
+    if len(datasets) < 2:
+        return [part.study.name for part in parts]
+    return [part.data if len(studies) < 2 else f"{part.study.name}/{part.data}" for part in parts]
+
 
 def together(parts: Sequence[Part]) -> tuple[Trial, ...]:
-    """The trials of all parts, numbered through; where there are several parts, rows are named STUDY/ROW."""
+    """The trials of all parts, numbered through; where there are several parts, rows are named PART/ROW."""
     if len(parts) == 1:
         return parts[0].trials
     named = [
-        replace(trial, row=replace(trial.row, name=f"{part.study.name}/{trial.row.name}"))
-        for part in parts
+        replace(trial, row=replace(trial.row, name=f"{name}/{trial.row.name}"))
+        for name, part in zip(names_of(parts), parts, strict=True)
         for trial in part.trials
     ]
     return tuple(replace(trial, number=number) for number, trial in enumerate(named))

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,20 @@ LONGEST_NAME_BYTES = 240
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Request for a study, by its name or as FILE.py:NAME, with everything that decides its trials."""
+    """Request for a study, by its name or as FILE.py:NAME, with everything that decides its trials.
+
+    Attributes:
+        study: its name.
+        preset: name of the protocol.
+        scale: name of the sizes.
+        dataset: name of the dataset that is tested on; where None, the default of the scale.
+        seeds: number of seeds.
+        settings: hyperparameters that are fixed for all rows.
+        rows: names of the rows wanted; all where empty.
+        weights: names of public weights.
+        pretrain_on: name of the dataset that encoders are pre-trained on; `dataset` where None.
+        beside: names of further datasets of which the same is asked.
+    """
 
     study: str
     preset: str = "corrected"
@@ -32,17 +45,25 @@ class Request:
     settings: dict[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
+    pretrain_on: str | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The study's name in the home folder."""
         return self.study.rpartition(":")[2]
 
+    def each_dataset(self) -> tuple["Request", ...]:
+        """The requests for its datasets one by one; pre-training on the dataset itself is no transfer."""
+        alone = (replace(self, dataset=name, beside=()) for name in (self.dataset, *self.beside))
+        return tuple(replace(each, pretrain_on=None) if each.dataset == each.pretrain_on else each for each in alone)
+
     def command(self, verb: str, *extra: str, program: str = "freelunch") -> str:
         """The command line that asks for this."""
         options = [f"--scale {self.scale}"] if self.scale != Request.scale else []
         options += [f"--preset {self.preset}"] if self.preset != Request.preset else []
-        options += [f"--dataset {self.dataset}"] if self.dataset else []
+        options += [f"--pretrain-on {self.pretrain_on}"] if self.pretrain_on else []
+        options += [f"--dataset {name}" for name in (self.dataset, *self.beside) if name]
         options += [f"--weights {shlex.quote(name)}" for name in self.weights]
         options += [f"--seeds {self.seeds}"] if self.seeds != Request.seeds else []
         options += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in self.settings.items()]
@@ -52,7 +73,9 @@ class Request:
     def folder(self, home: Path) -> Path:
         """Folder of this study's report; other settings are another report."""
         settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
-        name = "-".join([self.preset, self.scale, self.dataset or "default", *sorted(self.weights), *settings])
+        dataset = ["+".join((self.dataset or "default", *self.beside))]
+        dataset += [f"pretrain_on={self.pretrain_on}"] if self.pretrain_on else []
+        name = "-".join([self.preset, self.scale, *dataset, *sorted(self.weights), *settings])
         return home / "studies" / self.name / _shortened(re.sub(r"[^\w.=+-]", "_", name))
 
 
@@ -141,7 +164,9 @@ def request_from_record(record: Mapping[str, Any]) -> Request:
     Raises:
         TypeError, KeyError: the record is of no request.
     """
-    request = Request(**{**record, **{name: tuple(record[name]) for name in ("rows", "weights")}})
+    texts_of = {name: tuple(record[name]) for name in ("rows", "weights")}
+    texts_of["beside"] = tuple(record.get("beside", ()))  # requests of earlier versions have none
+    request = Request(**{**record, **texts_of})
     texts: list[object] = [
         request.study,
         request.preset,
@@ -149,6 +174,8 @@ def request_from_record(record: Mapping[str, Any]) -> Request:
         request.dataset or "",
         *request.rows,
         *request.weights,
+        request.pretrain_on or "",
+        *request.beside,
     ]
     texts += [*request.settings.keys(), *request.settings.values()] if isinstance(request.settings, dict) else [None]
     if not all(isinstance(text, str) for text in texts) or type(request.seeds) is not int:

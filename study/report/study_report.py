@@ -61,16 +61,25 @@ def write_report(
         folder: folder of the report; created where it is missing.
         context: facts at the top: preset, `scale`, dataset, versions, the command that reproduces it.
         problems: reason why a trial has no result, by its number.
-        beside: the study's trials on other datasets, by dataset, for its curve.
+        beside: trials of the study by dataset, for the panels of its curve from left to right; where `trials` are not
+            among them, they come first.
 
     Raises:
         InputError: an artifact is damaged.
     """
     results = read_results(study, trials, store, problems)
-    elsewhere = {dataset: read_results(study, others, store, NO_PROBLEMS) for dataset, others in beside.items()}
+    here = (
+        {}
+        if any(shown is trials for shown in beside.values())
+        else {context.get("dataset", "").partition(",")[0]: trials}
+    )
+    panels = {
+        title: results if shown is trials else read_results(study, shown, store, NO_PROBLEMS)
+        for title, shown in {**here, **beside}.items()
+    }
     comparisons, margins = compare_rows(results), compare_margins(results)
     curve, leads = curve_sentences(results), margin_sentences(results, comparisons, margins)
-    blocks = sections(results, comparisons, trials, store, context, elsewhere, margins)
+    blocks = sections(results, comparisons, trials, store, context, panels, margins)
     report = Report(
         html=folder / HTML,
         markdown=folder / MARKDOWN,

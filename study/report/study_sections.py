@@ -32,7 +32,7 @@ def sections(
     trials: Sequence[Trial],
     store: Store,
     context: Mapping[str, str],
-    elsewhere: Mapping[str, Results] = NOWHERE,
+    panels: Mapping[str, Results] = NOWHERE,
     margins: Mapping[str, Comparison] = NO_MARGINS,
 ) -> list[Block]:
     """The whole report below its title and question.
@@ -43,12 +43,12 @@ def sections(
         trials: of the study, in table order.
         store: the store of their artifacts.
         context: facts at the top.
-        elsewhere: the study's results on other datasets.
+        panels: the study's results by dataset, for its curve; these among them.
         margins: how a reference line's margin changes along the axis, by the title of the other line.
     """
     predictions = read_all_predictions(results, store)
     blocks: list[Block] = [Facts(context), *stamp([results], context), *_missing(results), *_remarks(trials, store)]
-    blocks += _axis_section(results, elsewhere, context)
+    blocks += _axis_section(results, panels)
     blocks += [_table_section(results, comparisons), comparison_section(results, comparisons, margins)]
     blocks += [_protocol_section(results), *_ribbon_section(results, predictions), *_curve_section(results)]
     return [*blocks, *_phase_section(results), _computed_section(results, trials, store)]
@@ -110,10 +110,9 @@ def _accuracy_caption(results: Results) -> str:
     return f"Strict accuracy on the test videos. A dot is one video of one seed, a bar the mean of a row.{published}"
 
 
-def _axis_section(results: Results, elsewhere: Mapping[str, Results], context: Mapping[str, str]) -> list[Block]:
+def _axis_section(results: Results, panels: Mapping[str, Results]) -> list[Block]:
     """The curve of a study that has one, its datasets side by side."""
-    here = context.get("dataset", "").partition(",")[0]
-    shown = {name: each for name, each in {here: results, **elsewhere}.items() if each.any_scores}
+    shown = {name: each for name, each in panels.items() if each.any_scores}
     if results.study.curve is None or not shown:
         return []
     spread = "seeds" if any(each.num_seeds > 1 for each in shown.values()) else "test videos"

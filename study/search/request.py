@@ -51,6 +51,7 @@ class SearchRequest:
         request = self.request
         settings = [f"{name}={value}" for name, value in sorted(request.settings.items())]
         dataset = [request.dataset] if request.dataset else []
+        dataset += [f"pretrain_on={request.pretrain_on}"] if request.pretrain_on else []
         return " ".join([request.study, request.scale, request.preset, *dataset, *request.weights, *settings])
 
     def command(self, program: str = NAME) -> str:

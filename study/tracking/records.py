@@ -49,7 +49,7 @@ def log_trial(journal: Journal, context: RunContext, trial: Trial) -> None:
             NOTE: trial_note(context, trial),
         }
     )
-    log_datasets(journal, trial, context.dataset)
+    log_datasets(journal, trial, context.dataset, context.pretrained_on)
     config = journal.folder / "config.json"
     described = {stage_key: {"title": stage.title, **describe(stage)} for stage_key, stage in stages.items()}
     config.write_text(json.dumps(described, indent=1), encoding="utf-8")

@@ -21,12 +21,15 @@ class RunContext:
     request: Request
     dataset: str
     command: str
+    pretrained_on: str = ""
+    """The dataset that encoders are pre-trained on, where it is another one."""
 
     @classmethod
     def of(cls, study: Study, request: Request, report_context: Mapping[str, str]) -> Self:
         """The context of a request, with the dataset and the command that its report names."""
         dataset, command = report_context["dataset"].partition(",")[0], report_context["command"].strip("`")
-        return cls(study=study, request=request, dataset=dataset, command=command)
+        pretrained_on = report_context.get("pre-trained on", "").partition(",")[0]
+        return cls(study=study, request=request, dataset=dataset, command=command, pretrained_on=pretrained_on)
 
     @property
     def id(self) -> str:
@@ -38,6 +41,7 @@ class RunContext:
         """Name of the study's run."""
         settings = [f"{name}={value}" for name, value in sorted(self.request.settings.items())]
         dataset = [self.request.dataset] if self.request.dataset else []
+        dataset += [f"pretrained on {self.pretrained_on}"] if self.pretrained_on else []
         return " ".join([self.study.name, self.request.scale, self.request.preset, *dataset, *settings])
 
     @property
@@ -59,7 +63,8 @@ class RunContext:
     @property
     def conditions(self) -> dict[str, object]:
         """Parameters of every run."""
-        return {"preset": self.request.preset, "scale": self.request.scale, "dataset": self.dataset}
+        source = {"pretrained_on": self.pretrained_on} if self.pretrained_on else {}
+        return {"preset": self.request.preset, "scale": self.request.scale, "dataset": self.dataset, **source}
 
     def opening(self, trial: str, name: str) -> dict[str, Any]:
         """Everything that is needed to create a run and its parent.

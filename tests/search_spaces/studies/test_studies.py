@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from search_spaces.studies.catalogue import PAPER, STUDIES, by_name
-from search_spaces.studies.published import TABLE1_M2CAI16
+from search_spaces.studies.published import ON_CHOLEC80, TABLE1_M2CAI16, TO_M2CAI16
 from study import Study
 from study.analysis.comparisons import exchanged
 from study.cli.planning import parts_of
@@ -99,7 +99,7 @@ def test_what_a_study_takes_on_the_demos_videos_is_what_it_says(asked: Study, tm
     demo = conditions(num_videos=32)
     recordings = tuple(replace(recording, num_frames=750) for recording in demo.dataset.recordings)
     demo = replace(demo, dataset=replace(demo.dataset, recordings=recordings))
-    parts = parts_of(asked, Request(study=asked.name), demo, "cholec80")
+    parts = parts_of(asked, Request(study=asked.name), demo, ON_CHOLEC80)
     seconds = make_plan(together(parts), Store(tmp_path)).expected_seconds
     (minutes,) = re.findall(r"^about (\d+) minutes", asked.cost["demo"])
     assert 60 * float(minutes) == pytest.approx(seconds, rel=0.25)
@@ -107,7 +107,7 @@ def test_what_a_study_takes_on_the_demos_videos_is_what_it_says(asked: Study, tm
 
 def test_table_1_is_what_the_paper_prints():
     study = STUDIES["table1"]
-    cholec80, m2cai16 = (study.on(layout).published for layout in ("cholec80", "m2cai16"))
+    cholec80, m2cai16 = (study.on(data).published for data in (ON_CHOLEC80, TO_M2CAI16))
     assert cholec80 is not None
     assert cholec80.rows == printed(PAPERS_TABLE_1, slice(4))
     assert (cholec80.swapped, cholec80.unswapped) == (("precision", "jaccard"), ("scratch",))
@@ -119,8 +119,8 @@ def test_table_1_is_what_the_paper_prints():
 
 def test_precision_is_never_below_jaccard_once_columns_are_exchanged():
     for study in every_study():
-        for published in (study.published, *study.published_on.values()):
-            for row in published.rows if published else ():
+        for published in study.all_published():
+            for row in published.rows:
                 read = exchanged(published, row)
                 assert read["precision"][0] > read["jaccard"][0], (study.name, row)
 
@@ -140,7 +140,7 @@ def test_figure_3_asks_for_four_methods_at_five_fractions_of_labels():
 
 
 def test_studies_of_the_paper_share_the_trials_they_have_in_common():
-    parts = parts_of(PAPER, Request(study="paper"), conditions(num_videos=40), "cholec80")
+    parts = parts_of(PAPER, Request(study="paper"), conditions(num_videos=40), ON_CHOLEC80)
     labels: dict[str, set[str]] = {}
     for trial in together(parts):
         labels.setdefault(key(trial.stage), set()).add(trial.label)
@@ -155,7 +155,7 @@ def test_studies_of_the_paper_share_the_trials_they_have_in_common():
 
 def test_the_study_of_seeds_asks_for_three_at_least():
     for seeds, found in ((1, 3), (5, 5)):
-        (part,) = parts_of(STUDIES["seeds"], Request(study="seeds", seeds=seeds), conditions(), "cholec80")
+        (part,) = parts_of(STUDIES["seeds"], Request(study="seeds", seeds=seeds), conditions(), ON_CHOLEC80)
         assert len({trial.seed for trial in part.trials}) == found
 
 

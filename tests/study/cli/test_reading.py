@@ -1,12 +1,13 @@
 """Commands that only read write nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from study.cli import demo
-from study.cli.demo import UNMADE_NOTE, unmade_demo
+from study.cli.demo import DEMOS
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import copy_of, done, refused
 from trainers.data.datasets import registry
@@ -26,9 +27,9 @@ def test_the_demo_is_planned_before_its_videos_exist_and_nothing_is_written(stud
     home = tmp_path / "home"
     output = done(called(home, "plan", study, "--scale", "demo")).output
     assert "videos: 13 train, 3 validation, 16 test" in output
-    assert "The demo's 32 videos do not exist yet: the first run makes them" in output
+    assert "The 32 videos of demo do not exist yet: the first run makes them" in output
     record = json.loads(done(called(home, "plan", study, "--scale", "demo", "--json")).output)
-    assert record["warnings"] == [UNMADE_NOTE]
+    assert record["warnings"] == [DEMOS["demo"].unmade_note]
     assert record["expected_seconds"] > 60
     assert list(tmp_path.iterdir()) == []
 
@@ -36,11 +37,10 @@ def test_the_demo_is_planned_before_its_videos_exist_and_nothing_is_written(stud
 def test_the_lengths_and_phases_of_unmade_videos_are_those_that_they_get(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(demo, "NUM_VIDEOS", 2)
     monkeypatch.setattr(demo, "MINUTES", 0.1)
     synthesize(tmp_path, num_videos=2, minutes=0.1)
     made = registry.register(tmp_path / "datasets", "demo", "cholec80", tmp_path, lambda name: None)
-    unmade = unmade_demo.__wrapped__()
+    unmade = replace(DEMOS["demo"], num_videos=2).unmade()
     assert [each.num_frames for each in unmade.recordings] == [each.num_frames for each in made.recordings]
     videos, expected = made.videos(fps=5, size_px=32), unmade.videos(fps=5, size_px=32)
     assert [video.name for video in expected] == [video.name for video in videos]

@@ -62,7 +62,7 @@ def logarithm(*values: float) -> dict[str, Any]:
         (published((80.0, -1.0)), "two finite numbers in percent"),
         (published(80.0), "give .mean, standard deviation."),
         (published((80.0, 1.0), swapped=("precision",)), "give two metrics, or leave it out"),
-        ({"published_on": published((math.nan, 1.0))}, "published_on 'published': accuracy of row 'a'"),
+        ({"more_published": (*published((math.nan, 1.0)).values(),)}, r"more_published\[0\]: accuracy of row 'a'"),
         ({"fewest_seeds": 10**9}, "fewest_seeds of study s is 1000000000: take 1 to 1000"),
         ({"fewest_seeds": math.nan}, "fewest_seeds of study s is nan: it must be a whole number"),
         ({"cost": {"demo": 3}}, "the cost of study s at scale demo is 3: it must be text"),
