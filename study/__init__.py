@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from study.core.folds import cross_validated, folds
     from study.core.rows import Choice, Curve, MeasuredOn, Published, Row
     from study.core.study import Study, Trial
     from study.core.suite import Suite
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 else:
     MODULES = {
         "study.core.rows": ("Choice", "Curve", "MeasuredOn", "Published", "Row"),
+        "study.core.folds": ("cross_validated", "folds"),
         "study.core.study": ("Study", "Trial"),
         "study.core.suite": ("Suite",),
         "study.search.domains": ("LogUniform", "OrNone", "PowerOfTwo", "Uniform", "When"),
@@ -45,4 +47,6 @@ __all__ = [
     "Trial",
     "Uniform",
     "When",
+    "cross_validated",
+    "folds",
 ]

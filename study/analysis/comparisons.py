@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from study.analysis.paired_tests import Comparison, compare, correct_family
+from study.analysis.fold_tests import compare_runs
+from study.analysis.paired_tests import Comparison, correct_family
 from study.analysis.results import Results, RowResult
 from study.core.rows import Curve, Published, Row
 from study.core.study import Study
@@ -23,8 +24,9 @@ def compare_rows(results: Results) -> dict[str, Comparison]:
     found, pairs = {r.row.name: r for r in results.rows}, references(results.study)
     family = dict.fromkeys(pairs, UNTESTED)
     for name, reference in pairs.items():
-        if name in found and reference in found and found[name].scored.keys() & found[reference].scored.keys():
-            family[name] = compare(found[name].values(METRIC), found[reference].values(METRIC))
+        if name in found and reference in found:
+            runs, others = found[name].runs(METRIC), found[reference].runs(METRIC)
+            family[name] = compare_runs(runs, others) if runs.keys() & others.keys() else UNTESTED
     return {name: comparison for name, comparison in correct_family(family).items() if comparison.num_videos}
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from study.analysis.comparisons import METRIC, UNTESTED, place_of, references, signed
-from study.analysis.paired_tests import Comparison, Values, compare, correct_family
+from study.analysis.fold_tests import Runs, compare_runs
+from study.analysis.paired_tests import Comparison, correct_family
 from study.analysis.results import Results, RowResult
 from study.core.study import Study
 
@@ -43,7 +44,7 @@ def compare_margins(results: Results) -> dict[str, Comparison]:
     for line, ends in _ends(results.study).items():
         there = found.keys() >= {name for pair in ends for name in pair}
         smallest, largest = (_margin(*(found[name] for name in pair)) if there else {} for pair in ends)
-        family[line] = compare(smallest, largest) if smallest.keys() & largest.keys() else UNTESTED
+        family[line] = compare_runs(smallest, largest) if smallest.keys() & largest.keys() else UNTESTED
     return {line: comparison for line, comparison in correct_family(family).items() if comparison.num_videos}
 
 
@@ -100,15 +101,15 @@ def _margin_text(standing: Standing, place: float) -> str:
     return f"{signed(margin)} points at {place:g} ({line})"
 
 
-def _margin(row: RowResult, reference: RowResult) -> Values:
-    """Strict accuracy of the reference minus that of a row: seed -> video -> points, None where one is undefined."""
-    ours, theirs = reference.values(METRIC), row.values(METRIC)
+def _margin(row: RowResult, reference: RowResult) -> Runs:
+    """Strict accuracy of the reference minus that of a row: run -> video -> points, None where one is undefined."""
+    ours, theirs = reference.runs(METRIC), row.runs(METRIC)
     return {
-        seed: {
-            video: None if (one := ours[seed][video]) is None or (other := theirs[seed][video]) is None else one - other
-            for video in ours[seed].keys() & theirs[seed].keys()
+        run: {
+            video: None if (one := ours[run][video]) is None or (other := theirs[run][video]) is None else one - other
+            for video in ours[run].keys() & theirs[run].keys()
         }
-        for seed in ours.keys() & theirs.keys()
+        for run in ours.keys() & theirs.keys()
     }
 
 

@@ -34,14 +34,18 @@ class Comparison:
     mean_difference: float
     """Method minus baseline: the mean over videos of the mean over matched seeds."""
     interval: tuple[float, float] | None
-    """95 % BCa bootstrap interval of the mean difference, over videos; None where there are too few."""
+    """95 % interval of the mean difference, BCa over videos or that of the corrected t-test; None of too few."""
     p_value: float | None
-    """Two-sided Wilcoxon signed-rank test over videos; None where it could never be significant."""
+    """Two-sided p-value of `test`; None where it could never be significant."""
     adjusted_p_value: float | None = None
     """The p-value after Holm's correction over a declared family; None outside a family."""
     alpha: float = ALPHA
     seed_differences: tuple[float, ...] = ()
     """The mean difference of each matched seed, in the order of the seeds."""
+    test: Literal["signed-rank", "corrected t"] = "signed-rank"
+    """Wilcoxon's test over videos or, of repeated cross-validations, the corrected resampled t-test over folds."""
+    num_folds: int = 0
+    """Number of matched folds, over all drawings; 0 without cross-validation."""
     remarks: tuple[str, ...] = ()
     """Whole sentences that belong to the numbers."""
 

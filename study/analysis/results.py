@@ -2,10 +2,13 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from study.analysis.fold_tests import FoldRun, Run
+from study.analysis.pooled_scores import mean_curves, pooled_scores
+from study.core.folds import fold_of, pooled_rows, pooled_study
 from study.core.graph import key, walk
 from study.core.rows import Row
 from study.core.store import Store
@@ -14,6 +17,7 @@ from trainers.artifacts import predictions
 from trainers.artifacts.evaluation import STRICT, Scores, read_scores
 from trainers.artifacts.history import PRETRAINING, Curves, read_history
 from trainers.artifacts.predictions import VideoPredictions
+from trainers.names import Fold
 from trainers.stage import Stage
 
 NOT_COMPUTED = "not computed yet"
@@ -28,6 +32,8 @@ class TrialResult:
     problem: str
     curves: Mapping[str, Curves]
     """Curves by the name that their stages declare (`Stage.curves`), without those that other trials start from."""
+    folds: "Mapping[Fold, TrialResult]" = field(default_factory=dict)
+    """Of a pool of fold rows: the trial of every fold at one seed; `trial` is then the first of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +85,31 @@ class RowResult:
     def values(self, metric: str) -> dict[int, Mapping[str, float | None]]:
         """The strict per-video values of a metric: seed -> video -> value."""
         return {seed: scores.per_video[STRICT][metric] for seed, scores in self.scored.items()}
+
+    def runs(self, metric: str) -> dict[Run, Mapping[str, float | None]]:
+        """The strict per-video values of a metric by seed, or of a pool by seed and fold: run -> video -> value."""
+        found: dict[Run, Mapping[str, float | None]] = {}
+        for result in self.trials:
+            parts: Mapping[Run, TrialResult] = {FoldRun(result.trial.seed, f): each for f, each in result.folds.items()}
+            for run, part in (parts or {result.trial.seed: result}).items():
+                if part.scores is not None:
+                    found[run] = part.scores.per_video[STRICT][metric]
+        return found
+
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """The folds that this row is the pool of; none where it is no pool."""
+        return tuple(sorted({fold for result in self.trials for fold in result.folds}))
+
+    def fold_accuracies(self) -> dict[Fold, float]:
+        """Strict accuracy of every computed fold, the mean over seeds."""
+        found: dict[Fold, list[float]] = {}
+        for result in self.trials:
+            for fold, each in result.folds.items():
+                entry = each.scores.summary[STRICT]["accuracy"] if each.scores else None
+                if entry is not None and entry["mean"] is not None:
+                    found.setdefault(fold, []).append(entry["mean"])
+        return {fold: statistics.fmean(values) for fold, values in sorted(found.items())}
 
     def phase_mean(self, metric: str, phase: str) -> float | None:
         """A strict metric of one phase, the mean over seeds."""
@@ -134,13 +165,46 @@ class Results:
 
 
 def read_results(study: Study, trials: Sequence[Trial], store: Store, problems: Mapping[int, str]) -> Results:
-    """Reads what is there; a trial without its artifact keeps its line, with the sentence that says why."""
+    """Reads what is there; a trial without its artifact keeps its line, with the sentence that says why.
+
+    Rows that differ in the fold alone are one row, and the trials of its folds at a seed are one result.
+    """
     starting_points = starting_points_of(trials)
-    by_row: dict[str, list[TrialResult]] = {}
+    shown = pooled_rows(study.all_rows())
+    by_row: dict[str, tuple[Row, list[TrialResult]]] = {}
     for trial in trials:
-        by_row.setdefault(trial.row.name, []).append(read_trial(trial, store, problems, starting_points))
-    rows = [RowResult(results[0].trial.row, tuple(results)) for results in by_row.values()]
-    return Results(study=study, rows=tuple(sorted(rows, key=lambda result: result.row.baseline)))
+        row = shown.get(trial.row.name, trial.row)
+        by_row.setdefault(row.name, (row, []))[1].append(read_trial(trial, store, problems, starting_points))
+    rows = [
+        RowResult(row, tuple(results if row == results[0].trial.row else _pooled(results, store)))
+        for row, results in by_row.values()
+    ]
+    return Results(study=pooled_study(study), rows=tuple(sorted(rows, key=lambda result: result.row.baseline)))
+
+
+def _pooled(results: Sequence[TrialResult], store: Store) -> list[TrialResult]:
+    """The trials of a pool's folds, as one result per seed."""
+    by_seed: dict[int, dict[Fold, TrialResult]] = {}
+    for result in results:
+        fold = fold_of(result.trial.row)
+        assert fold is not None, "a pool is made of folds"
+        by_seed.setdefault(result.trial.seed, {})[fold] = result
+    return [_one_result(dict(sorted(folds.items())), store) for folds in by_seed.values()]
+
+
+def _one_result(folds: Mapping[Fold, TrialResult], store: Store) -> TrialResult:
+    missing = {fold: result.problem for fold, result in folds.items() if result.problem}
+    scored = {fold: (r.scores, key(r.trial.stage)) for fold, r in folds.items() if r.scores is not None}
+    return TrialResult(
+        trial=folds[next(iter(scored or folds))].trial,
+        scores=pooled_scores(scored, store) if scored else None,
+        problem="; ".join(f"{fold}: {problem}" for fold, problem in missing.items()),
+        curves={
+            name: mean_curves([result.curves[name] for result in folds.values() if result.curves.get(name)])
+            for name in dict.fromkeys(name for result in folds.values() for name in result.curves)
+        },
+        folds=folds,
+    )
 
 
 def read_predictions(trial: Trial, store: Store) -> dict[str, VideoPredictions]:
@@ -158,8 +222,18 @@ def predictions_folder(trial: Trial, store: Store) -> Path | None:
 
 def read_all_predictions(results: Results, store: Store) -> dict[str, dict[str, VideoPredictions]]:
     """The predictions of every row's first computed seed: row -> video -> predictions."""
-    first = {r.row.name: next((t.trial for t in r.trials if t.scores), None) for r in results.rows}
-    return {row: read_predictions(trial, store) for row, trial in first.items() if trial is not None}
+    first = {r.row.name: next((t for t in r.trials if t.scores), None) for r in results.rows}
+    return {row: _predictions_of(result, store) for row, result in first.items() if result is not None}
+
+
+def _predictions_of(result: TrialResult, store: Store) -> dict[str, VideoPredictions]:
+    """The predictions of a trial, or of all folds of a pool's first drawing."""
+    if not result.folds:
+        return read_predictions(result.trial, store)
+    drawing = min(fold.repeat for fold, each in result.folds.items() if each.scores)
+    parts = [each.trial for fold, each in result.folds.items() if fold.repeat == drawing]
+    found = {name: video for trial in parts for name, video in read_predictions(trial, store).items()}
+    return dict(sorted(found.items()))
 
 
 def median_video(results: Results) -> str | None:

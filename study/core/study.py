@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from study.core.declared import check_curve, check_labels, check_study
+from study.core.folds import pooled_rows
 from study.core.recipe import Recipe, annotation_of, bind, vocabulary
 from study.core.rows import Choice, Curve, MeasuredOn, Published, Row
 from study.home.text import nearest
@@ -39,7 +40,7 @@ class Study:
         recipe: recipe of every row that has none of its own.
         axes: a grid over hyperparameters of the recipe.
         rows: named points beside the grid, among them the baselines.
-        reference: name of the row that the others are compared with.
+        reference: name of the row, or of the pool of fold rows, that the others are compared with.
         published: printed numbers that the rows are compared with.
         more_published: printed numbers of the same rows on other data.
         curve: the figure that the rows are points of.
@@ -85,7 +86,8 @@ class Study:
         if self.curve is not None:
             check_curve(self, self.curve, rows)
         names = [row.name for row in rows]
-        if self.reference is not None and self.reference not in names:
+        pools = {row.name for row in pooled_rows(rows).values()}
+        if self.reference is not None and self.reference not in {*names, *pools}:
             raise InputError(
                 f"study {self.name} has no row {self.reference!r} to refer to{nearest(self.reference, names)}"
             )

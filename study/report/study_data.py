@@ -59,10 +59,15 @@ def _row_data(results: Results, result: RowResult) -> dict[str, Any]:
         "parameters": {name: str(value) for name, value in result.trials[0].trial.parameters.items()},
         "protocols": {protocol: _protocol_data(result, protocol) for protocol in (*PROTOCOLS, FRAMEWISE)},
         "per_video_accuracy": result.values("accuracy"),
+        **({"fold_accuracy": _fold_data(result)} if result.folds else {}),
         "knn_accuracy": result.probe_accuracy,
         "published": dict(published.rows.get(result.row.name, {})) if published else {},
         "published_exchanged": exchanged(published, result.row.name) if published else {},
     }
+
+
+def _fold_data(result: RowResult) -> dict[str, float]:
+    return {str(fold): accuracy for fold, accuracy in result.fold_accuracies().items()}
 
 
 def _protocol_data(result: RowResult, protocol: str) -> dict[str, Any]:

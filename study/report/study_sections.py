@@ -50,7 +50,12 @@ def sections(
     blocks: list[Block] = [Facts(context), *stamp([results], context), *_missing(results), *_remarks(trials, store)]
     blocks += _axis_section(results, panels)
     blocks += [_table_section(results, comparisons), comparison_section(results, comparisons, margins)]
-    blocks += [_protocol_section(results), *_ribbon_section(results, predictions), *_curve_section(results)]
+    blocks += [
+        *_fold_section(results),
+        _protocol_section(results),
+        *_ribbon_section(results, predictions),
+        *_curve_section(results),
+    ]
     return [*blocks, *_phase_section(results), _computed_section(results, trials, store)]
 
 
@@ -127,6 +132,17 @@ def _axis_section(results: Results, panels: Mapping[str, Results]) -> list[Block
     return [Section("Accuracy against the axis", [*([Paragraph(" ".join(sentences))] if sentences else []), *blocks])]
 
 
+def _fold_section(results: Results) -> list[Block]:
+    """Every fold of the rows that are cross-validated."""
+    if not any(result.folds for result in results.rows):
+        return []
+    intro = (
+        "Strict accuracy on the test videos of a fold, percent; the mean over seeds. The other tables show the folds "
+        "of a row as one row, in which every video counts where it was tested; of several drawings, the mean."
+    )
+    return [Section("Fold by fold", [Paragraph(intro), tables.fold_table(results)])]
+
+
 def _protocol_section(results: Results) -> Section:
     intro = "The same predictions under three protocols; a number means little without the name of its protocol."
     sentences = " ".join((intro, *protocol_sentences(results)))
@@ -135,7 +151,7 @@ def _protocol_section(results: Results) -> Section:
 
 def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, VideoPredictions]]) -> list[Block]:
     video = median_video(results)
-    ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None}
+    ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None and video in videos}
     if video is None or not ribbons:
         return []
     caption = (
@@ -144,7 +160,7 @@ def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Vid
     )
     figure = ribbon_figure(results, ribbons, video)
     blocks: list[Block] = [Picture("ribbons", figure, caption)]
-    others = [name for name in next(iter(predictions.values())) if name != video]
+    others = dict.fromkeys(name for videos in predictions.values() for name in videos if name != video)
     every = [_compact_ribbon(results, predictions, name) for name in others]
     if every:
         blocks.append(Details(f"The other {_count(len(every), 'test video')}", every, html_only=True))
@@ -152,7 +168,7 @@ def _ribbon_section(results: Results, predictions: Mapping[str, Mapping[str, Vid
 
 
 def _compact_ribbon(results: Results, predictions: Mapping[str, Mapping[str, VideoPredictions]], name: str) -> Picture:
-    ribbons = {row: videos[name] for row, videos in predictions.items()}
+    ribbons = {row: videos[name] for row, videos in predictions.items() if name in videos}
     figure = ribbon_figure(results, ribbons, name, compact=True)
     return Picture(f"ribbons-{name}", figure, f"{name}; colours as above.")
 

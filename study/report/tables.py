@@ -26,7 +26,9 @@ METRIC_TITLES = {
 }
 SHORT_TITLES = {"accuracy": "Acc.", "precision": "Prec.", "recall": "Rec.", "jaccard": "Jacc."}
 PRINTED = tuple(SHORT_TITLES)
-PAIRED = ("95 % interval (BCa)", "Wilcoxon p", "p after Holm", "Videos", "Seeds", "Verdict")
+PAIRED = ("p after Holm", "Videos", "Seeds", "Verdict")
+TESTS = {"signed-rank": ("95 % interval (BCa)", "Wilcoxon p"), "corrected t": ("95 % interval (t)", "Corrected t, p")}
+"""Headers of the interval and the p-value, by test."""
 PROTOCOL_TITLES = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
 
 
@@ -65,7 +67,7 @@ def terminal_table(results: Results) -> Table:
 
 def comparison_table(results: Results, comparisons: Mapping[str, Comparison]) -> Table:
     """Per-video paired differences from the reference row."""
-    headers = ("Row", "Difference", *PAIRED)
+    headers = ("Row", "Difference", *_paired(comparisons))
     titles = {result.row.name: result.row.title for result in results.rows}
     rows = tuple((Cell(titles[name]), *_comparison_cells(c)) for name, c in comparisons.items())
     baselines = [result.row.name for result in results.rows if result.row.baseline]
@@ -75,7 +77,7 @@ def comparison_table(results: Results, comparisons: Mapping[str, Comparison]) ->
 
 def margin_table(margins: Mapping[str, Comparison]) -> Table:
     """Per-video paired changes of a line's margin over the others."""
-    headers = ("Margin over", "Change", *PAIRED)
+    headers = ("Margin over", "Change", *_paired(margins))
     rows = []
     for line, comparison in margins.items():
         *cells, verdict = _comparison_cells(comparison)
@@ -116,6 +118,27 @@ def stage_table(trials: Sequence[Trial], store: Store) -> Table:
     rows = tuple(_stage_row(stages, store, users, len(trials)) for stages in groups.values())
     headers = tuple(map(Cell, ("Stage", "Key", "Time", "Serves")))
     return Table(headers=headers, rows=rows, text_columns=frozenset({0, 1, 3}))
+
+
+def fold_table(results: Results) -> Table:
+    """Strict accuracy of every fold of every pooled row, the mean over seeds; a line for each drawing."""
+    lines = [
+        (
+            result.row.title,
+            repeat,
+            {f.number: score for f, score in result.fold_accuracies().items() if f.repeat == repeat},
+        )
+        for result in results.rows
+        for repeat in dict.fromkeys(fold.repeat for fold in result.folds)
+    ]
+    numbers = sorted({fold.number for result in results.rows for fold in result.folds})
+    several = len({repeat for _, repeat, _ in lines}) > 1
+    rows = tuple(
+        (Cell(title), *((Cell(str(repeat)),) if several else ()), *(Cell(number(scores.get(each))) for each in numbers))
+        for title, repeat, scores in lines
+    )
+    headers = ("Row", *(("Drawing",) if several else ()), *(f"fold {each}" for each in numbers))
+    return Table(headers=tuple(map(Cell, headers)), rows=rows)
 
 
 def score_cell(score: RowScore | None, *, strong: bool = False) -> Cell:
@@ -192,6 +215,12 @@ def _comparison_cells(comparison: Comparison) -> tuple[Cell, ...]:
         Cell(str(comparison.num_seeds)),
         Cell(comparison.verdict, strong=comparison.verdict != "inconclusive"),
     )
+
+
+def _paired(comparisons: Mapping[str, Comparison]) -> tuple[str, ...]:
+    """Headers of comparisons, which name the tests that they come from."""
+    tests = dict.fromkeys(comparison.test for comparison in comparisons.values()) or {"signed-rank": None}
+    return (*(" or ".join(words) for words in zip(*(TESTS[test] for test in tests), strict=True)), *PAIRED)
 
 
 def _p_value(value: float | None) -> str:

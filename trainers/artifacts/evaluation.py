@@ -144,6 +144,15 @@ def read_mean_scores(folder: Path) -> dict[str, float]:
     return {name: mean for name, mean in means.items() if mean is not None}
 
 
+def read_phase_values(folder: Path) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
+    """Reads every value of the metrics of phases: protocol -> metric -> video -> phase -> value."""
+    values: dict[str, dict[str, dict[str, dict[str, float | None]]]] = {}
+    for row in pq.read_table(folder / PER_PHASE_NAME).to_pylist():
+        videos = values.setdefault(row["protocol"], {}).setdefault(row["metric"], {})
+        videos.setdefault(row["video"], {})[row["phase"]] = row["value"]
+    return values
+
+
 def _read_per_video(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:
     values: dict[str, dict[str, dict[str, float | None]]] = {}
     for row in pq.read_table(path).to_pylist():

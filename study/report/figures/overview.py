@@ -17,7 +17,7 @@ def overview_figure(
 ) -> Figure:
     """One picture of 1400×800: accuracies beside the published ones, the median test video, the probe's curves."""
     video = median_video(results)
-    ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None}
+    ribbons = {row: videos[video] for row, videos in predictions.items() if video is not None and video in videos}
 
     def paint(figure: Figure) -> None:
         figure.suptitle(results.study.title, x=0.01, ha="left", fontsize=13, fontweight="bold")
