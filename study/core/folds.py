@@ -80,7 +80,7 @@ def cross_validated(study: "Study", name: str, *, count: int, repeats: int = 1) 
         for row in rows
         for fold in folds(count, repeats=repeats).values
     )
-    return replace(study, name=name, axes={}, rows=every, published=None, published_on={})
+    return replace(study, name=name, axes={}, rows=every, published=None, more_published=())
 
 
 def fold_of(row: Row) -> Fold | None:
