@@ -1,6 +1,21 @@
 """The command line; here alone studies, recipes and trainers are combined."""
 
-from study.cli import cluster_commands, data_commands, search_commands, study_commands, watch_commands
+from study.cli import (
+    cluster_commands,
+    data_commands,
+    prediction_commands,
+    search_commands,
+    study_commands,
+    watch_commands,
+)
 from study.cli.group import main
 
-__all__ = ["cluster_commands", "data_commands", "main", "search_commands", "study_commands", "watch_commands"]
+__all__ = [
+    "cluster_commands",
+    "data_commands",
+    "main",
+    "prediction_commands",
+    "search_commands",
+    "study_commands",
+    "watch_commands",
+]
