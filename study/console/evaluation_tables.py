@@ -104,7 +104,8 @@ def evaluation_tables(evaluated: Evaluated) -> list[Table]:
 
 def summary_table(scored: ScoredFolder) -> Table:
     """The metrics under every protocol, to four decimals, each ± with what it is taken over."""
-    table = _titled(f"{scored.folder}: {scored.num_videos} videos, {scored.num_frames} labelled rows", "metric", "±")
+    videos = "1 video" if scored.num_videos == 1 else f"{scored.num_videos} videos"
+    table = _titled(f"{scored.folder}: {videos}, {scored.num_frames} labelled rows", "metric", "± (n−1)")
     for protocol in scored.summary:
         table.add_column(PROTOCOLS[protocol], justify="right")
     for metric, title in METRICS.items():

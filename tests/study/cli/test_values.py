@@ -72,7 +72,9 @@ def is_refused(name: str, command: click.Command, arguments: list[str]) -> bool:
 
 
 def _fine(parameter: click.Parameter) -> str:
-    return parameter.type.choices[0] if isinstance(parameter.type, click.Choice) else FINE
+    if isinstance(parameter.type, click.Choice):
+        return parameter.type.choices[0]
+    return "1" if takes_number(parameter) else FINE
 
 
 @pytest.mark.parametrize(("words", "command"), list(leaves(main)))
