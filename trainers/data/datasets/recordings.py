@@ -9,9 +9,14 @@ from typing import Literal
 from trainers.names import check_line
 from trainers.stage import InputError
 
-Subset = Literal["train", "test"]
+Subset = Literal["train", "validation", "test"]
 
 CHUNK_BYTES = 1 << 20
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
+    *(".wmv", ".asf", ".flv", ".mxf", ".ogv"),
+)
+"""Endings of video files, in lower case; what a file is, its content says."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,10 @@ class Recording:
     annotation: Path | None
     subset: Subset | None = None
     """The side of the split the dataset's own layout puts it on, where it does."""
+    fold: int | None = None
+    """The fold of the dataset's own cross-validation (1-based), where it has one."""
+    images: str = ""
+    """The pattern of its images' names in the folder; empty where any image is named by its index alone."""
 
 
 def digest(path: Path) -> str:

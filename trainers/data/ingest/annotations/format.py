@@ -1,13 +1,15 @@
 """Format of annotation files: how their rows give time and phase."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from trainers.fields import CountOrZero, Rate
 from trainers.stage import Config
 
-Kind = Literal["frame-rows", "csv", "second-rows", "intervals"]
+Kind = Literal["frame-rows", "csv", "second-rows", "intervals", "cholect50"]
 Unit = Literal["frames", "seconds", "hh:mm:ss"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,8 @@ class AnnotationFormat(Config):
 
     `frame-rows` are rows `frame<TAB>phase`; `csv` has a column with the phase and, where `time` names it, one with the
     time; `second-rows` give the phase of one second each, with or without its number before it; `intervals` have a
-    start, an end and a phase. What no row covers has no label, nor has a row that names `unlabelled`.
+    start, an end and a phase; `cholect50` is a JSON file of triplets with the phase of every frame. What no row covers
+    has no label, nor has a row that names `unlabelled`.
     """
 
     kind: Kind = "frame-rows"

@@ -11,6 +11,7 @@ from trainers.data.ingest.annotations.columns import Columns, read_columns
 from trainers.data.ingest.annotations.format import AnnotationFormat
 from trainers.data.ingest.annotations.table import Row
 from trainers.data.ingest.annotations.track import ROUNDING_SECONDS, LabelTrack, track_of_rows
+from trainers.data.ingest.annotations.triplets import read_triplets
 from trainers.stage import InputError
 
 PhaseReader = Callable[[str, str], int]
@@ -36,8 +37,10 @@ def read_labels(
     rate = layout.rate or video_fps
     if not rate:
         raise InputError(f"{path} has a row per frame: give the frames per second as `rate` in the description.")
-    columns = read_columns(path, layout)
     phase_of = phase_reader(phases, layout)
+    if layout.kind == "cholect50":
+        return read_triplets(path, phase_of, exact_rate(rate))
+    columns = read_columns(path, layout)
     if layout.kind == "intervals":
         return _intervals(columns, layout, phase_of, exact_rate(layout.frame_rate or rate))
     return _rows(columns, layout, phase_of, exact_rate(rate))

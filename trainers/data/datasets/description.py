@@ -1,0 +1,207 @@
+"""Description of a data set: where its videos and annotations lie, how they are to be read, and how they are split."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from trainers.data.datasets.annotation_tables import read_annotations
+from trainers.data.datasets.declared_split import DeclaredSplit, read_split
+from trainers.data.datasets.patterns import Pattern
+from trainers.data.datasets.toml_table import TomlTable, nearest, read_text
+from trainers.data.ingest.annotations import AnnotationFormat
+from trainers.data.ingest.annotations.cells import MOST_PHASES
+from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.stage import InputError
+
+Timing = Literal["index", "seconds"]
+ENDING = ".toml"
+HIGHEST_FPS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """Description of a data set.
+
+    Attributes:
+        name: of the data set, where it is registered under no other.
+        source: the name of the built-in description, or the path of the file.
+        text: of the file.
+        layout: a sentence on how the files lie, for messages; empty where there is none.
+        root: the folder that the patterns begin at; None where it has to be given.
+        phases: names of the phases, in index order; empty for videos without annotations.
+        videos: patterns of video files, or, where `fps` is not None, of images.
+        fps: the rate of the images: their numbers count them; None for video files.
+        timing: whether row k is the frame of an index at 25 fps, or the one that is shown at k / fps seconds.
+        annotations: patterns of annotation files.
+        annotation_format: their format; None for Cholec80's.
+        unlabelled: patterns of further videos, which have no annotations.
+        split: the split that is declared; None where none is.
+    """
+
+    name: str
+    source: str
+    text: str
+    layout: str = ""
+    root: Path | None = None
+    phases: tuple[str, ...] = ()
+    videos: tuple[Pattern, ...]
+    fps: float | None = None
+    timing: Timing = "seconds"
+    annotations: tuple[Pattern, ...] = ()
+    annotation_format: AnnotationFormat | None = None
+    unlabelled: tuple[Pattern, ...] = ()
+    split: DeclaredSplit | None = None
+
+    @property
+    def are_frames(self) -> bool:
+        """Whether videos are folders of images."""
+        return self.fps is not None
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it is one of those that come with this package."""
+        return self.source in builtin_names()
+
+    def at_rate(self, fps: float) -> "Description":
+        """The same for images of another rate.
+
+        Raises:
+            InputError: videos are no images.
+        """
+        if self.fps is None:
+            raise InputError(
+                f"--fps {fps:g} is the rate of images, and {self.source} describes video files: leave it out."
+            )
+        return self if fps == self.fps else replace(self, fps=fps, timing="seconds")
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Names of the descriptions that come with this package."""
+    files = resources.files("trainers.data.datasets").joinpath("builtin").iterdir()
+    return tuple(sorted(file.name.removesuffix(ENDING) for file in files if file.name.endswith(ENDING)))
+
+
+@cache
+def builtin(name: str) -> Description:
+    """A description that comes with this package."""
+    file = resources.files("trainers.data.datasets").joinpath("builtin", name + ENDING)
+    return parse(file.read_text(encoding="utf-8"), name)
+
+
+def find(source: str) -> Description:
+    """The built-in description of a name, or the one in a file.
+
+    Raises:
+        InputError: there is neither, or the file is malformed.
+    """
+    if source in builtin_names():
+        return builtin(source)
+    if not source.endswith(ENDING):
+        known = ", ".join(builtin_names())
+        raise InputError(
+            f"no description is named {source!r}{_meant(source)}; built in are {known}: "
+            f"name one of them, or a file that ends in {ENDING}."
+        )
+    return load(Path(source))
+
+
+def load(path: Path) -> Description:
+    """The description in a file.
+
+    Raises:
+        InputError: the file cannot be read, or is malformed: the sentence names its line and key.
+    """
+    path = path.absolute()
+    return parse(read_text(path), str(path))
+
+
+def parse(text: str, source: str) -> Description:
+    """The description that a file's text is.
+
+    Args:
+        text: of the file.
+        source: the path of the file, or the name of a built-in description.
+
+    Raises:
+        InputError: it is malformed.
+    """
+    table = TomlTable.parse(text, source)
+    folder = Path(source).parent
+    root = table.string("root")
+    fps = _fps(table)
+    annotations = table.table("annotations")
+    patterns, layout = read_annotations(annotations) if annotations else ((), None)
+    timing = _timing(table, layout)
+    split = table.table("split")
+    description = Description(
+        name=table.string("name", Path(source).stem),
+        source=source,
+        text=text,
+        layout=table.string("layout"),
+        root=None if source == Path(source).stem else folder / root,
+        phases=_phases(table, is_labelled=annotations is not None),
+        videos=_patterns(table, "videos" if fps is None else "frames", frames=fps is not None),
+        fps=fps,
+        timing=timing,
+        annotations=patterns,
+        annotation_format=None if timing == "index" else layout,
+        unlabelled=_patterns(table, "unlabelled", frames=fps is not None),
+        split=read_split(split, folder) if split else None,
+    )
+    table.refuse_unknown()
+    return description
+
+
+def _fps(table: TomlTable) -> float | None:
+    """The rate of images; None where videos are files."""
+    has_videos, has_frames = bool(table.strings("videos")), bool(table.strings("frames"))
+    if has_videos == has_frames:
+        raise table.fault(
+            "videos", "is needed, or frames, and not both: give the pattern of the files, such as `videos/{name}.mp4`"
+        )
+    fps = table.number("fps", lowest=0.001, highest=HIGHEST_FPS)
+    if has_videos and fps is not None:
+        raise table.fault("fps", "is the rate of images, but videos are files: leave it out, or give frames")
+    return fps or NOMINAL_FPS if has_frames else None
+
+
+def _timing(table: TomlTable, layout: AnnotationFormat | None) -> Timing:
+    timing = table.choice("timing", ("index", "seconds"), "seconds")
+    if timing == "seconds":
+        return "seconds"
+    if layout is not None and (layout.kind, layout.rate, layout.holes) != ("frame-rows", NOMINAL_FPS, False):
+        raise table.fault(
+            "timing", f"is 'index', which is for frame-rows at {NOMINAL_FPS} fps without holes: leave it out"
+        )
+    return "index"
+
+
+def _phases(table: TomlTable, *, is_labelled: bool) -> tuple[str, ...]:
+    phases = table.strings("phases")
+    if is_labelled and not phases:
+        raise table.fault("phases", "is missing or empty: give the names of the phases in order, as a list")
+    if len(phases) > MOST_PHASES:
+        raise table.fault(
+            "phases", f"has {len(phases)} names, and labels are stored in a byte: give at most {MOST_PHASES}"
+        )
+    for name in phases:
+        if name != name.strip() or not name.isprintable():
+            raise table.fault("phases", f"has the name {name!r}: leave out spaces around it and control characters")
+    return phases
+
+
+def _patterns(table: TomlTable, key: str, *, frames: bool) -> tuple[Pattern, ...]:
+    patterns = tuple(Pattern(text) for text in table.strings(key))
+    for pattern in patterns:
+        try:
+            pattern.check(frames=frames)
+        except InputError as error:
+            raise table.fault(key, str(error)) from None
+    return patterns
+
+
+def _meant(source: str) -> str:
+    said = nearest(source, builtin_names())
+    return f" ({said})" if said.startswith("did you mean") else ""
