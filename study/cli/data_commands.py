@@ -48,9 +48,14 @@ def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, 
 
 
 @main.command()
-@click.argument("layout", type=click.Choice(["cholec80", "m2cai16", "frames"]))
-@click.argument("root", type=Location())
-@click.option("--name", type=Line(), help="What to call the dataset; the layout's name where not given.")
+@click.argument("description", type=Line())
+@click.argument("root", type=Location(), required=False)
+@click.option("--name", type=Line(), help="What to call the dataset; the description's name where not given.")
+@click.option(
+    "--fps",
+    type=Number(0, 1000, min_open=True),
+    help="The rate of frames that were cut out already; the description's where not given.",
+)
 @click.option(
     "--unlabelled",
     type=Location(),
@@ -65,15 +70,19 @@ def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, 
 @click.pass_obj
 def ingest(
     context: HomeContext,
-    layout: str,
-    root: Path,
+    description: str,
+    root: Path | None,
     name: str | None,
+    fps: float | None,
     unlabelled: Path | None,
     scale: str,
     dry_run: bool,
     threads: int | None,
 ) -> None:
     """Audit a dataset, register it and cut its frames: one stage per video, stored once.
+
+    DESCRIPTION is a file that ends in .toml (docs/datasets.md), or the name of one that is built in: cholec80, m2cai16,
+    autolaparo, heichole, cholect50 or frames. ROOT is the folder of the data; the description's own where not given.
 
     Every file is looked at first: errors end the command before anything is computed, warnings do not.
 
@@ -82,23 +91,29 @@ def ingest(
         freelunch ingest cholec80 /data/cholec80
         freelunch ingest m2cai16 /data/m2cai16-workflow --name m2cai16
         freelunch ingest cholec80 /data/annotated --unlabelled /data/more-videos --name ours
-        freelunch ingest frames /data/cut-out --name ours
+        freelunch ingest frames /data/cut-out --name ours --fps 1
+        freelunch ingest ours.toml
         freelunch ingest cholec80 /data/cholec80 --dry-run
     """
     from study.cli.videos import IngestRequest, ingest_videos
+    from trainers.data.datasets import description as descriptions
 
+    described = descriptions.find(description)
+    described = described if fps is None else described.at_rate(fps)
     asked = IngestRequest(
-        name=name or layout,
-        layout=layout,
-        root=root,
+        name=name or described.name,
+        described=described,
+        root=descriptions.root_of(described, root),
         unlabelled=unlabelled,
         scale=scale,
         threads=threads,
         dry_run=dry_run,
     )
     name = asked.name
-    more = f" --unlabelled {shlex.quote(str(unlabelled))}" if unlabelled else ""
-    command = f"{context.program} ingest {layout} {shlex.quote(str(root))}{more} --name {name} --scale {scale}"
+    more = f" --fps {fps:g}" if fps else ""
+    more += f" --unlabelled {shlex.quote(str(unlabelled))}" if unlabelled else ""
+    place = f"{shlex.quote(described.source)} {shlex.quote(str(asked.root))}"
+    command = f"{context.program} ingest {place}{more} --name {name} --scale {scale}"
     with interruptible(command):
         all_stored = ingest_videos(context.home, asked)
     if not all_stored:

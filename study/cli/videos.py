@@ -13,7 +13,7 @@ from rich.progress import Progress
 from search_spaces.protocol.scales import SCALES, Scale
 from study.cli.execute import compute
 from study.cli.resources import ComputeTarget
-from study.console.data_tables import audits_table, findings_table
+from study.console.data_tables import audits_table, findings_table, lengths_table
 from study.console.terminal import new_console
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
@@ -23,9 +23,9 @@ from study.home.text import duration, nearest
 from trainers.data.datasets import registry as datasets
 from trainers.data.datasets.audit import Audit
 from trainers.data.datasets.dataset import Dataset
+from trainers.data.datasets.description import Description
 from trainers.data.ingest.findings import refuse_errors
 from trainers.data.ingest.video import Ingest
-from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.registry import names
@@ -38,7 +38,7 @@ class IngestRequest:
 
     Attributes:
         name: what to call the dataset.
-        layout: how its folder is laid out.
+        described: what its folder holds.
         root: the folder.
         unlabelled: a folder of further videos without annotations, where there is one.
         scale: whose sizes frames are stored at.
@@ -47,7 +47,7 @@ class IngestRequest:
     """
 
     name: str
-    layout: str
+    described: Description
     root: Path
     unlabelled: Path | None = None
     scale: str = "full"
@@ -85,15 +85,21 @@ def audit_videos(store: Store, asked: IngestRequest, *, fps: float) -> Audit:
         audited = datasets.audit(
             store.home / "datasets",
             asked.name,
-            asked.layout,
+            asked.described,
             asked.root,
             lambda video: progress.advance(task),
             asked.unlabelled,
             fps=fps,
         )
+    if asked.described.are_frames and audited.dataset.recordings:
+        new_console().print(lengths_table(_lengths(audited.dataset)), highlight=False)
     if audited.findings:
         new_console().print(findings_table(map(asdict, audited.findings)), highlight=False)
     return audited
+
+
+def _lengths(dataset: Dataset) -> list[tuple[str, int, float, float]]:
+    return [(each.name, each.num_images or 0, each.fps, each.num_frames / each.fps) for each in dataset.recordings]
 
 
 def _expectation(plan: Plan, store: Store) -> str:
@@ -131,17 +137,17 @@ def dataset_records(home: Path) -> list[dict[str, Any]]:
             "name": dataset.name,
             "layout": dataset.layout,
             "videos": len(dataset.recordings),
-            "hours": sum(recording.num_frames for recording in dataset.recordings) / NOMINAL_FPS / 3600,
+            "hours": dataset.hours,
             "root": dataset.root,
         }
         for dataset in loaded
     ]
 
 
-def register_videos(store: Store, name: str, layout: str, root: Path) -> Dataset:
+def register_videos(store: Store, name: str, described: Description, root: Path) -> Dataset:
     """Registers a dataset in the home folder, with a progress bar on terminals."""
     with _bar("reading videos", None) as (progress, task):
-        return datasets.register(store.home / "datasets", name, layout, root, lambda video: progress.advance(task))
+        return datasets.register(store.home / "datasets", name, described, root, lambda video: progress.advance(task))
 
 
 def find_scale(name: str) -> Scale:

@@ -47,6 +47,14 @@ def findings_table(findings: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def lengths_table(lengths: Iterable[tuple[str, int, float, float]]) -> Table:
+    """The length that images imply, a row per video: its name, its images, their rate, and the seconds."""
+    table = new_table("video", "images", "counted at", "length")
+    for name, num_images, fps, seconds in lengths:
+        table.add_row(escape(name), str(num_images), f"{fps:g} fps", duration(seconds))
+    return table
+
+
 def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
     """The registered datasets."""
     table = new_table("dataset", "layout", "videos", "hours", "folder")

@@ -8,6 +8,10 @@ from trainers.stage import InputError
 
 HIGHEST_RATE = 1e4
 HIGHEST_NUMBER = 10**6
+KEYS = (
+    *("files", "format", "rate", "unit", "frame_rate", "first", "phase", "time", "start", "end", "separator"),
+    *("first_phase", "unlabelled", "end_included", "holes"),
+)
 RATES: dict[Kind, float] = {"second-rows": 1.0, "cholect50": 1.0}
 """Rows per second where a description gives none."""
 
@@ -18,6 +22,7 @@ def read_annotations(table: TomlTable) -> tuple[tuple[Pattern, ...], AnnotationF
     Raises:
         InputError: the table is malformed.
     """
+    table.refuse_unknown(KEYS)
     files = tuple(Pattern(text) for text in table.strings("files"))
     if not files:
         raise table.fault("files", "is missing: give the pattern of the files, such as `labels/{name}.csv`")
@@ -26,9 +31,7 @@ def read_annotations(table: TomlTable) -> tuple[tuple[Pattern, ...], AnnotationF
             pattern.check(frames=False)
         except InputError as error:
             raise table.fault("files", str(error)) from None
-    layout = _format(table)
-    table.refuse_unknown()
-    return files, layout
+    return files, _format(table)
 
 
 def _format(table: TomlTable) -> AnnotationFormat:

@@ -30,7 +30,7 @@ class Audit:
 
 
 def read_recordings(
-    recordings: Iterable[Recording], scans: Scans, report: Callable[[str], None], *, frames: bool
+    recordings: Iterable[Recording], scans: Scans, report: Callable[[str], None], *, image_fps: float | None
 ) -> tuple[tuple[RegisteredVideo, ...], tuple[Finding, ...]]:
     """Reads every recording from end to end, where it has changed since it was last read.
 
@@ -38,7 +38,7 @@ def read_recordings(
         recordings: the recordings.
         scans: of earlier.
         report: called with the name of every recording once it is read.
-        frames: whether recordings are folders of frames.
+        image_fps: the rate of the images that recordings are folders of; None where they are video files.
 
     Returns:
         Those that could be read, and findings on all of them.
@@ -46,7 +46,7 @@ def read_recordings(
 
     def read(recording: Recording) -> tuple[RegisteredVideo | None, tuple[Finding, ...]]:
         try:
-            return _read(recording, scans, frames=frames)
+            return _read(recording, scans, image_fps)
         except InputError as error:
             return None, findings_of(error, recording.video)
         finally:
@@ -96,9 +96,9 @@ def _examined(stage: Ingest) -> tuple[Finding, ...]:
         return findings_of(error, place)
 
 
-def _read(recording: Recording, scans: Scans, *, frames: bool) -> tuple[RegisteredVideo, tuple[Finding, ...]]:
-    check_files(recording, frames=frames)
-    stamp, scan = stamp_of(recording.video), scans.of(recording.video, frames=frames)
+def _read(recording: Recording, scans: Scans, image_fps: float | None) -> tuple[RegisteredVideo, tuple[Finding, ...]]:
+    check_files(recording, frames=image_fps is not None)
+    stamp, scan = stamp_of(recording.video), scans.of(recording, image_fps=image_fps)
     warnings = (Finding(path=str(recording.video), message=remark, severity="warning") for remark in scan.remarks)
     return _registered(recording, scan, stamp), tuple(warnings)
 
@@ -116,4 +116,8 @@ def _registered(recording: Recording, scan: Scan, stamp: tuple[int, int]) -> Reg
         video_stamp=stamp,
         annotation_stamp=stamp_of(annotation) if annotation else None,
         stream_digest=scan.stream_digest,
+        fps=scan.fps,
+        num_images=scan.num_images,
+        fold=recording.fold,
+        images=recording.images,
     )

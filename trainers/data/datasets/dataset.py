@@ -1,32 +1,16 @@
-"""Dataset of recordings: how its folder is laid out, and the stages that ingest its videos."""
+"""Dataset of recordings: what was described and registered, and the stages that ingest its videos."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
-from trainers.data.datasets import cholec80, frame_folders, m2cai16
+from trainers.data.datasets.description import Description, builtin, parse
 from trainers.data.datasets.frame_folders import FrameFolder
-from trainers.data.datasets.recordings import Recording, Subset
+from trainers.data.datasets.recordings import Subset
 from trainers.data.ingest.video import Ingest, Video
+from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.runtime.registry import Stamp
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Layout of a dataset's folder: how recordings are found in it, and the names of its phases."""
-
-    discover: Callable[[Path], tuple[Recording, ...]]
-    phases: tuple[str, ...]
-    frames: bool = False
-    """Whether videos are folders of frames instead of mp4 files; unlabelled ones are then, too."""
-
-
-LAYOUTS = {
-    "cholec80": Layout(cholec80.discover, cholec80.PHASES),
-    "m2cai16": Layout(m2cai16.discover, m2cai16.PHASES),
-    "frames": Layout(frame_folders.discover, cholec80.PHASES, frames=True),
-}
-
 
 _VIDEOS = "_freelunch_videos"
 
@@ -46,6 +30,14 @@ class RegisteredVideo:
     annotation_stamp: Stamp | None
     stream_digest: str | None = None
     """Of the encoded frames alone; None for folders of frames, and for records of earlier versions."""
+    fps: float = NOMINAL_FPS
+    """The rate at which `num_frames` are counted."""
+    num_images: int | None = None
+    """Of a folder of frames; None for videos, and for records of earlier versions."""
+    fold: int | None = None
+    """The fold of the dataset's own cross-validation (1-based), where it has one."""
+    images: str = ""
+    """The pattern of its images' names in the folder; empty where any image is named by its index alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +46,13 @@ class Dataset:
 
     Attributes:
         name: its name on the command line.
-        layout: a key of `LAYOUTS`.
+        layout: the name of a built-in description, or the path of the file with the description.
         root: the folder it was registered from.
         phases: names of the phases, in index order.
         recordings: its videos, in the layout's order; those without annotation, the last, serve pre-training alone.
         unlabelled: the folder that these were registered from, where there are any.
+        description: the text of the description; None in records of earlier versions, which were built in.
+        image_fps: the rate of images, where it was given at registration.
     """
 
     name: str
@@ -67,6 +61,24 @@ class Dataset:
     phases: tuple[str, ...]
     recordings: tuple[RegisteredVideo, ...]
     unlabelled: str | None = None
+    description: str | None = None
+    image_fps: float | None = None
+
+    @property
+    def described(self) -> Description:
+        """What the dataset was registered by."""
+        found = builtin(self.layout) if self.description is None else _parsed(self.description, self.layout)
+        return found if self.image_fps is None else found.at_rate(self.image_fps)
+
+    @property
+    def hours(self) -> float:
+        """The length of all recordings."""
+        return sum(each.num_frames / each.fps for each in self.recordings) / 3600
+
+    @property
+    def folds(self) -> tuple[int | None, ...]:
+        """The fold that the description puts each annotated video into (1-based), where it does."""
+        return tuple(recording.fold for recording in self.recordings if recording.annotation)
 
     @property
     def subsets(self) -> tuple[Subset | None, ...]:
@@ -84,15 +96,24 @@ class Dataset:
         return made[fps, size_px]
 
     def _video(self, recording: RegisteredVideo, fps: float, size_px: int) -> Ingest:
-        stage = FrameFolder if LAYOUTS[self.layout].frames else Video
+        described = self.described
+        stage: Callable[..., Ingest] = Video
+        if described.fps is not None:
+            stage = partial(FrameFolder, source_fps=described.fps, images=recording.images)
         return stage(
             name=recording.name,
             video_digest=recording.video_digest,
             annotation_digest=recording.annotation_digest,
             phases=self.phases,
+            annotation_format=described.annotation_format,
             fps=fps,
             size_px=size_px,
             video_path=Path(recording.video),
             annotation_path=Path(recording.annotation) if recording.annotation else None,
             num_source_frames=recording.num_frames,
         )
+
+
+@cache
+def _parsed(text: str, source: str) -> Description:
+    return parse(text, source)

@@ -98,12 +98,12 @@ def read_split(table: TomlTable, folder: Path) -> DeclaredSplit:
     Raises:
         InputError: the table is malformed.
     """
+    table.refuse_unknown((*SIDES, "file", "folds", "may_be_incomplete"))
     file, incomplete = table.string("file"), table.flag("may_be_incomplete", default=False)
     sides = {side: names for side in SIDES if (names := table.strings(side))}
     drawn = isinstance(table.values.get("folds"), int)
     num_folds = table.whole_number("folds", lowest=2, highest=MOST_FOLDS) if drawn else None
     folds = {str(number): names for number, names in enumerate(() if drawn else table.lists("folds"), start=1)}
-    table.refuse_unknown()
     if sum(map(bool, (sides, file, folds, num_folds))) != 1:
         key = next((each for each in ("folds", "file", *SIDES) if each in table.values), "train")
         raise table.fault(key, "is one of several splits, or none: give train and test, or folds, or file")

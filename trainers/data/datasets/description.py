@@ -17,6 +17,10 @@ from trainers.stage import InputError
 
 Timing = Literal["index", "seconds"]
 ENDING = ".toml"
+KEYS = (
+    *("name", "root", "layout", "phases", "videos", "frames", "fps", "timing", "unlabelled"),
+    *("annotations", "split"),
+)
 HIGHEST_FPS = 1000
 
 
@@ -53,6 +57,8 @@ class Description:
     annotation_format: AnnotationFormat | None = None
     unlabelled: tuple[Pattern, ...] = ()
     split: DeclaredSplit | None = None
+    given_fps: float | None = None
+    """The rate of the images, where it was given beside the description."""
 
     @property
     def are_frames(self) -> bool:
@@ -74,7 +80,8 @@ class Description:
             raise InputError(
                 f"--fps {fps:g} is the rate of images, and {self.source} describes video files: leave it out."
             )
-        return self if fps == self.fps else replace(self, fps=fps, timing="seconds")
+        is_other = fps != self.fps
+        return replace(self, fps=fps, given_fps=fps, timing="seconds" if is_other else self.timing)
 
 
 def builtin_names() -> tuple[str, ...]:
@@ -107,6 +114,20 @@ def find(source: str) -> Description:
     return load(Path(source))
 
 
+def root_of(description: Description, given: Path | None) -> Path:
+    """The folder of a data set: the one that was given, or the description's own.
+
+    Raises:
+        InputError: there is neither.
+    """
+    root = given or description.root
+    if root is None:
+        raise InputError(
+            f"the folder is missing: `freelunch ingest {description.source} FOLDER`; {description.layout}."
+        )
+    return root
+
+
 def load(path: Path) -> Description:
     """The description in a file.
 
@@ -128,6 +149,7 @@ def parse(text: str, source: str) -> Description:
         InputError: it is malformed.
     """
     table = TomlTable.parse(text, source)
+    table.refuse_unknown(KEYS)
     folder = Path(source).parent
     root = table.string("root")
     fps = _fps(table)
@@ -135,7 +157,7 @@ def parse(text: str, source: str) -> Description:
     patterns, layout = read_annotations(annotations) if annotations else ((), None)
     timing = _timing(table, layout)
     split = table.table("split")
-    description = Description(
+    return Description(
         name=table.string("name", Path(source).stem),
         source=source,
         text=text,
@@ -150,8 +172,6 @@ def parse(text: str, source: str) -> Description:
         unlabelled=_patterns(table, "unlabelled", frames=fps is not None),
         split=read_split(split, folder) if split else None,
     )
-    table.refuse_unknown()
-    return description
 
 
 def _fps(table: TomlTable) -> float | None:
@@ -162,9 +182,11 @@ def _fps(table: TomlTable) -> float | None:
             "videos", "is needed, or frames, and not both: give the pattern of the files, such as `videos/{name}.mp4`"
         )
     fps = table.number("fps", lowest=0.001, highest=HIGHEST_FPS)
+    if has_frames and fps is None:
+        raise table.fault("fps", "is missing: give the rate at which the numbers of the images count, such as 1")
     if has_videos and fps is not None:
         raise table.fault("fps", "is the rate of images, but videos are files: leave it out, or give frames")
-    return fps or NOMINAL_FPS if has_frames else None
+    return fps
 
 
 def _timing(table: TomlTable, layout: AnnotationFormat | None) -> Timing:

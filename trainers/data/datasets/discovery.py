@@ -16,11 +16,11 @@ from trainers.stage import InputError
 class Discovery:
     """What was found in the folder of a data set: its recordings in order, and findings."""
 
-    recordings: tuple[Recording, ...]
-    findings: tuple[Finding, ...]
+    recordings: tuple[Recording, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
-def discover(description: Description, root: Path) -> Discovery:
+def discover(description: Description, root: Path, further: Path | None = None) -> Discovery:
     """Finds the recordings of a data set, the annotated ones first, each pattern's by name.
 
     Nothing but names is looked at. All findings are given, so that they can be shown together.
@@ -28,7 +28,17 @@ def discover(description: Description, root: Path) -> Discovery:
     Args:
         description: of the data set.
         root: the folder that its patterns begin at.
+        further: a folder of further recordings without annotations, where there is one.
     """
+    try:
+        found = _discovered(description, root)
+        more = _discovered(_further(description, further), further) if further else Discovery()
+    except InputError as error:
+        return Discovery(recordings=(), findings=findings_of(error, root))
+    return Discovery(recordings=(*found.recordings, *more.recordings), findings=(*found.findings, *more.findings))
+
+
+def _discovered(description: Description, root: Path) -> Discovery:
     if not root.is_dir():
         what = "the folder that holds " + (description.videos[0].parts[0] if description.videos else "the videos")
         return Discovery(recordings=(), findings=(_finding(root, "is not a folder", f"name {what}"),))
@@ -38,6 +48,23 @@ def discover(description: Description, root: Path) -> Discovery:
     recordings = search.match(videos, annotations)
     unlabelled = search.unlabelled({each.name for each in recordings})
     return Discovery(recordings=(*search.placed(recordings), *unlabelled), findings=tuple(search.findings))
+
+
+def _further(description: Description, folder: Path) -> Description:
+    """A description of a folder with nothing but recordings without annotations, however they are named."""
+    frames = description.are_frames
+    *folders, images = description.videos[0].parts
+    pattern = "{name}.*"
+    if frames:
+        pattern = f"{{name}}/{images}" if Pattern("/".join(folders)).has("name") else images
+    return replace(
+        description,
+        layout=f"name the folder that holds the unlabelled {'folders of frames' if frames else 'videos'}",
+        videos=(Pattern(pattern),),
+        annotations=(),
+        unlabelled=(),
+        split=None,
+    )
 
 
 class _Search:
@@ -144,7 +171,7 @@ class _Search:
         folders = pattern.folders(self._root)
         place = folders[0] if len(folders) == 1 else self._root
         kind = "mp4" if what == "video" and pattern.text.endswith(".mp4") else what
-        return _finding(place, f"holds no {kind} like {pattern.text!r}", remedy)
+        return _finding(place, f"holds no {kind} like {pattern.last!r}", remedy)
 
 
 def _strays(root: Path, pattern: Pattern, found: Sequence[Found], known: set[Path]) -> Iterator[Finding]:
@@ -155,7 +182,7 @@ def _strays(root: Path, pattern: Pattern, found: Sequence[Found], known: set[Pat
     for path in (path for folder in pattern.folders(root) for path in visible_entries(folder)):
         if path.suffix.lower() not in VIDEO_SUFFIXES or path in known or path.is_dir():
             continue
-        message, remedy = f"is not named like {pattern.parts[-1]!r}", "rename it or move it away"
+        message, remedy = f"is not named like {pattern.last!r}", "rename it or move it away"
         found_as = _finding(path, message, remedy)
         yield replace(found_as, severity="warning") if like.fullmatch(path.name) else found_as
 

@@ -1,7 +1,7 @@
-"""Frames that were already cut out of their videos: a folder per video, images named by their 25-fps index."""
+"""Frames that were already cut out of their videos: images named by their index, in a folder per video or in one."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,40 +9,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from trainers.data.datasets.cholec80 import phase_annotations
-from trainers.data.datasets.recordings import Recording, match, visible_entries
+from trainers.data.datasets.patterns import regex_of
+from trainers.data.datasets.recordings import visible_entries
 from trainers.data.ingest.image_file import SUFFIXES, audit_images
 from trainers.data.ingest.video import UNKNOWN_SECONDS, Ingest, Source
 from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.fields import Rate, added
 from trainers.stage import InputError
 
 SECONDS_PER_IMAGE = 0.01
-LAYOUT = "frames are laid out as video01/000025.jpg … and phase_annotations/video01-phase.txt …"
 
 
-def discover(root: Path, *, labelled: bool = True) -> tuple[Recording, ...]:
-    """Finds the folders of frames below a folder, ordered by name; annotations are placed as in Cholec80.
+def digest_frames(folder: Path, images: str = "", name: str = "") -> str:
+    """The content digest of the frames of a video: over the images' names and bytes, sorted by index.
 
-    Args:
-        root: the folder that holds a folder per video; those named `…_annotations` are none.
-        labelled: whether every video must have an annotation.
-
-    Raises:
-        InputError: there are no frames, or a video and an annotation are not a pair.
+    Arguments and errors are those of `images_by_index`.
     """
-    if not root.is_dir():
-        raise InputError(f"{root} is not a folder: name the folder that holds a folder of frames per video.")
-    folders = [path for path in visible_entries(root) if path.is_dir() and not path.name.endswith("_annotations")]
-    if not folders:
-        raise InputError(f"{root} holds no folder of frames: {LAYOUT}.")
-    videos = {folder.name: folder for folder in folders if images_by_index(folder)}
-    return match(videos, phase_annotations(root), labelled=labelled)
-
-
-def digest_frames(folder: Path) -> str:
-    """The content digest of a folder of frames: over the images' names and bytes, sorted by index."""
     content = hashlib.blake2b(digest_size=16)
-    for path in images_by_index(folder).values():
+    for path in images_by_index(folder, images, name).values():
         if not path.is_file():
             raise InputError(f"{path} is no file: put the image itself in its place, or move it away.")
         data = path.read_bytes()
@@ -50,48 +34,71 @@ def digest_frames(folder: Path) -> str:
     return content.hexdigest()
 
 
-def images_by_index(folder: Path) -> dict[int, Path]:
-    """The images of a folder by the 25-fps index that names them, in order.
+def images_by_index(folder: Path, images: str = "", name: str = "") -> dict[int, Path]:
+    """The images of a video by the index that names them, in order.
+
+    Args:
+        folder: of the images.
+        images: the pattern of their names, where other images lie beside them; any image where empty.
+        name: of the video.
 
     Raises:
         InputError: the folder is missing or has no images, or an image is no file or not named by an index of its own.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: put the frames back or name the folder they have moved to.")
-    images: dict[int, Path] = {}
+    expression = regex_of(images or "{frame}.*", name, tuple(SUFFIXES))
+    found: dict[int, Path] = {}
     for path in visible_entries(folder):
         if path.suffix.lower() not in SUFFIXES:
             continue
-        if not path.stem.isdecimal():
-            raise InputError(f"{path} is not named by its index at {NOMINAL_FPS} fps: rename it or move it away.")
-        if int(path.stem) in images:
-            raise InputError(f"{path} has the index of {images[int(path.stem)].name}: move one of them away.")
+        match = expression.fullmatch(path.name)
+        if match is None and not images:
+            raise InputError(f"{path} is not named by its index, like 000025.jpg: rename it or move it away.")
+        if match is None:
+            continue
+        if int(match["frame"]) in found:
+            raise InputError(f"{path} has the index of {found[int(match['frame'])].name}: move one of them away.")
         if not path.is_file():
             raise InputError(f"{path} is no file that can be read: put the image back or move the entry away.")
-        images[int(path.stem)] = path
-    if not images:
-        raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)}): {LAYOUT}.")
-    return dict(sorted(images.items()))
+        found[int(match["frame"])] = path
+    if not found:
+        raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)}): put them into it, or move it away.")
+    return dict(sorted(found.items()))
 
 
-def num_source_frames(folder: Path) -> int:
-    """The length of the video that a folder's frames were cut from, as far as its last frame tells."""
-    return max(images_by_index(folder)) + 1
+def num_source_frames(indices: Iterable[int], *, image_fps: float = NOMINAL_FPS) -> int:
+    """The length of the video that frames were cut from, as far as the last one tells, in frames at their rate."""
+    indices = sorted(indices)
+    return indices[-1] + 1 - first_index(indices, image_fps=image_fps)
+
+
+def first_index(indices: Sequence[int], *, image_fps: float) -> int:
+    """The index of the frame that a video begins with: 1 where no image has index 0, as FFmpeg counts, or else 0.
+
+    Images that are named by their index at 25 fps are counted from 0.
+    """
+    return 1 if indices[0] == 1 and image_fps != NOMINAL_FPS else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameFolder(Ingest):
     """The frame store of one folder of frames; `video_path` is the folder, `video_digest` its `digest_frames`."""
 
+    source_fps: Rate = added(25.0)
+    """The rate at which the indices of the images count."""
+    images: str = added("")
+    """The pattern of the images' names; empty where any image in the folder is named by its index alone."""
+
     def examine(self) -> tuple[str, ...]:
-        images = images_by_index(self.video_path)
+        images = images_by_index(self.video_path, self.images, self.name)
         length, warnings = self.beside_annotation(slack=_slack(list(images)))
         for _ in _due(self.video_path, images, range(0, length, self.step)):
             pass
         return warnings
 
     def open(self, threads: int) -> Source:
-        images = images_by_index(self.video_path)
+        images = images_by_index(self.video_path, self.images, self.name)
         indices = list(images)
         audit = audit_images(list(images.values()), threads=threads)
         read = partial(_read_image, size=(audit.height_px, audit.width_px))

@@ -37,6 +37,11 @@ class Pattern:
         """The parts between slashes."""
         return tuple(part for part in self.text.split("/") if part not in ("", "."))
 
+    @property
+    def last(self) -> str:
+        """The last part as messages show it, `video*.mp4` for `{name:video*}.mp4`."""
+        return re.sub(r"\{(?:name|video):([^{}]+)\}", r"\1", self.parts[-1])
+
     def has(self, placeholder: str) -> bool:
         """Whether the pattern has a placeholder."""
         return any(_canonical(match[1]) == placeholder for match in PLACEHOLDER.finditer(self.text))

@@ -1,7 +1,6 @@
 """Recordings of operations on this machine: video, annotation, and the digests of their content."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,44 +42,6 @@ def digest(path: Path) -> str:
         while chunk := file.read(CHUNK_BYTES):
             content.update(chunk)
     return content.hexdigest()
-
-
-def loose_videos(folder: Path) -> tuple[Recording, ...]:
-    """The mp4 files of a folder, however they are named, ordered by name; none has an annotation.
-
-    Raises:
-        InputError: the folder is missing or holds none.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: name the folder that holds the unlabelled mp4 files.")
-    videos = [path for path in visible_entries(folder) if path.suffix.lower() == ".mp4"]
-    if not videos:
-        raise InputError(f"{folder} holds no mp4: name the folder that holds the unlabelled mp4 files.")
-    return tuple(Recording(path.stem, path, None) for path in videos)
-
-
-def match(
-    videos: Mapping[str, Path], annotations: Mapping[str, Path], *, labelled: bool, subset: Subset | None = None
-) -> tuple[Recording, ...]:
-    """Puts each video together with its annotation, in the order of the videos.
-
-    Args:
-        videos: every video by its name.
-        annotations: every annotation by the name of its video.
-        labelled: whether each video must have an annotation.
-        subset: the side of the split they are all on, where the layout fixes it.
-
-    Raises:
-        InputError: an annotation has no video, or a video that must have an annotation has none.
-    """
-    for name in sorted(annotations.keys() - videos.keys()):
-        raise InputError(
-            f"{annotations[name]} annotates {name}, which has no video: add the video or move the file away."
-        )
-    for name in videos if labelled else ():
-        if name not in annotations:
-            raise InputError(f"{videos[name]} has no annotation: add the one of {name} or move the video away.")
-    return tuple(Recording(name, video, annotations.get(name), subset) for name, video in videos.items())
 
 
 def check_files(recording: Recording, *, frames: bool) -> None:

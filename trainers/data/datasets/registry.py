@@ -3,17 +3,17 @@
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trainers.data.datasets import frame_folders
 from trainers.data.datasets.audit import Audit, check_distinct, examine, read_recordings
-from trainers.data.datasets.dataset import LAYOUTS, Dataset, Layout, RegisteredVideo
-from trainers.data.datasets.recordings import Recording, loose_videos
+from trainers.data.datasets.dataset import Dataset, RegisteredVideo
+from trainers.data.datasets.description import Description, builtin_names
+from trainers.data.datasets.discovery import discover
+from trainers.data.datasets.image_lengths import check_lengths
 from trainers.data.datasets.scan import Scans
-from trainers.data.ingest.findings import Finding, findings_of, refuse_errors
+from trainers.data.ingest.findings import refuse_errors
 from trainers.data.ingest.video import SMALLEST_SIDE_PX
 from trainers.names import check_case, check_name
 from trainers.runtime.registry import names, read_record, stamp_of, write_record
@@ -26,7 +26,7 @@ SCANS = "scans"
 def audit(
     folder: Path,
     name: str,
-    layout: str,
+    described: Description,
     root: Path,
     report: Callable[[str], None],
     unlabelled: Path | None = None,
@@ -40,7 +40,7 @@ def audit(
     Args:
         folder: where registered datasets are kept.
         name: of the dataset.
-        layout: a key of `LAYOUTS`.
+        described: what its folder holds.
         root: the dataset's folder.
         report: called with the name of every recording once it is read.
         unlabelled: a folder of further videos without annotations, for pre-training alone.
@@ -53,19 +53,21 @@ def audit(
     check_case(name, names(folder), "a dataset")
     root = Path(os.path.realpath(root))
     unlabelled = Path(os.path.realpath(unlabelled)) if unlabelled else None
-    frames = LAYOUTS[layout].frames
-    found, findings = _discovered(LAYOUTS[layout], root, unlabelled)
-    recordings, more = read_recordings(found, Scans(folder / SCANS), report, frames=frames)
+    found = discover(described, root, unlabelled)
+    recordings, more = read_recordings(found.recordings, Scans(folder / SCANS), report, image_fps=described.fps)
     dataset = Dataset(
         name=name,
-        layout=layout,
+        layout=described.source,
         root=str(root),
-        phases=LAYOUTS[layout].phases,
+        phases=described.phases,
         recordings=recordings,
         unlabelled=str(unlabelled) if unlabelled else None,
+        description=described.text,
+        image_fps=described.given_fps,
     )
     stages = dataset.videos(fps=fps, size_px=SMALLEST_SIDE_PX)
-    return Audit(dataset=dataset, findings=(*findings, *more, *check_distinct(recordings), *examine(stages)))
+    about_all = (*check_lengths(described, dataset.root, recordings), *check_distinct(recordings))
+    return Audit(dataset=dataset, findings=(*found.findings, *more, *about_all, *examine(stages)))
 
 
 def write(folder: Path, audited: Audit) -> Dataset:
@@ -80,7 +82,12 @@ def write(folder: Path, audited: Audit) -> Dataset:
 
 
 def register(
-    folder: Path, name: str, layout: str, root: Path, report: Callable[[str], None], unlabelled: Path | None = None
+    folder: Path,
+    name: str,
+    described: Description,
+    root: Path,
+    report: Callable[[str], None],
+    unlabelled: Path | None = None,
 ) -> Dataset:
     """Audits a dataset and registers it; the arguments are those of `audit`.
 
@@ -88,7 +95,7 @@ def register(
         InputError: the name is no plain word.
         FoundError: the audit found errors.
     """
-    return write(folder, audit(folder, name, layout, root, report, unlabelled))
+    return write(folder, audit(folder, name, described, root, report, unlabelled))
 
 
 def load(folder: Path, name: str) -> Dataset:
@@ -100,7 +107,7 @@ def load(folder: Path, name: str) -> Dataset:
     """
     if name not in names(folder):
         known = ", ".join(names(folder)) or "none"
-        layout = name if name in LAYOUTS else "cholec80"
+        layout = name if name in builtin_names() else "cholec80"
         raise InputError(
             f"no dataset named {name!r} (registered: {known}): "
             f"`freelunch ingest {layout} FOLDER --name {name}` adds it."
@@ -121,29 +128,8 @@ def load(folder: Path, name: str) -> Dataset:
 
 def _ingest_command(dataset: Dataset) -> list[str]:
     unlabelled = ["--unlabelled", dataset.unlabelled] if dataset.unlabelled else []
-    return ["ingest", dataset.layout, dataset.root, *unlabelled, "--name", dataset.name]
-
-
-def _discovered(
-    layout: Layout, root: Path, unlabelled: Path | None
-) -> tuple[tuple[Recording, ...], tuple[Finding, ...]]:
-    """The recordings below the folders of a dataset, and findings where a folder has another layout."""
-    found: tuple[Recording, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    searches: list[tuple[Path, Callable[[Path], tuple[Recording, ...]]]] = [(root, layout.discover)]
-    if unlabelled is not None:
-        searches.append((unlabelled, partial(_unlabelled, layout)))
-    for folder, search in searches:
-        try:
-            found += search(folder)
-        except InputError as error:
-            findings += findings_of(error, folder)
-    return found, findings
-
-
-def _unlabelled(layout: Layout, folder: Path) -> tuple[Recording, ...]:
-    found = frame_folders.discover(folder, labelled=False) if layout.frames else loose_videos(folder)
-    return tuple(replace(recording, annotation=None, subset=None) for recording in found)
+    fps = ["--fps", f"{dataset.image_fps:g}"] if dataset.image_fps is not None else []
+    return ["ingest", dataset.layout, dataset.root, *fps, *unlabelled, "--name", dataset.name]
 
 
 def _read(folder: Path, name: str) -> Dataset:
@@ -152,10 +138,12 @@ def _read(folder: Path, name: str) -> Dataset:
 
 
 def _dataset(record: dict[str, Any]) -> Dataset:
-    if record["layout"] not in LAYOUTS:
+    if record.get("description") is None and record["layout"] not in builtin_names():
         raise ValueError("a layout of another version")
     recordings = tuple(_video(recording) for recording in record.pop("recordings"))
-    return Dataset(**{**record, "phases": tuple(record["phases"])}, recordings=recordings)
+    dataset = Dataset(**{**record, "phases": tuple(record["phases"])}, recordings=recordings)
+    dataset.described  # noqa: B018 - a description that cannot be read is found out here
+    return dataset
 
 
 def _video(record: dict[str, Any]) -> RegisteredVideo:

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trainers.data.datasets import frame_folders
-from trainers.data.datasets.recordings import digest
+from trainers.data.datasets.frame_folders import digest_frames, images_by_index, num_source_frames
+from trainers.data.datasets.recordings import Recording, digest
 from trainers.data.ingest.image_file import audit_images
 from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, read_timeline
 from trainers.runtime.files import replacing
@@ -28,6 +28,7 @@ class Scan:
         stream_digest: of its encoded frames alone; None for folders of frames.
         num_frames: its length, in frames at its own rate.
         fps: that rate.
+        num_images: of a folder of frames; None for videos.
         remarks: what is unusual about it, a sentence each.
     """
 
@@ -35,6 +36,7 @@ class Scan:
     stream_digest: str | None
     num_frames: int
     fps: float
+    num_images: int | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -44,21 +46,33 @@ class Scans:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def of(self, path: Path, *, frames: bool) -> Scan:
-        """The scan of a video or a folder of frames: the stored one where it has not changed since, or a new one.
+    def of(self, recording: Recording, *, image_fps: float | None) -> Scan:
+        """The scan of a video or of its frames: the stored one where it has not changed since, or a new one.
+
+        Args:
+            recording: the recording.
+            image_fps: the rate of its images; None where it is a video file.
 
         Raises:
             InputError: it cannot be read.
         """
-        stamp = _stamp(path, frames=frames)
+        if image_fps is None:
+            path = recording.video
+            return self._kept(path, _size_and_time(path.stat()), lambda: _scan_video(path))
+        images = images_by_index(recording.video, recording.images, recording.name)
+        place = recording.video / recording.name if recording.images else recording.video
+        stamp = f"{image_fps:g} {_stamp(images.values())}"
+        return self._kept(place, stamp, lambda: _scan_images(recording, images, image_fps))
+
+    def _kept(self, path: Path, stamp: str, scan: Callable[[], Scan]) -> Scan:
         stored = self._stored(path, stamp)
         if stored is not None:
             return stored
-        scan = _scan_folder(path) if frames else _scan_video(path)
-        record = {"format": FORMAT, "path": str(path), "stamp": stamp, **asdict(scan)}
+        made = scan()
+        record = {"format": FORMAT, "path": str(path), "stamp": stamp, **asdict(made)}
         with replacing(self._file(path), mark=f".{os.getpid()}") as temporary:
             temporary.write_text(json.dumps(record))
-        return scan
+        return made
 
     def _stored(self, path: Path, stamp: str) -> Scan | None:
         """The stored scan of what has this stamp; None where there is none, or its file is damaged."""
@@ -75,11 +89,8 @@ class Scans:
         return self._folder / f"{name}.json"
 
 
-def _stamp(path: Path, *, frames: bool) -> str:
-    """Sizes and times of modification, of every image where there are many: while they stay, the content has stayed."""
-    if not frames:
-        return _size_and_time(path.stat())
-    images = frame_folders.images_by_index(path).values()
+def _stamp(images: Iterable[Path]) -> str:
+    """Sizes and times of modification of images: while they stay, the content has stayed."""
     content = hashlib.blake2b(digest_size=16)
     for image in images:
         content.update(f"{image.name}\0{_size_and_time(image.stat())}\0".encode())
@@ -112,13 +123,13 @@ def _remarks(timeline: Timeline) -> Iterator[str]:
         yield f"has {timeline.num_surplus} frames that are shown at another's time, which are left out"
 
 
-def _scan_folder(path: Path) -> Scan:
-    images = list(frame_folders.images_by_index(path).values())
-    remarks = audit_images(images, threads=IMAGES_AT_ONCE).warnings
+def _scan_images(recording: Recording, images: Mapping[int, Path], image_fps: float) -> Scan:
+    remarks = audit_images(list(images.values()), threads=IMAGES_AT_ONCE).warnings
     return Scan(
-        digest=frame_folders.digest_frames(path),
+        digest=digest_frames(recording.video, recording.images, recording.name),
         stream_digest=None,
-        num_frames=frame_folders.num_source_frames(path),
-        fps=float(NOMINAL_FPS),
+        num_frames=num_source_frames(images, image_fps=image_fps),
+        fps=image_fps,
+        num_images=len(images),
         remarks=tuple(f"has oddities: {remark}" for remark in remarks),
     )

@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -30,7 +30,6 @@ class TomlTable:
     text: str
     values: dict[str, object]
     name: str = ""
-    _asked: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str, path: str) -> Self:
@@ -106,15 +105,18 @@ class TomlTable:
             raise self.fault(key, f"is {value!r}: {nearest(value, choices)}")
         return value
 
-    def refuse_unknown(self) -> None:
-        """Refuses keys that were not asked for.
+    def refuse_unknown(self, known: Sequence[str]) -> None:
+        """Refuses keys that mean nothing.
+
+        Args:
+            known: the keys that mean something.
 
         Raises:
-            InputError: there is one.
+            InputError: there is another one.
         """
         for key in self.values:
-            if key not in self._asked:
-                raise self.fault(key, f"is no key of a description: {nearest(key, sorted(self._asked))}")
+            if key not in known:
+                raise self.fault(key, f"is no key of a description: {nearest(key, known)}")
 
     def _texts(self, key: str, values: Sequence[object]) -> tuple[str, ...]:
         texts = []
@@ -127,7 +129,6 @@ class TomlTable:
         return tuple(texts)
 
     def _value(self, key: str, kind: type[Kind]) -> Kind | None:
-        self._asked.add(key)
         value = self.values.get(key)
         if value is None:
             return None

@@ -40,11 +40,12 @@ class Finding:
             path: the file or folder that was read; a sentence that does not begin with it is kept whole.
         """
         sentence = str(error)
-        place = re.match(re.escape(str(path)) + r"(?::(\d+))?,? ", sentence)
+        place = re.match(re.escape(str(path)) + r"(?::(\d+))?,? (?:field '([^']+)', )?", sentence)
         rest = sentence[place.end() :] if place else sentence
         message, _, remedy = rest.rpartition(": ") if ": " in rest else (rest.rstrip("."), "", "")
         line = int(place[1]) if place and place[1] else None
-        return cls(path=str(path), line=line, message=message, remedy=remedy.rstrip("."))
+        field = place[2] if place else None
+        return cls(path=str(path), line=line, field=field, message=message, remedy=remedy.rstrip("."))
 
     @property
     def place(self) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainers.data.datasets.cholec80 import PHASES, discover
-from trainers.data.datasets.recordings import Recording, digest
+from trainers.data.datasets.cholec80 import PHASES
+from trainers.data.datasets.recordings import digest
 from trainers.data.ingest.annotations import read_phases
 from trainers.stage import InputError
 
@@ -20,14 +20,6 @@ def annotation(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
-
-
-def lay_out(root: Path, videos: list[str], annotations: list[str]) -> Path:
-    for folder, names in (("videos", videos), ("phase_annotations", annotations)):
-        (root / folder).mkdir(parents=True)
-        for name in names:
-            (root / folder / name).touch()
-    return root
 
 
 @pytest.mark.parametrize(
@@ -81,50 +73,6 @@ def test_an_annotation_that_is_missing_or_no_text_is_refused(tmp_path: Path):
         read_phases(path, PHASES)
 
 
-def test_recordings_are_found_in_order_with_their_annotations(tmp_path: Path):
-    names = [f"video{number:02}" for number in (10, 2, 1)]
-    root = lay_out(tmp_path, [f"{name}.mp4" for name in names], [f"{name}-phase.txt" for name in names])
-    for bystander in ("videos/video01-timestamp.txt", "videos/._video01.mp4", "phase_annotations/._video01-phase.txt"):
-        (root / bystander).touch()
-    assert discover(root) == tuple(
-        Recording(name, root / "videos" / f"{name}.mp4", root / "phase_annotations" / f"{name}-phase.txt")
-        for name in sorted(names)
-    )
-
-
-def test_a_video_may_lack_an_annotation_only_on_request(tmp_path: Path):
-    root = lay_out(tmp_path, ["video01.mp4", "video02.mp4"], ["video01-phase.txt"])
-    with pytest.raises(InputError, match=r"video02\.mp4 has no annotation: add the one of video02"):
-        discover(root)
-    assert [recording.annotation is None for recording in discover(root, labelled=False)] == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("videos", "annotations", "complaint"),
-    [
-        ([], [], r"videos holds no mp4: Cholec80 is laid out as"),
-        (
-            ["video01.mp4"],
-            ["video01-phase.txt", "video03-phase.txt"],
-            r"video03-phase\.txt annotates video03, which has no",
-        ),
-        (["Video 1.mp4"], [], r"Video 1\.mp4 is not named like video01\.mp4: rename it"),
-    ],
-)
-def test_a_folder_with_other_contents_is_refused(
-    tmp_path: Path, videos: list[str], annotations: list[str], complaint: str
-):
-    with pytest.raises(InputError, match=complaint):
-        discover(lay_out(tmp_path, videos, annotations))
-
-
-def test_a_folder_of_another_layout_is_refused(tmp_path: Path):
-    with pytest.raises(InputError, match=r"nowhere is not a folder: name the folder"):
-        discover(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"has no folder videos/: Cholec80 is laid out as videos/video01\.mp4"):
-        discover(tmp_path)
-
-
 def test_the_digest_is_of_the_content_alone(tmp_path: Path):
     for name, content in (("a", b"x" * 3_000_000), ("b", b"x" * 3_000_000), ("c", b"x" * 2_999_999)):
         (tmp_path / name).write_bytes(content)
@@ -133,16 +81,3 @@ def test_the_digest_is_of_the_content_alone(tmp_path: Path):
     assert len(first) == 32
     (tmp_path / "empty").touch()
     assert digest(tmp_path / "empty") == "cae66941d9efbd404e4d88758ea67670"
-
-
-def test_an_incomplete_dataset_keeps_the_published_sides(tmp_path: Path):
-    numbers = [n for n in range(1, 81) if n not in (5, 17, 60)]
-    root = lay_out(tmp_path, [f"video{n:02}.mp4" for n in numbers], [f"video{n:02}-phase.txt" for n in numbers])
-    sides = {recording.name: recording.subset for recording in discover(root)}
-    assert all(sides[f"video{n:02}"] == ("train" if n <= 40 else "test") for n in numbers)
-
-
-def test_a_folder_without_the_test_videos_numbers_fixes_no_sides(tmp_path: Path):
-    names = [f"video{n:02}" for n in (1, 2, 40)]
-    root = lay_out(tmp_path, [f"{name}.mp4" for name in names], [f"{name}-phase.txt" for name in names])
-    assert [recording.subset for recording in discover(root)] == [None, None, None]

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from trainers.data.datasets.frame_folders import FrameFolder, digest_frames, discover
+from trainers.data.datasets.description import builtin
+from trainers.data.datasets.discovery import discover
+from trainers.data.datasets.frame_folders import FrameFolder, digest_frames, images_by_index
 from trainers.data.frames import FrameStore
 from trainers.stage import InputError, Work
 
@@ -32,7 +34,7 @@ def cut_out(tmp_path: Path, paint_index: Paint) -> Callable[..., Path]:
 
 
 def ingest(root: Path, fps: float, *, labelled: bool = True) -> tuple[FrameStore, dict[str, object]]:
-    (recording,) = discover(root)
+    (recording,) = discover(builtin("frames"), root).recordings
     output = root.parent / f"{root.name}-out"
     output.mkdir()
     FrameFolder(
@@ -79,14 +81,15 @@ def test_a_rate_above_that_of_the_frames_is_refused(tmp_path: Path, cut_out: Cal
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("frame25.png", r"frame25\.png is not named by its index at 25 fps: rename"),
+        ("frame25.png", r"frame25\.png is not named by its index, like 000025\.jpg: rename"),
         ("25.png", r"25\.png has the index of 000025\.png: move one"),
     ],
 )
 def test_images_with_other_names_are_refused(tmp_path: Path, cut_out: Callable[..., Path], name: str, complaint: str):
-    (cut_out(range(0, 101, 25)) / name).touch()
+    folder = cut_out(range(0, 101, 25))
+    (folder / name).touch()
     with pytest.raises(InputError, match=complaint):
-        discover(tmp_path)
+        images_by_index(folder)
 
 
 PICTURE = Image.fromarray(cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8), (128, 96)))
@@ -211,17 +214,14 @@ def test_an_entry_that_is_no_file_is_refused(tmp_path: Path, cut_out: Callable[.
     entry = cut_out(range(0, 101, 25)) / "000026.png"
     entry.mkdir() if kind == "folder" else entry.symlink_to("nowhere.png")
     with pytest.raises(InputError, match=r"000026\.png is no file that can be read: put the image back or move"):
-        discover(tmp_path)
+        images_by_index(entry.parent)
 
 
-def test_folders_without_frames_are_refused(tmp_path: Path):
-    with pytest.raises(InputError, match=r"nowhere is not a folder: name"):
-        discover(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"holds no folder of frames: frames are laid out as"):
-        discover(tmp_path)
-    (tmp_path / "video01").mkdir()
-    with pytest.raises(InputError, match=r"video01 holds no images \(\.jpg"):
-        discover(tmp_path)
+def test_a_folder_without_images_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"nowhere is not a folder: put the frames back"):
+        images_by_index(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"holds no images \(\.jpg"):
+        images_by_index(tmp_path)
 
 
 def test_the_digest_tells_names_and_contents_apart(cut_out: Callable[..., Path]):

@@ -11,6 +11,7 @@ from study.core.graph import key
 from tests.odd_paths import odd_path
 from trainers.data.datasets import registry, scan
 from trainers.data.datasets.dataset import Dataset
+from trainers.data.datasets.description import builtin
 from trainers.data.datasets.frame_folders import FrameFolder
 from trainers.data.datasets.recordings import digest
 from trainers.data.datasets.registry import load, register
@@ -55,7 +56,7 @@ def digested(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def registered(tmp_path: Path, root: Path, name: str = "mine") -> Dataset:
-    return register(tmp_path / "datasets", name, "cholec80", root, report=lambda video: None)
+    return register(tmp_path / "datasets", name, builtin("cholec80"), root, report=lambda video: None)
 
 
 def keys(dataset: Dataset) -> list[str]:
@@ -74,7 +75,7 @@ def test_a_registered_dataset_is_loaded_as_it_was(tmp_path: Path, root: Path):
 
 def test_progress_names_every_video(tmp_path: Path, root: Path):
     heard: list[str] = []
-    register(tmp_path / "datasets", "mine", "cholec80", root, report=heard.append)
+    register(tmp_path / "datasets", "mine", builtin("cholec80"), root, report=heard.append)
     assert sorted(heard) == ["video01", "video02", "video03"]
 
 
@@ -195,7 +196,7 @@ def test_findings_of_all_recordings_come_together(tmp_path: Path, root: Path):
 
 def test_warnings_do_not_stop(tmp_path: Path, root: Path):
     annotate(root, 3, 27)
-    audited = registry.audit(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
+    audited = registry.audit(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None)
     assert [(each.severity, each.message) for each in audited.findings] == [
         ("warning", "has 28 frames but 27 annotated ones: both cut to 27")
     ]
@@ -230,7 +231,7 @@ def test_unlabelled_videos_of_any_name_come_last_and_are_on_no_side_of_the_split
     more = tmp_path / "more"
     more.mkdir()
     encode_video(more / "an operation.mp4", 31)
-    dataset = register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+    dataset = register(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None, more)
     assert load(tmp_path / "datasets", "mine") == dataset
     assert [recording.name for recording in dataset.recordings] == ["video01", "video02", "video03", "an operation"]
     assert dataset.subsets == (None, None, None)
@@ -245,14 +246,14 @@ def test_unlabelled_videos_of_any_name_come_last_and_are_on_no_side_of_the_split
 def test_a_video_that_is_there_twice_is_refused(tmp_path: Path, root: Path):
     (root / "videos" / "video03.mp4").write_bytes((root / "videos" / "video01.mp4").read_bytes())
     with pytest.raises(InputError, match=r"video03\.mp4 is the same video as .*video01\.mp4: move one of them away"):
-        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
+        register(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None)
 
 
 def test_a_video_that_is_there_twice_in_other_wrapping_is_refused(tmp_path: Path, root: Path):
     free = (8).to_bytes(4, "big") + b"free"  # an empty box, as tools leave them that write a file anew
     (root / "videos" / "video03.mp4").write_bytes((root / "videos" / "video01.mp4").read_bytes() + free)
     with pytest.raises(InputError, match=r"video03\.mp4 is the same video as .*video01\.mp4: move one of them away"):
-        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None)
+        register(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None)
 
 
 def test_an_annotated_video_among_the_unlabelled_ones_is_refused(tmp_path: Path, root: Path):
@@ -260,7 +261,7 @@ def test_an_annotated_video_among_the_unlabelled_ones_is_refused(tmp_path: Path,
     more.mkdir()
     (more / "copy.mp4").write_bytes((root / "videos" / "video03.mp4").read_bytes())
     with pytest.raises(InputError, match=r"copy\.mp4 is the same video as .*video03\.mp4, which is annotated"):
-        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+        register(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None, more)
     assert names(tmp_path / "datasets") == []
 
 
@@ -269,26 +270,26 @@ def test_a_folder_without_unlabelled_videos_is_refused(tmp_path: Path, root: Pat
     more = tmp_path / "more"
     if not missing:
         more.mkdir()
-    with pytest.raises(InputError, match="more is not a folder" if missing else "more holds no mp4"):
-        register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, more)
+    with pytest.raises(InputError, match="more is not a folder" if missing else "more holds no video like"):
+        register(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None, more)
 
 
 def test_folders_of_frames_are_videos_known_by_their_images(tmp_path: Path):
     root = tmp_path / "frames"
     for number in (1, 2):
         (root / f"video0{number}").mkdir(parents=True)
-        for index in (0, 5, 10):
-            write_image(root / f"video0{number}" / f"{index:06}.png", number + index)
+        for index in range(0, 301, 5):
+            write_image(root / f"video0{number}" / f"{index:06}.png", (number + index) % 256)
     (root / "phase_annotations").mkdir()
-    annotate(root, 1, 11)
-    annotate(root, 2, 11)
-    dataset = register(tmp_path / "datasets", "mine", "frames", root, lambda video: None)
+    annotate(root, 1, 301)
+    annotate(root, 2, 301)
+    dataset = register(tmp_path / "datasets", "mine", builtin("frames"), root, lambda video: None)
     assert load(tmp_path / "datasets", "mine") == dataset
     first, second = dataset.videos(fps=5, size_px=64)
     assert isinstance(first, FrameFolder)
-    assert (first.video_path, first.num_source_frames) == (root / "video01", 11)
-    write_image(root / "video02" / "000005.png", 200)
-    again = register(tmp_path / "datasets", "mine", "frames", root, lambda video: None)
+    assert (first.video_path, first.num_source_frames) == (root / "video01", 301)
+    write_image(root / "video02" / "000005.png", 201)
+    again = register(tmp_path / "datasets", "mine", builtin("frames"), root, lambda video: None)
     assert keys(again)[0] == key(first)
     assert keys(again)[1] != key(second)
 
@@ -320,7 +321,7 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path, root: Path, encode_v
         folder.mkdir()
         encode_video(folder / "whole.mp4", 30).rename(folder / f"{os.fsdecode(name)}.mp4")
         with pytest.raises(InputError, match=f"cannot name a video in {folder}: .*{reason}"):
-            register(tmp_path / "datasets", "mine", "cholec80", root, lambda video: None, folder)
+            register(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None, folder)
 
 
 def test_a_folder_that_leads_to_itself_is_refused(tmp_path: Path):
