@@ -30,21 +30,29 @@ MOST_VIDEOS, MOST_MINUTES = 10_000, 24 * 60
 @click.option(
     "--seed", type=Count(-LARGEST_SEED, LARGEST_SEED), default=0, show_default=True, help="Another seed, other videos."
 )
+@click.option(
+    "--layout",
+    type=click.Choice(["cholec80", "m2cai16", "autolaparo", "heichole", "cholect50", "frames"]),
+    default="cholec80",
+    show_default=True,
+    help="The data set whose layout of files they have.",
+)
 @click.pass_obj
-def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, seed: int) -> None:
-    """Make surgical-like videos: real mp4 files and annotations, laid out like Cholec80.
+def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, seed: int, layout: str) -> None:
+    """Make surgical-like videos: real files and annotations, laid out like Cholec80 or another data set.
 
     \b
-    Example:
+    Examples:
         freelunch synthesize /tmp/videos --videos 16 --minutes 1
+        freelunch synthesize /tmp/autolaparo --layout autolaparo
     """
-    from study.cli.videos import make_videos
+    from study.cli.videos import make_laid_out
 
-    with interruptible(
-        f"freelunch synthesize {shlex.quote(str(folder))} --videos {videos} --minutes {minutes:g} --seed {seed}"
-    ):
-        make_videos(folder, videos, minutes, seed)
-    print_next(f"{context.program} ingest cholec80 {shlex.quote(str(folder))} --name NAME")
+    laid_out = "" if layout == "cholec80" else f" --layout {layout}"
+    place = shlex.quote(str(folder))
+    with interruptible(f"freelunch synthesize {place} --videos {videos} --minutes {minutes:g} --seed {seed}{laid_out}"):
+        make_laid_out(folder, videos, minutes, seed, layout)
+    print_next(f"{context.program} ingest {layout} {place} --name NAME")
 
 
 @main.command()

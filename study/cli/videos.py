@@ -26,10 +26,14 @@ from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.description import Description
 from trainers.data.ingest.findings import refuse_errors
 from trainers.data.ingest.video import Ingest
+from trainers.data.synthetic.layouts import MADE, lay_out
 from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.registry import names
 from trainers.stage import InputError
+
+OWN_LAYOUT = "cholec80"
+"""The layout in which synthetic videos are made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,15 @@ def _expectation(plan: Plan, store: Store) -> str:
         f"{len(missing)} of {len(plan.stages)} videos to store: about {duration(plan.expected_seconds)} ({basis}) and "
         f"{needed / 1e9:.2f} GB of disk, of which {free / 1e9:.0f} GB are free"
     )
+
+
+def make_laid_out(folder: Path, num_videos: int, minutes: float, seed: int, layout: str) -> None:
+    """Makes synthetic videos in the layout of a built-in description."""
+    if layout == OWN_LAYOUT:
+        make_videos(folder, num_videos, minutes, seed)
+        return
+    make_videos(folder / MADE, num_videos, minutes, seed)
+    lay_out(folder / MADE, folder, layout)
 
 
 def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> None:

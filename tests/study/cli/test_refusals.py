@@ -50,7 +50,10 @@ def call(tmp_path: Path) -> Call:
         (("remove", "3f2a"), ("there is no home folder",)),
         (("verify",), ("there is no home folder",)),
         (("ingest", "cholec80", "/nowhere"), ("/nowhere is not a folder",)),
-        (("ingest", "cholec81", "/nowhere"), ("'cholec81' is not one of 'cholec80', 'm2cai16'",)),
+        (
+            ("ingest", "cholec81", "/nowhere"),
+            ("'cholec81' is not one of 'cholec80', 'm2cai16'", "did you mean 'cholec80'?"),
+        ),
         (("ingest", "cholec80", "/nowhere", "--scale", "dmeo"), ("no scale named 'dmeo'",)),
         (("synthesize", "/nowhere", "--minutes", "-1"), ("minutes",)),
         (("plan", "table3", "--seeds", "1000000000"), ("--seeds", "1<=x<=1000")),

@@ -15,7 +15,9 @@ from study.home.request import Request
 from study.search.request import SearchRequest
 from tests.study.search.layouts import as_frames, as_m2cai16
 from tests.study.tiny_cli import called, make_tiny_videos
-from trainers.data.datasets.dataset import LAYOUTS, Dataset
+from trainers.data.datasets import image_lengths
+from trainers.data.datasets.dataset import Dataset
+from trainers.data.datasets.description import builtin
 from trainers.data.datasets.registry import load, register
 from trainers.data.ingest.video import Ingest
 from trainers.ssl.pretrain import Pretrain
@@ -38,7 +40,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return cholec80, further
 
 
-@pytest.fixture(scope="module", params=LAYOUTS)
+@pytest.fixture(scope="module", params=["cholec80", "m2cai16", "frames"])
 def roots(
     request: pytest.FixtureRequest, videos: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path, Path]:
@@ -75,10 +77,11 @@ def videos_of(stage: Stage) -> set[str]:
 
 
 def test_no_stage_of_a_search_depends_on_a_test_video_and_its_evaluation_does(
-    roots: tuple[str, Path, Path], tmp_path: Path
+    roots: tuple[str, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(image_lengths, "SHORTEST_SECONDS", 0)
     layout, root, unlabelled = roots
-    dataset = register(tmp_path / "datasets", "own", layout, root, lambda name: None, unlabelled)
+    dataset = register(tmp_path / "datasets", "own", builtin(layout), root, lambda name: None, unlabelled)
     request = Request(study="distilled", scale="tiny", dataset="own")
     planned = PlannedSearch(tmp_path, SearchRequest(request=request, num_trials=1))
     first = planned.space.initial_point()

@@ -16,6 +16,8 @@ from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.stage import InputError
 
 Timing = Literal["index", "seconds"]
+BUILT_IN = ("cholec80", "m2cai16", "autolaparo", "heichole", "cholect50", "frames")
+"""Names of the descriptions that come with this package, in `builtin/`."""
 ENDING = ".toml"
 KEYS = (
     *("name", "root", "layout", "phases", "videos", "frames", "fps", "timing", "unlabelled"),
@@ -68,7 +70,7 @@ class Description:
     @property
     def is_builtin(self) -> bool:
         """Whether it is one of those that come with this package."""
-        return self.source in builtin_names()
+        return self.source in BUILT_IN
 
     def at_rate(self, fps: float) -> "Description":
         """The same for images of another rate.
@@ -84,12 +86,6 @@ class Description:
         return replace(self, fps=fps, given_fps=fps, timing="seconds" if is_other else self.timing)
 
 
-def builtin_names() -> tuple[str, ...]:
-    """Names of the descriptions that come with this package."""
-    files = resources.files("trainers.data.datasets").joinpath("builtin").iterdir()
-    return tuple(sorted(file.name.removesuffix(ENDING) for file in files if file.name.endswith(ENDING)))
-
-
 @cache
 def builtin(name: str) -> Description:
     """A description that comes with this package."""
@@ -103,13 +99,12 @@ def find(source: str) -> Description:
     Raises:
         InputError: there is neither, or the file is malformed.
     """
-    if source in builtin_names():
+    if source in BUILT_IN:
         return builtin(source)
     if not source.endswith(ENDING):
-        known = ", ".join(builtin_names())
+        known = ", ".join(map(repr, BUILT_IN))
         raise InputError(
-            f"no description is named {source!r}{_meant(source)}; built in are {known}: "
-            f"name one of them, or a file that ends in {ENDING}."
+            f"{source!r} is not one of {known}, nor a file that ends in {ENDING}{_meant(source)}: name one of these."
         )
     return load(Path(source))
 
@@ -225,5 +220,5 @@ def _patterns(table: TomlTable, key: str, *, frames: bool) -> tuple[Pattern, ...
 
 
 def _meant(source: str) -> str:
-    said = nearest(source, builtin_names())
-    return f" ({said})" if said.startswith("did you mean") else ""
+    said = nearest(source, BUILT_IN)
+    return f" ({said})" if said.endswith("?") else ""

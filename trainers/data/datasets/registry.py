@@ -9,7 +9,7 @@ from typing import Any
 
 from trainers.data.datasets.audit import Audit, check_distinct, examine, read_recordings
 from trainers.data.datasets.dataset import Dataset, RegisteredVideo
-from trainers.data.datasets.description import Description, builtin_names
+from trainers.data.datasets.description import BUILT_IN, Description
 from trainers.data.datasets.discovery import discover
 from trainers.data.datasets.image_lengths import check_lengths
 from trainers.data.datasets.scan import Scans
@@ -107,7 +107,7 @@ def load(folder: Path, name: str) -> Dataset:
     """
     if name not in names(folder):
         known = ", ".join(names(folder)) or "none"
-        layout = name if name in builtin_names() else "cholec80"
+        layout = name if name in BUILT_IN else "cholec80"
         raise InputError(
             f"no dataset named {name!r} (registered: {known}): "
             f"`freelunch ingest {layout} FOLDER --name {name}` adds it."
@@ -138,7 +138,7 @@ def _read(folder: Path, name: str) -> Dataset:
 
 
 def _dataset(record: dict[str, Any]) -> Dataset:
-    if record.get("description") is None and record["layout"] not in builtin_names():
+    if record.get("description") is None and record["layout"] not in BUILT_IN:
         raise ValueError("a layout of another version")
     recordings = tuple(_video(recording) for recording in record.pop("recordings"))
     dataset = Dataset(**{**record, "phases": tuple(record["phases"])}, recordings=recordings)

@@ -1,10 +1,11 @@
 """Descriptions of data sets in TOML: what they say, and every fault by its file, line and key."""
 
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from trainers.data.datasets.description import Description, builtin, builtin_names, find, load, parse, root_of
+from trainers.data.datasets.description import BUILT_IN, Description, builtin, find, load, parse, root_of
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.stage import InputError
 
@@ -39,8 +40,9 @@ def test_a_description_is_named_after_its_file_and_begins_in_its_folder(tmp_path
 
 
 def test_built_in_descriptions_are_data_of_the_package_and_need_a_folder():
-    assert set(builtin_names()) == {"autolaparo", "cholec80", "cholect50", "frames", "heichole", "m2cai16"}
-    for name in builtin_names():
+    files = resources.files("trainers.data.datasets").joinpath("builtin").iterdir()
+    assert {file.name for file in files} == {f"{name}.toml" for name in BUILT_IN}
+    for name in BUILT_IN:
         described = builtin(name)
         assert (described.name, described.is_builtin) == (name, True)
         with pytest.raises(InputError, match=f"the folder is missing: `freelunch ingest {name} FOLDER`"):
@@ -70,9 +72,9 @@ def test_images_of_another_rate_are_told_from_the_ones_described():
     [
         (
             "colec80",
-            r"no description is named 'colec80' \(did you mean 'cholec80'\?\); built in are autolaparo, cholec80",
+            r"'colec80' is not one of 'cholec80', 'm2cai16', .* in \.toml \(did you mean 'cholec80'\?\): name one",
         ),
-        ("/data/cholec80", r"no description is named '/data/cholec80'.*or a file that ends in \.toml"),
+        ("/data/cholec80", r"'/data/cholec80' is not one of .*, nor a file that ends in \.toml \(did you"),
         ("nowhere.toml", r"nowhere\.toml does not exist: name the file itself"),
     ],
 )
@@ -85,7 +87,9 @@ def test_a_source_that_is_no_description_is_refused(source: str, complaint: str)
     ("old", "new", "complaint"),
     [
         ('"Closure"]', '"Closure"', ":2 is no TOML (Unclosed array): correct the line"),
-        ("phases =", "phase =", ":1, field 'phases', is missing or empty: give the names of the phases in order"),
+        ("phases =", "phase =", ":1, field 'phase', is no key of a description: did you mean 'phases'?"),
+        (', "Closure"]', "]\nphases = 1", ":2 is no TOML (Cannot overwrite a value): correct the line"),
+        ('["Access", "Dissection", "Closure"]', "[]", ":1, field 'phases', is missing or empty: give the names of the"),
         ("videos", 'rot = "raw"\nvideos', ":2, field 'rot', is no key of a description: did you mean 'root'?"),
         ("unit =", "units =", ":7, field 'annotations.units', is no key of a description: did you mean 'unit'?"),
         ("train =", "training =", ":10, field 'split.training', is no key of a description: did you mean 'train'?"),
