@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from study import MeasuredOn, Published
 from trainers.data.datasets.dataset import Dataset
 
-STANDS_FOR = {"frames": "cholec80", "second-hospital": "m2cai16"}
+STANDS_FOR = {"frames": "cholec80", "second-hospital.toml": "m2cai16"}
 """Layouts whose videos are compared with the numbers published for another: Cholec80's frames, and synthetic videos."""
 TITLES = {"cholec80": "Cholec80", "m2cai16": "M2CAI16"}
 

@@ -12,7 +12,8 @@ import click
 from study.cli.videos import make_videos, register_videos
 from study.core.store import Store
 from study.home.request import Request
-from trainers.data.datasets.dataset import LAYOUTS, Dataset, RegisteredVideo
+from trainers.data.datasets.dataset import Dataset, RegisteredVideo
+from trainers.data.datasets.description import builtin
 from trainers.data.synthetic.videos import outline
 from trainers.runtime.registry import names, stamp_of
 
@@ -55,7 +56,7 @@ class DemoDataset:
         click.echo(f"making the {self.num_videos} surgical-like videos of {self.name} …", err=True)
         folder = home / self.folder
         make_videos(folder, self.num_videos, MINUTES, seed=0)
-        register_videos(Store(home), self.name, self.layout, folder)
+        register_videos(Store(home), self.name, builtin(self.layout), folder)
 
     @functools.cache  # noqa: B019 - there are two of them, for as long as the process lasts
     def unmade(self) -> Dataset:
@@ -68,7 +69,7 @@ class DemoDataset:
             name=self.name,
             layout=self.layout,
             root=str(root),
-            phases=LAYOUTS[self.layout].phases,
+            phases=builtin(self.layout).phases,
             recordings=tuple(
                 RegisteredVideo(
                     name=video.stem,

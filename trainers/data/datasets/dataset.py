@@ -46,12 +46,13 @@ class Dataset:
 
     Attributes:
         name: its name on the command line.
-        layout: the name of a built-in description, or the path of the file with the description.
+        layout: the name of a built-in description, or of the file with the description.
         root: the folder it was registered from.
         phases: names of the phases, in index order.
         recordings: its videos, in the layout's order; those without annotation, the last, serve pre-training alone.
         unlabelled: the folder that these were registered from, where there are any.
         description: the text of the description; None in records of earlier versions, which were built in.
+        source: the path of its file; None where it is built in.
         image_fps: the rate of images, where it was given at registration.
     """
 
@@ -62,12 +63,15 @@ class Dataset:
     recordings: tuple[RegisteredVideo, ...]
     unlabelled: str | None = None
     description: str | None = None
+    source: str | None = None
     image_fps: float | None = None
 
     @property
     def described(self) -> Description:
         """What the dataset was registered by."""
-        found = builtin(self.layout) if self.description is None else _parsed(self.description, self.layout)
+        found = (
+            builtin(self.layout) if self.description is None else _parsed(self.description, self.source or self.layout)
+        )
         return found if self.image_fps is None else found.at_rate(self.image_fps)
 
     @property

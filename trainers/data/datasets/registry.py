@@ -57,12 +57,13 @@ def audit(
     recordings, more = read_recordings(found.recordings, Scans(folder / SCANS), report, image_fps=described.fps)
     dataset = Dataset(
         name=name,
-        layout=described.source,
+        layout=described.source if described.is_builtin else Path(described.source).name,
         root=str(root),
         phases=described.phases,
         recordings=recordings,
         unlabelled=str(unlabelled) if unlabelled else None,
         description=described.text,
+        source=None if described.is_builtin else described.source,
         image_fps=described.given_fps,
     )
     stages = dataset.videos(fps=fps, size_px=SMALLEST_SIDE_PX)
@@ -129,7 +130,7 @@ def load(folder: Path, name: str) -> Dataset:
 def _ingest_command(dataset: Dataset) -> list[str]:
     unlabelled = ["--unlabelled", dataset.unlabelled] if dataset.unlabelled else []
     fps = ["--fps", f"{dataset.image_fps:g}"] if dataset.image_fps is not None else []
-    return ["ingest", dataset.layout, dataset.root, *fps, *unlabelled, "--name", dataset.name]
+    return ["ingest", dataset.source or dataset.layout, dataset.root, *fps, *unlabelled, "--name", dataset.name]
 
 
 def _read(folder: Path, name: str) -> Dataset:
