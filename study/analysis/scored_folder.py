@@ -31,6 +31,7 @@ class ScoredFolder:
         folder: the folder.
         num_videos: scored videos.
         num_frames: their labelled rows.
+        seconds: how long all their rows last.
         summary: protocol -> metric -> mean, standard deviation, and over what that one is taken.
         per_video: a row per protocol, video and metric.
         per_phase: a row per protocol, video, phase and metric.
@@ -40,6 +41,7 @@ class ScoredFolder:
     folder: str
     num_videos: int
     num_frames: int
+    seconds: float
     summary: Mapping[str, Mapping[str, SummaryEntry]]
     per_video: Sequence[PerVideoRow]
     per_phase: Sequence[PerPhaseRow]

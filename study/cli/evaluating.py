@@ -1,7 +1,7 @@
 """Evaluation of folders of predictions: read, scored by the metrics of the stages, and compared."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,36 +81,38 @@ def evaluate_folders(request: EvaluationRequest) -> Evaluated:
     names = phase_names(request.phases)
     annotated = label_folder(request.annotations, "annotations")
     predicted, notes = _read(request.predictions, annotated, names, request.fps)
-    truth = _annotations(request, annotated, predicted, names)
+    truth = _annotations(request, annotated, predicted, names, request.annotation_fps)
     scored, more = _scored(request, predicted, truth, names)
     notes += [*more, *_protocol_notes(request, names, scored)]
     if request.against is None:
-        return _evaluated(request, names, notes, scored)
+        return _evaluated(request, names, truth, notes, scored)
     other, their_notes = _read(request.against, annotated, names, request.fps)
     if not predicted.labels.keys() & other.labels.keys():
         raise InputError(
             f"{request.predictions} and {request.against} have no video in common: compare the same videos."
         )
-    their_truth = truth if other.labels.keys() <= truth.tracks.keys() else None
-    theirs, more = _scored(request, other, their_truth or _annotations(request, annotated, other, names), names)
-    notes += [note for note in (*their_notes, *more) if note not in notes]
-    return _evaluated(request, names, notes, scored, theirs)
+    if not other.labels.keys() <= truth.tracks.keys():
+        truth = _annotations(request, annotated, other, names, truth.rows_per_second or request.annotation_fps)
+    theirs, more = _scored(request, other, truth, names)
+    return _evaluated(request, names, truth, [*notes, *their_notes, *more], scored, theirs)
 
 
 def _evaluated(
     request: EvaluationRequest,
     names: PhaseNames,
+    truth: Annotations,
     notes: Sequence[str],
     scored: ScoredFolder,
     against: ScoredFolder | None = None,
 ) -> Evaluated:
     comparisons = {} if against is None else compare_folders(scored, against)
     remarks = (remark for each in comparisons.values() for comparison in each.values() for remark in comparison.remarks)
-    settings = {
+    settings: dict[str, object] = {
         "predictions": str(request.predictions),
         "annotations": str(request.annotations),
         "phases": list(names.names),
         "fps": request.fps,
+        "annotation_fps": truth.rows_per_second,
         "relaxed_fps": request.window_fps,
         "absent": request.absent,
     }
@@ -141,12 +143,16 @@ def _read(path: Path, annotated: LabelFolder, names: PhaseNames, fps: float) -> 
     return read_predictions(folder, pairs, names, fps), kept
 
 
-def _named(videos: object) -> str:
-    return ", ".join(sorted(map(str, videos)))  # type: ignore[call-overload]
+def _named(videos: Iterable[str]) -> str:
+    return ", ".join(sorted(videos))
 
 
 def _annotations(
-    request: EvaluationRequest, folder: LabelFolder, predictions: Predictions, names: PhaseNames
+    request: EvaluationRequest,
+    folder: LabelFolder,
+    predictions: Predictions,
+    names: PhaseNames,
+    rows_per_second: float | None,
 ) -> Annotations:
     layout = None
     if request.annotation_format is not None:
@@ -154,7 +160,7 @@ def _annotations(
         usual = 1.0 if kind == "second-rows" else 25.0
         unit: Unit = "seconds" if kind == "intervals" and request.annotation_fps is None else "frames"
         layout = AnnotationFormat(kind=kind, rate=request.annotation_fps or usual, unit=unit)
-    return read_annotations(folder, predictions, names, layout=layout, rows_per_second=request.annotation_fps)
+    return read_annotations(folder, predictions, names, layout=layout, rows_per_second=rows_per_second)
 
 
 def _scored(
@@ -171,6 +177,7 @@ def _scored(
         folder=str(predictions.folder.path),
         num_videos=len(videos),
         num_frames=sum(map(_num_labelled, videos)),
+        seconds=sum(len(video.truth) for video in videos) / predictions.fps,
         summary={n: {metric: summary_entry(each) for metric, each in p.summary.items()} for n, p in protocols.items()},
         per_video=tuple(per_video_rows(protocols)),
         per_phase=tuple(per_phase_rows(protocols, names.names)),

@@ -11,6 +11,7 @@ from study.analysis.comparisons import signed
 from study.analysis.paired_tests import Comparison
 from study.analysis.scored_folder import ScoredFolder
 from study.console.terminal import new_table
+from study.home.text import duration
 
 UNDEFINED = "–"
 PROTOCOLS = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
@@ -66,6 +67,7 @@ def _folder_record(scored: ScoredFolder) -> dict[str, Any]:
     return {
         "num_videos": scored.num_videos,
         "num_frames": scored.num_frames,
+        "seconds": scored.seconds,
         "protocols": {
             protocol: {
                 "summary": summary,
@@ -105,7 +107,8 @@ def evaluation_tables(evaluated: Evaluated) -> list[Table]:
 def summary_table(scored: ScoredFolder) -> Table:
     """The metrics under every protocol, to four decimals, each ± with what it is taken over."""
     videos = "1 video" if scored.num_videos == 1 else f"{scored.num_videos} videos"
-    table = _titled(f"{scored.folder}: {videos}, {scored.num_frames} labelled rows", "metric", "± (n−1)")
+    title = f"{scored.folder}: {videos} of {duration(scored.seconds)} in all, {scored.num_frames} labelled rows"
+    table = _titled(title, "metric", "± (n−1)")
     for protocol in scored.summary:
         table.add_column(PROTOCOLS[protocol], justify="right")
     for metric, title in METRICS.items():

@@ -15,6 +15,7 @@ from trainers.data.ingest.annotations.cells import exact_rate
 from trainers.data.ingest.video_file import NOMINAL_FPS, TOLERATED_SECONDS
 from trainers.evaluation.label_formats import FoundFormat, found_format
 from trainers.evaluation.phase_names import PhaseNames
+from trainers.names import check_line
 from trainers.stage import InputError
 
 ENDINGS = (".txt", ".csv", ".tsv")
@@ -41,11 +42,13 @@ class Annotations:
         folder: where it was read.
         tracks: the labels of every video.
         ends_early: whether a video may go on after its annotation, by video: what follows has no label then.
+        rows_per_second: the rate that counted rows were read at; None where all rows tell their time.
     """
 
     folder: LabelFolder
     tracks: Mapping[str, LabelTrack]
     ends_early: Mapping[str, bool]
+    rows_per_second: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,9 @@ def label_folder(path: Path, what: str) -> LabelFolder:
             continue
         if name in files:
             raise InputError(f"{entry} and {files[name]} are both of {name}: move one of them away.")
+        check_line(name, f"the video of a file in {path}")
+        if not entry.is_file():
+            raise InputError(f"{entry} is no file, or a link that leads nowhere: put the file itself in its place.")
         files[name] = entry
     if not files:
         raise InputError(f"{path} holds no {', '.join(ENDINGS)} file: name the folder that holds the {what}.")
@@ -100,7 +106,7 @@ def label_folder(path: Path, what: str) -> LabelFolder:
 
 def _video_of(path: Path) -> str | None:
     """The name of the video that a label file is of; None for other files."""
-    if path.suffix.lower() not in ENDINGS or not path.is_file():
+    if path.suffix.lower() not in ENDINGS or path.is_dir():
         return None
     for separator in "-_":
         stem, found, suffix = path.stem.rpartition(separator)
@@ -152,23 +158,30 @@ def read_annotations(
         InputError: a file is malformed, or no rate fits the length of the predictions.
     """
     paths = {video: folder.files[video] for video in predictions.labels}
-    if layout is None:
-        found = {video: found_format(path, "annotations", names) for video, path in paths.items()}
-        rate = rows_per_second or _fitting_rate(found, predictions)
-        formats = {video: each.at(rate) for video, each in found.items()}
+    if layout is not None:
+        formats, rate = dict.fromkeys(paths, layout), layout.rate
+        ends_early = dict.fromkeys(paths, layout.may_end_early)
     else:
-        formats = dict.fromkeys(paths, layout)
-    tracks = {video: read_labels(path, names.names, formats[video]) for video, path in paths.items()}
-    ends_early = {
-        video: formats[video].kind == "intervals" if layout is None else layout.may_end_early for video in paths
+        found = {video: found_format(path, "annotations", names) for video, path in paths.items()}
+        rate = (rows_per_second or _fitting_rate(found, predictions)) if any(map(_is_counted, found.values())) else None
+        formats = {video: each.at(rate or predictions.fps) for video, each in found.items()}
+        ends_early = {video: each.is_of_intervals for video, each in found.items()}
+    tracks = {
+        video: read_labels(path, names.names, formats[video], video_fps=rows_per_second)
+        for video, path in paths.items()
     }
-    return Annotations(folder=folder, tracks=tracks, ends_early=ends_early)
+    return Annotations(folder=folder, tracks=tracks, ends_early=ends_early, rows_per_second=rate)
+
+
+def _is_counted(found: FoundFormat) -> bool:
+    """Whether the time of a row is its number over a rate that the file does not tell."""
+    return found.rate is None and not found.is_of_intervals
 
 
 def _fitting_rate(found: Mapping[str, FoundFormat], predictions: Predictions) -> float:
     """The rate of annotated rows under which all videos are as long as their predictions."""
     rates = tuple(dict.fromkeys((float(NOMINAL_FPS), predictions.fps)))
-    counted = {video: each for video, each in found.items() if each.rate is None and not each.is_of_intervals}
+    counted = {video: each for video, each in found.items() if _is_counted(each)}
 
     def fit(video: str, rate: float) -> bool:
         return predictions.surplus(video, counted[video].num_rows / rate) == 0

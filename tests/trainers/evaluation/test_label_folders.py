@@ -184,3 +184,10 @@ def test_folders_without_files_or_with_two_of_one_video_are_refused(tmp_path: Pa
         write(tmp_path / "two", name, "")
     with pytest.raises(InputError, match="are both of video01"):
         label_folder(tmp_path / "two", "predictions")
+
+
+def test_a_link_that_leads_nowhere_is_no_prediction_and_is_not_left_out_silently(tmp_path: Path) -> None:
+    write(tmp_path / "pred", "video01.txt", GOOD)
+    (tmp_path / "pred" / "video02.txt").symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"video02.txt is no file, or a link that leads nowhere"):
+        label_folder(tmp_path / "pred", "predictions")

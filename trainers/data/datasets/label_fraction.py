@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from trainers.data.frames import UNLABELLED
-from trainers.data.ingest.annotations import read_phases
+from trainers.data.ingest.annotations import AnnotationFormat, read_labels, read_phases
 from trainers.data.ingest.video import Ingest
+from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.runtime.randomness import derived_seed
 from trainers.stage import InputError
 
@@ -61,7 +62,7 @@ def phases_shown(video: Ingest) -> frozenset[int]:
     """
     if video.annotation_path is None:
         return frozenset()
-    return _phases_in(video.annotation_path, video.annotation_digest, video.phases)
+    return _phases_in(video.annotation_path, video.annotation_digest, video.phases, video.annotation_format)
 
 
 def _check_phases(videos: Sequence[Ingest], fraction: float) -> None:
@@ -86,5 +87,11 @@ def _fewest_with_every_phase(order: Sequence[Ingest]) -> int:
 
 
 @cache
-def _phases_in(path: Path, digest: str | None, phases: tuple[str, ...]) -> frozenset[int]:
-    return frozenset(np.unique(read_phases(path, phases)).tolist()) - {UNLABELLED}
+def _phases_in(
+    path: Path, digest: str | None, phases: tuple[str, ...], layout: AnnotationFormat | None
+) -> frozenset[int]:
+    if layout is None:
+        labels = read_phases(path, phases)
+    else:
+        labels = read_labels(path, phases, layout, video_fps=NOMINAL_FPS).labels  # at any rate the same phases
+    return frozenset(np.unique(labels).tolist()) - {UNLABELLED}

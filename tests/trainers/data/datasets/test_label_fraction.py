@@ -1,9 +1,11 @@
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from trainers.data.datasets.label_fraction import draw_labelled, phases_shown
+from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.video import Video
 from trainers.stage import InputError
 
@@ -26,6 +28,18 @@ def recording(folder: Path, number: int, phases: tuple[str, ...] = PHASES) -> Vi
 @pytest.fixture
 def videos(tmp_path: Path) -> tuple[Video, ...]:
     return tuple(recording(tmp_path, number) for number in range(1, 17))
+
+
+def test_a_hole_is_no_phase_that_a_draw_could_count_on(tmp_path: Path):
+    """Of 16 videos one shows the last phase; in the others its time is a hole."""
+    videos = []
+    for number in range(1, 17):
+        last = "Retraction" if number == 9 else "unlabelled"
+        video = recording(tmp_path, number, ("Preparation", "Dissection", last))
+        videos.append(replace(video, annotation_format=AnnotationFormat()))
+    assert [phases_shown(video) for video in videos[7:9]] == [frozenset({0, 1}), frozenset({0, 1, 2})]
+    for seed in range(3):
+        assert videos[8] in draw_labelled(videos, 0.125, seed).videos
 
 
 def names(videos: tuple[Video, ...]) -> list[str]:
