@@ -30,7 +30,12 @@ class Audit:
 
 
 def read_recordings(
-    recordings: Iterable[Recording], scans: Scans, report: Callable[[str], None], *, image_fps: float | None
+    recordings: Iterable[Recording],
+    scans: Scans,
+    report: Callable[[str], None],
+    *,
+    image_fps: float | None,
+    by_index: bool,
 ) -> tuple[tuple[RegisteredVideo, ...], tuple[Finding, ...]]:
     """Reads every recording from end to end, where it has changed since it was last read.
 
@@ -39,6 +44,7 @@ def read_recordings(
         scans: of earlier.
         report: called with the name of every recording once it is read.
         image_fps: the rate of the images that recordings are folders of; None where they are video files.
+        by_index: whether frames are counted at 25 fps, and not taken by their time.
 
     Returns:
         Those that could be read, and findings on all of them.
@@ -46,7 +52,7 @@ def read_recordings(
 
     def read(recording: Recording) -> tuple[RegisteredVideo | None, tuple[Finding, ...]]:
         try:
-            return _read(recording, scans, image_fps)
+            return _read(recording, scans, image_fps, by_index)
         except InputError as error:
             return None, findings_of(error, recording.video)
         finally:
@@ -96,10 +102,15 @@ def _examined(stage: Ingest) -> tuple[Finding, ...]:
         return findings_of(error, place)
 
 
-def _read(recording: Recording, scans: Scans, image_fps: float | None) -> tuple[RegisteredVideo, tuple[Finding, ...]]:
+def _read(
+    recording: Recording, scans: Scans, image_fps: float | None, by_index: bool
+) -> tuple[RegisteredVideo, tuple[Finding, ...]]:
     check_files(recording, frames=image_fps is not None)
     stamp, scan = stamp_of(recording.video), scans.of(recording, image_fps=image_fps)
-    warnings = (Finding(path=str(recording.video), message=remark, severity="warning") for remark in scan.remarks)
+    if by_index and scan.irregular:
+        raise InputError(scan.irregular)
+    remarks = (*scan.remarks, *(scan.remarks_by_index if by_index else scan.remarks_by_time))
+    warnings = (Finding(path=str(recording.video), message=remark, severity="warning") for remark in remarks)
     return _registered(recording, scan, stamp), tuple(warnings)
 
 
@@ -120,4 +131,5 @@ def _registered(recording: Recording, scan: Scan, stamp: tuple[int, int]) -> Reg
         num_images=scan.num_images,
         fold=recording.fold,
         images=recording.images,
+        oddities=scan.oddities,
     )

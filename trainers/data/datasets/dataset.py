@@ -8,6 +8,7 @@ from pathlib import Path
 from trainers.data.datasets.description import Description, builtin, parse
 from trainers.data.datasets.frame_folders import FrameFolder
 from trainers.data.datasets.recordings import Subset
+from trainers.data.ingest.looks import Oddity
 from trainers.data.ingest.video import Ingest, Video
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.runtime.registry import Stamp
@@ -38,6 +39,8 @@ class RegisteredVideo:
     """The fold of the dataset's own cross-validation (1-based), where it has one."""
     images: str = ""
     """The pattern of its images' names in the folder; empty where any image is named by its index alone."""
+    oddities: tuple[Oddity, ...] = ()
+    """What is odd about its pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,10 @@ class Dataset:
 
     def _video(self, recording: RegisteredVideo, fps: float, size_px: int) -> Ingest:
         described = self.described
-        stage: Callable[..., Ingest] = Video
+        stage: Callable[..., Ingest] = partial(Video, oddities=recording.oddities)
+        num_frames = recording.num_frames
+        if described.timing == "seconds":
+            num_frames = round(recording.num_frames / recording.fps * NOMINAL_FPS)
         if described.fps is not None:
             stage = partial(FrameFolder, source_fps=described.fps, images=recording.images)
         return stage(
@@ -110,11 +116,12 @@ class Dataset:
             annotation_digest=recording.annotation_digest,
             phases=self.phases,
             annotation_format=described.annotation_format,
+            timing=described.timing,
             fps=fps,
             size_px=size_px,
             video_path=Path(recording.video),
             annotation_path=Path(recording.annotation) if recording.annotation else None,
-            num_source_frames=recording.num_frames,
+            num_source_frames=num_frames,
         )
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 from trainers.data.datasets.annotation_tables import read_annotations
 from trainers.data.datasets.declared_split import DeclaredSplit, read_split
@@ -12,10 +11,10 @@ from trainers.data.datasets.patterns import Pattern
 from trainers.data.datasets.toml_table import TomlTable, nearest, read_text
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.annotations.cells import MOST_PHASES
+from trainers.data.ingest.video import Timing
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.stage import InputError
 
-Timing = Literal["index", "seconds"]
 BUILT_IN = ("cholec80", "m2cai16", "autolaparo", "heichole", "cholect50", "frames")
 """Names of the descriptions that come with this package, in `builtin/`."""
 ENDING = ".toml"

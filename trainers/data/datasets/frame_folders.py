@@ -12,8 +12,9 @@ import numpy as np
 from trainers.data.datasets.patterns import regex_of
 from trainers.data.datasets.recordings import visible_entries
 from trainers.data.ingest.image_file import SUFFIXES, audit_images
-from trainers.data.ingest.video import UNKNOWN_SECONDS, Ingest, Source
-from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.data.ingest.source import Source
+from trainers.data.ingest.timeline import EXACT_SECONDS, NOMINAL_FPS
+from trainers.data.ingest.video import UNKNOWN_SECONDS, Ingest
 from trainers.fields import Rate, added
 from trainers.stage import InputError
 
@@ -86,14 +87,17 @@ class FrameFolder(Ingest):
     """The frame store of one folder of frames; `video_path` is the folder, `video_digest` its `digest_frames`."""
 
     source_fps: Rate = added(25.0)
-    """The rate at which the indices of the images count."""
+    """The rate at which the indices of the images count: that of index i is shown from i / source_fps seconds on."""
     images: str = added("")
     """The pattern of the images' names; empty where any image in the folder is named by its index alone."""
 
     def examine(self) -> tuple[str, ...]:
         images = images_by_index(self.video_path, self.images, self.name)
-        length, warnings = self.beside_annotation(slack=_slack(list(images)))
-        for _ in _due(self.video_path, images, range(0, length, self.step)):
+        slack = _slack(list(images))
+        if self.timing == "seconds":
+            return self.beside_track(slack / self.source_fps)
+        length, warnings = self.beside_annotation(slack)
+        for _ in _due(self.video_path, images, self.fps, range(0, length, self.step)):
             pass
         return warnings
 
@@ -102,13 +106,19 @@ class FrameFolder(Ingest):
         indices = list(images)
         audit = audit_images(list(images.values()), threads=threads)
         read = partial(_read_image, size=(audit.height_px, audit.width_px))
+        by_time = self.timing == "seconds"
+        first = first_index(indices, image_fps=self.source_fps) if by_time else 0
+        num_frames = indices[-1] + 1 - first
         return Source(
-            fps=NOMINAL_FPS,
+            fps=self.source_fps if by_time else NOMINAL_FPS,
             width_px=audit.width_px,
             height_px=audit.height_px,
-            num_frames=indices[-1] + 1,
+            num_frames=num_frames,
             samples=lambda count: [read(images[indices[i]]) for i in _spread(len(indices), count)],
-            images=partial(_read_rows, self.video_path, images, read),
+            end_seconds=num_frames / self.source_fps,
+            images=partial(_read_rows, self.video_path, images, read, self.fps),
+            frame_at=lambda seconds: first + np.floor((seconds + EXACT_SECONDS) * self.source_fps).astype(np.int64),
+            shown=partial(_read_rows, self.video_path, images, read, self.fps),
             warnings=audit.warnings,
             slack=_slack(indices),
         )
@@ -131,18 +141,18 @@ def _slack(indices: list[int]) -> int:
 
 
 def _read_rows(
-    folder: Path, images: dict[int, Path], read: Callable[[Path], np.ndarray], wanted: range
+    folder: Path, images: dict[int, Path], read: Callable[[Path], np.ndarray], fps: float, wanted: Sequence[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    for index in _due(folder, images, wanted):
+    for index in _due(folder, images, fps, wanted):
         yield index, read(images[index])
 
 
-def _due(folder: Path, images: dict[int, Path], wanted: range) -> Iterator[int]:
+def _due(folder: Path, images: dict[int, Path], fps: float, wanted: Sequence[int]) -> Iterator[int]:
     """The wanted indices, each of which must have its image."""
     for index in wanted:
         if index not in images:
             raise InputError(
-                f"{folder} lacks frame {index}, which a row every {wanted.step} frames needs: "
+                f"{folder} lacks frame {index}, which {fps:g} rows per second need: "
                 f"extract the frames again or ask for a lower fps."
             )
         yield index

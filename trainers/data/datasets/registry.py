@@ -54,7 +54,13 @@ def audit(
     root = Path(os.path.realpath(root))
     unlabelled = Path(os.path.realpath(unlabelled)) if unlabelled else None
     found = discover(described, root, unlabelled)
-    recordings, more = read_recordings(found.recordings, Scans(folder / SCANS), report, image_fps=described.fps)
+    recordings, more = read_recordings(
+        found.recordings,
+        Scans(folder / SCANS),
+        report,
+        image_fps=described.fps,
+        by_index=described.timing == "index",
+    )
     dataset = Dataset(
         name=name,
         layout=described.source if described.is_builtin else Path(described.source).name,
@@ -149,4 +155,4 @@ def _dataset(record: dict[str, Any]) -> Dataset:
 
 def _video(record: dict[str, Any]) -> RegisteredVideo:
     stamps = {name: record[name] and tuple(record[name]) for name in ("video_stamp", "annotation_stamp")}
-    return RegisteredVideo(**{**record, **stamps})
+    return RegisteredVideo(**{**record, **stamps, "oddities": tuple(record.get("oddities", ()))})

@@ -11,12 +11,16 @@ from pathlib import Path
 from trainers.data.datasets.frame_folders import digest_frames, images_by_index, num_source_frames
 from trainers.data.datasets.recordings import Recording, digest
 from trainers.data.ingest.image_file import audit_images
-from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, read_timeline
+from trainers.data.ingest.looks import Oddity, oddities
+from trainers.data.ingest.remarks import remarks, time_remarks
+from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, irregularity, read_timeline
 from trainers.runtime.files import replacing
 
 IMAGES_AT_ONCE = 2
-FORMAT = 1
+FORMAT = 3
 """Raised when scans hold something new, so that those of earlier versions are not used."""
+TUPLES = ("remarks", "remarks_by_index", "remarks_by_time", "oddities")
+"""Fields that JSON makes lists of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,10 @@ class Scan:
         fps: that rate.
         num_images: of a folder of frames; None for videos.
         remarks: what is unusual about it, a sentence each.
+        remarks_by_index: what is unusual where its frames are counted.
+        remarks_by_time: what is unusual where they are taken by their time.
+        irregular: the sentence that refuses to count its frames; empty where they can be counted.
+        oddities: what is odd about its pixels.
     """
 
     digest: str
@@ -38,6 +46,10 @@ class Scan:
     fps: float
     num_images: int | None = None
     remarks: tuple[str, ...] = ()
+    remarks_by_index: tuple[str, ...] = ()
+    remarks_by_time: tuple[str, ...] = ()
+    irregular: str = ""
+    oddities: tuple[Oddity, ...] = ()
 
 
 class Scans:
@@ -80,7 +92,7 @@ class Scans:
             record = json.loads(self._file(path).read_text())
             if [record.pop(name) for name in ("format", "path", "stamp")] != [FORMAT, str(path), stamp]:
                 return None
-            return Scan(**{**record, "remarks": tuple(record["remarks"])})
+            return Scan(**{**record, **{name: tuple(record[name]) for name in TUPLES}})
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -110,11 +122,15 @@ def _scan_video(path: Path) -> Scan:
         stream_digest=timeline.stream_digest,
         num_frames=timeline.num_frames,
         fps=float(timeline.fps),
-        remarks=tuple(_remarks(timeline)),
+        remarks=tuple(f"is odd: {remark}" for remark in remarks(timeline)),
+        remarks_by_index=tuple(_remarks_by_index(timeline)),
+        remarks_by_time=tuple(f"is odd: {remark}" for remark in time_remarks(timeline)),
+        irregular=irregularity(path, timeline),
+        oddities=oddities(timeline.looks),
     )
 
 
-def _remarks(timeline: Timeline) -> Iterator[str]:
+def _remarks_by_index(timeline: Timeline) -> Iterator[str]:
     if round(timeline.fps, 3) != NOMINAL_FPS:
         yield f"has {timeline.fps:.3f} frames per second instead of {NOMINAL_FPS}"
     if timeline.num_missing:

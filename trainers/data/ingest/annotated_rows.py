@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trainers.data.ingest.annotations import read_phases
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.data.ingest.video import Ingest
 from trainers.fields import Count
-from trainers.stage import InputError, Stage, Work
+from trainers.stage import Stage, Work
 
 FILE_NAME = "annotated_rows.parquet"
 
@@ -34,7 +34,7 @@ class AnnotatedRows(Stage):
         return 0.02 * len(self.videos)
 
     def run(self, work: Work) -> None:
-        rows = [_read(video)[:: self.sample_every] for video in self.videos]
+        rows = [video.annotated_at(NOMINAL_FPS)[:: self.sample_every] for video in self.videos]
         names = np.repeat([video.name for video in self.videos], [len(labels) for labels in rows])
         labels = pa.array(np.concatenate(rows), pa.int8())
         pq.write_table(pa.table({"video": pa.array(names, pa.string()), "label": labels}), work.output / FILE_NAME)
@@ -45,9 +45,3 @@ def read_annotated_rows(folder: Path) -> dict[str, np.ndarray]:
     table = pq.read_table(folder / FILE_NAME)
     names, labels = table["video"].to_numpy(), table["label"].to_numpy()
     return {name: labels[names == name] for name in dict.fromkeys(names.tolist())}
-
-
-def _read(video: Ingest) -> np.ndarray:
-    if video.annotation_path is None:
-        raise InputError(f"{video.name} has no annotation: leave it out of the test videos, or ingest it with one.")
-    return read_phases(video.annotation_path, video.phases)

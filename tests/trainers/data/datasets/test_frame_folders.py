@@ -74,7 +74,7 @@ def test_a_lower_rate_takes_some_of_the_frames(tmp_path: Path, cut_out: Callable
 
 def test_a_rate_above_that_of_the_frames_is_refused(tmp_path: Path, cut_out: Callable[..., Path]):
     cut_out(range(0, 101, 25))
-    with pytest.raises(InputError, match=r"video01 lacks frame 5, which a row every 5 frames needs: extract"):
+    with pytest.raises(InputError, match=r"video01 lacks frame 5, which 5 rows per second need: extract"):
         ingest(tmp_path, fps=5, labelled=False)
 
 

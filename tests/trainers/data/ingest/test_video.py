@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from trainers.data.frames import FILE_NAME, FrameStore
+from trainers.data.ingest.decoding import read_frames
 from trainers.data.ingest.margins import Margins, find_margins, resize
 from trainers.data.ingest.video import REPORTED_EVERY, Video
-from trainers.data.ingest.video_file import read_frames, read_timeline
+from trainers.data.ingest.video_file import read_timeline
 from trainers.stage import InputError, Progress, Report, Resources, Work
 
 PHASES = ("Preparation", "CalotTriangleDissection", "ClippingCutting")
@@ -176,7 +177,7 @@ def test_irregular_frame_times_are_refused(tmp_path: Path, encode_video: Encode)
     with pytest.raises(
         InputError, match=r"video01\.mp4 shows its frames at irregular times \(40 missing and 0 too many"
     ):
-        read_timeline(path)
+        run(video(path), tmp_path / "out")
 
 
 def test_black_margins_are_cut_although_most_frames_are_dark(tmp_path: Path, encode_video: Encode, index_of: IndexOf):
@@ -230,7 +231,7 @@ def test_a_truncated_video_is_refused(tmp_path: Path, encode_video: Encode, fast
     ("content", "complaint"),
     [
         (b"", "is empty: copy it again"),
-        (b"404 Not Found\n", "is not an mp4: put the video itself"),
+        (b"404 Not Found\n", r"is not a video \(mp4, mov, .*\): put the video itself"),
         (b"\0\0\0\x08ftyp", r"is damaged \(.+\): copy it again"),
     ],
 )
