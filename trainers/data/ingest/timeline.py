@@ -18,7 +18,7 @@ FINE_TICKS = 8
 """Ticks of the time base in a frame's time, from which rounded time stamps are known as such."""
 EXACT_SECONDS = 1e-6
 LAST_PART = 0.1
-"""Of a frame's time: no row begins in this part of the last frame, as time stamps may be rounded."""
+"""Of a frame's time: where it varies, no row begins in this part of the last frame, whose end is a guess."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,11 +97,16 @@ class Timeline:
         with coarser ticks then has the same times.
         """
         ticks = self.shown - self.shown[0]
-        rate = self.rate
-        numbers = np.rint(ticks / self.interval)
-        if self.interval >= FINE_TICKS and np.abs(numbers / (rate * self.time_base) - ticks).max() <= 1:
-            return np.asarray(numbers / float(rate))
+        if self.is_constant:
+            return np.asarray(np.rint(ticks / self.interval) / float(self.rate))
         return np.asarray(ticks * float(self.time_base))
+
+    @cached_property
+    def is_constant(self) -> bool:
+        """Whether all time stamps are those of a constant rate, some of whose frames may be missing."""
+        ticks = self.shown - self.shown[0]
+        exact = np.rint(ticks / self.interval) / float(self.rate * self.time_base)
+        return bool(np.abs(exact - ticks).max() <= (1 if self.interval >= FINE_TICKS else 0))
 
     @cached_property
     def rate(self) -> Fraction:
@@ -113,7 +118,8 @@ class Timeline:
     @property
     def seconds(self) -> float:
         """The length of the video."""
-        return float(self.times[-1]) + self.interval * float(self.time_base)
+        last = 1 / float(self.rate) if self.is_constant else self.interval * float(self.time_base)
+        return float(self.times[-1]) + last
 
     def frame_at(self, seconds: np.ndarray) -> np.ndarray:
         """The number of the frame that a player shows at each of some times (int64)."""
@@ -122,4 +128,4 @@ class Timeline:
     @property
     def end_seconds(self) -> float:
         """The time before which the last row begins."""
-        return self.seconds - LAST_PART * self.interval * float(self.time_base)
+        return self.seconds if self.is_constant else self.seconds - LAST_PART * self.interval * float(self.time_base)

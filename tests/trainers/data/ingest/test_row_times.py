@@ -227,7 +227,5 @@ def test_a_file_that_is_cut_off_is_refused_in_any_container_that_tells_its_lengt
     path = write(tmp_path / f"video.{ending}", 20)
     content = path.read_bytes()
     path.write_bytes(content[: round(kept * len(content))])
-    with pytest.raises(
-        InputError, match=rf"video\.{ending} is truncated, \d+ of {len(content)} bytes long: copy it again"
-    ):
+    with pytest.raises(InputError, match=rf"video\.{ending} is truncated, \d+ of \d+ bytes long: copy it again"):
         ingest(path, tmp_path / "out")
