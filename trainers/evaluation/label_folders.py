@@ -12,7 +12,8 @@ from trainers.data.datasets.recordings import visible_entries
 from trainers.data.frames import UNLABELLED
 from trainers.data.ingest.annotations import AnnotationFormat, LabelTrack, read_labels
 from trainers.data.ingest.annotations.cells import exact_rate
-from trainers.data.ingest.video_file import NOMINAL_FPS, TOLERATED_SECONDS
+from trainers.data.ingest.rows import TOLERATED_SECONDS
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.evaluation.label_formats import FoundFormat, found_format
 from trainers.evaluation.phase_names import PhaseNames
 from trainers.names import check_line
