@@ -96,7 +96,7 @@ class Conditions:
         name, validates = split or self.preset.split, self.preset.split == "selection"
         labelled = tuple(video for video in videos if video.annotation_digest is not None)
         unlabelled = tuple(video for video in videos if video.annotation_digest is None)
-        sides = divided(labelled, name, subsets=dataset.subsets, folds_validate=validates)
+        sides = divided(labelled, name, subsets=dataset.subsets, declared=dataset.folds, folds_validate=validates)
         return replace(sides, unlabelled=unlabelled)
 
     @property

@@ -30,7 +30,12 @@ class Split(Generic[Item]):
 
 
 def divided(
-    items: Sequence[Item], name: str, *, subsets: Sequence[str | None] = (), folds_validate: bool = True
+    items: Sequence[Item],
+    name: str,
+    *,
+    subsets: Sequence[str | None] = (),
+    declared: Sequence[int | None] = (),
+    folds_validate: bool = True,
 ) -> Split[Item]:
     """The split of a name: `official`, `selection`, or a fold.
 
@@ -38,6 +43,7 @@ def divided(
         items: as in `official`.
         name: of the split.
         subsets: as in `official`; folds are made of all recordings, whatever side they are on there.
+        declared: as in `fold`.
         folds_validate: whether a fold keeps a part of its training side to validate on.
 
     Raises:
@@ -45,20 +51,24 @@ def divided(
     """
     asked = fold_named(name)
     if asked is not None:
-        return fold(items, asked, validates=folds_validate)
+        return fold(items, asked, declared=declared, validates=folds_validate)
     return (official if name == "official" else selection)(items, subsets=subsets)
 
 
-def fold(items: Sequence[Item], asked: Fold, *, validates: bool = True) -> Split[Item]:
+def fold(
+    items: Sequence[Item], asked: Fold, *, declared: Sequence[int | None] = (), validates: bool = True
+) -> Split[Item]:
     """One fold of a cross-validation over all recordings; every one of them is tested in one fold of a drawing.
 
     Recordings are put into an order that the number of the drawing and their number decide, and cut into `count` parts
     of equal length, the first ones longer by one where they have to be. The fold's part is tested. Of the others, taken
-    in a circle from the one after it, the last fifth validates, as in `selection`. Phases do not enter.
+    in a circle from the one after it, the last fifth validates, as in `selection`. Phases do not enter. Where the
+    dataset declares as many folds as are asked for, these are the parts of the first drawing.
 
     Args:
         items: as in `official`.
         asked: the fold.
+        declared: the fold of each recording (1-based) where the dataset's description declares folds.
         validates: whether to validate; all recordings that are not tested train where not.
 
     Raises:
@@ -71,8 +81,10 @@ def fold(items: Sequence[Item], asked: Fold, *, validates: bool = True) -> Split
     fewest = max(asked.count, FEWEST + (asked.count == FEWEST_FOLDS))  # one of two folds has half of the videos
     if len(items) < fewest:
         raise InputError(f"{len(items)} annotated videos cannot be split as {asked}: give at least {fewest}.")
-    order = numpy_generator(asked.repeat, "folds").permutation(len(items))
-    parts = np.array_split(order, asked.count)
+    parts = _declared_parts(declared, asked)
+    if not parts:
+        order = numpy_generator(asked.repeat, "folds").permutation(len(items))
+        parts = np.array_split(order, asked.count)
     tested = parts[asked.number - 1]
     rest = np.concatenate([*parts[asked.number :], *parts[: asked.number - 1]])
     num_train = len(rest) - (max(1, round(len(rest) * VALIDATION_SHARE)) if validates else 0)
@@ -87,8 +99,8 @@ def official(items: Sequence[Item], *, subsets: Sequence[str | None] = ()) -> Sp
 
     Args:
         items: the recordings, their names or their stages, in the order of the dataset.
-        subsets: for each of them "train" or "test" where the dataset's layout fixes it (`Recording.subset`);
-            where it does not, the last half is the test, rounded down.
+        subsets: for each of them "train", "validation" or "test" where the dataset's description fixes it; where it
+            does not, the last half is the test, rounded down.
 
     Raises:
         InputError: there are fewer than three, or the layout leaves nothing to test on or too little to train on.
@@ -100,23 +112,33 @@ def official(items: Sequence[Item], *, subsets: Sequence[str | None] = ()) -> Sp
     if not any(subsets):
         num_train = len(items) - len(items) // 2
         return Split(train=tuple(items[:num_train]), test=tuple(items[num_train:]))
-    train, test = (_members(items, subsets, side) for side in ("train", "test"))
-    if len(train) < FEWEST - 1 or not test:
+    train, validation, test = (_members(items, subsets, side) for side in ("train", "validation", "test"))
+    if len(train) + len(validation) < FEWEST - 1 or not train or not test:
         raise InputError(
             f"{len(train)} training and {len(test)} test videos cannot be split: "
             f"give at least {FEWEST - 1} to train and validate on, and 1 to test on."
         )
-    return Split(train=train, test=test)
+    return Split(train=train, validation=validation, test=test)
 
 
 def selection(items: Sequence[Item], *, subsets: Sequence[str | None] = ()) -> Split[Item]:
     """The split that models are chosen on: the last fifth of `official`'s training side validates.
 
-    Cholec80: 32, 8 and 40 videos; M2CAI16: 22, 5 and 14. Arguments and errors as in `official`.
+    Cholec80: 32, 8 and 40 videos; M2CAI16: 22, 5 and 14; AutoLaparo, which says what validates, 10, 4 and 7. Arguments
+    and errors as in `official`.
     """
     whole = official(items, subsets=subsets)
+    if whole.validation:
+        return whole
     num_train = len(whole.train) - max(1, round(len(whole.train) * VALIDATION_SHARE))
     return Split(train=whole.train[:num_train], validation=whole.train[num_train:], test=whole.test)
+
+
+def _declared_parts(declared: Sequence[int | None], asked: Fold) -> list[np.ndarray]:
+    """The parts that a dataset declares, where they are the folds that are asked for; none where not."""
+    if not declared or not all(declared) or asked.repeat > 1 or set(declared) != set(range(1, asked.count + 1)):
+        return []
+    return [np.flatnonzero(np.array(declared) == number) for number in range(1, asked.count + 1)]
 
 
 def _members(items: Sequence[Item], subsets: Sequence[str | None], side: str) -> tuple[Item, ...]:

@@ -143,3 +143,19 @@ def test_a_fold_is_named_as_it_is_written():
 def test_folds_that_cannot_be_are_refused(name: str, num_videos: int, expected: str):
     with pytest.raises(InputError, match=expected):
         divided(range(num_videos), name)
+
+
+def test_a_declared_validation_side_validates_in_both_splits():
+    names = [f"{number:02}" for number in range(1, 8)]
+    subsets = ["train"] * 3 + ["validation"] * 2 + ["test"] * 2
+    for divide in (official, selection):
+        split = divide(names, subsets=subsets)
+        assert (split.train, split.validation, split.test) == (("01", "02", "03"), ("04", "05"), ("06", "07"))
+
+
+def test_declared_folds_are_those_of_the_first_drawing_and_no_other_number():
+    names, declared = list("abcdef"), [1, 2, 3, 1, 2, 3]
+    assert divided(names, "fold2of3", declared=declared).test == ("b", "e")
+    assert divided(names, "fold1of3", declared=declared, folds_validate=False).train == ("b", "c", "e", "f")
+    for other in ("fold2of3r2", "fold2of2"):
+        assert divided(names, other, declared=declared) == divided(names, other)

@@ -1,6 +1,7 @@
 """Columns of an annotation file: where its rows have phase, time, start and end."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,13 @@ class Columns:
     end: int | None
 
 
-def read_columns(path: Path, layout: AnnotationFormat) -> Columns:
+def read_columns(path: Path, layout: AnnotationFormat, phases: Sequence[str]) -> Columns:
     """Reads an annotation file and finds its columns.
+
+    Args:
+        path: the file.
+        layout: its format.
+        phases: names of phases, which are no headers.
 
     Raises:
         InputError: the file cannot be read, has no rows, or lacks a column that the format names.
@@ -35,7 +41,7 @@ def read_columns(path: Path, layout: AnnotationFormat) -> Columns:
     has_names = any(name and not name.isdecimal() for name in names)
     phase, time, end = (_index(name, rows[0], has_names=has_names) for name in names)
     assert phase is not None, "every format has a column with the phase"
-    if has_names or _is_header(rows[0], time):
+    if has_names or _is_header(rows[0], time, phases):
         rows = rows[1:]
     if not rows:
         raise InputError(f"{path} has no rows below its header: copy it again from its source.")
@@ -67,7 +73,7 @@ def _index(name: str, header: Row, *, has_names: bool) -> int | None:
     raise InputError(f"{header.place} has no column {name!r}: {suggestion(name, header.cells)}")
 
 
-def _is_header(row: Row, time: int | None) -> bool:
+def _is_header(row: Row, time: int | None, phases: Sequence[str]) -> bool:
     if time is not None and time < len(row.cells):
         return not re.match(r"[+-]?\d", row.cells[time])
-    return row.cells[0].casefold() in HEADERS
+    return row.cells[0].casefold() in HEADERS and row.cells[0] not in phases

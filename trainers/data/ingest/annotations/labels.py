@@ -40,7 +40,7 @@ def read_labels(
     phase_of = phase_reader(phases, layout)
     if layout.kind == "cholect50":
         return read_triplets(path, phase_of, exact_rate(rate))
-    columns = read_columns(path, layout)
+    columns = read_columns(path, layout, phases)
     if layout.kind == "intervals":
         return _intervals(columns, layout, phase_of, exact_rate(layout.frame_rate or rate))
     return _rows(columns, layout, phase_of, exact_rate(rate))
