@@ -189,6 +189,18 @@ class Stage(Config, ABC):
             InputError: it cannot; the message says what would do.
         """
 
+    def library_versions(self) -> Mapping[str, str]:
+        """Versions of libraries that decide its numbers, beyond those that every manifest holds."""
+        return {}
+
+    def other_versions(self, recorded: Mapping[str, str]) -> str:
+        """What was different when a stored stage was computed, in words that continue "was computed …"; or nothing.
+
+        Args:
+            recorded: versions in its manifest.
+        """
+        return ""
+
     def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
         """Sentences on the metrics of an epoch that say more than their numbers, such as a loss that never moved.
 

@@ -78,7 +78,7 @@ def manifest_of(stage: Stage, folder: Path, seconds: float) -> Manifest:
         config=describe(stage),
         inputs={path: key(needed) for path, needed in inputs(stage).items()},
         sources={f"{cls.__module__}.{cls.__qualname__}": source_hash(cls) for cls in configs(stage)},
-        versions={"python": platform.python_version(), **versions()},
+        versions={"python": platform.python_version(), **versions(), **stage.library_versions()},
         files=files,
         seconds=seconds,
         expected_seconds=stage.expected_seconds(),

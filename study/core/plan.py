@@ -85,6 +85,7 @@ def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
     needed = _needed(stages, cached, trials)
     manifests = {manifest.key: manifest for manifest in store.manifests()}
     manifests |= {stage_key: store.manifest(stage_key) for stage_key in cached - manifests.keys()}  # the damaged ones
+    finished = {stage_key: manifests[stage_key] for stage_key in cached}
     corrections = _corrections(manifests.values())
     return Plan(
         trials=tuple(trials),
@@ -94,7 +95,7 @@ def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
         users=_users(stages, trials),
         seconds={k: s.expected_seconds() * _correction(s, corrections) for k, s in stages.items()},
         measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
-        warnings=tuple(_changed_sources(stages, {stage_key: manifests[stage_key] for stage_key in cached})),
+        warnings=(*_changed_sources(stages, finished), *_other_versions(stages, finished)),
     )
 
 
@@ -166,4 +167,19 @@ def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manife
         f"the file of {name} changed since {count} of these stages were computed, but its revision did not: "
         "raise `revision` if its numbers change."
         for name, count in sorted(changed.items())
+    ]
+
+
+def _other_versions(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> list[str]:
+    """Sentences on finished stages that were computed with other libraries than those of this machine."""
+    totals = Counter(stages[stage_key].kind for stage_key in manifests)
+    notes = (
+        (stages[stage_key].kind, stages[stage_key].other_versions(manifest.versions))
+        for stage_key, manifest in manifests.items()
+    )
+    found = Counter((kind, note) for kind, note in notes if note)
+    return [
+        f"{count} of {totals[kind]} finished stages {kind} were computed {note}: `freelunch remove KEY` has one "
+        "computed again, so that all of them agree."
+        for (kind, note), count in sorted(found.items())
     ]

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,16 @@ class Made(Stage):
 @dataclass(frozen=True, kw_only=True)
 class Clip(Made):
     name: str
+
+    def library_versions(self) -> dict[str, str]:
+        return {"decoder": "2"}
+
+    def other_versions(self, recorded: Mapping[str, str]) -> str:
+        return (
+            ""
+            if recorded["decoder"] == "2"
+            else f"by decoder {recorded['decoder']}, which is not the 2 of this machine"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,3 +188,16 @@ def test_stages_of_their_own_are_planned_like_trials(store: Store):
     plan = make_plan(standalone([Clip(name="0"), Clip(name="1")]), store)
     assert len(plan.missing) == 2
     assert [trial.row.name for trial in plan.trials] == ["Clip", "Clip"]
+
+
+def test_stages_that_another_version_of_a_library_computed_are_noted(store: Store):
+    folders = [publish(store, Clip(name=name)) for name in ("0", "1")]
+    assert planned(store).warnings == ()
+    manifest = json.loads((folders[0] / MANIFEST).read_text())
+    assert manifest["versions"].pop("decoder") == "2"
+    manifest["versions"]["decoder"] = "1"
+    (folders[0] / MANIFEST).write_text(json.dumps(manifest))
+    (warning,) = planned(store).warnings
+    assert warning.startswith(
+        "1 of 2 finished stages Clip were computed by decoder 1, which is not the 2 of this machine: `freelunch remove"
+    )

@@ -21,6 +21,7 @@ class Coding:
 
     codec: str = "libx264"
     rate: Fraction = Fraction(25)
+    pixel_aspect: Fraction | None = None
     pix_fmt: str = ""
     options: dict[str, str] = field(default_factory=dict)
     container: str | None = None
@@ -34,6 +35,8 @@ class Coding:
         stream.width, stream.height = width, height
         stream.pix_fmt = self.pix_fmt or PIXEL_FORMATS.get(self.codec, "yuv420p")
         stream.codec_context.time_base = 1 / self.rate
+        if self.pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = self.pixel_aspect
         return stream
 
 

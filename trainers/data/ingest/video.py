@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from trainers.artifacts.audit import Audit, write_audit
 from trainers.data.frames import Frame, FrameSource, write_frames
 from trainers.data.ingest.annotations import AnnotationFormat, LabelTrack, read_labels, read_phases
 from trainers.data.ingest.annotations.track import track_of_rows
+from trainers.data.ingest.decoder import decoder_versions, other_decoder
 from trainers.data.ingest.decoding import Seen, read_frames, read_key_frames, read_numbered
 from trainers.data.ingest.indexed_rows import length_warnings, rows_by_index, shared_length
 from trainers.data.ingest.looks import Oddity
@@ -239,6 +240,12 @@ class Video(Ingest):
             warnings=tuple(_timeline_warnings(timeline, self.step)) if by_index else time_remarks(timeline),
             seen=lambda: remarks(timeline, seen),
         )
+
+    def library_versions(self) -> Mapping[str, str]:
+        return decoder_versions()
+
+    def other_versions(self, recorded: Mapping[str, str]) -> str:
+        return other_decoder(recorded)
 
     def expected_seconds(self) -> float:
         return self.num_source_frames / FRAMES_PER_SECOND if self.num_source_frames else UNKNOWN_SECONDS
