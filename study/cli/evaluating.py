@@ -1,7 +1,7 @@
 """Evaluation of folders of predictions: read, scored by the metrics of the stages, and compared."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,9 @@ from trainers.artifacts.evaluation import PROTOCOLS
 from trainers.artifacts.predictions import VideoPredictions
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.annotations.format import Kind, Unit
-from trainers.evaluation.label_folders import (
-    Annotations,
-    LabelFolder,
-    Predictions,
-    label_folder,
-    put_together,
-    read_annotations,
-    read_predictions,
-)
+from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.evaluation.label_folder import LabelFolder, label_folder
+from trainers.evaluation.label_pairs import Annotations, Predictions, put_together, read_annotations, read_predictions
 from trainers.evaluation.metrics import AbsentPhase
 from trainers.evaluation.panel import Panel, per_phase_rows, per_video_rows, summary_entry
 from trainers.evaluation.phase_names import PhaseNames, phase_names
@@ -30,12 +24,6 @@ from trainers.stage import InputError
 OFFICIAL = "relaxed_official"
 LAST_PHASES = 4
 """To how many of the last phases the relaxed protocols apply rules of their own."""
-KINDS: Mapping[str, Kind] = {
-    "frame-rows": "frame-rows",
-    "csv": "csv",
-    "second-rows": "second-rows",
-    "intervals": "intervals",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +51,7 @@ class EvaluationRequest:
     against: Path | None = None
     relaxed_fps: float | None = None
     absent: AbsentPhase = "undefined_if_absent"
-    annotation_format: str | None = None
+    annotation_format: Kind | None = None
     annotation_fps: float | None = None
 
     @property
@@ -79,7 +67,7 @@ def evaluate_folders(request: EvaluationRequest) -> Evaluated:
         InputError: a folder or a file is not what it should be; its sentence says where.
     """
     names = phase_names(request.phases)
-    annotated = label_folder(request.annotations, "annotations")
+    annotated = label_folder(request.annotations, "annotations", names.annotations)
     predicted, notes = _read(request.predictions, annotated, names, request.fps)
     truth = _annotations(request, annotated, predicted, names, request.annotation_fps)
     scored, more = _scored(request, predicted, truth, names)
@@ -154,13 +142,20 @@ def _annotations(
     names: PhaseNames,
     rows_per_second: float | None,
 ) -> Annotations:
-    layout = None
     if request.annotation_format is not None:
-        kind = KINDS[request.annotation_format]
-        usual = 1.0 if kind == "second-rows" else 25.0
-        unit: Unit = "seconds" if kind == "intervals" and request.annotation_fps is None else "frames"
-        layout = AnnotationFormat(kind=kind, rate=request.annotation_fps or usual, unit=unit)
-    return read_annotations(folder, predictions, names, layout=layout, rows_per_second=rows_per_second)
+        layouts = dict.fromkeys(folder.files, _layout(request.annotation_format, request.annotation_fps))
+    elif names.layout is not None and (names.layout.rate or rows_per_second):
+        layouts = dict.fromkeys(folder.described, names.layout)
+    else:  # nothing is described, or a row per frame of videos that are not here: the rate is found
+        layouts = {}
+    return read_annotations(folder, predictions, names, layouts=layouts, rows_per_second=rows_per_second)
+
+
+def _layout(kind: Kind, rows_per_second: float | None) -> AnnotationFormat:
+    """The format of a kind; intervals are in seconds, or in frames where their rate is given."""
+    usual = 1.0 if kind == "second-rows" else float(NOMINAL_FPS)
+    unit: Unit = "seconds" if kind == "intervals" and rows_per_second is None else "frames"
+    return AnnotationFormat(kind=kind, rate=rows_per_second or usual, unit=unit)
 
 
 def _scored(

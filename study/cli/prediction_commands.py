@@ -19,7 +19,7 @@ ABSENT_CHOICES = ("undefined_if_absent", "undefined_if_empty", "scored")
 @click.option("--predictions", type=Location(), required=True, help="Folder of predictions, a file per video.")
 @click.option("--annotations", type=Location(), required=True, help="Folder of annotations, a file per video.")
 @click.option(
-    "--phases", type=Line(), required=True, metavar="NAME|FILE", help="cholec80, m2cai16, or a file with a name a line."
+    "--phases", type=Line(), required=True, metavar="NAME|FILE", help="cholec80, m2cai16, …, or a file of names."
 )
 @click.option(
     "--fps", type=Number(0, MOST_FPS, min_open=True), required=True, help="Rows per second of the predictions."
@@ -84,7 +84,7 @@ def evaluate(
             against=against,
             relaxed_fps=relaxed_fps,
             absent=absent,  # type: ignore[arg-type]  # click has checked it
-            annotation_format=annotation_format,
+            annotation_format=annotation_format,  # type: ignore[arg-type]
             annotation_fps=annotation_fps,
         )
     )
@@ -92,7 +92,8 @@ def evaluate(
         click.echo(json.dumps(evaluation_record(evaluated), indent=1, allow_nan=False))
         return
     console = new_console()
-    for table in evaluation_tables(evaluated):
+    for title, table in evaluation_tables(evaluated):
+        console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
         console.print(table, highlight=False)
         console.print()
     for note in evaluated.notes:

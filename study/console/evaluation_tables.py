@@ -13,6 +13,7 @@ from study.analysis.scored_folder import ScoredFolder
 from study.console.terminal import new_table
 from study.home.text import duration
 
+Titled = tuple[str, Table]
 UNDEFINED = "–"
 PROTOCOLS = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
 METRICS = {
@@ -92,8 +93,8 @@ def _comparison_record(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def evaluation_tables(evaluated: Evaluated) -> list[Table]:
-    """The summary, a table per video and per phase for every protocol, and the comparison."""
+def evaluation_tables(evaluated: Evaluated) -> list[Titled]:
+    """The summary, a table per video and per phase for every protocol, and the comparison, each with its title."""
     scored = evaluated.scored
     tables = [summary_table(scored)]
     for protocol in scored.summary:
@@ -104,11 +105,11 @@ def evaluation_tables(evaluated: Evaluated) -> list[Table]:
     return tables
 
 
-def summary_table(scored: ScoredFolder) -> Table:
+def summary_table(scored: ScoredFolder) -> Titled:
     """The metrics under every protocol, to four decimals, each ± with what it is taken over."""
     videos = "1 video" if scored.num_videos == 1 else f"{scored.num_videos} videos"
     title = f"{scored.folder}: {videos} of {duration(scored.seconds)} in all, {scored.num_frames} labelled rows"
-    table = _titled(title, "metric", "± (n−1)")
+    table = new_table("metric", "± (n−1)")
     for protocol in scored.summary:
         table.add_column(PROTOCOLS[protocol], justify="right")
     for metric, title in METRICS.items():
@@ -117,46 +118,46 @@ def summary_table(scored: ScoredFolder) -> Table:
         cells = (_spread(entry["mean"], entry["std"], 4) if entry else "" for entry in entries)
         if over:
             table.add_row(title, f"over {over}", *cells)
-    return table
+    return title, table
 
 
-def per_video_table(scored: ScoredFolder, protocol: str) -> Table:
+def per_video_table(scored: ScoredFolder, protocol: str) -> Titled:
     """The metrics of every video; those of phases as their mean over the phases that define them."""
     videos = scored.videos(protocol)
     metrics = [metric for metric in METRICS if metric in scored.summary[protocol]]
-    table = _titled(f"per video, {PROTOCOLS[protocol]}", "video")
+    table = new_table("video")
     for metric in metrics:
         table.add_column(METRICS[metric], justify="right")
     for video, values in videos.items():
         table.add_row(escape(video), *(_text(values[metric], 2) for metric in metrics))
-    return table
+    return f"per video, {PROTOCOLS[protocol]}", table
 
 
-def per_phase_table(scored: ScoredFolder, protocol: str) -> Table:
+def per_phase_table(scored: ScoredFolder, protocol: str) -> Titled:
     """The metrics of every phase: mean ± standard deviation over the videos that define them."""
     phases = scored.phases(protocol)
     metrics = [metric for metric in METRICS if metric in next(iter(phases.values()))]
-    table = _titled(f"per phase, {PROTOCOLS[protocol]}: mean ± standard deviation over videos", "phase")
+    table = new_table("phase")
     for metric in metrics:
         table.add_column(METRICS[metric], justify="right")
     table.add_column("videos", justify="right")
     for phase, entries in phases.items():
         cells = (_spread(entries[metric]["mean"], entries[metric]["std"], 2) for metric in metrics)
         table.add_row(escape(phase), *cells, str(entries["recall"]["videos"]))
-    return table
+    return f"per phase, {PROTOCOLS[protocol]}: mean ± standard deviation (n−1) over videos", table
 
 
-def comparison_table(evaluated: Evaluated, protocol: str) -> Table:
+def comparison_table(evaluated: Evaluated, protocol: str) -> Titled:
     """Paired differences over videos under one protocol: a family of tests."""
     assert evaluated.against is not None, "there is a folder to compare with"
     title = f"{evaluated.scored.folder} minus {evaluated.against.folder}, {PROTOCOLS[protocol]}, paired over videos"
-    table = _titled(title, "metric")
+    table = new_table("metric")
     for header in ("difference", "95 % interval (BCa)", "Wilcoxon p", "p after Holm", "videos"):
         table.add_column(header, justify="right")
     table.add_column("verdict")
     for metric, comparison in evaluated.comparisons[protocol].items():
         table.add_row(METRICS[metric], *_comparison_cells(comparison))
-    return table
+    return title, table
 
 
 def _comparison_cells(comparison: Comparison) -> list[str]:
@@ -166,17 +167,11 @@ def _comparison_cells(comparison: Comparison) -> list[str]:
     return [
         signed(comparison.mean_difference),
         f"{signed(interval[0])} … {signed(interval[1])}" if interval else UNDEFINED,
-        _text(comparison.p_value, 4),
-        _text(comparison.adjusted_p_value, 4),
+        _p_value(comparison.p_value),
+        _p_value(comparison.adjusted_p_value),
         str(comparison.num_videos),
         comparison.verdict,
     ]
-
-
-def _titled(title: str, *headers: str) -> Table:
-    table = new_table(*headers)
-    table.title, table.title_justify, table.title_style = escape(title), "left", "bold"
-    return table
 
 
 def _spread(mean: float | None, std: float | None, digits: int) -> str:
@@ -185,3 +180,7 @@ def _spread(mean: float | None, std: float | None, digits: int) -> str:
 
 def _text(value: float | None, digits: int) -> str:
     return UNDEFINED if value is None else f"{value:.{digits}f}"
+
+
+def _p_value(value: float | None) -> str:
+    return "< 0.0001" if value is not None and value < 0.0001 else _text(value, 4)

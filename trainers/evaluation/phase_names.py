@@ -4,31 +4,36 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainers.data.datasets import cholec80, m2cai16
+from trainers.data.datasets import description
+from trainers.data.datasets.description import BUILT_IN, ENDING, Description
+from trainers.data.datasets.patterns import Pattern
+from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.annotations.cells import check_number_of_phases
 from trainers.data.ingest.annotations.table import read_lines
 from trainers.names import check_line
 from trainers.stage import InputError
 
-BUILT_IN = {"cholec80": cholec80.PHASES, "m2cai16": m2cai16.PHASES}
-
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseNames:
-    """Phases in index order.
+    """Phases in index order, and what a description says of the files that annotate them.
 
     Attributes:
         names: the names that rows of label files carry.
         first_number: the number of the first phase, where rows may carry numbers instead; None where they may not, for
-            public code numbers the phases of the known data sets in different ways.
+            public code numbers the phases of Cholec80 and M2CAI16 in different ways.
+        annotations: patterns of annotation files, where they are described.
+        layout: the format of such files; None where it is found from their rows.
     """
 
     names: tuple[str, ...]
     first_number: int | None = None
+    annotations: tuple[Pattern, ...] = ()
+    layout: AnnotationFormat | None = None
 
 
 def phase_names(name_or_path: str) -> PhaseNames:
-    """The phases of a known data set, or of a file with one name per line.
+    """The phases of a known data set, of a description, or of a file with one name per line.
 
     Lines of a file may begin with a number, `1 Preparation`; the numbers then count up by one. Where they do not, the
     first line is phase 0.
@@ -37,12 +42,27 @@ def phase_names(name_or_path: str) -> PhaseNames:
         InputError: there is no such data set or file, or the file does not name phases.
     """
     if name_or_path in BUILT_IN:
-        return PhaseNames(names=BUILT_IN[name_or_path])
+        return _described(description.builtin(name_or_path), first_number=None)
     path = Path(name_or_path)
     if not path.is_file():
-        known = " or ".join(BUILT_IN)
-        raise InputError(f"--phases is {name_or_path!r}, which is neither {known} nor a file: give one of these.")
-    return _read(path)
+        known = ", ".join(BUILT_IN)
+        raise InputError(
+            f"--phases is {name_or_path!r}, which is neither a file nor one of {known}: give one of these."
+        )
+    return _described(description.load(path), first_number=0) if path.suffix == ENDING else _read(path)
+
+
+def _described(found: Description, *, first_number: int | None) -> PhaseNames:
+    if not found.phases:
+        raise InputError(f"{found.source} names no phases, for its videos have no annotations: give one that does.")
+    layout = found.annotation_format
+    said = None if layout is None else layout.first_phase
+    return PhaseNames(
+        names=found.phases,
+        first_number=first_number if said is None else said,
+        annotations=found.annotations,
+        layout=layout,
+    )
 
 
 def _read(path: Path) -> PhaseNames:
@@ -52,7 +72,7 @@ def _read(path: Path) -> PhaseNames:
     check_number_of_phases([line for _, line in lines], str(path))
     numbered = [re.fullmatch(r"(\d+)[\s,;:]+(\S.*)", line) for _, line in lines]
     if not all(numbered):
-        return _checked(path, [(number, line) for number, line in lines], first_number=0)
+        return _checked(path, lines, first_number=0)
     numbers = [int(match[1]) for match in numbered if match]
     for (line, _), found, due in zip(lines, numbers, range(numbers[0], numbers[0] + len(numbers)), strict=True):
         if found != due:

@@ -126,6 +126,19 @@ def test_holes_do_not_count_and_few_phases_are_noted(tmp_path: Path) -> None:
     assert any("With 3 phases all are among the last four" in note for note in found["notes"])
 
 
+def test_a_description_says_how_its_annotations_are_read(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "ours.toml",
+        'phases = ["a", "b"]\nvideos = "{name}.mkv"\n[annotations]\nfiles = "gt/times_{name}.csv"\n'
+        'format = "intervals"\nunit = "hh:mm:ss"\n',
+    )
+    write(tmp_path / "gt", "times_x.csv", "00:00:00,00:00:02,a\n00:00:02,00:00:04,b\n")
+    write(tmp_path / "ours", "x.csv", "prediction\na\na\na\nb\n")
+    found = record(tmp_path, phases=str(tmp_path / "ours.toml"), fps="1")
+    assert found["protocols"]["strict"]["summary"]["accuracy"]["mean"] == 75
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -15,9 +15,23 @@ def names_of(tmp_path: Path, text: str) -> PhaseNames:
     return phase_names(str(path))
 
 
-def test_known_data_sets_have_names_and_no_numbers() -> None:
-    assert phase_names("cholec80") == PhaseNames(names=cholec80.PHASES)
-    assert phase_names("m2cai16") == PhaseNames(names=m2cai16.PHASES)
+def test_known_data_sets_have_names_and_no_numbers_but_for_those_that_are_released_with_them() -> None:
+    assert phase_names("cholec80").names == cholec80.PHASES
+    assert phase_names("m2cai16").names == m2cai16.PHASES
+    numbers = {name: phase_names(name).first_number for name in ("cholec80", "m2cai16", "frames", "autolaparo")}
+    assert numbers == {"cholec80": None, "m2cai16": None, "frames": None, "autolaparo": 1}
+
+
+def test_a_description_has_names_and_says_how_annotations_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text(
+        'phases = ["Access", "Closure"]\nvideos = "{name}.mkv"\n[annotations]\nfiles = "{name}.csv"\n'
+        'format = "intervals"\nunit = "hh:mm:ss"\n'
+    )
+    names = phase_names(str(path))
+    assert (names.names, names.first_number) == (("Access", "Closure"), 0)
+    assert names.layout is not None
+    assert (names.layout.kind, names.layout.unit) == ("intervals", "hh:mm:ss")
 
 
 @pytest.mark.parametrize(
@@ -50,5 +64,5 @@ def test_a_file_that_names_no_phases_is_refused(tmp_path: Path, text: str, messa
 
 
 def test_what_is_neither_a_data_set_nor_a_file_is_refused() -> None:
-    with pytest.raises(InputError, match="'cholec81', which is neither cholec80 or m2cai16 nor a file"):
+    with pytest.raises(InputError, match="'cholec81', which is neither a file nor one of cholec80, m2cai16"):
         phase_names("cholec81")

@@ -1,4 +1,4 @@
-"""Folders of label files: predictions and annotations of the same videos, put together row by row."""
+"""Predictions and annotations of the same videos, read from their files and put together row by row."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,31 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from trainers.artifacts.predictions import VideoPredictions
-from trainers.data.datasets.recordings import visible_entries
 from trainers.data.frames import UNLABELLED
 from trainers.data.ingest.annotations import AnnotationFormat, LabelTrack, read_labels
 from trainers.data.ingest.annotations.cells import exact_rate
 from trainers.data.ingest.rows import TOLERATED_SECONDS
 from trainers.data.ingest.timeline import NOMINAL_FPS
+from trainers.evaluation.label_folder import LabelFolder
 from trainers.evaluation.label_formats import FoundFormat, found_format
 from trainers.evaluation.phase_names import PhaseNames
-from trainers.names import check_line
 from trainers.stage import InputError
 
-ENDINGS = (".txt", ".csv", ".tsv")
-SUFFIXES = ("phase", "phases", "pred", "preds", "prediction", "predictions", "label", "labels", "annotation", "gt")
-OTHER_SUFFIXES = ("timestamp", "tool")
-"""Of files beside annotations that hold something else."""
-
 Labels = np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelFolder:
-    """Files of one folder, by the name of their video."""
-
-    path: Path
-    files: Mapping[str, Path]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,43 +67,6 @@ class Predictions:
         return f"{self.folder.files[video]} has {count} predictions, {count / self.fps:g} s at --fps {self.fps:g}"
 
 
-def label_folder(path: Path, what: str) -> LabelFolder:
-    """The label files of a folder by the name of their video, which is the file's without its usual suffix.
-
-    Raises:
-        InputError: it is no folder, holds no such file, or two of one video.
-    """
-    if not path.is_dir():
-        raise InputError(f"{path} is not a folder: name the folder that holds the {what}, a file per video.")
-    files: dict[str, Path] = {}
-    for entry in visible_entries(path):
-        name = _video_of(entry)
-        if name is None:
-            continue
-        if name in files:
-            raise InputError(f"{entry} and {files[name]} are both of {name}: move one of them away.")
-        check_line(name, f"the video of a file in {path}")
-        if not entry.is_file():
-            raise InputError(f"{entry} is no file, or a link that leads nowhere: put the file itself in its place.")
-        files[name] = entry
-    if not files:
-        raise InputError(f"{path} holds no {', '.join(ENDINGS)} file: name the folder that holds the {what}.")
-    return LabelFolder(path=path, files=files)
-
-
-def _video_of(path: Path) -> str | None:
-    """The name of the video that a label file is of; None for other files."""
-    if path.suffix.lower() not in ENDINGS or path.is_dir():
-        return None
-    for separator in "-_":
-        stem, found, suffix = path.stem.rpartition(separator)
-        if found and stem and suffix.lower() in OTHER_SUFFIXES:
-            return None
-        if found and stem and suffix.lower() in SUFFIXES:
-            return stem
-    return path.stem
-
-
 def read_predictions(folder: LabelFolder, videos: Iterable[str], names: PhaseNames, fps: float) -> Predictions:
     """Reads the predictions of some videos.
 
@@ -142,7 +91,7 @@ def read_annotations(
     predictions: Predictions,
     names: PhaseNames,
     *,
-    layout: AnnotationFormat | None = None,
+    layouts: Mapping[str, AnnotationFormat] | None = None,
     rows_per_second: float | None = None,
 ) -> Annotations:
     """Reads the annotations of all predicted videos.
@@ -151,7 +100,7 @@ def read_annotations(
         folder: of the annotations.
         predictions: of these videos; they tell the rate of rows, where nothing else does.
         names: the phases.
-        layout: the format of the files; found from their rows where not given.
+        layouts: the formats of files, by video; found from their rows where not given.
         rows_per_second: the rate of their rows; where not given, 25 as in Cholec80, or that of the predictions,
             whichever fits all videos.
 
@@ -159,14 +108,12 @@ def read_annotations(
         InputError: a file is malformed, or no rate fits the length of the predictions.
     """
     paths = {video: folder.files[video] for video in predictions.labels}
-    if layout is not None:
-        formats, rate = dict.fromkeys(paths, layout), layout.rate
-        ends_early = dict.fromkeys(paths, layout.may_end_early)
-    else:
-        found = {video: found_format(path, "annotations", names) for video, path in paths.items()}
-        rate = (rows_per_second or _fitting_rate(found, predictions)) if any(map(_is_counted, found.values())) else None
-        formats = {video: each.at(rate or predictions.fps) for video, each in found.items()}
-        ends_early = {video: each.is_of_intervals for video, each in found.items()}
+    given = {video: layout for video, layout in (layouts or {}).items() if video in paths}
+    found = {v: found_format(path, "annotations", names) for v, path in paths.items() if v not in given}
+    rate = (rows_per_second or _fitting_rate(found, predictions)) if any(map(_is_counted, found.values())) else None
+    formats = {video: each.at(rate or predictions.fps) for video, each in found.items()} | given
+    ends_early = {video: each.is_of_intervals for video, each in found.items()}
+    ends_early |= {video: layout.may_end_early for video, layout in given.items()}
     tracks = {
         video: read_labels(path, names.names, formats[video], video_fps=rows_per_second)
         for video, path in paths.items()

@@ -7,7 +7,8 @@ import pytest
 
 from tests.trainers.evaluation.label_cases import PHASES, frame_rows, intervals, names_alone, numbers, table, write
 from trainers.artifacts.predictions import VideoPredictions
-from trainers.evaluation.label_folders import label_folder, put_together, read_annotations, read_predictions
+from trainers.evaluation.label_folder import label_folder
+from trainers.evaluation.label_pairs import put_together, read_annotations, read_predictions
 from trainers.evaluation.phase_names import PhaseNames
 from trainers.stage import InputError
 
@@ -163,31 +164,3 @@ def test_an_annotation_without_any_label_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "pred", "video01.txt", frame_rows([0, 0]))
     with pytest.raises(InputError, match=r"video01.txt labels no row of video01"):
         together(tmp_path, 1)
-
-
-def test_files_are_of_the_video_that_their_name_begins_with(tmp_path: Path) -> None:
-    names = ("video01-phase.txt", "workflow_video_02_pred.csv", "case-3.tsv", "video-04.txt", "Op_5_gt.TXT")
-    for name in (*names, "notes.md", ".hidden.txt", "video01-timestamp.txt", "video01-tool.txt"):
-        write(tmp_path / "here", name, "")
-    (tmp_path / "here" / "folder.txt").mkdir()
-    files = label_folder(tmp_path / "here", "predictions").files
-    assert sorted(files) == ["Op_5", "case-3", "video-04", "video01", "workflow_video_02"]
-
-
-def test_folders_without_files_or_with_two_of_one_video_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a folder"):
-        label_folder(tmp_path / "none", "predictions")
-    write(tmp_path / "other", "readme.md", "")
-    with pytest.raises(InputError, match=r"holds no .txt, .csv, .tsv file"):
-        label_folder(tmp_path / "other", "predictions")
-    for name in ("video01.txt", "video01-phase.txt"):
-        write(tmp_path / "two", name, "")
-    with pytest.raises(InputError, match="are both of video01"):
-        label_folder(tmp_path / "two", "predictions")
-
-
-def test_a_link_that_leads_nowhere_is_no_prediction_and_is_not_left_out_silently(tmp_path: Path) -> None:
-    write(tmp_path / "pred", "video01.txt", GOOD)
-    (tmp_path / "pred" / "video02.txt").symlink_to("nowhere")
-    with pytest.raises(InputError, match=r"video02.txt is no file, or a link that leads nowhere"):
-        label_folder(tmp_path / "pred", "predictions")
