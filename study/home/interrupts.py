@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 AGAIN_SECONDS = 0.05
@@ -36,14 +36,14 @@ _interrupts = _Interrupts()
 
 
 @contextmanager
-def handle_interrupts() -> Iterator[_Interrupts]:
-    """Raises KeyboardInterrupt in the main thread on SIGINT, even where that is ignored at first, and on SIGTERM.
+def handle_interrupts(numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM)) -> Iterator[_Interrupts]:
+    """Raises KeyboardInterrupt in the main thread on these signals, even where they are ignored at first.
 
     A process that a shell script starts in the background ignores SIGINT at first. An interrupt that hits a destructor
     or a weak reference's callback, where Python drops exceptions, is raised again later.
     """
     _interrupts.raised = _interrupts.is_waiting = False
-    handlers = {number: signal.signal(number, _interrupts.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, _interrupts.interrupt) for number in numbers}
     hook = sys.unraisablehook
 
     def interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:

@@ -1,7 +1,6 @@
 """Launch of a training function, here or in several workers of Ray Train."""
 
 import os
-import pickle
 import shutil
 import threading
 import time
@@ -40,13 +39,10 @@ def launch(compute: Compute, work: Work) -> None:
         MachineError: the Ray cluster has no room for the workers, or they died too often.
         RuntimeError: `compute` raised something else on a worker, whose traceback this holds.
     """
-    left = work.output / SCRATCH  # by a caller that was killed
+    shutil.rmtree(work.output / SCRATCH, ignore_errors=True)  # by a caller that was killed
     if work.resources.workers == 1:
-        shutil.rmtree(left, ignore_errors=True)
         compute(work)
     else:
-        _give_back_workers_of(left)
-        shutil.rmtree(left, ignore_errors=True)
         _train_until_done(compute, work)
 
 
@@ -67,31 +63,20 @@ def _train_until_done(compute: Compute, work: Work) -> None:
     raise MachineError(f"workers were lost {len(losses)} times, at last: {losses[-1]}. Run it again to go on.")
 
 
-def _give_back_workers_of(folder: Path) -> None:
-    """Removes the placement groups of attempts that have ended, where Ray Train has not: it may never do so.
-
-    It keeps that of a group whose set-up failed, and that of a caller that was killed where there is no dashboard.
-    """
-    from ray.util import placement_group_table, remove_placement_group
-
-    from trainers.runtime.torch_backend import PLACEMENT_GROUP
-
-    for path in folder.glob(f"*/{PLACEMENT_GROUP}"):
-        group = pickle.loads(path.read_bytes())
-        if placement_group_table().get(group.id.hex(), {}).get("state", "REMOVED") != "REMOVED":
-            remove_placement_group(group)
-
-
 def _await_room(resources: Resources) -> None:
     """Waits until all workers can be placed. Here Ctrl-C interrupts, and nothing is held."""
     import ray
 
+    from trainers.runtime.placement_groups import remove_abandoned
+
+    remove_abandoned()
     _check_room(resources)
     while not all(
         ray.available_resources().get(name, 0) >= resources.workers * need  # type: ignore[no-untyped-call]
         for name, need in ray_resources(resources).items()
     ):
         time.sleep(POLL_SECONDS)
+        remove_abandoned()
         _check_room(resources)
 
 
@@ -111,6 +96,8 @@ def _check_room(resources: Resources) -> None:
 
 def _attempt(compute: Compute, work: Work) -> str | None:
     """Trains once and relays the workers' reports and output; returns why another attempt is needed, if one is."""
+    from trainers.runtime.placement_groups import remove_abandoned
+
     with _scratch(work) as scratch:
         relay = Relay(scratch, work.resources.workers, work.listener)
         ended = _in_background(lambda: run_ray_train(compute, work, scratch))
@@ -123,7 +110,7 @@ def _attempt(compute: Compute, work: Work) -> str | None:
             worker_channel.unwant(scratch)
             wait([ended], STOP_SECONDS)
             relay.print_output(to_its_end=True)
-            _give_back_workers_of(scratch.parent)
+            remove_abandoned()
         raise_failure(scratch)
         return ended.result()
 

@@ -49,7 +49,7 @@ def run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
             use_gpu=bool(resources.gpus),
             resources_per_worker=ray_resources(resources),
         ),
-        torch_config=OwnTorchConfig(backend="nccl" if resources.gpus else "gloo", scratch=scratch),
+        torch_config=OwnTorchConfig(backend="nccl" if resources.gpus else "gloo"),
         run_config=train.RunConfig(
             name="ray",
             storage_path=str(scratch),

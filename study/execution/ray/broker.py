@@ -38,6 +38,7 @@ from study.execution.ray.event_log import EventLog
 from study.execution.ray.messages import StageOutcome, StageRequest
 from study.execution.ray.nodes import living_nodes
 from study.execution.ray.stage_task import TaskResult, interrupt, result_of, start_task
+from trainers.runtime.placement_groups import remove_abandoned
 
 MAX_DEATHS = 4
 """Number of deaths of a stage's process within one epoch after which the stage counts as failed."""
@@ -264,10 +265,14 @@ class Broker:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _watch_nodes(self) -> None:
-        """Follows nodes that come and go; a task that Ray has queued for a lost node waits for admission again."""
+        """Follows nodes that come and go; a task that Ray has queued for a lost node waits for admission again.
+
+        Frees what the workers of killed stages held, too.
+        """
         while True:
             with suppress(exceptions.RayError):  # Ray's head is slow to answer: what was last known holds
                 self._admission.update(await asyncio.to_thread(living_nodes))
+                await asyncio.to_thread(remove_abandoned)
             for job in self._jobs.values():
                 if job.attempt and not job.begun and not self._admission.can_hold(job.request.resources):
                     ray.cancel(job.ref, recursive=False)

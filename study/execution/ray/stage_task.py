@@ -19,6 +19,7 @@ from study.execution.events import Failure, Progressed, error_line, event_of, fa
 from study.execution.executor import PROGRESS_PERIOD_SECONDS, compute, is_begun
 from study.execution.ray.messages import StageRequest
 from study.execution.ray.pickling import unpickled
+from study.home.interrupts import defer_interrupts, handle_interrupts
 from trainers.stage import Report
 
 INTERRUPT_SECONDS = 10.0
@@ -99,21 +100,15 @@ async def interrupt(task: Any, request: StageRequest) -> None:
 @ray.remote(max_retries=0)  # the broker retries, and reports it
 def compute_stage(home: Path, request: StageRequest, attempt: str, broker: Any) -> TaskResult:
     """Computes a stage, unless it is there or another process computes it."""
-    _hear_interrupts()
     relay = _Relay(broker, request.key, attempt)
     try:
-        result = _compute(Store(home), request, relay)
+        with handle_interrupts([signal.SIGINT]):  # by which Ray cancels a task
+            result = _compute(Store(home), request, relay)
     except Exception as error:
         failure = failure_of(error, key=request.key, title=request.title)
         result = TaskResult(kind="disk full" if isinstance(error, DiskFullError) else "failed", failure=failure)
     relay.flush()
     return result
-
-
-def _hear_interrupts() -> None:
-    """A node that a shell started in the background ignores SIGINT, by which Ray cancels a task."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _compute(store: Store, request: StageRequest, relay: "_Relay") -> TaskResult:
@@ -123,7 +118,9 @@ def _compute(store: Store, request: StageRequest, relay: "_Relay") -> TaskResult
         if store.find(request.key):
             return TaskResult(kind="found")
         relay.started(resumed=is_begun(folder))
-        result = compute(unpickled(request.stage), folder, store, request.resources, relay.send)
+        with defer_interrupts():  # Ray uses this process again, which could not import what was imported in part
+            stage = unpickled(request.stage)
+        result = compute(stage, folder, store, request.resources, relay.send)
     if isinstance(result, Failure):
         return TaskResult(kind="failed", failure=result)
     return TaskResult(kind="computed", seconds=result)

@@ -308,3 +308,21 @@ def test_stopping_a_gang_gives_back_its_workers(ray: Any, driver: Driver, home: 
     assert not Store(home).is_claimed(key(gang))
     assert wait_until(lambda: ray.available_resources().get("CPU") == 2)
     assert table(diary) == {"gang": (1, 0)}
+
+
+def test_what_the_workers_of_a_killed_run_held_is_given_back(ray: Any, driver: Driver, diary: Path):
+    @ray.remote(num_cpus=0)
+    class Controller:
+        def hold(self) -> int:
+            from ray.util import placement_group
+
+            assert placement_group([{"CPU": 1}, {"CPU": 1}]).wait(PATIENCE_SECONDS)
+            return os.getpid()
+
+    controller = Controller.remote()
+    process = ray.get(controller.hold.remote())
+    gang = Gang(name="gang", diary=diary)
+    driver.submit(gang)
+    assert driver.get("wait", key(gang), 3.0) is None
+    os.kill(process, signal.SIGKILL)
+    assert driver.outcome(gang).status == "computed"
