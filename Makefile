@@ -31,6 +31,7 @@ check-external: install ## losses against lightly's, augmentation against PIL's;
 bench: install ## how fast is what matters; ratios, side by side in one run
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/overhead.py
 
 chaos: install ## 50 faults while a study, a search and ingest runs go on: an hour or so, as root; the summary is in benchmarks/results

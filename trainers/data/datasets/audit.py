@@ -107,8 +107,9 @@ def _read(
 ) -> tuple[RegisteredVideo, tuple[Finding, ...]]:
     check_files(recording, frames=image_fps is not None)
     stamp, scan = stamp_of(recording.video), scans.of(recording, image_fps=image_fps)
-    if by_index and scan.irregular:
-        raise InputError(scan.irregular)
+    irregular = scan.irregular_by_index if by_index else scan.irregular_by_time
+    if irregular:
+        raise InputError(irregular)
     remarks = (*scan.remarks, *(scan.remarks_by_index if by_index else scan.remarks_by_time))
     warnings = (Finding(path=str(recording.video), message=remark, severity="warning") for remark in remarks)
     return _registered(recording, scan, stamp), tuple(warnings)

@@ -13,7 +13,7 @@ from trainers.data.datasets.recordings import Recording, digest
 from trainers.data.ingest.image_file import audit_images
 from trainers.data.ingest.looks import Oddity, oddities
 from trainers.data.ingest.remarks import remarks, time_remarks
-from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, irregularity, read_timeline
+from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, irregularity, irregularity_by_time, read_timeline
 from trainers.runtime.files import replacing
 
 IMAGES_AT_ONCE = 2
@@ -36,7 +36,8 @@ class Scan:
         remarks: what is unusual about it, a sentence each.
         remarks_by_index: what is unusual where its frames are counted.
         remarks_by_time: what is unusual where they are taken by their time.
-        irregular: the sentence that refuses to count its frames; empty where they can be counted.
+        irregular_by_index: the sentence that refuses to count its frames; empty where they can be counted.
+        irregular_by_time: the sentence that refuses their times; empty where they can be right.
         oddities: what is odd about its pixels.
     """
 
@@ -48,7 +49,8 @@ class Scan:
     remarks: tuple[str, ...] = ()
     remarks_by_index: tuple[str, ...] = ()
     remarks_by_time: tuple[str, ...] = ()
-    irregular: str = ""
+    irregular_by_index: str = ""
+    irregular_by_time: str = ""
     oddities: tuple[Oddity, ...] = ()
 
 
@@ -125,7 +127,8 @@ def _scan_video(path: Path) -> Scan:
         remarks=tuple(f"is odd: {remark}" for remark in remarks(timeline)),
         remarks_by_index=tuple(_remarks_by_index(timeline)),
         remarks_by_time=tuple(f"is odd: {remark}" for remark in time_remarks(timeline)),
-        irregular=irregularity(path, timeline),
+        irregular_by_index=irregularity(path, timeline),
+        irregular_by_time=irregularity_by_time(path, timeline),
         oddities=oddities(timeline.looks),
     )
 

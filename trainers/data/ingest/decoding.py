@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from trainers.data.ingest.containers import damaged, opened
+from trainers.data.ingest.rows import TOLERATED_SECONDS
 from trainers.data.ingest.shown import Orientation, Size, TimedFrame, ToImage, deinterlaced
 from trainers.data.ingest.timeline import Timeline
 from trainers.stage import InputError
@@ -123,23 +124,29 @@ def read_shown(
         InputError: the video cannot be decoded.
     """
     waiting, to_image = deque(sorted(due)), ToImage((timeline.width_px, timeline.height_px))
-    held: VideoFrame | None = None
+    held: TimedFrame | None = None
     with opened(path) as (container, stream):
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         for time, frame in _as_shown(container, stream, timeline, set(waiting), seen):
-            while held and not strict and waiting and waiting[0] < time:
-                seen.num_substitutes += 1
-                yield waiting.popleft(), to_image(held)
+            while waiting and waiting[0] < time:
+                yield waiting[0], to_image(_stand_in(path, timeline, waiting[0], None if strict else held, seen))
+                waiting.popleft()
             if waiting and waiting[0] == time:
                 yield waiting.popleft(), to_image(frame)
-            held = frame
-        while held and not strict and waiting:
-            seen.num_substitutes += 1
-            yield waiting.popleft(), to_image(held)
-    if waiting:
-        number = int(np.searchsorted(timeline.shown, waiting[0]))
+            held = time, frame
+        while waiting:
+            yield waiting[0], to_image(_stand_in(path, timeline, waiting[0], None if strict else held, seen))
+            waiting.popleft()
+
+
+def _stand_in(path: Path, timeline: Timeline, time: int, held: TimedFrame | None, seen: Seen) -> VideoFrame:
+    """The frame before one that cannot be decoded, unless it is too old."""
+    if held is None or float((time - held[0]) * timeline.time_base) > TOLERATED_SECONDS:
+        number = int(np.searchsorted(timeline.shown, time))
         raise InputError(f"{path} is damaged: frame {number} cannot be decoded; copy it again from its source.")
+    seen.num_substitutes += 1
+    return held[1]
 
 
 def _as_shown(

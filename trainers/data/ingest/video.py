@@ -24,7 +24,7 @@ from trainers.data.ingest.rows import Rows
 from trainers.data.ingest.source import Labels, Source, length_beside
 from trainers.data.ingest.timed_rows import length_warnings_by_time, refuse_other_length, rows_by_time
 from trainers.data.ingest.timeline import EXACT_SECONDS, NOMINAL_FPS, Timeline
-from trainers.data.ingest.video_file import irregularity, read_timeline
+from trainers.data.ingest.video_file import irregularity, irregularity_by_time, read_timeline
 from trainers.fields import CountOrZero, Pixels, Rate, added
 from trainers.stage import InputError, Work
 
@@ -224,7 +224,7 @@ class Video(Ingest):
     def open(self, threads: int) -> Source:
         timeline, seen = read_timeline(self.video_path), Seen()
         by_index = self.timing == "index"
-        irregular = irregularity(self.video_path, timeline) if by_index else ""
+        irregular = (irregularity if by_index else irregularity_by_time)(self.video_path, timeline)
         if irregular:
             raise InputError(irregular)
         return Source(

@@ -21,13 +21,15 @@ from trainers.data.ingest.rows import TOLERATED_SECONDS
 from trainers.data.ingest.timeline import NOMINAL_FPS, Timeline
 from trainers.stage import InputError
 
-__all__ = ["NOMINAL_FPS", "Timeline", "irregularity", "read_timeline"]
+__all__ = ["NOMINAL_FPS", "Timeline", "irregularity", "irregularity_by_time", "read_timeline"]
 
 STREAMS = ("mpegts", "mpeg")
 """Containers of streams, which recorders begin to write between two key frames."""
+LONGEST_SECONDS = 600.0
+"""For which a frame may be shown: longer ones are faults of time stamps, not pauses."""
 HEAD_FRAMES = 48
 """Frames at the beginning that are decoded to see how the video is coded."""
-ALL_KEYS, KEY_SECONDS = 64, 1.0
+ALL_KEYS, KEY_SECONDS = 64, 10.0
 """So many key frames are looked at, and after them one in so many seconds."""
 
 
@@ -168,4 +170,16 @@ def irregularity(path: Path, timeline: Timeline) -> str:
     return (
         f"{path} shows its frames at irregular times ({timeline.num_missing} missing and {timeline.num_surplus} "
         f"too many at {timeline.fps:g} fps): encode it again at a constant {NOMINAL_FPS} fps."
+    )
+
+
+def irregularity_by_time(path: Path, timeline: Timeline) -> str:
+    """The sentence on a video whose time stamps cannot be right; empty where they can."""
+    steps = np.diff(timeline.times)
+    if not len(steps) or steps.max() <= LONGEST_SECONDS:
+        return ""
+    number = int(steps.argmax())
+    return (
+        f"{path} shows frame {number} at {timeline.times[number]:.2f} s and the next one {steps[number]:.2f} s later: "
+        "cut the video there, or encode it again with right time stamps."
     )

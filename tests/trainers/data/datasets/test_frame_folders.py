@@ -12,6 +12,7 @@ from trainers.data.datasets.description import builtin
 from trainers.data.datasets.discovery import discover
 from trainers.data.datasets.frame_folders import FrameFolder, digest_frames, images_by_index
 from trainers.data.frames import FrameStore
+from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.stage import InputError, Work
 
 PHASES = ("Preparation", "ClippingCutting")
@@ -232,3 +233,45 @@ def test_the_digest_tells_names_and_contents_apart(cut_out: Callable[..., Path])
     renamed = digest_frames(folder)
     (folder / "000101.png").write_bytes((folder / "000075.png").read_bytes())
     assert len({first, renamed, digest_frames(folder)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("source_fps", "first", "fps", "shown"),
+    [
+        (30.0, 0, 10.0, [0, 3, 6, 9]),
+        (30.0, 1, 10.0, [1, 4, 7, 10]),
+        (1.0, 0, 2.0, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11]),
+        (12.5, 0, 5.0, [0, 2, 5, 7, 10]),
+    ],
+)
+def test_images_of_any_rate_are_shown_at_their_times(
+    tmp_path: Path,
+    cut_out: Callable[..., Path],
+    index_of: Callable[[np.ndarray], int],
+    source_fps: float,
+    first: int,
+    fps: float,
+    shown: list[int],
+):
+    folder = cut_out(range(first, first + 12))
+    annotation = tmp_path / "intervals.csv"
+    annotation.write_text("start,end,phase\n0,0.15,Preparation\n0.15,0.35,ClippingCutting\n")
+    stage = FrameFolder(
+        name="video01",
+        video_digest=digest_frames(folder),
+        annotation_digest="cd" * 16,
+        annotation_format=AnnotationFormat(kind="intervals", unit="seconds"),
+        phases=PHASES,
+        timing="seconds",
+        source_fps=source_fps,
+        fps=fps,
+        size_px=96,
+        video_path=folder,
+        annotation_path=annotation,
+    )
+    (tmp_path / "out").mkdir()
+    stage.run(Work(output=tmp_path / "out"))
+    with FrameStore(tmp_path / "out") as store:
+        assert [index_of(store.read(row)) for row in range(len(store))] == shown
+        times = np.arange(len(shown)) / fps
+        assert store.labels.tolist() == [0 if time < 0.15 else 1 if time < 0.35 else -1 for time in times]

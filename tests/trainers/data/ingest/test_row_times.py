@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,9 @@ from tests.trainers.data.conftest import paint, read_index
 from tests.trainers.data.timed_videos import Coding, copy_packets, turn, write, write_sizes
 from trainers.data.frames import FrameStore
 from trainers.data.ingest.annotations import AnnotationFormat
+from trainers.data.ingest.decoding import Seen, read_numbered
 from trainers.data.ingest.video import Video
+from trainers.data.ingest.video_file import read_timeline
 from trainers.stage import InputError, Work
 
 NUM_FRAMES = 45
@@ -143,6 +146,25 @@ def test_time_stamps_that_begin_again_are_refused(tmp_path: Path):
     path.write_bytes(first.read_bytes() + second.read_bytes())
     with pytest.raises(InputError, match=r"video\.ts goes back in time at frame 100, from \d\.\d+ s to \d\.\d+ s, as"):
         ingest(path, tmp_path / "out")
+
+
+def test_a_frame_that_would_be_shown_for_hours_is_refused(tmp_path: Path):
+    path = write(tmp_path / "video.mkv", [0, 40, 80, 5_000_000], Coding(rate=Fraction(1000)))
+    with pytest.raises(InputError, match=r"video\.mkv shows frame 2 at 0\.08 s and the next one 4999\.92 s later: cut"):
+        ingest(path, tmp_path / "out")
+
+
+def test_the_frame_before_stands_for_one_that_is_not_decoded_for_a_second_at_most(tmp_path: Path):
+    path = write(tmp_path / "video.mp4", 30)
+    timeline, seen = read_timeline(path), Seen()
+    tick = timeline.shown[10] + 1  # as the second field of a frame may have a packet of its own
+    more = replace(timeline, shown=np.insert(timeline.shown, 11, tick))
+    images = dict(read_numbered(path, more, [10, 11, 12], threads=1, seen=seen))
+    assert [read_index(image) for image in images.values()] == [10, 10, 11]
+    assert seen.num_substitutes == 1
+    late = replace(timeline, shown=np.append(timeline.shown, timeline.shown[-1] + 2 * 12_800))
+    with pytest.raises(InputError, match=r"video\.mp4 is damaged: frame 30 cannot be decoded; copy it again"):
+        list(read_numbered(path, late, [30], threads=1, seen=seen))
 
 
 TURNS: dict[str, tuple[tuple[int, int, int, int], Callable[[np.ndarray], np.ndarray]]] = {
