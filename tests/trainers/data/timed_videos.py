@@ -12,6 +12,10 @@ from av.video.stream import VideoStream
 from tests.trainers.data.conftest import paint
 
 Picture = Callable[[int], np.ndarray]
+VOP, B_VOP = b"\x00\x00\x01\xb6", 2
+"""Start of a frame in MPEG-4, and the type of a B-frame in the two bits after it."""
+DIVX, NOT_CODED = b"\x00\x00\x01\xb2DivX503b1393p", VOP + b"\x50\x00\x40\x00"
+"""User data that tells of packed frames, and the frame without content that stands for one."""
 PIXEL_FORMATS = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}
 
 
@@ -91,6 +95,28 @@ def copy_packets(
                 packet.stream = stream
                 packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                 new.mux(packet)
+    return target
+
+
+def pack(source: Path, target: Path) -> Path:
+    """Packs every B-frame of an MPEG-4 AVI into the packet of the frame before it, as DivX did."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        coded = [bytes(packet) for packet in old.demux(video=0) if packet.size]
+        is_b = [frame[frame.rfind(VOP) + len(VOP)] >> 6 == B_VOP for frame in coded]
+        coded[0] = coded[0].replace(VOP, DIVX + VOP)
+        packed = [
+            frame if not is_b[number] else NOT_CODED
+            for number, frame in enumerate(
+                frame + (coded[number + 1] if is_b[number + 1 : number + 2] == [True] else b"")
+                for number, frame in enumerate(coded)
+            )
+        ]
+        for number, content in enumerate(packed):
+            packet = av.Packet(content)
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 25)
+            packet.is_keyframe = number == 0
+            new.mux(packet)
     return target
 
 

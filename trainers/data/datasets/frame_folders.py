@@ -11,8 +11,10 @@ import numpy as np
 
 from trainers.data.datasets.patterns import regex_of
 from trainers.data.datasets.recordings import visible_entries
+from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.image_file import SUFFIXES, audit_images
 from trainers.data.ingest.source import Source
+from trainers.data.ingest.timed_rows import row_times
 from trainers.data.ingest.timeline import EXACT_SECONDS, NOMINAL_FPS
 from trainers.data.ingest.video import UNKNOWN_SECONDS, Ingest
 from trainers.fields import Rate, added
@@ -95,7 +97,13 @@ class FrameFolder(Ingest):
         images = images_by_index(self.video_path, self.images, self.name)
         slack = _slack(list(images))
         if self.timing == "seconds":
-            return self.beside_track(slack / self.source_fps)
+            warnings = self.beside_track(slack / self.source_fps)
+            end = self.num_source_frames / NOMINAL_FPS
+            times = row_times(end, self.fps, self.track(self.source_fps), self.annotation_format or AnnotationFormat())
+            first = first_index(list(images), image_fps=self.source_fps)
+            for _ in _due(self.video_path, images, self.fps, self._shown_at(times, first).tolist()):
+                pass
+            return warnings
         length, warnings = self.beside_annotation(slack)
         for _ in _due(self.video_path, images, self.fps, range(0, length, self.step)):
             pass
@@ -117,11 +125,15 @@ class FrameFolder(Ingest):
             samples=lambda count: [read(images[indices[i]]) for i in _spread(len(indices), count)],
             end_seconds=num_frames / self.source_fps,
             images=partial(_read_rows, self.video_path, images, read, self.fps),
-            frame_at=lambda seconds: first + np.floor((seconds + EXACT_SECONDS) * self.source_fps).astype(np.int64),
+            frame_at=partial(self._shown_at, first=first),
             shown=partial(_read_rows, self.video_path, images, read, self.fps),
             warnings=audit.warnings,
             slack=_slack(indices),
         )
+
+    def _shown_at(self, seconds: np.ndarray, first: int) -> np.ndarray:
+        """The indices of the images that are shown at some times, where that of the first is known."""
+        return first + np.floor((seconds + EXACT_SECONDS) * self.source_fps).astype(np.int64)
 
     def expected_seconds(self) -> float:
         try:

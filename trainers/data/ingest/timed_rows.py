@@ -37,7 +37,7 @@ def rows_by_time(
     """
     seconds = source.num_frames / source.fps
     refuse_other_length(name, (seconds, seconds + source.slack / source.fps), track, layout)
-    times = row_times(source, fps, track, layout)
+    times = row_times(source.end_seconds, fps, track, layout)
     frames = source.frame_at(times)
     labels = np.full(len(times), UNLABELLED, np.int8)
     if track is not None:
@@ -57,9 +57,8 @@ def rows_by_time(
     )
 
 
-def row_times(source: Source, fps: float, track: LabelTrack | None, layout: AnnotationFormat) -> np.ndarray:
+def row_times(end: float, fps: float, track: LabelTrack | None, layout: AnnotationFormat) -> np.ndarray:
     """The times k / fps of rows, in seconds: up to the end of the recording, or of an annotation that ends before."""
-    end = source.end_seconds
     if track is not None and not layout.may_end_early:
         end = min(end, track.seconds)
     return np.asarray(np.arange(max(math.ceil((end - EXACT_SECONDS) * fps), 1)) / fps)

@@ -56,28 +56,32 @@ def read_timeline(path: Path) -> Timeline:
         packets = _demuxed(path, container, stream)
         if not len(packets.shown):
             raise InputError(f"{path} holds no frames: copy it again from its source.")
-        assert stream.time_base is not None, "every stream that was demuxed has a time base"
-        time_base, pixel_aspect = stream.time_base, stream.sample_aspect_ratio
+        time_base, pixel_aspect = Fraction(stream.time_base or 1), stream.sample_aspect_ratio
         is_stream = container.format.name in STREAMS
-    first = _first_decodable(packets, head)
-    shown = np.sort(packets.shown[packets.shown >= first])
+        has_times = packets.has_all_times and is_ordered and not _lacks_times(container, stream)
+    shown = np.sort(packets.shown[packets.shown >= _first_decodable(packets, head)])
     num_undecodable = len(packets.shown) - len(shown)
-    if not is_stream and float((first - packets.shown.min()) * time_base) > TOLERATED_SECONDS:
+    if not is_stream and int(shown[0] - packets.shown.min()) * time_base > TOLERATED_SECONDS:
         raise damaged(path, f"its first {num_undecodable} frames cannot be decoded")
     return Timeline(
         shown=shown,
-        time_base=Fraction(time_base),
+        time_base=time_base,
         key_timestamps=tuple(np.sort(packets.shown[packets.is_key]).tolist()),
         stream_digest=packets.digest,
         width_px=head[0].size[0],
         height_px=head[0].size[1],
         looks=tuple(sorted((*head, *packets.looks), key=lambda look: look.time)),
-        by_order=not (packets.has_all_times and is_ordered),
+        by_order=not has_times,
         num_hidden=packets.num_hidden,
         num_undecodable=num_undecodable,
         pixel_aspect=Fraction(pixel_aspect or 1),
         num_trailing=file_end(path).num_trailing,
     )
+
+
+def _lacks_times(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether time stamps are made up in the order of decoding, as in an AVI, where frames are shown in another."""
+    return container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
 
 
 def _head(path: Path) -> tuple[tuple[Look, ...], bool]:

@@ -1,6 +1,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -9,9 +10,10 @@ import pytest
 
 from study.core.graph import key
 from tests.odd_paths import odd_path
+from tests.trainers.data.timed_videos import Coding, turn, write
 from trainers.data.datasets import registry, scan
 from trainers.data.datasets.dataset import Dataset
-from trainers.data.datasets.description import builtin
+from trainers.data.datasets.description import builtin, parse
 from trainers.data.datasets.frame_folders import FrameFolder
 from trainers.data.datasets.recordings import digest
 from trainers.data.datasets.registry import load, register
@@ -335,3 +337,40 @@ def test_names_that_differ_in_case_alone_are_refused(tmp_path: Path, root: Path)
     registered(tmp_path, root, "Mine")
     with pytest.raises(InputError, match="'mine' cannot name a dataset: 'Mine' is there, which is the same but for"):
         registered(tmp_path, root, "mine")
+
+
+def test_what_is_odd_about_pixels_is_seen_at_registration_and_gives_other_keys_to_these_videos_alone(
+    tmp_path: Path, root: Path
+):
+    before = registered(tmp_path, root)
+    assert [recording.oddities for recording in before.recordings] == [(), (), ()]
+    turn(root / "videos" / "video02.mp4", (0, 1, -1, 0))
+    after = registered(tmp_path, root)
+    assert [recording.oddities for recording in after.recordings] == [(), ("turned",), ()]
+    assert load(tmp_path / "datasets", "mine") == after
+    assert [now == then for now, then in zip(keys(after), keys(before), strict=True)] == [True, False, True]
+    plain, turned, _ = after.videos(fps=5, size_px=64)
+    assert key(turned) != key(replace(turned, oddities=()))
+    assert key(plain) == key(Video(**{**vars_of(plain), "oddities": ()}))
+
+
+def vars_of(stage: Video) -> dict[str, object]:
+    return {field.name: getattr(stage, field.name) for field in fields(stage)}
+
+
+def test_varying_times_are_refused_where_frames_are_counted_and_said_where_they_are_taken_by_time(tmp_path: Path):
+    (tmp_path / "videos").mkdir()
+    write(tmp_path / "videos" / "video01.mkv", [*range(30), *range(80, 120)], Coding())
+    for timing in ("index", "seconds"):
+        described = parse(
+            f'name = "ours"\nphases = ["A"]\nvideos = "videos/{{name}}.mkv"\ntiming = "{timing}"\n', "ours.toml"
+        )
+        found = registry.audit(tmp_path / "datasets", "ours", described, tmp_path, report=lambda video: None)
+        messages = [finding.message for finding in found.findings]
+        if timing == "index":
+            assert any("shows its frames at irregular times (50 missing" in message for message in messages)
+        else:
+            assert messages == [
+                "is odd: frames come at varying times, 40 to 2040 ms apart",
+                "is odd: 1 stretches without a new frame, the first of 2.0 s at 1.2 s",
+            ]

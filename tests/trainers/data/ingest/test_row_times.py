@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.trainers.data.conftest import paint, read_index
-from tests.trainers.data.timed_videos import Coding, copy_packets, turn, write, write_sizes
+from tests.trainers.data.timed_videos import Coding, copy_packets, pack, turn, write, write_sizes
 from trainers.data.frames import FrameStore
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.decoding import Seen, read_numbered
@@ -94,6 +94,21 @@ def test_a_row_shows_what_a_player_shows_and_has_the_label_of_that_time(tmp_path
     assert labels == [label_at(moment) for moment in moments]
     assert audit["source_fps"] == pytest.approx(float(rate), abs=1e-5)
     assert audit["num_frames_video"] == NUM_FRAMES
+
+
+def test_the_same_frames_in_other_containers_give_the_same_rows(tmp_path: Path):
+    plain = write(tmp_path / "plain.mp4", NUM_FRAMES, Coding(rate=NTSC, options=B_FRAMES))
+    _, *expected = ingest(plain, tmp_path / "plain", fps=25, annotation=INTERVALS)
+    for ending in ("mkv", "mov", "ts", "flv"):
+        path = copy_packets(plain, tmp_path / f"video.{ending}", container={"ts": "mpegts"}.get(ending))
+        _, *found = ingest(path, tmp_path / ending, fps=25, annotation=INTERVALS)
+        assert found == expected
+
+
+def test_packed_b_frames_are_shown_in_order(tmp_path: Path):
+    plain = write(tmp_path / "plain.avi", 31, Coding(codec="mpeg4", options={"bf": "1", "g": "300"}))
+    _, shown, _ = ingest(pack(plain, tmp_path / "video.avi"), tmp_path / "out", fps=25)
+    assert shown == list(range(31))
 
 
 @pytest.mark.parametrize("fps", [1, 5, 7, 12.5, 24, 25])
