@@ -107,7 +107,7 @@ def _read(
 ) -> tuple[RegisteredVideo, tuple[Finding, ...]]:
     check_files(recording, frames=image_fps is not None)
     stamp, scan = stamp_of(recording.video), scans.of(recording, image_fps=image_fps)
-    irregular = scan.irregular_by_index if by_index else scan.irregular_by_time
+    irregular = scan.irregular if by_index else scan.irregular_by_time
     if irregular:
         raise InputError(irregular)
     remarks = (*scan.remarks, *(scan.remarks_by_index if by_index else scan.remarks_by_time))

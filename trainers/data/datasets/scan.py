@@ -36,7 +36,7 @@ class Scan:
         remarks: what is unusual about it, a sentence each.
         remarks_by_index: what is unusual where its frames are counted.
         remarks_by_time: what is unusual where they are taken by their time.
-        irregular_by_index: the sentence that refuses to count its frames; empty where they can be counted.
+        irregular: the sentence that refuses to count its frames; empty where they can be counted.
         irregular_by_time: the sentence that refuses their times; empty where they can be right.
         oddities: what is odd about its pixels.
     """
@@ -49,7 +49,7 @@ class Scan:
     remarks: tuple[str, ...] = ()
     remarks_by_index: tuple[str, ...] = ()
     remarks_by_time: tuple[str, ...] = ()
-    irregular_by_index: str = ""
+    irregular: str = ""
     irregular_by_time: str = ""
     oddities: tuple[Oddity, ...] = ()
 
@@ -127,7 +127,7 @@ def _scan_video(path: Path) -> Scan:
         remarks=tuple(f"is odd: {remark}" for remark in remarks(timeline)),
         remarks_by_index=tuple(_remarks_by_index(timeline)),
         remarks_by_time=tuple(f"is odd: {remark}" for remark in time_remarks(timeline)),
-        irregular_by_index=irregularity(path, timeline),
+        irregular=irregularity(path, timeline),
         irregular_by_time=irregularity_by_time(path, timeline),
         oddities=oddities(timeline.looks),
     )
