@@ -121,6 +121,7 @@ class Dataset:
             size_px=size_px,
             video_path=Path(recording.video),
             annotation_path=Path(recording.annotation) if recording.annotation else None,
+            own_fps=recording.fps,
             num_source_frames=num_frames,
         )
 

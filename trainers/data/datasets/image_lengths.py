@@ -6,6 +6,8 @@ from trainers.data.datasets.dataset import RegisteredVideo
 from trainers.data.datasets.description import Description
 from trainers.data.ingest.findings import Finding
 
+ASSUMED = "frames"
+"""The built-in description whose rate nobody has stated."""
 SHORTEST_SECONDS = 10.0
 """Of the longest operation of a set, however its rate was given."""
 SHORTEST_ASSUMED_SECONDS = 300.0
@@ -24,7 +26,8 @@ def check_lengths(described: Description, root: str, recordings: Sequence[Regist
         return
     longest = max(recordings, key=lambda each: each.num_frames / each.fps)
     seconds = longest.num_frames / longest.fps
-    is_assumed = described.is_builtin and described.given_fps is None and longest.num_images == longest.num_frames
+    is_whole = longest.num_images == longest.num_frames
+    is_assumed = described.source == ASSUMED and described.given_fps is None and is_whole
     if seconds < (SHORTEST_ASSUMED_SECONDS if is_assumed else SHORTEST_SECONDS):
         message = (
             f"holds no operation longer than {seconds:.3g} s at {longest.fps:g} images per second ({longest.name})"

@@ -109,7 +109,7 @@ def refuse_other_length(
 
 def length_warnings_by_time(seconds: float, track: LabelTrack | None) -> Iterator[str]:
     """A sentence where the lengths of video and annotation differ."""
-    if track is not None and abs(seconds - track.seconds) > SAID_SECONDS:
+    if track is not None and abs(seconds - track.seconds) > max(SAID_SECONDS, track.row_seconds):
         yield f"{seconds:.2f} s but has {track.seconds:.2f} s annotated"
 
 

@@ -67,6 +67,8 @@ class Ingest(FrameSource):
     cut_margins: bool = True
     video_path: Path = field(compare=False)
     annotation_path: Path | None = field(compare=False)
+    own_fps: Rate = field(default=float(NOMINAL_FPS), compare=False)
+    """The recording's own rate, as registration saw it: an annotation may have a row for each of its frames."""
     num_source_frames: CountOrZero = field(default=0, compare=False)
     """Length of the recording, where it is known already, in frames of its own rate, or of 25 per second where rows are
     taken by time; only estimates and `examine` use it."""
@@ -113,7 +115,7 @@ class Ingest(FrameSource):
             slack_seconds: by how much longer the recording may have been.
         """
         seconds, layout = self.num_source_frames / NOMINAL_FPS, self.annotation_format or AnnotationFormat()
-        track = self.track(NOMINAL_FPS)
+        track = self.track(self.own_fps)
         refuse_other_length(self.name, (seconds, seconds + slack_seconds), track, layout)
         return tuple(f"lasts {warning}" for warning in length_warnings_by_time(seconds, track))
 
@@ -176,7 +178,7 @@ class Ingest(FrameSource):
         Raises:
             InputError: the annotation is missing or malformed.
         """
-        track = self.track(NOMINAL_FPS)
+        track = self.track(self.own_fps)
         if track is None:
             raise InputError(f"{self.name} has no annotation: leave it out of the test videos, or ingest it with one.")
         return track.at(np.arange(math.ceil(track.seconds * fps - EXACT_SECONDS)) / fps)

@@ -19,12 +19,14 @@ class LabelTrack:
         ends: of every span, in seconds; the span ends before it (num_spans, float64).
         labels: the phase index of every span, or −1 (num_spans, int8).
         seconds: the length of the annotation.
+        row_seconds: for how long a row is valid; 0 where there are intervals instead.
     """
 
     starts: np.ndarray
     ends: np.ndarray
     labels: np.ndarray
     seconds: float
+    row_seconds: float = 0.0
 
     def at(self, seconds: np.ndarray) -> np.ndarray:
         """The labels that are valid at some times (int8): phase indices, −1 in holes and outside the annotation."""
@@ -50,4 +52,5 @@ def track_of_rows(times: np.ndarray, labels: np.ndarray, rate: float) -> LabelTr
     ends = np.minimum(times + period, following)
     near = np.abs(following - times - period) <= ROUNDING_SECONDS
     ends[near] = following[near]
-    return LabelTrack(starts=times, ends=ends, labels=labels, seconds=float(ends[-1]) if len(ends) else 0.0)
+    length = float(ends[-1]) if len(ends) else 0.0
+    return LabelTrack(starts=times, ends=ends, labels=labels, seconds=length, row_seconds=period)
