@@ -1,12 +1,11 @@
 """Remarks of stages on their own metrics, such as a loss that never left chance, finished or not."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from study.core.manifest import PROGRESS
+from study.core.progress import read_progress
 from study.core.store import Store
+from trainers.artifacts.history import FILE_NAME as HISTORY
 from trainers.artifacts.history import read_history
 from trainers.stage import Stage
 
@@ -40,17 +39,10 @@ def makes_remarks(stage: Stage) -> bool:
     return type(stage).remarks is not Stage.remarks
 
 
-def _latest_metrics(stage_key: str, store: Store) -> dict[str, float]:
+def _latest_metrics(stage_key: str, store: Store) -> Mapping[str, float]:
     finished, unfinished = store.find(stage_key), store.unfinished(stage_key)
     if finished is not None:
-        return {metric: curve[max(curve)] for metric, curve in read_history(finished).items()}
-    return {} if unfinished is None else _reported(unfinished)
-
-
-def _reported(folder: Path) -> dict[str, float]:
-    """The metrics of the latest report of a stage at work; none where it has made none."""
-    try:
-        metrics: dict[str, float] = json.loads((folder / PROGRESS).read_text())["metrics"]
-    except (OSError, ValueError, KeyError):
-        return {}
-    return metrics
+        folder = store.check(stage_key, only=HISTORY)
+        return {metric: curve[max(curve)] for metric, curve in read_history(folder).items()}
+    progress = read_progress(unfinished) if unfinished else None
+    return progress.metrics if progress else {}

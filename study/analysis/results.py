@@ -9,12 +9,13 @@ from pathlib import Path
 from study.analysis.fold_tests import FoldRun, Run
 from study.analysis.pooled_scores import mean_curves, pooled_scores
 from study.core.folds import fold_of, pooled_rows, pooled_study
-from study.core.graph import key, walk
+from study.core.graph import describe, key, walk
 from study.core.rows import Row
 from study.core.store import Store
 from study.core.study import Study, Trial
 from trainers.artifacts import predictions
 from trainers.artifacts.evaluation import STRICT, Scores, read_scores
+from trainers.artifacts.history import FILE_NAME as HISTORY
 from trainers.artifacts.history import PRETRAINING, Curves, read_history
 from trainers.artifacts.predictions import VideoPredictions
 from trainers.names import Fold
@@ -210,7 +211,9 @@ def _one_result(folds: Mapping[Fold, TrialResult], store: Store) -> TrialResult:
 def read_predictions(trial: Trial, store: Store) -> dict[str, VideoPredictions]:
     """Reads the test predictions of a trial by video; empty where they are not there."""
     folder = predictions_folder(trial, store)
-    found = [] if folder is None else predictions.read_predictions(folder)
+    if folder is None:
+        return {}
+    found = predictions.read_predictions(store.check(folder.name, only=predictions.FILE_NAME))
     return {video.video: video for video in sorted(found, key=lambda video: video.video)}
 
 
@@ -268,7 +271,7 @@ def read_trial(trial: Trial, store: Store, problems: Mapping[int, str], starting
     stages = curve_stages(trial)
     return TrialResult(
         trial=trial,
-        scores=read_scores(store.check(stage_key), store.manifest(stage_key).config) if found else None,
+        scores=read_scores(store.check(stage_key), describe(trial.stage)) if found else None,
         problem="" if found else problems.get(trial.number, NOT_COMPUTED),
         curves={name: read_curves(stage, store) for name, stage in stages.items() if key(stage) not in starting_points},
     )
@@ -293,5 +296,5 @@ def curve_stages(trial: Trial) -> dict[str, Stage]:
 
 def read_curves(stage: Stage, store: Store) -> Curves:
     """Reads the curves of a stage; none where it is not finished or leaves none."""
-    folder = store.find(key(stage))
-    return {} if folder is None else read_history(folder)
+    stage_key = key(stage)
+    return read_history(store.check(stage_key, only=HISTORY)) if store.find(stage_key) else {}

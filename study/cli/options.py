@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from study.cli.values import Count, Line, Location, Number
+from study.home.request import LARGEST_SEEDS
 from trainers.stage import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from study.home.request import Request
     from study.search.request import SearchRequest
 
-MOST_SEEDS, MOST_TRIALS, MOST_HOURS, LARGEST_SEED = 1000, 1_000_000, 1e6, 2**63 - 1
+MOST_TRIALS, MOST_HOURS, LARGEST_SEED = 1_000_000, 1e6, 2**63 - 1
 MOST_WORKERS, MOST_THREADS, MOST_GPUS = 4096, 4096, 64
 """More than any study or machine has: larger numbers are slips of the keyboard."""
 
@@ -108,7 +109,7 @@ def study_options(command: Command) -> Command:
         click.argument("study", type=Line()),
         *CONDITION_OPTIONS,
         click.option(
-            "--seeds", type=Count(1, MOST_SEEDS), default=1, show_default=True, help="Number of seeds per row."
+            "--seeds", type=Count(1, LARGEST_SEEDS), default=1, show_default=True, help="Number of seeds per row."
         ),
         click.option(
             "--row", "rows", type=Line(), multiple=True, metavar="NAME", help="Only this row; repeat for more."

@@ -9,7 +9,7 @@ from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli.planning import TRIAL_NOTES, conditions_of
 from study.core.store import Store
-from study.home.files import locked, write_text
+from study.home.files import locked, note_ignored, write_text
 from study.home.request import Request
 from study.home.sharing import check_shared
 from study.home.text import nearest
@@ -106,6 +106,11 @@ def _driver_id(home: Path) -> str:
     """Name of this home's trials in a database that several homes share."""
     path = home / "searches" / "driver"
     with locked(path.with_name("lock")):  # two first searches of a home get the same name
-        if not path.exists():
-            write_text(path, uuid.uuid4().hex)
-    return path.read_text()
+        if path.exists():
+            known = path.read_bytes()
+            if len(known) == len(uuid.uuid4().hex) and known.isalnum():
+                return known.decode()
+            note_ignored(path)
+        driver = uuid.uuid4().hex
+        write_text(path, driver)
+    return driver

@@ -134,7 +134,7 @@ def logs(context: HomeContext, target: str) -> None:
     if "/" not in target:
         store = existing_store(context)
         path = store.log(store.key_beginning(target))
-        click.echo(path.read_text() if path else f"stage {target} has not written anything yet.")
+        click.echo(path.read_text(errors="replace") if path else f"stage {target} has not written anything yet.")
         return
     study, _, row = target.partition("/")
     trials, store = trials_of(run_name(context.home, study), row, context.home)

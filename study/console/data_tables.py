@@ -11,6 +11,7 @@ from study.core.graph import key
 from study.core.store import Store
 from study.core.study import Trial
 from study.home.text import duration
+from trainers.artifacts.audit import FILE_NAME as AUDIT
 from trainers.artifacts.audit import read_audit
 
 
@@ -18,11 +19,11 @@ def audits_table(trials: Sequence[Trial], store: Store) -> Table:
     """Findings of ingest, a row per video."""
     table = new_table("video", "fps", "size", "length", "rows", "margins cut", "remarks")
     for trial in trials:
-        folder = store.find(key(trial.stage))
-        if folder is None:
+        stage_key = key(trial.stage)
+        if store.find(stage_key) is None:
             table.add_row(trial.row.name, "", "", "", "", "", "[red]failed[/]")
             continue
-        audit = read_audit(folder)
+        audit = read_audit(store.check(stage_key, only=AUDIT))
         margins = audit.margins
         table.add_row(
             audit.video,

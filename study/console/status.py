@@ -1,6 +1,5 @@
 """Progress of a study and of its unfinished stages, also while another process runs it."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,8 +13,8 @@ from study.analysis.remarks import stage_remarks
 from study.console.lines import progress_note
 from study.console.terminal import new_table
 from study.core.graph import key, walk
-from study.core.manifest import PROGRESS
 from study.core.plan import Plan
+from study.core.progress import read_progress
 from study.core.store import Store
 from study.home.commands import expand_commands, program
 from study.home.runs import RunningProcess
@@ -93,16 +92,13 @@ def _stage_status(plan: Plan, store: Store, stage_key: str, problems: Mapping[st
 
 def _progress_note(store: Store, stage_key: str) -> str:
     folder = store.unfinished(stage_key)
-    try:
-        progress = json.loads((folder / PROGRESS).read_text()) if folder else None
-        if progress is None:
-            return ""
-        metrics = progress["metrics"]
-        parts = [f"{100 * metrics['fraction']:.0f} %"] if "fraction" in metrics else []
-        parts += [note] if (note := progress_note(metrics, progress["epoch"])) else []
-        return f"{', '.join(parts)} ({duration(time.time() - progress['time'])} ago)"
-    except (OSError, ValueError, KeyError, TypeError):  # half written, or damaged
+    progress = read_progress(folder) if folder else None
+    if progress is None:
         return ""
+    metrics = progress.metrics
+    parts = [f"{100 * metrics['fraction']:.0f} %"] if "fraction" in metrics else []
+    parts += [note] if (note := progress_note(metrics, progress.epoch)) else []
+    return f"{', '.join(parts)} ({duration(time.time() - progress.time)} ago)"
 
 
 def _worst(states: Sequence[str]) -> str:

@@ -2,9 +2,9 @@
 
 import hashlib
 import importlib.metadata
-import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 from study.core.graph import configs, describe, inputs, key, source_hash
 from study.home.commands import DISTRIBUTION
+from study.home.files import parse_object
+from trainers.records import checked, is_of
 from trainers.stage import Stage
 
 MANIFEST = "manifest.json"
@@ -46,11 +48,25 @@ class Manifest:
 def computed_seconds(folder: Path) -> float | None:
     """Seconds that the stage in an unfinished folder took, if it ran to its end and is only not published yet."""
     for name in (COMPUTED, MANIFEST):
-        try:
-            return float(json.loads((folder / name).read_text())["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+        with suppress(OSError, ValueError):
+            seconds = parse_object((folder / name).read_bytes()).get("seconds")
+            if is_of(seconds, float):
+                return seconds
     return None
+
+
+def manifest_of_record(record: Mapping[str, Any]) -> Manifest:
+    """The manifest that a stored record holds.
+
+    Raises:
+        ValueError, TypeError, AttributeError, OverflowError: it holds none.
+    """
+    files = {name: tuple(entry) for name, entry in record.get("files", {}).items()}
+    manifest = checked(Manifest(**{**record, "files": files}))
+    datetime.fromisoformat(manifest.finished).timestamp()
+    if manifest.seconds < 0 or any("\0" in name for name in files):
+        raise ValueError("a field has no meaning")
+    return manifest
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,6 @@ Layout below the home folder:
     removed/                    folders that are being deleted
 """
 
-import json
 import os
 import platform
 import shutil
@@ -21,8 +20,18 @@ from pathlib import Path
 from typing import TextIO
 
 from study.core.disk import translate_disk_errors
-from study.core.manifest import COMPUTED, CONTENT_CHECK_BYTES, LOG, MANIFEST, PROGRESS, Manifest, fault_of, manifest_of
-from study.home.files import is_locked, remove_parts, sync, try_lock, wait_for_lock, write_json
+from study.core.manifest import (
+    COMPUTED,
+    CONTENT_CHECK_BYTES,
+    LOG,
+    MANIFEST,
+    PROGRESS,
+    Manifest,
+    fault_of,
+    manifest_of,
+    manifest_of_record,
+)
+from study.home.files import is_locked, parse_object, remove_parts, sync, try_lock, wait_for_lock, write_json
 from study.home.sharing import publish_to_group, share_with_group
 from trainers.stage import InputError, MachineError, Stage
 
@@ -71,14 +80,14 @@ class Store:
         """
         path = self._artifacts / key / MANIFEST
         try:
-            manifest = Manifest(**json.loads(path.read_text()))
-            if not all(isinstance(each, dict) for each in (manifest.config, manifest.inputs, manifest.files)):
-                raise TypeError("a field is of another type")
-            return manifest
+            manifest = manifest_of_record(parse_object(path.read_bytes()))
         except OSError as error:
             raise MachineError(f"{path} cannot be read ({error.strerror}): {_advice(key)}.") from None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, OverflowError):
             raise MachineError(f"{path} is damaged: {_advice(key)}.") from None
+        if manifest.key != key:
+            raise MachineError(f"{path} is the manifest of another stage, {manifest.key[:12]}: {_advice(key)}.")
+        return manifest
 
     def manifests(self) -> Iterator[Manifest]:
         """The manifests of all finished stages but for damaged ones, which fail the plans that need them."""
@@ -86,12 +95,13 @@ class Store:
             with suppress(MachineError):
                 yield self.manifest(path.parent.name)
 
-    def check(self, key: str, *, whole: bool = False) -> Path:
+    def check(self, key: str, *, whole: bool = False, only: str | None = None) -> Path:
         """The folder of a finished stage, its files compared with the manifest.
 
         Args:
             key: the stage's key.
             whole: compare the content of large files too, not just their sizes.
+            only: the name of a file; the others are not compared.
 
         Raises:
             MachineError: a file is missing or is not what was published.
@@ -99,6 +109,8 @@ class Store:
         folder = self._artifacts / key
         manifest = self.manifest(key)
         for name, (size, recorded) in manifest.files.items():
+            if only not in (None, name):
+                continue
             fault = fault_of(folder / name, size, recorded if whole or size <= CONTENT_CHECK_BYTES else None)
             if fault:
                 raise MachineError(f"{folder / name} of {manifest.title} {fault}: {_advice(key)}.")

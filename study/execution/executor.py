@@ -1,6 +1,5 @@
 """Computation of one stage in the folder that its claim gave, in this process or in a task on a cluster."""
 
-import json
 import platform
 import sys
 import time
@@ -11,7 +10,8 @@ from pathlib import Path
 
 from study.core.disk import DiskFullError, translate_disk_errors
 from study.core.graph import inputs, key
-from study.core.manifest import LOG, PROGRESS, computed_seconds
+from study.core.manifest import LOG, computed_seconds
+from study.core.progress import StageProgress, read_progress, write_progress
 from study.core.store import Store
 from study.execution.events import Failure, StageStopped, error_line, failure_of
 from trainers.stage import FreelunchError, InputError, Listener, Progress, Report, Resources, Stage, Work
@@ -112,7 +112,7 @@ class _ProgressNote:
     """The latest reports of a stage, kept now and then in its folder, where `status` reads them."""
 
     def __init__(self, folder: Path, stopwatch: "_Stopwatch") -> None:
-        self._path = folder / PROGRESS
+        self._folder = folder
         self._stopwatch = stopwatch
         self._fraction: dict[str, float] = {}
         self._last = 0.0
@@ -125,14 +125,14 @@ class _ProgressNote:
             epoch, metrics = report.number, dict(report.metrics)
         if time.monotonic() - self._last >= PROGRESS_PERIOD_SECONDS:
             self._last = time.monotonic()
-            progress = {
-                "epoch": epoch,
-                "metrics": metrics | self._fraction,
-                "time": time.time(),
-                "seconds": self._stopwatch.seconds(),
-                "host": platform.node(),
-            }
-            self._path.write_text(json.dumps(progress))
+            progress = StageProgress(
+                epoch=epoch,
+                metrics=metrics | self._fraction,
+                time=time.time(),
+                seconds=self._stopwatch.seconds(),
+                host=platform.node(),
+            )
+            write_progress(self._folder, progress)
 
 
 class _Stopwatch:
@@ -140,10 +140,8 @@ class _Stopwatch:
 
     def __init__(self, folder: Path) -> None:
         self._start = time.monotonic()
-        try:
-            self._before = float(json.loads((folder / PROGRESS).read_text())["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
-            self._before = 0.0
+        before = read_progress(folder)
+        self._before = before.seconds if before else 0.0
 
     def seconds(self) -> float:
         return self._before + time.monotonic() - self._start

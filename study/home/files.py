@@ -7,7 +7,9 @@ falls back to marker files, which outlive a killed process.
 """
 
 import fcntl
+import functools
 import json
+import logging
 import os
 import time
 import uuid
@@ -19,6 +21,8 @@ from typing import IO, Any
 from trainers.stage import MachineError
 
 ANNOUNCE_AFTER_SECONDS, POLL_SECONDS = 1.0, 0.05
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -63,17 +67,35 @@ def read_json(path: Path) -> dict[str, Any]:
         MachineError: the file holds none.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        return parse_object(path.read_bytes())
+    except ValueError:
         raise damaged_file(path) from None
+
+
+def parse_object(text: bytes | str) -> dict[str, Any]:
+    """The object that a text in JSON holds, whatever a loss of power has made of the text.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(content, dict):
-        raise damaged_file(path)
+        raise ValueError("it is no object")
     return content
 
 
 def damaged_file(path: Path) -> MachineError:
     """The error for a file of a home that cannot be read."""
     return MachineError(f"{path} is damaged: remove it and run the study again, which computes only what is missing.")
+
+
+@functools.cache
+def note_ignored(path: Path) -> None:
+    """Notes, once in a process, that a damaged file is ignored, which only remembers something."""
+    _log.warning("%s is damaged and ignored.", path)
 
 
 def sync(path: Path) -> None:

@@ -10,13 +10,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from study.home.files import damaged_file, read_json, write_json, write_text
+from study.home.commands import NAME
+from study.home.files import damaged_file, note_ignored, read_json, write_json, write_text
+from trainers.records import checked
 from trainers.stage import InputError, MachineError
 
 REQUEST = "request.json"
 PROBLEMS = "problems.json"
 COMMAND = "command.txt"
 MOST_SEEDS = "most_seeds"
+LARGEST_SEEDS = 1000
+"""Greatest number of seeds that can be asked for."""
 LONGEST_NAME_BYTES = 240
 
 
@@ -122,25 +126,23 @@ def latest_request(study: str, home: Path) -> Request:
 
 def saved_problems(request: Request, home: Path) -> dict[str, str]:
     """Sentences on the stages that failed when the study was last run, by stage key; none where they are damaged."""
-    path = request.folder(home) / PROBLEMS
-    with suppress(MachineError):
-        if path.exists():
-            return {stage_key: sentence for stage_key, sentence in read_json(path).items() if isinstance(sentence, str)}
-    return {}
+    found = _remembered(request.folder(home) / PROBLEMS)
+    return {stage_key: sentence for stage_key, sentence in found.items() if isinstance(sentence, str)}
 
 
 def latest_command(study: str, home: Path) -> str:
-    """Latest command that ran a study."""
-    return (home / "studies" / study / COMMAND).read_text()
+    """Latest command that ran a study; the one that its request makes where it is missing or damaged."""
+    path = home / "studies" / study / COMMAND
+    with suppress(OSError, ValueError):
+        if (command := path.read_text(encoding="utf-8")).isprintable() and command.startswith(f"{NAME} "):
+            return command
+    return latest_request(study, home).command("run")
 
 
 def most_seeds(request: Request, home: Path) -> int:
     """Largest number of seeds of all requests for this study with these settings; 1 where it is not known."""
-    path = request.folder(home) / REQUEST
-    with suppress(MachineError, TypeError, ValueError):
-        if path.exists():
-            return int(read_json(path).get(MOST_SEEDS, 1))
-    return 1
+    most = _remembered(request.folder(home) / REQUEST).get(MOST_SEEDS, 1)
+    return most if type(most) is int and 1 <= most <= LARGEST_SEEDS else 1
 
 
 def has_been_run(study: str, home: Path) -> bool:
@@ -166,21 +168,19 @@ def request_from_record(record: Mapping[str, Any]) -> Request:
     """
     texts_of = {name: tuple(record[name]) for name in ("rows", "weights")}
     texts_of["beside"] = tuple(record.get("beside", ()))  # requests of earlier versions have none
-    request = Request(**{**record, **texts_of})
-    texts: list[object] = [
-        request.study,
-        request.preset,
-        request.scale,
-        request.dataset or "",
-        *request.rows,
-        *request.weights,
-        request.pretrain_on or "",
-        *request.beside,
-    ]
-    texts += [*request.settings.keys(), *request.settings.values()] if isinstance(request.settings, dict) else [None]
-    if not all(isinstance(text, str) for text in texts) or type(request.seeds) is not int:
-        raise TypeError("a field is of another type")
+    request = checked(Request(**{**record, **texts_of}))
+    if not 1 <= request.seeds <= LARGEST_SEEDS:
+        raise TypeError("nobody can ask for so many seeds")
     return request
+
+
+def _remembered(path: Path) -> dict[str, Any]:
+    """The object in a file that only remembers something: empty, with a note, where it is damaged."""
+    try:
+        return read_json(path) if path.exists() else {}
+    except (OSError, MachineError):
+        note_ignored(path)
+        return {}
 
 
 def _request(path: Path) -> Request:

@@ -14,12 +14,13 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from study.home.files import replacing, try_lock, wait_for_lock
+from study.home.files import note_ignored, parse_object, replacing, try_lock, wait_for_lock
+from trainers.records import checked
 
 POLL_SECONDS = 0.5
 
@@ -98,13 +99,19 @@ def _interrupt_when_asked(request: Path, gone: threading.Event) -> None:
 
 def _read(path: Path) -> RunningProcess | None:
     """The process of a file, or None where it is dead: then its files are removed."""
-    try:
-        with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
-            if not try_lock(file):
-                process = RunningProcess(**json.load(file))
-                return process if isinstance(process.started, str) and isinstance(process.id, str) else None
-            path.unlink(missing_ok=True)
-            path.with_suffix(".stop").unlink(missing_ok=True)
-    except (OSError, ValueError, TypeError):  # it has just ended, or is just beginning
-        pass
+    with suppress(OSError), path.open("rb+" if os.access(path, os.W_OK) else "rb") as file:  # it may just have ended
+        if not try_lock(file):
+            return _running(path, file.read())
+        path.unlink(missing_ok=True)
+        path.with_suffix(".stop").unlink(missing_ok=True)
+    return None
+
+
+def _running(path: Path, content: bytes) -> RunningProcess | None:
+    """The living process that a file names, or None, with a note, where the file is damaged."""
+    with suppress(ValueError, TypeError):
+        process = checked(RunningProcess(**parse_object(content)))
+        if process.id == path.stem:
+            return process
+    note_ignored(path)
     return None

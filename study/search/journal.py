@@ -1,6 +1,5 @@
 """Journal of a search's trials: Optuna's storage where the locks of SQLite do not hold, as on network file systems."""
 
-import json
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -10,7 +9,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from study.home.files import wait_for_lock
+from study.home.files import parse_object, wait_for_lock
 
 LAST_ENTRY_BYTES = 2**20
 """The last entry is within these last bytes of a journal."""
@@ -51,7 +50,7 @@ class _Journal(JournalFileBackend):
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         try:
             yield from super().read_logs(log_number_from)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StorageInternalError(f"it is damaged: {error}") from None
 
 
@@ -94,6 +93,7 @@ def _cut_half_entry(path: Path) -> None:
 
 def _is_entry(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        parse_object(line)
     except ValueError:
         return False
+    return True

@@ -9,6 +9,7 @@ from study.home.files import damaged_file, read_json, write_json
 from study.home.request import Request, request_from_record
 from study.search.home_storage import storage_url
 from study.search.storage import absolute_url, without_password
+from trainers.records import checked
 from trainers.stage import InputError, MachineError
 
 REQUEST_FILE = "asking.json"
@@ -107,8 +108,8 @@ def latest_search(search: str, home: Path) -> SearchRequest:
     content = read_json(path)
     try:
         parts = {"request": request_from_record(content["request"]), "options": tuple(content["options"])}
-        return SearchRequest(**{**content, **parts})
-    except (TypeError, KeyError):
+        return checked(SearchRequest(**{**content, **parts}))
+    except (TypeError, KeyError, AttributeError, InputError):
         raise damaged_file(path) from None
 
 

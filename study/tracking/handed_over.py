@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from study.home.files import try_lock
+from study.home.files import parse_object, try_lock
 from study.tracking.journal import Journal, now
 
 PATTERN = "points-*.jsonl"
@@ -67,8 +67,8 @@ def take_over(journal: Journal) -> None:
 def _log(journal: Journal, line: str) -> None:
     """Logs a line's points; half a line, or one that a loss of power has damaged, has none."""
     try:
-        entry = json.loads(line)
+        entry = parse_object(line)
         step, values, time = int(entry["step"]), entry["values"], int(entry["time"])
         journal.log_metrics({str(name): float(value) for name, value in values.items()}, step, time)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return

@@ -18,20 +18,21 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
-from study.home.files import read_json, try_lock, write_json
+from study.home.files import parse_object, read_json, try_lock, write_json
+from trainers.records import is_of
 from trainers.stage import MachineError
 
 JOURNAL, SENT = "journal.jsonl", "sent.json"
-FIELDS = {
-    "opened": {"experiment", "request", "trial", "name", "parent"},
-    "metrics": {"step", "values"},
-    "param": {"name", "value"},
-    "tag": {"name", "value"},
-    "dataset": {"name", "digest", "context", "source", "profile"},
-    "artifact": {"path", "name", "digest"},
-    "status": {"status"},
+FIELDS: dict[str, dict[str, Any]] = {
+    "opened": {"experiment": dict[str, Any], "request": str, "trial": str, "name": str, "parent": str},
+    "metrics": {"step": int, "values": dict[str, Any]},
+    "param": {"name": str, "value": str},
+    "tag": {"name": str, "value": str},
+    "dataset": dict.fromkeys(("name", "digest", "context", "source", "profile"), str),
+    "artifact": {"path": str, "name": str, "digest": str},
+    "status": {"status": str},
 }
-"""The fields of every kind of entry, beside `kind` and `time` in milliseconds."""
+"""The fields of every kind of entry with their types, beside `kind` and `time` in milliseconds."""
 
 Entry = dict[str, Any]
 
@@ -245,23 +246,28 @@ def read_sent(folder: Path) -> dict[str, Sent]:
 
 def _is_sound(part: Mapping[str, Any]) -> bool:
     offset, run_id = part.get("offset"), part.get("run_id")
-    return isinstance(offset, int) and offset >= 0 and (run_id is None or isinstance(run_id, str))
+    return type(offset) is int and offset >= 0 and (run_id is None or isinstance(run_id, str))
 
 
 def _parse(line: bytes) -> Entry | None:
     """The entry of a line, or None where a loss of power or a full disk has left nonsense."""
     try:
-        entry = json.loads(line)
+        entry = parse_object(line)
     except ValueError:
         return None
-    if not isinstance(entry, dict) or not isinstance(entry.get("values", {}), dict):
+    kind, content = entry.get("kind"), {"time": int}
+    if not isinstance(kind, str) or kind not in FIELDS:
         return None
-    numbers = [entry.get("time"), entry.get("step", 0), *entry.get("values", {}).values()]
-    texts = [entry.get(name, "") for name in ("name", "status", "digest", "path")]
-    if not all(isinstance(each, (int, float)) for each in numbers) or not all(isinstance(each, str) for each in texts):
-        return None
+    content |= FIELDS[kind]
+    return entry if all(is_of(entry.get(name), type_) for name, type_ in content.items()) and _means(entry) else None
+
+
+def _means(entry: Entry) -> bool:
+    """Whether MLflow can take an entry whose fields have their types."""
     experiment = entry.get("experiment", {"name": "", "tags": {}})
-    if not isinstance(experiment, dict) or experiment.keys() != {"name", "tags"}:
-        return None
-    needed = FIELDS.get(str(entry.get("kind")))
-    return entry if needed is not None and {"time", *needed} <= entry.keys() else None
+    return (
+        all(isinstance(value, float) or is_of(value, float) for value in entry.get("values", {}).values())
+        and experiment.keys() == {"name", "tags"}
+        and isinstance(experiment["name"], str)
+        and is_of(experiment["tags"], dict[str, str])
+    )

@@ -1,6 +1,5 @@
 """Journals that earlier commands of a home could not send to their end, and runs whose driver was killed."""
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from study.home.files import parse_object
 from study.tracking import records
 from study.tracking.journal import JOURNAL, SENT, Journal, read_sent, spool_folder
 from study.tracking.mlflow_client import Destination
@@ -101,6 +101,6 @@ def _is_ended(journal: Path) -> bool:
     with journal.open("rb") as file:
         file.seek(max(0, journal.stat().st_size - TAIL_BYTES))
         last = file.read().strip().rpartition(b"\n")[2]
-    with suppress(ValueError, AttributeError):
-        return json.loads(last).get("status") in TERMINAL
+    with suppress(ValueError):
+        return parse_object(last).get("status") in TERMINAL
     return False

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
+from trainers.records import checked
 from trainers.runtime.files import replacing
 from trainers.stage import MachineError
 
@@ -41,28 +40,9 @@ def read_record(folder: Path, name: str, parse: Callable[[dict[str, Any]], R], r
     """
     path = folder / f"{name}.json"
     try:
-        record = parse(json.loads(path.read_text()))
-        if not _is_of(record, type(record)):
-            raise TypeError("a field is of another type")
-        return record
+        return checked(parse(json.loads(path.read_text())))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise MachineError(f"{path} cannot be read: {remedy}") from None
-
-
-def _is_of(value: object, annotation: Any) -> bool:
-    """Whether a value is of a type, with all that it holds: records are dataclasses of texts, numbers and tuples."""
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if is_dataclass(annotation):
-        hints = get_type_hints(annotation)
-        return all(_is_of(getattr(value, field.name), hints[field.name]) for field in fields(annotation))
-    if origin in (Union, UnionType):
-        return any(_is_of(value, part) for part in parts)
-    if origin is Literal:
-        return value in parts
-    if origin is tuple:
-        kinds = (parts[0],) * len(value) if parts[-1] is Ellipsis and isinstance(value, tuple) else parts
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_is_of, value, kinds))
-    return type(value) is annotation
 
 
 def stamp_of(path: Path) -> Stamp:

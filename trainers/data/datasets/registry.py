@@ -154,5 +154,7 @@ def _dataset(record: dict[str, Any]) -> Dataset:
 
 
 def _video(record: dict[str, Any]) -> RegisteredVideo:
+    if (record["annotation"] is None) != (record["annotation_digest"] is None):
+        raise ValueError("an annotation has a path and a digest")
     stamps = {name: record[name] and tuple(record[name]) for name in ("video_stamp", "annotation_stamp")}
     return RegisteredVideo(**{**record, **stamps, "oddities": tuple(record.get("oddities", ()))})

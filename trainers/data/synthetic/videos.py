@@ -169,7 +169,7 @@ def _claim(root: Path, parameters: Parameters) -> None:
 def _read_parameters(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise InputError(f"{path} is damaged: delete it and the videos beside it, or choose another folder.")
