@@ -235,6 +235,16 @@ def test_workers_compute_what_one_process_computes(name, folder, found):
         assert_close(one, found[workers, 0][name])
 
 
+def test_on_several_workers_too_the_authors_student_and_teacher_draw_a_shuffle_each(folder, found):
+    config = replace(TRAININGS["the authors' student"][1], shuffles_apart=False)
+    together = config.build(FIRST, inputs("the authors' student", folder), seed=7).double()
+    (shared,) = take_steps(together, new_optimiser(together), [0])
+    for workers in WORKERS:
+        apart = found[workers, 0]["the authors' student"]["losses"][0]
+        assert float(apart["contrastive"]) == pytest.approx(float(shared["contrastive"]), rel=0, abs=1e-9)
+        assert abs(float(apart["distillation"]) - float(shared["distillation"])) > 1e-6
+
+
 def test_the_step_loop_trains_on_shares_of_the_same_batches_and_records_the_same_losses(folder, found):
     one = train_on_frames(folder)
     for workers in WORKERS:
