@@ -79,11 +79,16 @@ def _run(stage: Stage, work: Work) -> None:
     except (Exception, KeyboardInterrupt, StageStopped):
         raise
     except BaseException as error:
-        if any(frame.name == RAYS_HANDLER for frame in traceback.extract_tb(error.__traceback__)):
+        if is_rays_interrupt(error):
             raise
         raise InputError(
             f"{stage.title} ends its process ({type(error).__name__}: {error}): let it return, or raise an Exception."
         ) from error
+
+
+def is_rays_interrupt(error: BaseException) -> bool:
+    """Whether an exception is what Ray makes of SIGTERM."""
+    return any(frame.name == RAYS_HANDLER for frame in traceback.extract_tb(error.__traceback__))
 
 
 def is_begun(folder: Path) -> bool:

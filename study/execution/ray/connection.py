@@ -13,6 +13,7 @@ import grpc
 import psutil
 import ray
 
+from study.execution.executor import is_rays_interrupt
 from study.execution.ray.internals import dashboard_url, running_cluster
 from study.execution.ray.local_cluster import options_here, short_tmpdir
 from study.execution.ray.nodes import amount, living_nodes
@@ -56,6 +57,10 @@ def connect(address: str | None = None) -> Iterator[str]:
             else:
                 _join(address)
         yield _described(address)
+    except SystemExit as error:
+        if is_rays_interrupt(error):  # while Ray starts, it takes SIGTERM
+            raise KeyboardInterrupt from None
+        raise
     finally:
         started = [child for parent in set(psutil.Process().children()) - before for child in _family(parent)]
         with _signal_handlers_kept():

@@ -124,6 +124,18 @@ def test_both_versions_are_told_where_they_differ():
     )
 
 
+def test_a_sigterm_that_reaches_ray_while_it_starts_is_an_interrupt(monkeypatch: pytest.MonkeyPatch):
+    def sigterm_handler(number: int) -> None:  # as Ray names its own
+        sys.exit(number)
+
+    monkeypatch.setattr("study.execution.ray.connection._start", lambda: sigterm_handler(15))
+    with pytest.raises(KeyboardInterrupt), connect():
+        pass
+    monkeypatch.setattr("study.execution.ray.connection._start", lambda: sys.exit(7))
+    with pytest.raises(SystemExit, match="7"), connect():
+        pass
+
+
 def test_a_wrong_token_is_refused_in_a_sentence(cluster: Any, tmp_path: Path):
     command = [sys.executable, "-c", JOIN, cluster.address]
     environment = {**os.environ, "RAY_AUTH_TOKEN": "0" * 32}
