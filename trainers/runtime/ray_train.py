@@ -43,7 +43,7 @@ def run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
     resources = work.resources
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config={"compute": compute, "work": _sent(work), "scratch": scratch},
+        train_loop_config={"compute": compute, "work": _sent(work), "scratch": scratch, "umask": _umask()},
         scaling_config=train.ScalingConfig(
             num_workers=resources.workers,
             use_gpu=bool(resources.gpus),
@@ -112,8 +112,20 @@ def _sent(work: Work) -> Work:
     return replace(work, output=work.output.resolve(), inputs=inputs, listener=ignore_report)
 
 
+def _umask() -> int:
+    """The rights that files of this process do not get."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
 def train_worker(config: dict[str, Any]) -> None:
-    """The function of every Ray Train worker. Errors travel in a file: Ray's own hide the exception that was raised."""
+    """The function of every Ray Train worker. Errors travel in a file: Ray's own hide the exception that was raised.
+
+    What it writes has the rights of what its caller writes, whose home several users may share; a running cluster has
+    given it another umask.
+    """
+    os.umask(config["umask"])
     scratch: Path = config["scratch"]
     work: Work = config["work"]
     with worker_channel.while_wanted(scratch), worker_channel.output_to(scratch, distributed.rank()):

@@ -15,6 +15,7 @@ from study.core.store import Store
 from study.core.study import Trial
 from study.execution.ray.messages import StageOutcome
 from study.execution.ray.options import Score, no_scores
+from study.home.sharing import share_with_group
 from trainers.stage import FreelunchError
 
 WAIT_SECONDS = 2.0
@@ -61,6 +62,8 @@ class TrialFollower(tune.Trainable):
     def setup(
         self, config: dict[str, Any], broker: Any = None, store: Store | None = None, score: Score = no_scores
     ) -> None:
+        if store is not None:
+            share_with_group(store.home)
         self._broker, self._store, self._score = broker, store, score
         self.reset_config(config)
 

@@ -182,8 +182,14 @@ def test_a_run_whose_caller_is_cancelled_or_killed_or_that_loses_a_worker_or_a_n
         assert history["loss"][epoch] == pytest.approx(one[1]["loss"][epoch], rel=1e-3)
 
 
+def changed_umask(umask):
+    """The umask of this process before."""
+    return os.umask(umask)
+
+
 def write_and_raise_on_the_last_worker(work):
     print("hello")
+    print(f"umask {changed_umask(0o077):03o}")
     if distributed.is_first():
         distributed.all_gather(torch.ones(1))  # where it waits for the other
     os.write(2, b"what a library writes")
@@ -193,11 +199,16 @@ def write_and_raise_on_the_last_worker(work):
 def test_an_error_on_one_worker_ends_the_run_and_reaches_the_caller_with_what_all_workers_wrote(
     cluster, tmp_path, capsys
 ):
-    with pytest.raises(InputError, match="what went wrong"):
-        launch(write_and_raise_on_the_last_worker, on(2, tmp_path / "out"))
+    of_the_cluster = changed_umask(0o007)  # as in a home that several users share
+    try:
+        with pytest.raises(InputError, match="what went wrong"):
+            launch(write_and_raise_on_the_last_worker, on(2, tmp_path / "out"))
+    finally:
+        assert changed_umask(of_the_cluster) == 0o007
     assert list((tmp_path / "out").iterdir()) == []
     lines = capsys.readouterr().out.splitlines()
     assert {"[worker 0] hello", "[worker 1] hello"} <= set(lines)
+    assert {"[worker 0] umask 007", "[worker 1] umask 007"} <= set(lines)
     assert "[worker 1] what a library writesTraceback (most recent call last):" in lines
     assert "[worker 1] trainers.stage.InputError: what went wrong" in lines
 
@@ -208,7 +219,7 @@ def test_a_bug_on_a_worker_reaches_the_caller_with_its_traceback(tmp_path):
 
     worker_channel.want(tmp_path)
     with pytest.raises(ZeroDivisionError):
-        train_worker({"compute": divide, "work": on(2, tmp_path), "scratch": tmp_path})
+        train_worker({"compute": divide, "work": on(2, tmp_path), "scratch": tmp_path, "umask": 0o022})
     with pytest.raises(RuntimeError, match=r"(?s)in divide\n.*ZeroDivisionError"):
         raise_failure(tmp_path)
 
