@@ -41,6 +41,7 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
     from study.cli.search_planning import PlannedSearch
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
+    from study.core.store import Store
     from study.home import runs
     from study.home.sharing import check_shared
 
@@ -48,6 +49,7 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
     command = search_request.command(context.program)
     with interruptible(command):
         check_shared(context.home, writing=True)
+        Store(context.home).clean()
         request = search_request.request
         make_demo_where_asked(context.home, request, lambda: PlannedSearch(context.home, search_request))
         planned = PlannedSearch(context.home, search_request)

@@ -107,7 +107,7 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
     from study.home.sharing import check_shared
 
     check_shared(context.home, writing=True)
-    Store(context.home).empty_removed()  # one that cannot be used is refused before this run is made known in it
+    Store(context.home).clean()  # one that cannot be used is refused before this run is made known in it
     kept = request.command("run", *target.options_of_run(mlflow=mlflow))
     command = with_home(kept, context.home)
     check_option = " --check" if check else ""

@@ -68,6 +68,7 @@ def ingest_videos(home: Path, asked: IngestRequest) -> bool:
     sizes = find_scale(asked.scale)
     check_shared(home, writing=True)
     store = Store(home)
+    store.clean()
     audited = audit_videos(store, asked, fps=sizes.feature_fps)
     refuse_errors(audited.findings)
     stages = audited.dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px)

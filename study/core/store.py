@@ -32,6 +32,7 @@ from study.core.manifest import (
     manifest_of_record,
 )
 from study.home.files import is_locked, parse_object, remove_parts, sync, try_lock, wait_for_lock, write_json
+from study.home.scratch import NODE_CHECK, remove_left_files
 from study.home.sharing import publish_to_group, share_with_group
 from trainers.stage import InputError, MachineError, Stage
 
@@ -212,8 +213,9 @@ class Store:
             sync(self._artifacts)
         return target
 
-    def empty_removed(self) -> None:
-        """Deletes what processes that were killed while they removed stages have left."""
+    def clean(self) -> None:
+        """Removes what killed processes have left: stages that they were removing, and marks of the home folder."""
+        remove_left_files(self.home, NODE_CHECK)
         for left in self._removed.glob("*"):
             shutil.rmtree(left, ignore_errors=True)
 

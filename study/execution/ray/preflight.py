@@ -4,9 +4,8 @@ import importlib.metadata
 import logging
 import math
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from study.execution.executor import Grant, check_granted
 from study.execution.ray.nodes import Node, amount, living_nodes
 from study.home.commands import DISTRIBUTION
-from study.home.files import is_locked, replacing, wait_for_lock
+from study.home.scratch import NODE_CHECK, own_file
 from trainers.stage import MachineError, Resources, Stage
 
 NODE_SECONDS = 30
 """Time limit for the answer of a node, which starts a process for it."""
 ASK_AGAIN_SECONDS = 0.5
 PACKAGE = DISTRIBUTION
-TOKEN = "node-check-"
 PROBED = (PACKAGE, "torch")
 
 _log = logging.getLogger(__name__)
@@ -58,7 +56,7 @@ def check_nodes(home: Path) -> None:
     Raises:
         MachineError: one has not, or does not answer; it names the node and what to do.
     """
-    with _token(home) as token:
+    with own_file(home, NODE_CHECK) as token:
         answers = _answers(token)
     faults = [fault for node, answer in answers if (fault := node_fault(node.name, answer, home))]
     if faults:
@@ -66,25 +64,6 @@ def check_nodes(home: Path) -> None:
         raise MachineError(f"{faults[0]}{others}.")
     for node, answer in answers:
         note_excess(node, answer)
-
-
-@contextmanager
-def _token(home: Path) -> Iterator[Path]:
-    """A file that holds its own name, locked by this process; those of processes that were killed are removed."""
-    for left in home.glob(f"{TOKEN}{'?' * len(uuid.uuid4().hex)}"):
-        if not is_locked(left):
-            left.unlink(missing_ok=True)
-    path = home / f"{TOKEN}{uuid.uuid4().hex}"
-    with ExitStack() as stack:
-        with replacing(path) as temporary:
-            file = stack.enter_context(temporary.open("w"))
-            wait_for_lock(file)
-            file.write(path.name)
-            file.flush()
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,9 @@ def test_a_plan_says_what_is_shared_cached_and_next(table3_home: Path):
 
 def test_a_second_run_computes_nothing(table3_home: Path):
     before = {path: path.stat().st_mtime_ns for path in table3_home.glob("artifacts/*/*")}
+    (table3_home / "removed" / "of a killed process").mkdir(parents=True)
     result = called(table3_home, "run", "table3", *LOCAL)
+    assert list((table3_home / "removed").iterdir()) == []
     assert result.exit_code == 0
     assert "nothing to do" in result.output
     assert " done in " not in result.output

@@ -172,6 +172,18 @@ def test_a_damaged_manifest_is_one_sentence_and_others_are_still_read(store: Sto
     assert [manifest.key for manifest in store.manifests()] == [key(other)]
 
 
+def test_what_processes_that_were_killed_while_they_removed_stages_have_left_is_removed(store: Store):
+    left = store.home / "removed" / "artifacts-0-host-1-2"
+    (left / "deeper").mkdir(parents=True)
+    (left / "deeper" / "large.bin").write_bytes(bytes(1000))
+    (store.home / "node-check-0").touch()
+    folder = fill(store)
+    store.clean()
+    assert list((store.home / "removed").iterdir()) == []
+    assert not (store.home / "node-check-0").exists()
+    assert store.check(KEY, whole=True) == folder
+
+
 def test_checking_a_stage_that_was_removed_is_one_sentence(store: Store):
     with pytest.raises(MachineError, match=r"cannot be read \(No such file or directory\)"):
         store.check(KEY)
