@@ -1,6 +1,8 @@
 """Reporting of searches: the best settings so far, the report, and the commands that follow."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from rich.markup import escape
 
 from search_spaces.protocol.trial_splits import num_videos
 from study.cli.planning import pretraining_fact
+from study.analysis.remarks import remark_texts
 from study.cli.search_planning import PlannedSearch
 from study.console.terminal import new_console
 from study.core.manifest import versions
@@ -18,9 +21,12 @@ from study.search.optuna_study import OptunaStudy, parameters_of
 from study.search.report import write_search_report
 from study.search.results import SearchResults, best_of
 from study.search.storage import dashboard_name
+from trainers.stage import InputError, Stage
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+
+MOST_NAMED = 4
 
 
 class SearchReporter:
@@ -46,6 +52,7 @@ class SearchReporter:
             halving=self._planned.halving,
             evaluation=self._evaluation_command(),
             context=self.context(),
+            remarks=remark_texts(self._last_stages(), self._planned.store, most_named=MOST_NAMED),
         )
         self._planned.folder.mkdir(parents=True, exist_ok=True)
         return write_search_report(found, self._planned.folder)
@@ -92,6 +99,12 @@ class SearchReporter:
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": f"`{replace(planned.search_request, options=()).command()}`",
         }
+
+    def _last_stages(self) -> Iterator[tuple[str, Stage]]:
+        """Name and last stage of every trial that has stages."""
+        for frozen in self._optuna_study.trials():
+            with suppress(InputError):  # the recipe refuses that point
+                yield f"trial {frozen.number}", self._planned.space.trial(frozen.number, parameters_of(frozen)).stage
 
     def _evaluation_command(self) -> str | None:
         """The command that evaluates the best trial on test videos; None before there is one."""

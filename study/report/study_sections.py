@@ -5,9 +5,8 @@ from types import MappingProxyType
 
 from study.analysis.comparisons import order_sentences, protocol_sentences
 from study.analysis.paired_tests import Comparison
-from study.analysis.remarks import stage_remarks
+from study.analysis.remarks import remark_texts
 from study.analysis.results import Results, median_video, read_all_predictions
-from study.core.graph import walk
 from study.core.store import Store
 from study.core.study import Trial
 from study.report import tables
@@ -83,12 +82,8 @@ def _missing(results: Results) -> list[Block]:
 def _remarks(trials: Sequence[Trial], store: Store) -> list[Block]:
     """Notice of stages whose metrics say that their training came to nothing, with the rows that need them."""
     several_seeds = len({trial.seed for trial in trials}) > 1
-    users: dict[str, list[str]] = {}
-    for trial in trials:
-        for stage_key in walk(trial.stage):
-            users.setdefault(stage_key, []).append(trial.label if several_seeds else trial.row.title)
-    found = stage_remarks(walk(*(trial.stage for trial in trials)), store)
-    texts = [f"{each.title} {each.key[:8]} ({'; '.join(users[each.key])}): {each.sentence}" for each in found]
+    users = [(trial.label if several_seeds else trial.row.title, trial.stage) for trial in trials]
+    texts = remark_texts(users, store)
     return [Notice(" ".join(texts))] if texts else []
 
 

@@ -44,6 +44,8 @@ def _blocks(found: SearchResults) -> list[Block]:
         blocks.append(
             Notice("Scale demo: these numbers show the plumbing, not the method (a small network, one seed).")
         )
+    if found.remarks:
+        blocks.append(Notice(" ".join(found.remarks)))
     return [*blocks, _best_section(found), _history_section(found), *_slice_section(found), _trials_section(found)]
 
 
@@ -163,6 +165,7 @@ def _data(found: SearchResults) -> dict[str, Any]:
         "best": None if best is None else best.number,
         "evaluation": found.evaluation,
         "importances": importances(found.study),
+        "remarks": list(found.remarks),
         "rungs": list(_decided_after(found)),
         "trials": [
             {

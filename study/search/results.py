@@ -33,6 +33,7 @@ class SearchResults:
         halving: the pruner; None where no curve was observed.
         evaluation: the command that evaluates the best trial on test videos; None where there is no best trial.
         context: the facts at the top of the report, by name.
+        remarks: sentences on stages whose metrics say that their training came to nothing.
     """
 
     space: Space
@@ -40,6 +41,7 @@ class SearchResults:
     halving: SuccessiveHalving | None
     evaluation: str | None
     context: Mapping[str, str]
+    remarks: Sequence[str] = ()
 
     @property
     def trials(self) -> list[FrozenTrial]:

@@ -25,7 +25,6 @@ Precision = Literal["fp32", "bf16"]
 REPORT_PERIOD_SECONDS = 1.0
 CONSTANT_RATE = "constant_rate"
 """Key of a parameter group whose learning rate does not follow the schedule."""
-ADVICE = "lower learning_rate or raise temperature"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ def train(training: Training) -> list[Record]:
         training.work.epoch(int(past["epoch"]), past)
     for epoch in range(first_epoch, optimisation.epochs):
         set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
-        watch = LossWatch(epoch, ADVICE, lag_steps=lag_on(training.device))
+        watch = LossWatch(epoch, method.advice, lag_steps=lag_on(training.device))
         record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch, watch)}
         sync_running_statistics_(method)
         watch.end(record["loss"], method.state_dict())

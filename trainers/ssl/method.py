@@ -45,6 +45,9 @@ class Views:
 class Method(nn.Module, ABC):
     """A method during training. It trains the parameters that require a gradient."""
 
+    advice: ClassVar[str] = "lower learning_rate or raise temperature"
+    """What to change where a loss stops being finite."""
+
     encoders: Encoders
     """The encoders that later stages use."""
     _embedding_std: Tensor | None = None

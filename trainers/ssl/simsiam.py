@@ -30,6 +30,8 @@ class SimSiamMethod(Method):
     decayed (Sec. 4.2): it should stay the best one for the latest representations.
     """
 
+    advice = "lower the learning rate"
+
     def __init__(self, encoders: SingleEncoder, predictor: nn.Module) -> None:
         super().__init__()
         self.encoders = encoders

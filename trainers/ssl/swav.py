@@ -34,6 +34,8 @@ class SwAVMethod(Method):
     Codes are of the embeddings of all workers: every worker computes those of the whole batch and takes its own rows.
     """
 
+    advice = "lower the learning rate, or raise epsilon or the temperature of the prototypes"
+
     def __init__(self, config: "SwAV", encoders: SingleEncoder, seed: int) -> None:
         super().__init__()
         self.config = config

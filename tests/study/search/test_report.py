@@ -4,6 +4,7 @@ import json
 import random
 import signal
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,10 @@ def test_the_storage_is_left_alone_once_it_was_read(tmp_path: Path, monkeypatch:
         write_search_report(asked, tmp_path / "report")
     assert drawn
     assert read_after == {0}
+
+
+def test_remarks_on_stages_are_in_the_page_and_in_the_data(tmp_path: Path):
+    remark = "Pretrain MoCo 01234567 (trial 0): the loss has not left chance."
+    write_search_report(replace(found(TRIALS), remarks=[remark]), tmp_path)
+    assert remark in (tmp_path / "report.md").read_text()
+    assert json.loads((tmp_path / "search.json").read_text())["remarks"] == [remark]

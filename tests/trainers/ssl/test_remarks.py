@@ -83,3 +83,11 @@ def test_the_loss_of_collapsed_embeddings_is_that_of_chance():
     same = torch.nn.functional.normalize(torch.ones(BATCH, EMBEDDING), dim=1)
     loss = info_nce(dictionary_logits(same, same, same.T), config.temperature).item()
     assert loss == pytest.approx(config.chance()["contrastive"].value)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_method_is_advised_to_raise_a_temperature_that_it_does_not_have(tmp_path, name):
+    config, inputs = METHODS[name](tmp_path)
+    advice = config.build(backbone_for(config), inputs, seed=7).advice
+    assert ("temperature" in advice) == ("temperature" in vars(config))
+    assert ("epsilon" in advice) == ("epsilon" in vars(config))
