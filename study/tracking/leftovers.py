@@ -29,8 +29,22 @@ def leftovers(home: Path, uri: str) -> Iterator[Path]:
             yield path.parent
 
 
-def send_leftovers(home: Path, uri: str | None = None) -> Destination:
+def has_journals(home: Path) -> bool:
+    """Whether a home has journals, from which its database can be made."""
+    return any(_all_journals(home))
+
+
+def _all_journals(home: Path) -> Iterator[Path]:
+    return (path.parent for path in sorted(spool_folder(home).glob(f"*/*/*/{JOURNAL}")))
+
+
+def send_leftovers(home: Path, uri: str | None = None, *, everything: bool = False) -> Destination:
     """Sends what earlier commands of a home could not, and ends the runs of drivers that were killed.
+
+    Args:
+        home: the home folder.
+        uri: the tracking URI; the home's own database where not given.
+        everything: also what was meant for other tracking URIs, as a moved home's journals are.
 
     Raises:
         InputError: the URI names a folder.
@@ -40,7 +54,7 @@ def send_leftovers(home: Path, uri: str | None = None) -> Destination:
     destination = Destination(home, uri)
     sender, claims = Sender(destination.send), LeftoverClaims()
     try:
-        for folder in leftovers(home, uri):
+        for folder in _all_journals(home) if everything else leftovers(home, uri):
             sender.submit_once(partial(claims.send, folder, destination.send))
         sender.finish(PATIENCE_SECONDS)
         if not sender.is_idle:

@@ -25,6 +25,7 @@ class LoggingCalls:
 
     def __init__(self, client: "MlflowClient") -> None:
         self._client = client
+        self._lacks_files = False
 
     def send(self, run_id: str, batch: Sequence[Entry], there: Set[tuple[str, int]]) -> None:
         """Sends a batch of entries, without the points that are in the run already.
@@ -89,7 +90,9 @@ class LoggingCalls:
         try:
             self._client.log_artifact(run_id, entry["path"])
         except (FileNotFoundError, PermissionError) as error:
-            _log.warning("%s cannot be kept in MLflow (%s).", entry["path"], error.strerror)
+            if not self._lacks_files:
+                _log.warning("%s cannot be kept in MLflow (%s), and others perhaps.", entry["path"], error.strerror)
+            self._lacks_files = True
 
     def is_active(self, run_id: str) -> bool:
         """Whether a run is there and not deleted."""

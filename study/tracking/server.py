@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from study.tracking.leftovers import send_leftovers
+from study.tracking.leftovers import has_journals, send_leftovers
+from study.tracking.uri import DATABASE
 from trainers.stage import InputError, MachineError
 
 START_SECONDS = 120.0
@@ -54,10 +55,13 @@ def running(
         InputError: nothing has been kept in this home yet.
         MachineError: the port is taken, or MLflow does not start.
     """
-    if uri is None and not (home / "mlflow.db").exists():
-        raise InputError(f"{home} has no mlflow.db: `freelunch run table3 --scale demo` keeps its trials in one.")
+    is_new = uri is None and not (home / DATABASE).exists()
+    if is_new and not has_journals(home):
+        raise InputError(
+            f"{home} has neither {DATABASE} nor journals of trials: `freelunch run table3 --scale demo` makes both."
+        )
     _check_port(host, port)
-    destination = send_leftovers(home, uri)
+    destination = send_leftovers(home, uri, everything=is_new)
     log = home.absolute() / "mlflow" / "server.log"
     process = start_server(destination.uri, home.absolute() / "mlflow" / "artifacts", host, port, log)
     url = f"http://{host}:{port}"

@@ -33,14 +33,13 @@ def leave_behind(home: Path) -> None:
     assert journal is not None
     log_study(journal, RUN_CONTEXT)
     log_end(journal, "FINISHED", "")
-    journal.mark_sent(default_uri(home))
+    journal.mark_sent(default_uri(home / "elsewhere"), offset=journal.end(), run=("0", False))
     journal.close()
 
 
 @pytest.mark.mlflow_server
 def test_a_home_is_served_with_what_was_left_to_send_and_the_server_ends_with_the_context(tmp_path: Path):
-    Destination(tmp_path, default_uri(tmp_path))
-    leave_behind(tmp_path)
+    leave_behind(tmp_path)  # where there is no database yet, and in a home that was moved here
     port = free_port()
     with running(tmp_path, port=port) as (url, pages):
         assert not list(leftovers(tmp_path, default_uri(tmp_path)))
@@ -57,7 +56,10 @@ def test_a_home_is_served_with_what_was_left_to_send_and_the_server_ends_with_th
 
 
 def test_a_home_without_runs_is_refused(tmp_path: Path):
-    with pytest.raises(InputError, match=r"has no mlflow\.db: `freelunch run"), running(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"has neither mlflow\.db nor journals of trials: `freelunch run"),
+        running(tmp_path),
+    ):
         pass
 
 
