@@ -104,6 +104,20 @@ class PlannedStudy:
             own = dict.fromkeys(note for same in self._by_dataset(parts) for note in self._notes_of(same))
             return (*own, *setting_notes(trials, settings), *published)
 
+    def plan_notes(self) -> tuple[str, ...]:
+        """Notes on finished stages: those whose classes' files changed, though no revision did, or whose libraries did."""
+        changed, warnings = self.plan.changed_sources, self.plan.warnings
+        if not changed:
+            return warnings
+        first, most = next(iter(changed)), max(changed.values())
+        others = f" and {len(changed) - 1} more" if changed.keys() - {first} else ""
+        return (
+            f"the file of {first}{others} changed since {most} of these stages were computed, but its revision did "
+            f"not: raise `revision` if its numbers change. `{self.request.command('plan', '--json')}` lists all "
+            "(changed_sources).",
+            *warnings,
+        )
+
     def context(self, part: Part) -> dict[str, str]:
         """Facts that the report of a part shows above its table."""
         return self.context_of(part.request, (part,))

@@ -69,11 +69,11 @@ def plan(context: HomeContext, request: "Request", as_json: bool) -> None:
 
     planned = PlannedStudy(context.home, request)
     if as_json:
-        record = plan_record(planned.plan)
-        click.echo(json.dumps({**record, "warnings": [*planned.data_notes(), *record["warnings"]]}, indent=1))
+        warnings = [*planned.data_notes(), *planned.plan_notes()]
+        click.echo(json.dumps({**plan_record(planned.plan), "warnings": warnings}, indent=1))
         return
     console = new_console()
-    notes = [context.copyable(note) for note in planned.notes(planned.parts)]
+    notes = [context.copyable(note) for note in (*planned.notes(planned.parts), *planned.plan_notes())]
     for table in plan_tables(planned.study, planned.plan, planned.num_videos(), notes, planned.parts):
         console.print(table, highlight=False)
     print_next(planned.request.command("run", program=context.program))

@@ -73,7 +73,6 @@ def plan_tables(
         *(_power_line(f"videos of {name}" if len(sides) > 1 else "videos", each) for name, each in sides.items()),
         *_equal_trials(plan),
         *(f"[yellow]note[/] {escape(note)}" for note in notes),
-        *(f"[yellow]note[/] {escape(warning)}" for warning in plan.warnings),
     ]
     return [table, *([parts_table(plan, parts)] if len(parts) > 1 else []), *lines]
 
@@ -105,7 +104,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         ],
         "expected_seconds": round(plan.expected_seconds, 1),
         "by_type": plan.by_type(),
-        "warnings": list(plan.warnings),
+        "changed_sources": dict(plan.changed_sources),
     }
 
 

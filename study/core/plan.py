@@ -28,6 +28,8 @@ class Plan:
         users: the numbers of the trials that need a stage.
         seconds: expected cost of every stage, by key.
         measured: keys of the stages whose cost was corrected by what stages of their type and size took in this home.
+        changed_sources: the classes whose file changed since stages were computed, though their `revision` did not, by
+            name; each with the number of finished stages.
     """
 
     trials: tuple[Trial, ...]
@@ -37,6 +39,7 @@ class Plan:
     users: Mapping[str, tuple[int, ...]]
     seconds: Mapping[str, float]
     measured: frozenset[str]
+    changed_sources: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -95,7 +98,8 @@ def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
         users=_users(stages, trials),
         seconds={k: s.expected_seconds() * _correction(s, corrections) for k, s in stages.items()},
         measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
-        warnings=(*_changed_sources(stages, finished), *_other_versions(stages, finished)),
+        changed_sources=_changed_sources(stages, finished),
+        warnings=tuple(_other_versions(stages, finished)),
     )
 
 
@@ -153,7 +157,7 @@ def _correction(stage: Stage, corrections: Mapping[str, _Correction]) -> float:
     return corrections[type(stage).__name__].ratio if _is_like_measured(stage, corrections) else 1.0
 
 
-def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> list[str]:
+def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> dict[str, int]:
     changed: Counter[str] = Counter()
     for stage_key, stage in stages.items():
         if stage_key not in manifests:
@@ -163,11 +167,7 @@ def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manife
             name = f"{cls.__module__}.{cls.__qualname__}"
             if recorded.get(name, source_hash(cls)) != source_hash(cls):
                 changed[name] += 1
-    return [
-        f"the file of {name} changed since {count} of these stages were computed, but its revision did not: "
-        "raise `revision` if its numbers change."
-        for name, count in sorted(changed.items())
-    ]
+    return dict(sorted(changed.items()))
 
 
 def _other_versions(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> list[str]:

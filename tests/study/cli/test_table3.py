@@ -52,6 +52,20 @@ def test_a_second_run_computes_nothing(table3_home: Path):
     assert {path: path.stat().st_mtime_ns for path in table3_home.glob("artifacts/*/*")} == before
 
 
+def test_files_that_changed_since_a_home_was_computed_are_one_note(table3_home: Path, tmp_path: Path):
+    home = copy_of(table3_home, tmp_path)
+    for path in home.glob("artifacts/*/manifest.json"):
+        manifest = json.loads(path.read_text())
+        path.write_text(json.dumps({**manifest, "sources": dict.fromkeys(manifest["sources"], "0123")}))
+    output = called(home, "plan", "table3", *ASKED).output
+    (note,) = [line for line in output.replace("\n", " ").split("note ") if "revision" in line]
+    assert " more changed since " in note
+    assert f"freelunch --home {home} plan table3 --json" in note
+    record = json.loads(called(home, "plan", "table3", *ASKED, "--json").output)
+    assert len(record["changed_sources"]) > 10
+    assert len([warning for warning in record["warnings"] if "revision" in warning]) == 1
+
+
 def test_logs_are_found_by_row_and_by_key(table3_home: Path):
     listed = called(table3_home, "logs", "table3/head").output
     assert "Pretrain DistilledMoCo" in listed
