@@ -35,6 +35,8 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
     # An MLflow that is away is one sentence of ours, not a traceback of each attempt.
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    # The lines of a run stay together; `freelunch ui` shows the addresses.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # MLflow's own retries hold a call up for minutes; the spool tries again by itself.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",

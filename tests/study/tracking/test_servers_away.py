@@ -149,9 +149,10 @@ def test_a_server_that_never_answered_is_refused_at_the_start(tmp_path: Path):
 
 @pytest.mark.mlflow_server
 def test_a_server_killed_in_the_middle_and_back_later_misses_nothing(
-    home: Path, server: Server, caplog: pytest.LogCaptureFixture
+    home: Path, server: Server, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ):
     follow(home, trials_of("public"), uri=server.uri)
+    assert "View run" not in capsys.readouterr().out  # MLflow's own lines would come between ours
     trials = trials_of("head", "public")
     with tracker(home, trials, uri=server.uri) as observer:
         server.kill()
