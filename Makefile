@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach version,3.12 3.13 3.11,$(shell command -v python$(version) >/dev/null 2>&1 && python$(version) -c 'import venv, ensurepip' >/dev/null 2>&1 && echo python$(version))) python3)
 INSTALLED := $(VENV)/.installed
+SERVICES := $(VENV)/.services
 LANES := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo check check-fast check-static check-external bench chaos format install clean
@@ -25,7 +26,7 @@ check-static: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check-external: install ## losses against lightly's, augmentation against PIL's; PostgreSQL and Slurm, where they are installed
+check-external: $(SERVICES) ## losses against lightly's, augmentation against PIL's; PostgreSQL and Slurm, where they are installed
 	$(BIN)/pytest -m "external or services"
 
 bench: install ## how fast is what matters; ratios, side by side in one run
@@ -49,6 +50,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) (a few GB, some minutes) …"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(SERVICES): $(INSTALLED)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,services]'
 	@touch $@
 
 clean:

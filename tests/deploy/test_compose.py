@@ -106,7 +106,7 @@ def test_its_mlflow_keeps_a_study_in_postgresql_and_its_artifacts_in_the_store(
 ):
     for package in ("psycopg", "boto3", "moto"):
         if importlib.util.find_spec(package) is None:
-            pytest.skip(f"no {package}: pip install 'psycopg[binary]' boto3 'moto[s3,server]'")
+            pytest.skip(f"no {package}: pip install 'freelunch-surgical[services]'")
     environment = {name: str(value) for name, value in services["mlflow"]["environment"].items()}
     with (
         running(open_folder, "mlflow", ["mlflow"]) as database,
