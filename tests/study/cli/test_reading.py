@@ -11,6 +11,7 @@ from study.cli.demo import DEMOS
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import copy_of, done, refused
 from trainers.data.datasets import registry
+from trainers.data.datasets.description import builtin
 from trainers.data.datasets.label_fraction import phases_shown
 from trainers.data.synthetic.videos import synthesize
 
@@ -39,7 +40,7 @@ def test_the_lengths_and_phases_of_unmade_videos_are_those_that_they_get(
 ):
     monkeypatch.setattr(demo, "MINUTES", 0.1)
     synthesize(tmp_path, num_videos=2, minutes=0.1)
-    made = registry.register(tmp_path / "datasets", "demo", "cholec80", tmp_path, lambda name: None)
+    made = registry.register(tmp_path / "datasets", "demo", builtin("cholec80"), tmp_path, lambda name: None)
     unmade = replace(DEMOS["demo"], num_videos=2).unmade()
     assert [each.num_frames for each in unmade.recordings] == [each.num_frames for each in made.recordings]
     videos, expected = made.videos(fps=5, size_px=32), unmade.videos(fps=5, size_px=32)

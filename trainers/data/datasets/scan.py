@@ -14,6 +14,7 @@ from trainers.data.ingest.image_file import audit_images
 from trainers.data.ingest.looks import Oddity, oddities
 from trainers.data.ingest.remarks import remarks, time_remarks
 from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, irregularity, irregularity_by_time, read_timeline
+from trainers.records import checked
 from trainers.runtime.files import replacing
 
 IMAGES_AT_ONCE = 2
@@ -94,8 +95,8 @@ class Scans:
             record = json.loads(self._file(path).read_text())
             if [record.pop(name) for name in ("format", "path", "stamp")] != [FORMAT, str(path), stamp]:
                 return None
-            return Scan(**{**record, **{name: tuple(record[name]) for name in TUPLES}})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return checked(Scan(**{**record, **{name: tuple(record[name]) for name in TUPLES}}))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
     def _file(self, path: Path) -> Path:

@@ -1,0 +1,34 @@
+"""Scans of videos that are kept between two looks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.damage import damaged
+from trainers.data.datasets import scan
+from trainers.data.datasets.recordings import Recording
+from trainers.data.datasets.scan import Scan, Scans
+
+SCAN = Scan(digest="d", stream_digest="s", num_frames=30, fps=25.0, remarks=("odd.",))
+
+
+def test_a_stored_scan_is_taken_whole_and_a_damaged_one_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    video, again = tmp_path / "video.mp4", Scan(digest="e", stream_digest=None, num_frames=1, fps=1.0)
+    video.touch()
+    recording = Recording(name="video", video=video, annotation=None)
+    scans = Scans(tmp_path / "scans")
+    (tmp_path / "scans").mkdir()
+    monkeypatch.setattr(scan, "_scan_video", lambda path: SCAN)
+    assert scans.of(recording, image_fps=None) == SCAN
+    monkeypatch.setattr(scan, "_scan_video", lambda path: again)
+    assert scans.of(recording, image_fps=None) == SCAN
+    (stored,) = (tmp_path / "scans").iterdir()
+    found = []
+    for content in damaged(stored.read_bytes()):
+        stored.write_bytes(content)
+        found.append(scans.of(recording, image_fps=None))
+    assert again in found
+    for each in found:
+        assert type(each.num_frames) is int
+        assert isinstance(each.digest, str)
+        assert isinstance(each.fps, float | int)
