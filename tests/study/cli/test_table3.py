@@ -58,7 +58,7 @@ def test_files_that_changed_since_a_home_was_computed_are_one_note(table3_home: 
         manifest = json.loads(path.read_text())
         path.write_text(json.dumps({**manifest, "sources": dict.fromkeys(manifest["sources"], "0123")}))
     output = called(home, "plan", "table3", *ASKED).output
-    (note,) = [line for line in output.replace("\n", " ").split("note ") if "revision" in line]
+    (note,) = [text for text in " ".join(output.split()).split("note ") if "revision" in text]
     assert " more changed since " in note
     assert f"freelunch --home {home} plan table3 --json" in note
     record = json.loads(called(home, "plan", "table3", *ASKED, "--json").output)
