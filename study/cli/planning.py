@@ -105,7 +105,7 @@ class PlannedStudy:
             return (*own, *setting_notes(trials, settings), *published)
 
     def plan_notes(self) -> tuple[str, ...]:
-        """Notes on finished stages: those whose classes' files changed, though no revision did, or whose libraries did."""
+        """Notes on finished stages that other files of the same revision, or other libraries, have computed."""
         changed, warnings = self.plan.changed_sources, self.plan.warnings
         if not changed:
             return warnings
