@@ -112,12 +112,12 @@ def summary_table(scored: ScoredFolder) -> Titled:
     table = new_table("metric", "± (n−1)")
     for protocol in scored.summary:
         table.add_column(PROTOCOLS[protocol], justify="right")
-    for metric, title in METRICS.items():
+    for metric, words in METRICS.items():
         entries = [summary.get(metric) for summary in scored.summary.values()]
         over = next((entry["over"] for entry in entries if entry), None)
         cells = (_spread(entry["mean"], entry["std"], 4) if entry else "" for entry in entries)
         if over:
-            table.add_row(title, f"over {over}", *cells)
+            table.add_row(words, f"over {over}", *cells)
     return title, table
 
 

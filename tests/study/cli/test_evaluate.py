@@ -57,6 +57,7 @@ def test_the_worked_case_has_the_published_values_under_every_protocol(folders: 
 def test_tables_show_the_worked_case_and_name_what_each_spread_is_over(folders: Path) -> None:
     result = evaluate(folders)
     assert result.exit_code == 0
+    assert f"{folders / 'ours'}: 8 videos of 13 min in all, 160 labelled rows" in result.stdout
     assert "video41     70.00      87.86   75.00    59.72" in result.stdout
     assert "over videos" in result.stdout
     assert "over phases" in result.stdout
