@@ -31,7 +31,7 @@ class RegisteredVideo:
     annotation_stamp: Stamp | None
     stream_digest: str | None = None
     """Of the encoded frames alone; None for folders of frames, and for records of earlier versions."""
-    fps: float = NOMINAL_FPS
+    fps: float = float(NOMINAL_FPS)
     """The rate at which `num_frames` are counted."""
     num_images: int | None = None
     """Of a folder of frames; None for videos, and for records of earlier versions."""

@@ -10,7 +10,7 @@ from trainers.data.datasets.declared_split import DeclaredSplit, read_split
 from trainers.data.datasets.patterns import Pattern
 from trainers.data.datasets.toml_table import TomlTable, nearest, read_text
 from trainers.data.ingest.annotations import AnnotationFormat
-from trainers.data.ingest.annotations.cells import MOST_PHASES
+from trainers.data.ingest.annotations.cells import MOST_PHASES, exact_rate
 from trainers.data.ingest.video import Timing
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.stage import InputError
@@ -82,7 +82,7 @@ class Description:
                 f"--fps {fps:g} is the rate of images, and {self.source} describes video files: leave it out."
             )
         is_other = fps != self.fps
-        return replace(self, fps=fps, given_fps=fps, timing="seconds" if is_other else self.timing)
+        return replace(self, fps=exact_rate(fps), given_fps=float(fps), timing="seconds" if is_other else self.timing)
 
 
 @cache
@@ -180,7 +180,7 @@ def _fps(table: TomlTable) -> float | None:
         raise table.fault("fps", "is missing: give the rate at which the numbers of the images count, such as 1")
     if has_videos and fps is not None:
         raise table.fault("fps", "is the rate of images, but videos are files: leave it out, or give frames")
-    return fps
+    return None if fps is None else exact_rate(fps)
 
 
 def _timing(table: TomlTable, layout: AnnotationFormat | None) -> Timing:

@@ -35,7 +35,8 @@ def discover(description: Description, root: Path, further: Path | None = None) 
         more = _discovered(_further(description, further), further) if further else Discovery()
     except InputError as error:
         return Discovery(recordings=(), findings=findings_of(error, root))
-    return Discovery(recordings=(*found.recordings, *more.recordings), findings=(*found.findings, *more.findings))
+    recordings, findings = (*found.recordings, *more.recordings), (*found.findings, *more.findings)
+    return Discovery(recordings=recordings, findings=(*findings, *_same_names(found.recordings, more.recordings)))
 
 
 def _discovered(description: Description, root: Path) -> Discovery:
@@ -45,8 +46,8 @@ def _discovered(description: Description, root: Path) -> Discovery:
     search = _Search(description, root)
     videos = search.videos(description.videos)
     annotations = search.annotations()
-    recordings = search.match(videos, annotations)
-    unlabelled = search.unlabelled({each.name for each in recordings})
+    unlabelled = search.unlabelled(videos)
+    recordings = search.match(videos, annotations, {each.name for each in unlabelled})
     return Discovery(recordings=(*search.placed(recordings), *unlabelled), findings=tuple(search.findings))
 
 
@@ -65,6 +66,15 @@ def _further(description: Description, folder: Path) -> Description:
         unlabelled=(),
         split=None,
     )
+
+
+def _same_names(known: Sequence[Recording], more: Sequence[Recording]) -> Iterator[Finding]:
+    """Findings on further recordings that have the name of another."""
+    names = {each.name: each.video for each in known}
+    for each in more:
+        if each.name in names:
+            message = f"has the name {each.name!r}, as {names[each.name]} has"
+            yield _finding(each.video, message, "rename one of them")
 
 
 class _Search:
@@ -96,10 +106,10 @@ class _Search:
                 found.setdefault(each.name, each.path)
         return found
 
-    def match(self, videos: Sequence[Recording], annotations: dict[str, Path]) -> list[Recording]:
-        """The recordings with their annotations, where the description has any."""
+    def match(self, videos: Sequence[Recording], annotations: dict[str, Path], unlabelled: set[str]) -> list[Recording]:
+        """The recordings with their annotations, where the description has any; unlabelled ones may have one, too."""
         names = {video.name for video in videos}
-        for name in sorted(annotations.keys() - names):
+        for name in sorted(annotations.keys() - names - unlabelled):
             message = f"annotates {name}, which has no video"
             self.findings.append(_finding(annotations[name], message, "add the video or move the file away"))
         if self._description.annotations and videos and not names & annotations.keys():
@@ -111,10 +121,12 @@ class _Search:
                 self.findings.append(_finding(video.video, "has no annotation", remedy))
         return [replace(video, annotation=annotations.get(video.name)) for video in videos]
 
-    def unlabelled(self, taken: set[str]) -> list[Recording]:
+    def unlabelled(self, taken: Sequence[Recording]) -> list[Recording]:
         """Further recordings, which need no annotation; those that are recordings already are left out."""
         patterns = self._description.unlabelled
-        return [each for each in self.videos(patterns) if each.name not in taken] if patterns else []
+        known = {(each.video, each.name) for each in taken}
+        found = [each for each in self.videos(patterns) if (each.video, each.name) not in known] if patterns else []
+        return list(self._each_name_once((*taken, *found)))[len(taken) :]
 
     def placed(self, recordings: Sequence[Recording]) -> list[Recording]:
         """The recordings with the sides and folds that the description declares."""

@@ -112,8 +112,8 @@ def test_trocar_placement_comes_before_the_phases_of_cholec80(tmp_path: Path):
             ["theatre-a/op1.mkv", "theatre-b/op1.MOV", "theatre-b/op2.ts", "labels/op1.csv"],
             [
                 "theatre-b/op1.MOV has the name 'op1', as",
-                "theatre-b/op2.ts has no annotation: add the one of op2",
                 "has no folder more/: correct the pattern 'more/**/{name}.mp4' in /data/ours.toml",
+                "theatre-b/op2.ts has no annotation: add the one of op2",
             ],
         ),
     ],
@@ -141,6 +141,21 @@ def test_own_patterns_find_every_container_in_any_case_at_any_depth(tmp_path: Pa
         ("Öp 2", False),
         ("extra", True),
     ]
+
+
+def test_an_unlabelled_video_may_have_an_annotation_and_be_found_twice_but_not_share_a_name(tmp_path: Path):
+    own = described(top='phases = ["A"]\nvideos = "a/*.{name}.mp4"\nunlabelled = "**/*.{name}.mp4"', annotations=LABELS)
+    files = ["a/x.op1.mp4", "b/x.op2.mp4", "labels/op1.csv", "labels/op2.csv"]
+    assert [(each.name, each.annotation is None) for each in found(own, tmp_path, files)] == [
+        ("op1", False),
+        ("op2", True),
+    ]
+    (finding,) = sentences(discover(own, laid_out(tmp_path, ["b/y.op1.mp4"])))
+    assert "b/y.op1.mp4 has the name 'op1', as " in finding
+    (tmp_path / "b" / "y.op1.mp4").unlink()
+    laid_out(tmp_path / "more", ["op1.mov"])
+    (finding,) = sentences(discover(own, tmp_path, tmp_path / "more"))
+    assert "more/op1.mov has the name 'op1', as " in finding
 
 
 def test_a_video_with_another_ending_is_told_of(tmp_path: Path):

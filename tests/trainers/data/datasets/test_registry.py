@@ -276,6 +276,21 @@ def test_a_folder_without_unlabelled_videos_is_refused(tmp_path: Path, root: Pat
         register(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None, more)
 
 
+def test_a_record_of_an_earlier_version_is_read_and_its_videos_keep_their_keys(tmp_path: Path, root: Path):
+    dataset = registered(tmp_path, root)
+    path = tmp_path / "datasets" / "mine.json"
+    record = json.loads(path.read_text())
+    for added in ("description", "source", "image_fps"):
+        del record[added]
+    for video in record["recordings"]:
+        for added in ("fps", "num_images", "fold", "images", "oddities"):
+            del video[added]
+    path.write_text(json.dumps(record))
+    earlier = load(tmp_path / "datasets", "mine")
+    assert keys(earlier) == keys(dataset)
+    assert earlier.described == dataset.described
+
+
 def test_folders_of_frames_are_videos_known_by_their_images(tmp_path: Path):
     root = tmp_path / "frames"
     for number in (1, 2):

@@ -35,6 +35,7 @@ TO_THE_LAST_FRAME = AnnotationFormat(kind="intervals", rate=30, end_included=Tru
         ("Frame\tPhase\n0\tAccess\n25\tAccess\n50\t\n75\tBladder neck\n", AnnotationFormat(rate=1, frame_rate=25)),
         ("0 Access\n1 Access\n\n3 Bladder neck\n", SECONDS),
         ("phase\nAccess\nAccess\nunlabelled\nBladder neck\n", SECONDS),
+        ("Access;\nAccess;\nunlabelled;\nBladder neck;\n", SECONDS),
         ("Frame\tPhase\n1\t1\n2\t1\n3\t-1\n4\t2\n", NUMBERED),
         ("0,0.0\n1,0\n3,01\n", AnnotationFormat(kind="second-rows", rate=1, first_phase=0)),
         ("step;t;x\nAccess;0,0;1\n Access ;1,0;\n;2,0;\nBladder neck;3,0;\n", NAMED_CSV),

@@ -78,7 +78,8 @@ def read_rows(path: Path, *, separator: str = "", num_columns: int) -> list[Row]
     rows = [Row(f"{path}:{number}", row) for number, row in enumerate(cells, start=1) if any(row)]
     if not rows:
         raise InputError(f"{path} is empty: copy it again from its source.")
-    return rows
+    width = max(len(row.cells) - (row.cells[-1] == "") for row in rows)  # rows may end with a separator
+    return [Row(row.place, row.cells[:width]) for row in rows]
 
 
 def _between(lines: Sequence[str], separator: str) -> Iterator[tuple[str, ...]]:
