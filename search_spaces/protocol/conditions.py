@@ -96,6 +96,8 @@ class Conditions:
         name, validates = split or self.preset.split, self.preset.split == "selection"
         labelled = tuple(video for video in videos if video.annotation_digest is not None)
         unlabelled = tuple(video for video in videos if video.annotation_digest is None)
+        if not labelled and dataset is self.pretrain_on:
+            return Split(train=(), test=(), unlabelled=unlabelled)
         sides = divided(labelled, name, subsets=dataset.subsets, declared=dataset.folds, folds_validate=validates)
         return replace(sides, unlabelled=unlabelled)
 

@@ -147,3 +147,11 @@ def test_a_search_by_transfer_sees_no_test_video_of_either():
     tested = {key(video) for data in (HERE, THERE) for video in alone(data).videos().test}
     for extreme in search.extreme_trials():
         assert tested.isdisjoint(walk(extreme.stage))
+
+
+def test_a_dataset_without_annotations_serves_pre_training_alone():
+    bare = replace(HERE, recordings=tuple(replace(v, annotation=None, annotation_digest=None) for v in HERE.recordings))
+    sides = transfer(source=bare).pretraining_videos()
+    assert (len(sides.unlabelled), sides.train, sides.validation, sides.test) == (10, (), (), ())
+    with pytest.raises(InputError, match="0 videos cannot be split"):
+        alone(bare).videos()

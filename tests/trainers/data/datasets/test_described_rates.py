@@ -50,6 +50,12 @@ def test_a_row_per_frame_of_a_video_of_50_fps_is_read_at_its_rate(
         assert store.labels.tolist() == [frame // 70 for frame in range(0, 200, 10)]
 
 
+def test_a_data_set_without_annotations_is_stored_without_labels(tmp_path: Path, encode_video: Callable[..., Path]):
+    encode_video(tmp_path / "op1.mp4", 50)
+    with stored(tmp_path, parse('videos = "{name}.*"', str(tmp_path / "ours.toml")), fps=5) as store:
+        assert store.labels.tolist() == [-1] * 10
+
+
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("pattern", ["{name}/{frame}.png", "all/{name}-{frame}.png"])
 def test_images_are_counted_at_their_own_rate_from_0_or_from_1(
