@@ -1,5 +1,6 @@
 """Annotation files of every format, and what is wrong with them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,3 +91,29 @@ def test_holes_are_the_stretches_without_a_label(tmp_path: Path):
     track = read_labels(path, PHASES, CLOCK)
     assert track.holes() == [(0, 5), (10, 15)]
     assert track.seconds == 20
+
+
+TRIPLETS = AnnotationFormat(kind="cholect50", rate=1, first_phase=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"annotations": {\n"0": [}', r":2 is no JSON \(.*\): copy it again"),
+        ('{"frames": {}}', "has no 'annotations' of frames: name CholecT50's files"),
+        ('{"annotations": {"a": []}}', "frame a, has no number"),
+        ('{"annotations": {"0": 3}}', "frame 0, has no list of triplets"),
+        ('{"annotations": {"0": [[1, 2]]}}', "frame 0, has a triplet without a phase at its end"),
+        (f'{{"annotations": {{"7": [{[0] * 14 + [1]}, {[0] * 14 + [2]}]}}}}', "frame 7, has several phases"),
+        (f'{{"annotations": {{"7": [{[0] * 14 + [9]}]}}}}', "frame 7, names the unknown phase '9'"),
+    ],
+)
+def test_a_file_of_triplets_is_refused_with_its_frame(tmp_path: Path, text: str, sentence: str):
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path, text, TRIPLETS, [0])
+
+
+def test_a_frame_without_triplets_and_a_frame_that_is_left_out_have_no_label(tmp_path: Path):
+    rows = {"0": [[-1] * 14 + [0]], "1": [], "2": [[-1] * 15], "4": [[3] * 14 + [2], [5] * 14 + [2]]}
+    text = json.dumps({"fps": 1, "annotations": rows})
+    assert read(tmp_path, text, TRIPLETS, [0, 1, 2, 3, 4, 5]) == [0, -1, -1, -1, 2, -1]
