@@ -8,7 +8,7 @@ from search_spaces.protocol.transfer_notes import measured_on, transfer_note
 from study import MeasuredOn
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.label_fraction import Draw, draw_labelled
-from trainers.data.datasets.overlap import check_apart
+from trainers.data.datasets.overlap import check_apart, check_sides
 from trainers.data.datasets.splits import Split, divided
 from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS
@@ -99,7 +99,9 @@ class Conditions:
         if not labelled and dataset is self.pretrain_on:
             return Split(train=(), test=(), unlabelled=unlabelled)
         sides = divided(labelled, name, subsets=dataset.subsets, declared=dataset.folds, folds_validate=validates)
-        return replace(sides, unlabelled=unlabelled)
+        sides = replace(sides, unlabelled=unlabelled)
+        check_sides(dataset, sides)
+        return sides
 
     @property
     def title(self) -> str:

@@ -3,6 +3,7 @@
 What follows pre-training is in `recognition.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypedDict, TypeVar
 
@@ -11,6 +12,7 @@ from search_spaces.protocol.presets import PRESETS
 from search_spaces.recipes.settings import USUAL, MoCoSettings, QueueSettings, TeacherSettings, TrainingSettings
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.datasets.splits import Split
+from trainers.data.frames import LeftOut
 from trainers.data.ingest.video import Ingest
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.networks.backbones import Backbone
@@ -124,15 +126,17 @@ def on_surgical_frames(
         conditions: preset, scale and dataset.
         method: the self-supervised method.
         seed: of everything drawn.
-        settings: split, and optimisation where it is not given otherwise.
+        settings: split, use of stretches, and optimisation where it is not given otherwise.
         optimisation: MoCo's, for as many epochs as students take, where not given.
         augmentation: MoCo's, at the scale's size, where not given.
         backbone: the scale's, with the preset's splits, where not given.
     """
     videos = conditions.pretraining_videos(settings.get("split"))
     epochs = given(settings.get("student_epochs"), conditions.scale.student_epochs)
+    frames = (*videos.train, *videos.unlabelled)
     return Pretrain(
-        frames=(*videos.train, *videos.unlabelled),
+        frames=frames,
+        left_out=() if settings.get("stretches") == "kept" else stretches_of(frames),
         sample_every=conditions.sample_every(conditions.training_fps),
         method=method,
         backbone=backbone or network(conditions, settings),
@@ -140,6 +144,15 @@ def on_surgical_frames(
         optimisation=optimisation or usual_optimisation(conditions, epochs, settings),
         probe=_probe(conditions, videos),
         seed=seed,
+    )
+
+
+def stretches_of(videos: Sequence[Ingest]) -> tuple[LeftOut, ...]:
+    """The long black or frozen stretches of videos."""
+    return tuple(
+        LeftOut(source=source, start=start, stop=stop)
+        for source, video in enumerate(videos)
+        for start, stop in video.stretches
     )
 
 

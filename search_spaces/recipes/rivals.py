@@ -69,7 +69,7 @@ def swav(
         conditions,
         method,
         seed,
-        {"split": settings.get("split")},
+        {"split": settings.get("split"), "stretches": settings.get("stretches")},
         optimisation=LARCOptimisation(
             epochs=given(settings.get("student_epochs"), scale.student_epochs),
             batch_size=sizes.swav_batch_size,
@@ -101,7 +101,7 @@ def simsiam(
         conditions,
         SimSiam(),
         seed,
-        {"split": settings.get("split")},
+        {"split": settings.get("split"), "stretches": settings.get("stretches")},
         optimisation=Optimisation(
             epochs=given(settings.get("student_epochs"), sizes.simsiam_epochs),
             batch_size=sizes.simsiam_batch_size,

@@ -9,6 +9,7 @@ from search_spaces.protocol.presets import SplitName
 from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Share, Temperature, Weight
 
 FineTuneMode = Literal["linear", "full"]
+Stretches = Literal["left_out", "kept"]
 
 
 class DataSettings(TypedDict, total=False):
@@ -29,6 +30,9 @@ class LabelSettings(DataSettings, total=False):
 
 class StudentSettings(LabelSettings, total=False):
     """Settings of self-supervised pre-training that methods with an optimiser of their own have too."""
+
+    stretches: Stretches | None
+    """Long black or frozen stretches of videos: left out of pre-training, the usual, or kept in it."""
 
     student_epochs: Epochs | None
     """Passes of the student over the frames."""

@@ -133,28 +133,50 @@ def ingest(
     print_next(f"{context.program} plan table3 --dataset {name} --scale {scale}")
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @json_option
-@click.pass_obj
-def datasets(context: HomeContext, as_json: bool) -> None:
-    """The registered datasets.
+@click.pass_context
+def datasets(click_context: click.Context, as_json: bool) -> None:
+    """The datasets: what of them is stored, and what failed.
 
     \b
-    Example:
+    Examples:
         freelunch datasets
+        freelunch datasets show cholec80
     """
-    from study.cli.videos import dataset_records
-    from study.console.data_tables import datasets_table
+    if click_context.invoked_subcommand is not None:
+        return
+    from study.cli.dataset_pages import dataset_records
+    from study.console.data_tables import datasets_table, failed_videos
     from study.console.terminal import new_console
 
+    context: HomeContext = click_context.obj
     records = dataset_records(context.home)
     if as_json:
         click.echo(json.dumps(records, indent=1))
     elif records:
-        new_console().print(datasets_table(records), highlight=False)
+        new_console().print(datasets_table(records), *failed_videos(records), sep="\n", highlight=False)
     else:
         click.echo(f"no dataset is registered in {context.home}; `--scale demo` makes its own.")
         print_next(f"{context.program} ingest cholec80 FOLDER")
+
+
+@datasets.command("show")
+@click.argument("name", type=Line())
+@click.option("--output", type=Location(), metavar="FILE", help="The file to write, instead of one in the home folder.")
+@click.pass_obj
+def show_dataset(context: HomeContext, name: str, output: Path | None) -> None:
+    """Write a page on a dataset: frames of every video, phases over time, what the audit found.
+
+    The page shows frames of patients: keep it as safe as the videos.
+
+    \b
+    Example:
+        freelunch datasets show cholec80
+    """
+    from study.cli.dataset_pages import write_page
+
+    click.echo(f"{write_page(context.home, name, output)} shows frames of patients: keep it as safe as the videos.")
 
 
 @main.group(invoke_without_command=True)

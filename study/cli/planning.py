@@ -9,6 +9,7 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.queue_notes import queue_notes
+from search_spaces.protocol.stretch_notes import stretch_notes
 from search_spaces.protocol.transfer_notes import published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
 from study.cli.demo import DEMO, DEMOS, asked_demos
@@ -30,7 +31,7 @@ from trainers.pretrained import registry as weights_registry
 from trainers.stage import InputError
 
 FULL_SCALE_DATASET = "cholec80"
-TRIAL_NOTES = (label_notes, queue_notes, fold_notes)
+TRIAL_NOTES = (label_notes, queue_notes, fold_notes, stretch_notes)
 PRETRAINED_ON = "pre-trained on"
 """Name of this fact in reports."""
 PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those that --set has fixed."

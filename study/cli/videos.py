@@ -12,9 +12,11 @@ from rich.progress import Progress
 
 from search_spaces.protocol.scales import SCALES, Scale
 from study.cli.execute import compute
+from study.cli.ingest_record import write_record
 from study.cli.resources import ComputeTarget
 from study.console.data_tables import audits_table, findings_table, lengths_table
 from study.console.terminal import new_console
+from study.core.graph import key
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
 from study.core.study import standalone
@@ -29,7 +31,6 @@ from trainers.data.ingest.video import Ingest
 from trainers.data.synthetic.layouts import MADE, lay_out
 from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.cpus import available_cpus
-from trainers.runtime.registry import names
 from trainers.stage import InputError
 
 OWN_LAYOUT = "cholec80"
@@ -70,6 +71,8 @@ def ingest_videos(home: Path, asked: IngestRequest) -> bool:
     store = Store(home)
     store.clean()
     audited = audit_videos(store, asked, fps=sizes.feature_fps)
+    if not asked.dry_run:
+        write_record(home, asked.name, asked.root, audited.findings, {})
     refuse_errors(audited.findings)
     stages = audited.dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px)
     videos = standalone(stages)
@@ -81,6 +84,8 @@ def ingest_videos(home: Path, asked: IngestRequest) -> bool:
     target = ComputeTarget(local=True, threads=asked.threads, gpus_per_worker=0)
     outcome = compute(plan, store, target)
     new_console().print(audits_table(videos, store), highlight=False)
+    failures = {stage.name: outcome.failures[key(stage)].sentence for stage in stages if key(stage) in outcome.failures}
+    write_record(home, asked.name, asked.root, audited.findings, failures)
     return not outcome.failures
 
 
@@ -109,7 +114,7 @@ def _lengths(dataset: Dataset) -> list[tuple[str, int, float, float]]:
 
 def _expectation(plan: Plan, store: Store) -> str:
     """The time and disk that a plan of video stages takes, in a sentence."""
-    missing = [stage for key in plan.missing if isinstance(stage := plan.stages[key], Ingest)]
+    missing = [stage for each in plan.missing if isinstance(stage := plan.stages[each], Ingest)]
     if not missing:
         return "every video is stored already: nothing to do"
     needed = sum(stage.expected_bytes() for stage in missing)
@@ -141,21 +146,6 @@ def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> Non
             num_processes=available_cpus(),
             report=lambda done: progress.update(task, completed=done),
         )
-
-
-def dataset_records(home: Path) -> list[dict[str, Any]]:
-    """One record per registered dataset."""
-    loaded = [datasets.load(home / "datasets", name) for name in names(home / "datasets")]
-    return [
-        {
-            "name": dataset.name,
-            "layout": dataset.layout,
-            "videos": len(dataset.recordings),
-            "hours": dataset.hours,
-            "root": dataset.root,
-        }
-        for dataset in loaded
-    ]
 
 
 def register_videos(store: Store, name: str, described: Description, root: Path) -> Dataset:

@@ -57,12 +57,25 @@ def lengths_table(lengths: Iterable[tuple[str, int, float, float]]) -> Table:
 
 
 def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
-    """The registered datasets."""
-    table = new_table("dataset", "layout", "videos", "hours", "folder")
+    """The datasets, those whose audit found errors among them."""
+    table = new_table("dataset", "layout", "videos", "hours", "stored", "audit", "folder")
     for record in records:
-        cells = (record["name"], record["layout"], str(record["videos"]), f"{record['hours']:.2f}", record["root"])
-        table.add_row(*map(escape, cells))
+        cells = (record["name"], record["layout"], str(record["videos"]), f"{record['hours']:.2f}")
+        found = [f"[red]{record['errors']} errors, not registered[/]"] if record["errors"] else []
+        found += [f"{record['warnings']} warnings"] if record["warnings"] else []
+        table.add_row(*map(escape, cells), _stored(record), ", ".join(found), escape(record["root"]))
     return table
+
+
+def failed_videos(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for every video that failed when it was last ingested."""
+    failed = ((record["name"], *each) for record in records for each in record["failed"].items())
+    return [f"[red]failed[/] {escape(f'{dataset} {video}: {sentence}')}" for dataset, video, sentence in failed]
+
+
+def _stored(record: Mapping[str, Any]) -> str:
+    scales = (f"{scale} {count}/{record['videos']}" for scale, count in record["stored"].items())
+    return ", ".join(scales) or "–"
 
 
 def weights_table(records: Iterable[Mapping[str, Any]]) -> Table:

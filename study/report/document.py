@@ -102,6 +102,22 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Images:
+    """A row of photographs, which only the HTML page holds.
+
+    Attributes:
+        title: of the row.
+        jpegs: their bytes.
+        shape: width over height that each is shown with.
+    """
+
+    kind: ClassVar[str] = "images"
+    title: str
+    jpegs: tuple[bytes, ...]
+    shape: float
+
+
+@dataclass(frozen=True)
 class Details:
     """Blocks that are folded away until the reader opens them."""
 
@@ -120,7 +136,7 @@ class Section:
     blocks: "Sequence[Block]"
 
 
-Block = Paragraph | Notice | Facts | Picture | Details | Section | Table
+Block = Paragraph | Notice | Facts | Picture | Images | Details | Section | Table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """A document as one HTML page that loads nothing: Jinja templates, with the figures as SVG in them."""
 
+import base64
 import re
 from functools import cache
 
@@ -26,7 +27,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"inline": _inline, "drawing": _drawing}
+    environment.filters |= {"inline": _inline, "drawing": _drawing, "address": _address}
     environment.globals |= {"column_classes": _column_classes, "wide": WIDE}
     return environment
 
@@ -34,6 +35,11 @@ def _environment() -> Environment:
 def _inline(text: str) -> Markup:
     """Escaped text, with `backticks` as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _address(jpeg: bytes) -> str:
+    """An address that holds a photograph itself."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _drawing(picture: Picture) -> Markup:

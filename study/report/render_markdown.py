@@ -1,6 +1,18 @@
 """A document as GitHub's Markdown; its figures are links into `figures/`."""
 
-from study.report.document import Block, Cell, Details, Document, Facts, Notice, Paragraph, Picture, Section, Table
+from study.report.document import (
+    Block,
+    Cell,
+    Details,
+    Document,
+    Facts,
+    Images,
+    Notice,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+)
 
 
 def render_markdown(document: Document) -> str:
@@ -19,6 +31,8 @@ def _markdown(block: Block, level: int = 2) -> str:
             return "\n".join(f"- **{_plain(term)}**: {_plain(text)}" for term, text in items.items())
         case Picture(name, _, caption):
             return f"![{_plain(caption)}](figures/{name}.svg)\n\n*{_plain(caption)}*"
+        case Images(title, jpegs):
+            return f"*{_plain(title)}: {len(jpegs)} images in the HTML page.*"
         case Details(summary, blocks, html_only):
             inside = "\n\n".join(_markdown(inner, level + 1) for inner in blocks)
             return "" if html_only else f"<details><summary>{_plain(summary)}</summary>\n\n{inside}\n\n</details>"

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from trainers.fields import CountOrZero
 from trainers.runtime.open_files import RandomFile
 from trainers.runtime.randomness import derived_seed
-from trainers.stage import InputError, Stage
+from trainers.stage import Config, InputError, Stage
 
 FILE_NAME = "frames.arrow"
 UNLABELLED = -1
@@ -35,6 +36,20 @@ class FrameSource(Stage):
     @abstractmethod
     def num_source_frames(self) -> int:
         """Frames of the source before sampling, for the plan; 0 where unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut(Config):
+    """Rows of a store that are left out.
+
+    Attributes:
+        source: number of the store among those that are read.
+        start, stop: the column `frame` of these rows is at least `start` and below `stop`.
+    """
+
+    source: CountOrZero
+    start: CountOrZero
+    stop: CountOrZero
 
 
 @dataclass(frozen=True)
@@ -147,17 +162,28 @@ class Frames:
         folders: the artifact folders of the stores; none make a sequence without rows.
         sample_every: keeps the frames whose index in the source video is a multiple of it.
         labelled_only: keeps the frames whose label is known.
+        left_out: stretches of the stores that are left out.
 
     Raises:
         InputError: labels are asked for and the stores name them differently.
     """
 
-    def __init__(self, folders: Sequence[Path], *, sample_every: int = 1, labelled_only: bool = False) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        *,
+        sample_every: int = 1,
+        labelled_only: bool = False,
+        left_out: Sequence[LeftOut] = (),
+    ) -> None:
         self._stores = [FrameStore(folder) for folder in folders]
         self.label_names = self._stores[0].label_names if self._stores else ()
         if labelled_only:
             self._refuse_other_names(folders)
-        kept = [_kept_rows(store, sample_every, labelled_only) for store in self._stores]
+        kept = [
+            _kept_rows(store, sample_every, labelled_only, [each for each in left_out if each.source == source])
+            for source, store in enumerate(self._stores)
+        ]
         chosen = list(zip(self._stores, kept, strict=True))
         self._rows = np.concatenate([np.empty(0, np.int64), *kept])
         self.video = np.repeat(np.arange(len(kept)), [len(rows) for rows in kept])
@@ -206,8 +232,10 @@ class Frames:
                 )
 
 
-def _kept_rows(store: FrameStore, sample_every: int, labelled_only: bool) -> np.ndarray:
+def _kept_rows(store: FrameStore, sample_every: int, labelled_only: bool, left_out: Sequence[LeftOut]) -> np.ndarray:
     kept = store.frames % sample_every == 0
+    for stretch in left_out:
+        kept &= (store.frames < stretch.start) | (store.frames >= stretch.stop)
     if labelled_only:
         kept &= store.labels != UNLABELLED
     return np.flatnonzero(kept)

@@ -10,9 +10,9 @@ from torch import nn
 
 from trainers.artifacts.history import PRETRAINING, write_history
 from trainers.data.augmentation import MoCoAugmentation
-from trainers.data.frames import Frames, FrameSource
+from trainers.data.frames import Frames, FrameSource, LeftOut
 from trainers.data.loading import ViewLoader
-from trainers.fields import Channels, Count, Seed
+from trainers.fields import Channels, Count, Seed, added
 from trainers.networks.backbones import Backbone, FeatureExtractor
 from trainers.networks.costs import training_seconds
 from trainers.runtime import checkpoint, devices, distributed
@@ -39,6 +39,7 @@ class Pretrain(EncoderStage):
         augmentation: makes the views of a frame.
         optimisation: epochs, batch size, learning rate.
         sample_every: keep every n-th source frame.
+        left_out: stretches of the videos that are left out, such as those with the camera out of the body.
         probe: evaluates the backbone after every epoch; None without labelled validation videos.
         seed: of everything drawn.
     """
@@ -53,6 +54,7 @@ class Pretrain(EncoderStage):
     augmentation: MoCoAugmentation = MoCoAugmentation()
     optimisation: Optimisation = Optimisation()
     sample_every: Count = 1
+    left_out: tuple[LeftOut, ...] = added(())
     probe: KnnProbe | None = None
     seed: Seed = 0
 
@@ -87,7 +89,14 @@ class Pretrain(EncoderStage):
     def num_frames(self) -> int | None:
         """The number of frames to train on, as far as it is known before they are ingested; None where it is not."""
         counts = [source.num_source_frames for source in self.frames]
-        return sum(-(-count // self.sample_every) for count in counts) if all(counts) else None
+        if not all(counts):
+            return None
+        return sum(-(-count // self.sample_every) for count in counts) - self._num_left_out
+
+    @property
+    def _num_left_out(self) -> int:
+        """Roughly, where stretches do not begin and end at a row."""
+        return sum((each.stop - each.start) // self.sample_every for each in self.left_out)
 
     def _check_batch(self) -> None:
         """Refuses frames that are too few for a batch, before anything is computed, where their number is known."""
@@ -99,7 +108,7 @@ class Pretrain(EncoderStage):
             )
 
     def expected_seconds(self) -> float:
-        num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every
+        num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every - self._num_left_out
         size_px, _, *further = self.augmentation.sizes_px
         equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
         return training_seconds(
@@ -134,7 +143,9 @@ class Pretrain(EncoderStage):
         device = devices.prepare(work.resources)
         method = self.method.build(self.backbone, work.inputs_under("method"), self.seed)
         with ExitStack() as stack:
-            frames = stack.enter_context(Frames(work.inputs_of("frames"), sample_every=self.sample_every))
+            frames = stack.enter_context(
+                Frames(work.inputs_of("frames"), sample_every=self.sample_every, left_out=self.left_out)
+            )
             loader = ViewLoader(
                 frames,
                 batch_size=self.optimisation.batch_size,

@@ -1,6 +1,6 @@
 """Phase ribbons of one test video: the truth, and the predictions of every row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,9 @@ def paint_ribbons(
     titles = {result.row.name: result.row.title for result in results.rows}
     truth = next(iter(videos.values())).truth
     minutes = len(truth) / scores.fps / 60
-    _paint_ribbon(axes, 0, truth, scores.fps, height=0.9)
+    paint_ribbon(axes, 0, truth, scores.fps, height=0.9)
     for line, video in enumerate(videos.values(), start=1):
-        _paint_ribbon(axes, line + 0.25, video.prediction, scores.fps, height=0.74)
+        paint_ribbon(axes, line + 0.25, video.prediction, scores.fps, height=0.74)
         axes.text(minutes, line + 0.25, f" {video.accuracy:.1f}", va="center", fontsize=8, color=INK)
     lines = [0.0, *(line + 1.25 for line in range(len(videos)))]
     axes.set_title(name, pad=52 if legend else 6)
@@ -51,22 +51,27 @@ def paint_ribbons(
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     if legend:
-        patches = [
-            Patch(color=_phase_colour(index), label=phase_title(phase)) for index, phase in enumerate(scores.phases)
-        ]
-        look: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2, "fontsize": 8}
-        axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, borderpad=0, **look)
+        paint_legend(axes, scores.phases)
 
 
-def _paint_ribbon(axes: Axes, line: float, labels: npt.NDArray[np.int8], fps: float, *, height: float) -> None:
+def paint_legend(axes: Axes, phases: Sequence[str]) -> None:
+    """The colours of the phases, above the axes."""
+    patches = [Patch(color=phase_colour(index), label=phase_title(phase)) for index, phase in enumerate(phases)]
+    look: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2, "fontsize": 8}
+    axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, borderpad=0, **look)
+
+
+def paint_ribbon(axes: Axes, line: float, labels: npt.NDArray[np.int8], fps: float, *, height: float) -> None:
+    """One ribbon of phases over minutes; unlabelled rows are left white."""
     bounds = np.concatenate(([0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]))
     minutes = bounds / fps / 60
     phases = labels[bounds[:-1]]
     for phase in sorted(set(phases[phases >= 0].tolist())):
         chosen = np.flatnonzero(phases == phase)
         spans = [(float(minutes[i]), float(minutes[i + 1] - minutes[i])) for i in chosen]
-        axes.broken_barh(spans, (line - height / 2, height), color=_phase_colour(phase), linewidth=0)
+        axes.broken_barh(spans, (line - height / 2, height), color=phase_colour(phase), linewidth=0)
 
 
-def _phase_colour(phase: int) -> str:
+def phase_colour(phase: int) -> str:
+    """The colour of a phase."""
     return PHASE_COLOURS[phase % len(PHASE_COLOURS)]

@@ -233,6 +233,7 @@ def test_what_can_be_set_of_distillation_is_what_its_signature_offers():
         "queue_batches": Count | None,
         "momentum": Momentum | None,
         "learning_rate": LearningRate | None,
+        "stretches": settings.Stretches | None,
         "student_epochs": Epochs | None,
         "weight_decay": Weight | None,
         "batch_size": BatchSize | None,

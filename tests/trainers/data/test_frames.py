@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from trainers.data.frames import UNLABELLED, Frame, Frames, FrameStore, write_frames
+from trainers.data.frames import UNLABELLED, Frame, Frames, FrameStore, LeftOut, write_frames
 from trainers.stage import InputError
 
 
@@ -49,6 +49,16 @@ def test_frames_are_the_rows_of_their_stores_in_order(folders):
         assert frames.labels[18:22].tolist() == [1, 0, 0, 1]
         assert frames.label_names == ("dissection", "closing")
         assert np.abs(frames.image(21).astype(int) - image_of(5)).max() <= 3
+
+
+def test_rows_of_stretches_are_left_out(folders):
+    stretches = ((0, 10, 40), (0, 90, 99), (1, 3, 60))
+    left_out = [LeftOut(source=source, start=start, stop=stop) for source, start, stop in stretches]
+    with Frames(folders, left_out=left_out) as frames:
+        assert [frames.frame(row) for row in range(len(frames))] == [0, 5, *range(40, 90, 5), 0]
+        assert frames.video.tolist() == [0] * 12 + [1]
+    with Frames(folders, sample_every=25, left_out=left_out[:1]) as frames:
+        assert [frames.frame(row) for row in range(len(frames))] == [0, 50, 75, 0, 25, 50]
 
 
 def test_sampling_goes_by_the_index_in_the_source_video(folders):

@@ -110,9 +110,22 @@ def _read(
     irregular = scan.irregular if by_index else scan.irregular_by_time
     if irregular:
         raise InputError(irregular)
-    remarks = (*scan.remarks, *(scan.remarks_by_index if by_index else scan.remarks_by_time))
+    by_timing = scan.remarks_by_index if by_index else scan.remarks_by_time
+    remarks = (*scan.remarks, *by_timing, *_on_stretches(scan))
     warnings = (Finding(path=str(recording.video), message=remark, severity="warning") for remark in remarks)
     return _registered(recording, scan, stamp), tuple(warnings)
+
+
+def _on_stretches(scan: Scan) -> Iterator[str]:
+    for stretch in scan.stretches:
+        yield (
+            f"is {stretch.kind} from {_clock(stretch.start)} to {_clock(stretch.stop)}, which pre-training leaves out "
+            "unless `--set stretches=kept`"
+        )
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{seconds % 60:04.1f}"
 
 
 def _registered(recording: Recording, scan: Scan, stamp: tuple[int, int]) -> RegisteredVideo:
@@ -133,4 +146,5 @@ def _registered(recording: Recording, scan: Scan, stamp: tuple[int, int]) -> Reg
         fold=recording.fold,
         images=recording.images,
         oddities=scan.oddities,
+        stretches=scan.stretches,
     )

@@ -9,6 +9,7 @@ from trainers.data.datasets.description import Description, builtin, parse
 from trainers.data.datasets.frame_folders import FrameFolder
 from trainers.data.datasets.recordings import Subset
 from trainers.data.ingest.looks import Oddity
+from trainers.data.ingest.stretches import Stretch
 from trainers.data.ingest.video import Ingest, Video
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.runtime.registry import Stamp
@@ -41,6 +42,10 @@ class RegisteredVideo:
     """The pattern of its images' names in the folder; empty where any image is named by its index alone."""
     oddities: tuple[Oddity, ...] = ()
     """What is odd about its pixels."""
+    stretches: tuple[Stretch, ...] = ()
+    """Long black or frozen stretches."""
+    copies: tuple[str, ...] = ()
+    """Digests of other recordings, of any dataset that was known at registration, which show the same frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +110,9 @@ class Dataset:
     def _video(self, recording: RegisteredVideo, fps: float, size_px: int) -> Ingest:
         described = self.described
         stage: Callable[..., Ingest] = partial(Video, oddities=recording.oddities)
-        num_frames = recording.num_frames
+        num_frames, rate = recording.num_frames, recording.fps
         if described.timing == "seconds":
-            num_frames = round(recording.num_frames / recording.fps * NOMINAL_FPS)
+            num_frames, rate = round(recording.num_frames / recording.fps * NOMINAL_FPS), float(NOMINAL_FPS)
         if described.fps is not None:
             stage = partial(FrameFolder, source_fps=described.fps, images=recording.images)
         return stage(
@@ -123,6 +128,7 @@ class Dataset:
             annotation_path=Path(recording.annotation) if recording.annotation else None,
             own_fps=recording.fps,
             num_source_frames=num_frames,
+            stretches=tuple((round(each.start * rate), round(each.stop * rate)) for each in recording.stretches),
         )
 
 

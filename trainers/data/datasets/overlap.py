@@ -13,7 +13,8 @@ def check_apart(
 ) -> None:
     """Refuses a video that an encoder sees in one dataset and is chosen or tested on in another.
 
-    Copies are known by the digest of the file, or of its encoded frames where the container differs.
+    Copies are known by the digest of the file, of its encoded frames where the container differs, or by what the audit
+    of either dataset found.
 
     Args:
         pretraining: the dataset that encoders are pre-trained on.
@@ -25,12 +26,12 @@ def check_apart(
     Raises:
         InputError: there is such a video; the sentence names both files.
     """
-    streams = _streams(pretraining)
-    known = {each: video for video in seen for each in _digests(video, streams)}
-    streams = _streams(dataset)
+    digests = _digests(pretraining)
+    known = {each: video for video in seen for each in digests[video.video_digest]}
+    digests = _digests(dataset)
     for side, videos in (("tests", sides.test), ("validates", sides.validation)):
         for video in videos:
-            twin = next((known[each] for each in _digests(video, streams) if each in known), None)
+            twin = next((known[each] for each in digests[video.video_digest] if each in known), None)
             if twin is not None:
                 raise InputError(
                     f"{video.video_path}, which {side} encoders in {dataset.name}, is the same video as "
@@ -38,10 +39,29 @@ def check_apart(
                 )
 
 
-def _streams(dataset: Dataset) -> dict[str, str]:
-    """The digest of the encoded frames by that of the file, where it is known."""
-    return {each.video_digest: each.stream_digest for each in dataset.recordings if each.stream_digest}
+def check_sides(dataset: Dataset, sides: Split[Ingest]) -> None:
+    """Refuses a split that has copies of one recording on two sides; unlabelled recordings are trained on.
+
+    Raises:
+        InputError: there are such copies; the sentence names both files.
+    """
+    digests = {each.video_digest: each.copies for each in dataset.recordings if each.copies}
+    if not digests:
+        return
+    named = [("trains", (*sides.train, *sides.unlabelled)), ("validates", sides.validation), ("tests", sides.test)]
+    found = {video.video_digest: (side, video) for side, videos in named for video in videos}
+    for digest, (side, video) in found.items():
+        for other_side, other in (found[each] for each in digests.get(digest, ()) if each in found):
+            if side != other_side:
+                raise InputError(
+                    f"{video.video_path}, which {side} in this split of {dataset.name}, shows the same frames as "
+                    f"{other.video_path}, which {other_side}: move one of them away, or ask for another split."
+                )
 
 
-def _digests(video: Ingest, streams: dict[str, str]) -> list[str]:
-    return [video.video_digest, *([streams[video.video_digest]] if video.video_digest in streams else [])]
+def _digests(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """All digests that a recording, or a copy of it, is known by; by its own."""
+    return {
+        each.video_digest: (each.video_digest, *([each.stream_digest] if each.stream_digest else []), *each.copies)
+        for each in dataset.recordings
+    }

@@ -2,7 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from trainers.data.datasets.dataset import Dataset, RegisteredVideo
 from trainers.data.datasets.description import BUILT_IN, Description
 from trainers.data.datasets.discovery import discover
 from trainers.data.datasets.image_lengths import check_lengths
+from trainers.data.datasets.leaks import with_copies
 from trainers.data.datasets.scan import Scans
 from trainers.data.ingest.findings import refuse_errors
+from trainers.data.ingest.stretches import Stretch
 from trainers.data.ingest.video import SMALLEST_SIDE_PX
 from trainers.names import check_case, check_name
 from trainers.runtime.registry import names, read_record, stamp_of, write_record
-from trainers.stage import InputError
+from trainers.stage import InputError, MachineError
 
 SCANS = "scans"
 """Folder of what was read of videos, beside the registered datasets."""
@@ -53,10 +56,10 @@ def audit(
     check_case(name, names(folder), "a dataset")
     root = Path(os.path.realpath(root))
     unlabelled = Path(os.path.realpath(unlabelled)) if unlabelled else None
-    found = discover(described, root, unlabelled)
+    found, scans = discover(described, root, unlabelled), Scans(folder / SCANS)
     recordings, more = read_recordings(
         found.recordings,
-        Scans(folder / SCANS),
+        scans,
         report,
         image_fps=described.fps,
         by_index=described.timing == "index",
@@ -74,7 +77,16 @@ def audit(
     )
     stages = dataset.videos(fps=fps, size_px=SMALLEST_SIDE_PX)
     about_all = (*check_lengths(described, dataset.root, recordings), *check_distinct(recordings))
-    return Audit(dataset=dataset, findings=(*found.findings, *more, *about_all, *examine(stages)))
+    dataset, copies = with_copies(dataset, _others(folder, name), scans)
+    return Audit(dataset=dataset, findings=(*found.findings, *more, *about_all, *examine(stages), *copies))
+
+
+def _others(folder: Path, name: str) -> Iterator[Dataset]:
+    """The other registered datasets, without those whose records cannot be read."""
+    for other in names(folder):
+        if other != name:
+            with suppress(MachineError):
+                yield _read(folder, other)
 
 
 def write(folder: Path, audited: Audit) -> Dataset:
@@ -157,4 +169,6 @@ def _video(record: dict[str, Any]) -> RegisteredVideo:
     if (record["annotation"] is None) != (record["annotation_digest"] is None):
         raise ValueError("an annotation has a path and a digest")
     stamps = {name: record[name] and tuple(record[name]) for name in ("video_stamp", "annotation_stamp")}
-    return RegisteredVideo(**{**record, **stamps, "oddities": tuple(record.get("oddities", ()))})
+    stretches = tuple(Stretch(**stretch) for stretch in record.get("stretches", ()))
+    tuples = {name: tuple(record.get(name, ())) for name in ("oddities", "copies")}
+    return RegisteredVideo(**{**record, **stamps, **tuples, "stretches": stretches})

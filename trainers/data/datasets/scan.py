@@ -3,22 +3,33 @@
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from trainers.data.datasets.frame_folders import digest_frames, images_by_index, num_source_frames
+import numpy as np
+
+from trainers.data.datasets.copies import Sampled
+from trainers.data.datasets.frame_folders import digest_frames, first_index, images_by_index, num_source_frames
 from trainers.data.datasets.recordings import Recording, digest
 from trainers.data.ingest.image_file import audit_images
 from trainers.data.ingest.looks import Oddity, oddities
+from trainers.data.ingest.margins import Margins
+from trainers.data.ingest.pictures import ImagePictures, Pictures, VideoPictures
 from trainers.data.ingest.remarks import remarks, time_remarks
+from trainers.data.ingest.samples import Sampler, Samples, take
+from trainers.data.ingest.stretches import Stretch, find_stretches
 from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, irregularity, irregularity_by_time, read_timeline
 from trainers.records import checked
 from trainers.runtime.files import replacing
 
 IMAGES_AT_ONCE = 2
-FORMAT = 3
+MOST_KEPT = 128
+"""Samples that are kept of a recording, to find its copies by."""
+FORMAT = 6
 """Raised when scans hold something new, so that those of earlier versions are not used."""
 TUPLES = ("remarks", "remarks_by_index", "remarks_by_time", "oddities")
 """Fields that JSON makes lists of."""
@@ -40,6 +51,9 @@ class Scan:
         irregular: the sentence that refuses to count its frames; empty where they can be counted.
         irregular_by_time: the sentence that refuses their times; empty where they can be right.
         oddities: what is odd about its pixels.
+        stretches: long black or frozen ones.
+        first: time stamp of a video's first frame, from which times are counted.
+        margins: of pictures by their height and width: left, top, right, bottom.
     """
 
     digest: str
@@ -53,10 +67,18 @@ class Scan:
     irregular: str = ""
     irregular_by_time: str = ""
     oddities: tuple[Oddity, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
+    first: int = 0
+    margins: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.num_frames / self.fps
 
 
 class Scans:
-    """Scans by the path of what was scanned, one file each, in a folder that may not exist yet."""
+    """Scans by the path of what was scanned, with samples beside them, in a folder that may not exist yet."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -75,33 +97,71 @@ class Scans:
             path = recording.video
             return self._kept(path, _size_and_time(path.stat()), lambda: _scan_video(path))
         images = images_by_index(recording.video, recording.images, recording.name)
-        place = recording.video / recording.name if recording.images else recording.video
         stamp = f"{image_fps:g} {_stamp(images.values())}"
+        place = place_of(recording.video, recording.name, recording.images)
         return self._kept(place, stamp, lambda: _scan_images(recording, images, image_fps))
 
-    def _kept(self, path: Path, stamp: str, scan: Callable[[], Scan]) -> Scan:
-        stored = self._stored(path, stamp)
-        if stored is not None:
-            return stored
-        made = scan()
+    def sampled(self, place: Path, digest: str, pictures: Callable[[Scan], Pictures] | None) -> Sampled | None:
+        """The samples of a recording with a digest that was scanned earlier; None where there are none.
+
+        Args:
+            place: where it lies, as `place_of` says.
+            digest: of its content.
+            pictures: those of the recording, by its scan; None where it is away.
+        """
+        stored = self._stored(place)
+        if stored is None or stored[1].digest != digest:
+            return None
+        scan = stored[1]
+        try:
+            with np.load(self._file(place, "npz")) as arrays:
+                samples = Samples(seconds=arrays["seconds"], pictures=arrays["pictures"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        sampler = None if pictures is None else partial(_sampler, pictures, scan)
+        return Sampled(digest=digest, seconds=scan.seconds, samples=samples, sampler=sampler)
+
+    def _kept(self, path: Path, stamp: str, scan: Callable[[], tuple[Scan, Samples]]) -> Scan:
+        stored = self._stored(path)
+        if stored is not None and stored[0] == stamp and self._file(path, "npz").exists():
+            return stored[1]
+        made, samples = scan()
+        with replacing(self._file(path, "npz"), mark=f".{os.getpid()}") as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, seconds=samples.seconds, pictures=samples.pictures)
         record = {"format": FORMAT, "path": str(path), "stamp": stamp, **asdict(made)}
         with replacing(self._file(path), mark=f".{os.getpid()}") as temporary:
             temporary.write_text(json.dumps(record))
         return made
 
-    def _stored(self, path: Path, stamp: str) -> Scan | None:
-        """The stored scan of what has this stamp; None where there is none, or its file is damaged."""
+    def _stored(self, path: Path) -> tuple[str, Scan] | None:
+        """The stored scan, and the stamp of what it is of; None where there is none, or its file is damaged."""
         try:
             record = json.loads(self._file(path).read_text())
-            if [record.pop(name) for name in ("format", "path", "stamp")] != [FORMAT, str(path), stamp]:
+            if [record.pop(name) for name in ("format", "path")] != [FORMAT, str(path)]:
                 return None
-            return checked(Scan(**{**record, **{name: tuple(record[name]) for name in TUPLES}}))
+            stamp = record.pop("stamp")
+            stretches = tuple(Stretch(**each) for each in record.pop("stretches"))
+            margins = tuple(map(tuple, record.pop("margins")))
+            tuples = {name: tuple(record[name]) for name in TUPLES}
+            return stamp, checked(Scan(**{**record, **tuples}, stretches=stretches, margins=margins))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
-    def _file(self, path: Path) -> Path:
+    def _file(self, path: Path, ending: str = "json") -> Path:
         name = hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
-        return self._folder / f"{name}.json"
+        return self._folder / f"{name}.{ending}"
+
+
+def _sampler(pictures: Callable[[Scan], Pictures], scan: Scan) -> Sampler:
+    margins: dict[tuple[int, ...], Margins] = {}
+    for height, width, *widths in scan.margins:
+        margins[height, width] = Margins(*widths)
+    return Sampler(pictures(scan), margins)
+
+
+def place_of(video: Path, name: str, images: str) -> Path:
+    """The path that a recording is known by; several may lie as images in one folder."""
+    return video / name if images else video
 
 
 def _stamp(images: Iterable[Path]) -> str:
@@ -116,11 +176,11 @@ def _size_and_time(stat: os.stat_result) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
-def _scan_video(path: Path) -> Scan:
+def _scan_video(path: Path) -> tuple[Scan, Samples]:
     with ThreadPoolExecutor(1) as pool:  # side by side, so that a file that is not in memory is fetched once
         whole = pool.submit(digest, path)
         timeline = read_timeline(path)
-    return Scan(
+    scan = Scan(
         digest=whole.result(),
         stream_digest=timeline.stream_digest,
         num_frames=timeline.num_frames,
@@ -131,7 +191,16 @@ def _scan_video(path: Path) -> Scan:
         irregular=irregularity(path, timeline),
         irregular_by_time=irregularity_by_time(path, timeline),
         oddities=oddities(timeline.looks),
+        first=timeline.timestamps[0],
     )
+    return _with_samples(scan, VideoPictures.of(path, timeline))
+
+
+def _with_samples(scan: Scan, pictures: Pictures) -> tuple[Scan, Samples]:
+    sampler, samples = take(pictures, scan.seconds)
+    stretches = find_stretches(samples, sampler, scan.seconds)
+    margins = tuple((*shape, *asdict(found).values()) for shape, found in sampler.margins.items())
+    return replace(scan, stretches=stretches, margins=margins), samples.thinned(MOST_KEPT)
 
 
 def _remarks_by_index(timeline: Timeline) -> Iterator[str]:
@@ -143,9 +212,9 @@ def _remarks_by_index(timeline: Timeline) -> Iterator[str]:
         yield f"has {timeline.num_surplus} frames that are shown at another's time, which are left out"
 
 
-def _scan_images(recording: Recording, images: Mapping[int, Path], image_fps: float) -> Scan:
+def _scan_images(recording: Recording, images: Mapping[int, Path], image_fps: float) -> tuple[Scan, Samples]:
     remarks = audit_images(list(images.values()), threads=IMAGES_AT_ONCE).warnings
-    return Scan(
+    scan = Scan(
         digest=digest_frames(recording.video, recording.images, recording.name),
         stream_digest=None,
         num_frames=num_source_frames(images, image_fps=image_fps),
@@ -153,3 +222,10 @@ def _scan_images(recording: Recording, images: Mapping[int, Path], image_fps: fl
         num_images=len(images),
         remarks=tuple(f"has oddities: {remark}" for remark in remarks),
     )
+    return _with_samples(scan, pictures_of_images(images, image_fps))
+
+
+def pictures_of_images(images: Mapping[int, Path], image_fps: float) -> ImagePictures:
+    """Pictures of a recording that was cut into images, by their index."""
+    first = first_index(sorted(images), image_fps=image_fps)
+    return ImagePictures(tuple(((index - first) / image_fps, path) for index, path in sorted(images.items())))

@@ -72,6 +72,8 @@ class Ingest(FrameSource):
     num_source_frames: CountOrZero = field(default=0, compare=False)
     """Length of the recording, where it is known already, in frames of its own rate, or of 25 per second where rows are
     taken by time; only estimates and `examine` use it."""
+    stretches: tuple[tuple[CountOrZero, CountOrZero], ...] = field(default=(), compare=False)
+    """Black or frozen stretches: values of the column `frame`, from the first up to, not including, the second."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
