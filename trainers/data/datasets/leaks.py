@@ -14,6 +14,7 @@ from trainers.data.datasets.scan import Scan, Scans, pictures_of_images, place_o
 from trainers.data.datasets.splits import divided
 from trainers.data.ingest.findings import Finding
 from trainers.data.ingest.pictures import Pictures, VideoPictures
+from trainers.runtime.registry import stamp_of
 from trainers.stage import InputError
 
 SPLITS = ("selection", "official")
@@ -78,11 +79,17 @@ def _sampled(dataset: Dataset, scans: Scans, only: set[str] | None = None) -> di
     for each in dataset.recordings:
         if only is None or each.video_digest in only:
             place = place_of(Path(each.video), each.name, each.images)
-            pictures = partial(_pictures, each) if Path(each.video).exists() else None
+            pictures = partial(_pictures, each) if _is_there(each) else None
             sampled = scans.sampled(place, each.video_digest, pictures)
             if sampled is not None:
                 found[each.video_digest] = sampled
     return found
+
+
+def _is_there(recording: RegisteredVideo) -> bool:
+    """Whether a recording lies where it lay when it was registered; another file may have taken its place."""
+    path = Path(recording.video)
+    return path.is_dir() or (path.is_file() and stamp_of(path) == recording.video_stamp)
 
 
 def _pictures(recording: RegisteredVideo, scan: Scan) -> Pictures:

@@ -9,6 +9,11 @@ from typing import Literal, Self
 from trainers.stage import InputError
 
 Severity = Literal["error", "warning"]
+VERBS = (
+    "annotates|are|begins|cannot|comes|declares|does|ends|has|holds|is|lacks|lasts|names|needs|puts|reads|says|shows|"
+    "starts|was"
+)
+"""What follows the place in our sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +42,20 @@ class Finding:
 
         Args:
             error: what was raised.
-            path: the file or folder that was read; a sentence that does not begin with it is kept whole.
+            path: the file or folder that was read; of a sentence that begins with neither it nor another file, all is
+                the reason why the file is refused.
         """
         sentence = str(error)
-        place = re.match(re.escape(str(path)) + r"(?::(\d+))?,? (?:field '([^']+)', )?", sentence)
-        rest = sentence[place.end() :] if place else sentence
+        place = _place(re.escape(str(path)), sentence) or _place("/.+?", sentence)
+        rest = sentence[place.end() :] if place else f"is refused, as {sentence}"
         message, _, remedy = rest.rpartition(": ") if ": " in rest else (rest.rstrip("."), "", "")
-        line = int(place[1]) if place and place[1] else None
-        field = place[2] if place else None
-        return cls(path=str(path), line=line, field=field, message=message, remedy=remedy.rstrip("."))
+        return cls(
+            path=place["path"] if place else str(path),
+            line=int(place["line"]) if place and place["line"] else None,
+            field=place["field"] if place else None,
+            message=message,
+            remedy=remedy.rstrip("."),
+        )
 
     @property
     def place(self) -> str:
@@ -58,6 +68,11 @@ class Finding:
         """The finding as one sentence: place, what was found, what to do."""
         end = f": {self.remedy}" if self.remedy else ""
         return f"{self.place} {self.message}{end}{'' if end.endswith('?') else '.'}"
+
+
+def _place(path: str, sentence: str) -> re.Match[str] | None:
+    """The place that a sentence begins with: a path, perhaps a line, perhaps a field."""
+    return re.match(rf"(?P<path>{path})(?::(?P<line>\d+))?(?:, field '(?P<field>[^']+)')?,? (?=(?:{VERBS}) )", sentence)
 
 
 class FoundError(InputError):

@@ -189,7 +189,10 @@ def test_findings_of_all_recordings_come_together(tmp_path: Path, root: Path):
     assert found == {
         ("video01.mp4", None): "is empty",
         ("video02-phase.txt", 2): "names the unknown phase 'Preparatoin'",
-        ("video03-phase.txt", None): "video03 has 28 frames but 80 annotated ones, more than 1 s (25 frames) apart",
+        (
+            "video03-phase.txt",
+            None,
+        ): "is refused, as video03 has 28 frames but 80 annotated ones, more than 1 s (25 frames) apart",
     }
     assert str(refused.value).endswith(
         "video01.mp4 is empty: copy it again from its source. (2 more errors were found.)"

@@ -14,13 +14,21 @@ PATH = Path("/data/video01-phase.txt")
         (f"{PATH} is empty: copy it again.", None, "is empty", "copy it again"),
         (f"{PATH}:12 reads 'a: b': correct the row.", 12, "reads 'a: b'", "correct the row"),
         (f"{PATH}:3 names 'x': did you mean 'y'?", 3, "names 'x'", "did you mean 'y'?"),
-        ("video01 is too short.", None, "video01 is too short", ""),
+        ("video01 is short: cut it.", None, "is refused, as video01 is short", "cut it"),
     ],
 )
 def test_a_sentence_becomes_a_finding_and_a_sentence_again(sentence: str, line: int | None, message: str, remedy: str):
     finding = Finding.of(InputError(sentence), PATH)
     assert (finding.path, finding.line, finding.message, finding.remedy) == (str(PATH), line, message, remedy)
-    assert finding.sentence == sentence if sentence.startswith(str(PATH)) else finding.sentence == f"{PATH} {sentence}"
+    refusal = f"{PATH} is refused, as {sentence}"
+    assert finding.sentence == (sentence if sentence.startswith(str(PATH)) else refusal)
+
+
+def test_a_sentence_on_another_file_is_a_finding_on_that_file():
+    for place, line in (("/data/video 1/2.png", None), ("/data/other: a.csv:7", 7)):
+        finding = Finding.of(InputError(f"{place} is no file: put it back."), PATH)
+        assert (finding.path, finding.line) == (place.removesuffix(":7"), line)
+        assert finding.sentence == f"{place} is no file: put it back."
 
 
 def test_a_field_is_named_in_the_sentence():

@@ -1,12 +1,13 @@
 """Columns of an annotation file: where its rows have phase, time, start and end."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainers.data.ingest.annotations.format import AnnotationFormat
-from trainers.data.ingest.annotations.table import Row, read_rows, suggestion
+from trainers.data.ingest.annotations.table import LONGEST_SHOWN, Row, read_rows, suggestion
 from trainers.stage import InputError
 
 HEADERS = frozenset({"phase", "phases", "label", "labels", "step", "steps", "class", "frame", "second", "time"})
@@ -37,6 +38,7 @@ def read_columns(path: Path, layout: AnnotationFormat, phases: Sequence[str]) ->
         InputError: the file cannot be read, has no rows, or lacks a column that the format names.
     """
     rows = read_rows(path, separator=layout.separator, num_columns=3 if layout.kind == "intervals" else 2)
+    _refuse_wide_rows(rows)
     names = _names(layout, rows[0], width=max(len(row.cells) for row in rows))
     has_names = any(name and not name.isdecimal() for name in names)
     phase, time, end = (_index(name, rows[0], has_names=has_names) for name in names)
@@ -46,6 +48,17 @@ def read_columns(path: Path, layout: AnnotationFormat, phases: Sequence[str]) ->
     if not rows:
         raise InputError(f"{path} has no rows below its header: copy it again from its source.")
     return Columns(path=path, rows=rows, phase=phase, time=time, end=end)
+
+
+def _refuse_wide_rows(rows: Sequence[Row]) -> None:
+    """Refuses a row with more cells than most rows have: which of them is meant cannot be told."""
+    usual = Counter(len(row.cells) for row in rows).most_common(1)[0][0]
+    for row in rows:
+        if any(row.cells[usual:]):
+            shown = ", ".join(row.cells)[:LONGEST_SHOWN]
+            raise InputError(
+                f"{row.place} reads {shown!r}, with {len(row.cells)} columns where most rows have {usual}: correct it."
+            )
 
 
 def _names(layout: AnnotationFormat, header: Row, width: int) -> tuple[str, str, str]:
@@ -66,6 +79,8 @@ def _index(name: str, header: Row, *, has_names: bool) -> int | None:
     titles = [cell.casefold() for cell in header.cells] if has_names else []
     if not name:
         return None
+    if titles.count(name.casefold()) > 1:
+        raise InputError(f"{header.place} has the column {name!r} twice: rename one of them.")
     if name.casefold() in titles:
         return titles.index(name.casefold())
     if name.isdecimal() and int(name) > 0:

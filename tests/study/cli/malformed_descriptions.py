@@ -1,0 +1,180 @@
+"""Malformed descriptions of data sets, and what is said of each."""
+
+from tests.study.cli.malformed import Case, folder, gone
+
+SIDES = 'train = ["op1", "op2"]\ntest = ["op3", "op4"]'
+
+DESCRIPTIONS = (
+    # description
+    Case("intervals", "intervals.toml", ('"Closure"]', '"Closure"'), "intervals.toml:2 is no TOML (Unclosed array)"),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("phases", "phase"),
+        "intervals.toml:1, field 'phase', is no key of a description",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('"Closure"]', '"Access"]'),
+        "intervals.toml:1, field 'phases', names 'Access' twice",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('"Closure"]', "7]"),
+        "intervals.toml:1, field 'phases', holds 7, which is no text",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('["Access", "Dissection", "Closure"]', "[]"),
+        "intervals.toml:1, field 'phases', is missing or empty",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("{name}.mp4", "*.mp4"),
+        "intervals.toml:2, field 'videos', is 'videos/*.mp4', without {name}",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("{name}.mp4", "{nam}.mp4"),
+        "intervals.toml:2, field 'videos', is 'videos/{nam}.mp4'",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("videos/", "/videos/"),
+        "intervals.toml:2, field 'videos', is '/videos/{name}.mp4'",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("videos/", "../videos/"),
+        "intervals.toml:2, field 'videos', is '../videos/{name}.mp4'",
+    ),
+    Case("intervals", "intervals.toml", ("videos/", "movies/"), "has no folder movies/"),
+    Case("intervals", "intervals.toml", (".mp4", ".mkv"), "videos holds no video like '{name}.mkv'"),
+    Case("intervals", "intervals.toml", ("videos =", "frames ="), "intervals.toml:1, field 'fps', is missing"),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("videos = ", "fps = 25\nvideos = "),
+        "intervals.toml:2, field 'fps', is the rate of images, but videos are files",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('"intervals"\n', '"interval"\n'),
+        "intervals.toml:5, field 'annotations.format', is 'interval'",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('"seconds"', '"minutes"'),
+        "intervals.toml:6, field 'annotations.unit', is 'minutes'",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('unit = "seconds"\n', ""),
+        "intervals.toml:3, field 'annotations.rate', is missing",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('files = "intervals/{name}.csv"\n', ""),
+        "intervals.toml:3, field 'annotations.files', is missing",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("intervals/{name}.csv", "intervals/{name}.txt"),
+        "intervals holds no annotation like '{name}.txt'",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("unit =", "unti = 1\nunit ="),
+        "intervals.toml:6, field 'annotations.unti', is no key of a description",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("unit =", "first_phase = 0.5\nunit ="),
+        "intervals.toml:6, field 'annotations.first_phase', is 0.5",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('["op1", "op2"]', '["op1", "op9"]'),
+        "intervals.toml:8, field 'split.train', names 'op9', which is no video of the data set",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('["op1", "op2"]', '["op1"]'),
+        "intervals.toml:8, field 'split.train', does not say where 'op2' belongs",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('["op1", "op2"]', '["op1", "op2", "op3"]'),
+        "intervals.toml:9, field 'split.test', puts 'op3' on test and on train",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ('test = ["op3", "op4"]', ""),
+        "intervals.toml:8, field 'split.train', is beside no test",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        (SIDES, "folds = 9"),
+        "intervals.toml is refused, as 4 annotated videos cannot be split as fold1of9",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        (SIDES, 'folds = [["op1"], ["op2", "op1", "op3", "op4"]]'),
+        "intervals.toml:8, field 'split.folds', puts 'op1' on fold 2 and on fold 1",
+    ),
+    Case("intervals", "intervals.toml", (SIDES, 'file = "nowhere.csv"'), "nowhere.csv does not exist"),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("[split]", "[splits]"),
+        "intervals.toml:7, field 'splits', is no key of a description",
+    ),
+    Case("intervals", "intervals.toml", b"\xff\xfe\x00", "intervals.toml is not a text file in UTF-8 (byte 0)"),
+    Case("intervals", "intervals.toml", b"", "intervals.toml:1, field 'videos', is needed, or frames, and not both"),
+    Case("intervals", "intervals.toml", folder, "intervals.toml cannot be read (Is a directory)"),
+    Case("intervals", "intervals.toml", gone, "intervals.toml does not exist"),
+    Case("table", "table.toml", ("rate = 5\n", ""), "table.toml:3, field 'annotations.rate', is missing"),
+    Case("table", "table.toml", ("rate = 5", "rate = 0"), "table.toml:6, field 'annotations.rate', is 0"),
+    Case(
+        "table",
+        "table.toml",
+        ("rate = 5", 'rate = "fast"'),
+        "table.toml:6, field 'annotations.rate', is 'fast', a text",
+    ),
+    Case("table", "table.toml", ('"what"', '"phase"'), "table/op1.csv:1 has no column 'phase'"),
+    Case("table", "table.toml", ('"at"', '"time"'), "table/op1.csv:1 has no column 'time'"),
+    Case("images", "images.toml", ("fps = 0.02\n", ""), "images.toml:1, field 'fps', is missing"),
+    Case(
+        "images",
+        "images.toml",
+        ("fps = 0.02", "fps = 25"),
+        "holds no operation longer than 0.16 s at 25 images per second (op1)",
+    ),
+    Case("images", "images.toml", ("fps = 0.02", "fps = -1"), "images.toml:3, field 'fps', is -1"),
+    Case(
+        "images",
+        "images.toml",
+        ("{frame}.png", "*.png"),
+        "images.toml:2, field 'frames', is 'images/{name}/*.png', without {frame}",
+    ),
+)
