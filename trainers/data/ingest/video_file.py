@@ -29,7 +29,7 @@ LONGEST_SECONDS = 600.0
 """For which a frame may be shown: longer ones are faults of time stamps, not pauses."""
 HEAD_FRAMES = 48
 """Frames at the beginning that are decoded to see how the video is coded."""
-ALL_KEYS, KEY_SECONDS = 64, 10.0
+ALL_KEYS, KEY_SECONDS = 64, 30.0
 """So many key frames are looked at, and after them one in so many seconds."""
 
 

@@ -296,9 +296,10 @@ def test_the_cost_grows_with_the_recording_and_needs_no_file(tmp_path: Path):
         ({"fps": 4.0}, "fps is 4, which does not divide 25"),
         ({"fps": 0.0}, "fps is 0.0: it must be above 0"),
         ({"fps": 50.0}, "fps is 50, which"),
+        ({"fps": 50.0, "timing": "seconds"}, "fps is 50: give at most 25 rows per second"),
         ({"size_px": 0}, "size_px is 0: it must be at least 1"),
     ],
 )
-def test_rates_and_sizes_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, float], complaint: str):
+def test_rates_and_sizes_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, object], complaint: str):
     with pytest.raises(InputError, match=complaint):
         video(tmp_path / "video01.mp4", **changes)
