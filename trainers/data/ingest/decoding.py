@@ -24,7 +24,7 @@ def read_key_frames(path: Path, timeline: Timeline, count: int) -> list[np.ndarr
     """Up to `count` key frames spread evenly over the video, as RGB images of one size (H×W×3, uint8)."""
     candidates = timeline.key_timestamps or timeline.shown.tolist()
     chosen = np.linspace(0, len(candidates) - 1, count).round().astype(int)
-    to_image = ToImage((timeline.width_px, timeline.height_px))
+    to_image = ToImage((timeline.width_px, timeline.height_px), timeline.orientation)
     with opened(path) as (container, stream):
         frames = (_frame_near(container, stream, candidates[i], timeline.time_base) for i in np.unique(chosen))
         images = [to_image(frame) for frame in frames if frame is not None]
@@ -57,13 +57,13 @@ class Seen:
     sizes: list[tuple[int, Size]] = field(default_factory=list)
     num_substitutes: int = 0
 
-    def frames(self, frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
+    def frames(self, frames: Iterable[TimedFrame], orientation: Orientation) -> Iterator[TimedFrame]:
         """The frames, whose sizes are noted as they pass."""
         coded: Size | None = None
         for time, frame in frames:
             if (frame.width, frame.height) != coded:
                 coded = frame.width, frame.height
-                self.sizes.append((time, Orientation.of(frame).size(frame)))
+                self.sizes.append((time, orientation.size(frame)))
             yield time, frame
 
 
@@ -123,7 +123,7 @@ def read_shown(
     Raises:
         InputError: the video cannot be decoded.
     """
-    waiting, to_image = deque(sorted(due)), ToImage((timeline.width_px, timeline.height_px))
+    waiting, to_image = deque(sorted(due)), ToImage((timeline.width_px, timeline.height_px), timeline.orientation)
     held: TimedFrame | None = None
     with opened(path) as (container, stream):
         stream.thread_type = "AUTO"
@@ -160,7 +160,7 @@ def _as_shown(
         timed: Iterator[TimedFrame] = zip(timeline.shown.tolist(), found, strict=False)
     else:
         timed = ((frame.pts, frame) for frame in found if frame.pts is not None)
-    frames = seen.frames(timed)
+    frames = seen.frames(timed, timeline.orientation)
     return deinterlaced(frames) if is_interlaced else frames
 
 

@@ -33,9 +33,8 @@ class Look:
     has_transparency: bool
 
     @classmethod
-    def of(cls, time: int, frame: VideoFrame) -> Self:
-        """The look of a decoded frame."""
-        orientation = Orientation.of(frame)
+    def of(cls, time: int, frame: VideoFrame, orientation: Orientation) -> Self:
+        """The look of a decoded frame of a video of this orientation."""
         return cls(
             time=time,
             size=orientation.size(frame),

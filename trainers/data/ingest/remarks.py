@@ -7,7 +7,7 @@ import numpy as np
 
 from trainers.data.ingest.decoding import Seen
 from trainers.data.ingest.looks import changes, oddities
-from trainers.data.ingest.shown import Orientation, Size
+from trainers.data.ingest.shown import Size
 from trainers.data.ingest.timeline import Timeline
 
 LONG_SECONDS = 1.0
@@ -52,8 +52,7 @@ def time_remarks(timeline: Timeline) -> tuple[str, ...]:
 def _pixel_remarks(timeline: Timeline) -> Iterator[str]:
     odd = oddities(timeline.looks)
     if "turned" in odd:
-        orientation = next(look.orientation for look in timeline.looks if look.orientation != Orientation())
-        yield f"turned {orientation}, as its display matrix says"
+        yield f"turned {timeline.orientation}, as its display matrix says"
     if "interlaced" in odd:
         yield "interlaced, so its frames are deinterlaced"
     if any(look.has_transparency for look in timeline.looks):

@@ -33,7 +33,10 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Self:
-        """The orientation that a frame's display matrix asks for; upright where it has none, or no quarter turn."""
+        """The orientation that a frame's display matrix asks for; upright where it has none, or no quarter turn.
+
+        One frame of a video is enough: whose side data were read is freed late, as it and they refer to each other.
+        """
         matrix = frame.side_data.get("DISPLAYMATRIX")
         if not isinstance(matrix, Buffer):
             return cls()
@@ -71,15 +74,17 @@ class ToImage:
 
     Args:
         size: of the images; frames of another size are scaled to it.
+        orientation: of the video.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, orientation: Orientation) -> None:
         self._size = size
+        self._orientation = orientation
         self._to_rgb = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
         """The frame as an RGB image (H×W×3, uint8)."""
-        image = Orientation.of(frame).apply(self._to_rgb.reformat(frame, format="rgb24").to_ndarray())
+        image = self._orientation.apply(self._to_rgb.reformat(frame, format="rgb24").to_ndarray())
         width, height = self._size
         if image.shape[:2] == (height, width):
             return image

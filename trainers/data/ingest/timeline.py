@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from trainers.data.ingest.looks import Look
+from trainers.data.ingest.shown import Orientation
 
 NOMINAL_FPS = 25
 """Frame rate of the annotations of this field's datasets."""
@@ -51,6 +52,11 @@ class Timeline:
     num_undecodable: int = 0
     pixel_aspect: Fraction = Fraction(1)
     num_trailing: int = 0
+
+    @property
+    def orientation(self) -> Orientation:
+        """How its display matrix turns the video: that of the first frame."""
+        return self.looks[0].orientation if self.looks else Orientation()
 
     @cached_property
     def interval(self) -> float:

@@ -18,6 +18,7 @@ from trainers.data.ingest.decoding import decoded
 from trainers.data.ingest.file_ends import file_end
 from trainers.data.ingest.looks import Look
 from trainers.data.ingest.rows import TOLERATED_SECONDS
+from trainers.data.ingest.shown import Orientation
 from trainers.data.ingest.timeline import NOMINAL_FPS, Timeline
 from trainers.stage import InputError
 
@@ -53,7 +54,7 @@ def read_timeline(path: Path) -> Timeline:
     """
     head, is_ordered = _head(path)
     with opened(path) as (container, stream):
-        packets = _demuxed(path, container, stream)
+        packets = _demuxed(path, container, stream, head[0].orientation)
         if not len(packets.shown):
             raise InputError(f"{path} holds no frames: copy it again from its source.")
         time_base, pixel_aspect = Fraction(stream.time_base or 1), stream.sample_aspect_ratio
@@ -89,7 +90,8 @@ def _head(path: Path) -> tuple[tuple[Look, ...], bool]:
     looks: list[Look] = []
     with opened(path) as (container, stream):
         for frame in decoded(container, stream):
-            looks.append(Look.of(-1 if frame.pts is None else frame.pts, frame))
+            orientation = looks[0].orientation if looks else Orientation.of(frame)
+            looks.append(Look.of(-1 if frame.pts is None else frame.pts, frame, orientation))
             if len(looks) == HEAD_FRAMES:
                 break
     if not looks:
@@ -98,7 +100,7 @@ def _head(path: Path) -> tuple[tuple[Look, ...], bool]:
     return tuple(looks), all(before < after for before, after in pairwise(times))
 
 
-def _demuxed(path: Path, container: InputContainer, stream: VideoStream) -> _Packets:
+def _demuxed(path: Path, container: InputContainer, stream: VideoStream, orientation: Orientation) -> _Packets:
     """Reads all packets of a video, and decodes some of its key frames alone."""
     times: list[int] = []
     decoding: list[int] = []
@@ -121,9 +123,9 @@ def _demuxed(path: Path, container: InputContainer, stream: VideoStream) -> _Pac
         content.update(packet)
         seconds = float(time * packet.time_base)
         if packet.is_keyframe and (len(looks) < ALL_KEYS or seconds >= due):
-            looks += _looks(stream, packet)
+            looks += _looks(stream, packet, orientation)
             due = seconds + KEY_SECONDS
-    looks += _looks(stream, None)
+    looks += _looks(stream, None, orientation)
     _refuse_jumps(path, np.array(decoding, np.int64) * float(stream.time_base or 0))
     return _Packets(
         shown=np.array(times, np.int64),
@@ -135,10 +137,10 @@ def _demuxed(path: Path, container: InputContainer, stream: VideoStream) -> _Pac
     )
 
 
-def _looks(stream: VideoStream, packet: "Packet[VideoStream] | None") -> list[Look]:
+def _looks(stream: VideoStream, packet: "Packet[VideoStream] | None", orientation: Orientation) -> list[Look]:
     """What a key frame looks like; nothing where it cannot be decoded alone."""
     try:
-        return [Look.of(frame.pts, frame) for frame in stream.decode(packet) if frame.pts is not None]
+        return [Look.of(frame.pts, frame, orientation) for frame in stream.decode(packet) if frame.pts is not None]
     except av.FFmpegError:
         return []
 
