@@ -12,7 +12,7 @@ from study.cli.endings import EXIT_ENVIRONMENT, EXIT_TRIAL_FAILED, interruptible
 from study.cli.group import main
 from study.cli.options import LARGEST_SEED, json_option, threads_option
 from study.cli.values import Count, Line, Location, Number
-from trainers.stage import MachineError
+from trainers.stage import InputError, MachineError
 
 MOST_VIDEOS, MOST_MINUTES = 10_000, 24 * 60
 
@@ -33,26 +33,48 @@ MOST_VIDEOS, MOST_MINUTES = 10_000, 24 * 60
 @click.option(
     "--layout",
     type=click.Choice(["cholec80", "m2cai16", "autolaparo", "heichole", "cholect50", "frames"]),
-    default="cholec80",
+    help="The data set whose layout of files they have; cholec80 where not given.",
+)
+@click.option(
+    "--hospital",
+    type=click.Choice(["first", "second"]),
+    default="first",
     show_default=True,
-    help="The data set whose layout of files they have.",
+    help="The second has eight phases, 29.97 fps, another camera and other instruments.",
 )
 @click.pass_obj
-def synthesize(context: HomeContext, folder: Path, videos: int, minutes: float, seed: int, layout: str) -> None:
+def synthesize(
+    context: HomeContext, folder: Path, videos: int, minutes: float, seed: int, layout: str | None, hospital: str
+) -> None:
     """Make surgical-like videos: real files and annotations, laid out like Cholec80 or another data set.
+
+    Beside the videos of the second hospital lies the description by which `ingest` reads them.
 
     \b
     Examples:
         freelunch synthesize /tmp/videos --videos 16 --minutes 1
         freelunch synthesize /tmp/autolaparo --layout autolaparo
+        freelunch synthesize /tmp/second --hospital second
     """
-    from study.cli.videos import make_laid_out
+    from study.cli.videos import make_laid_out, make_videos
+    from trainers.data.synthetic.hospitals import HOSPITALS
 
-    laid_out = "" if layout == "cholec80" else f" --layout {layout}"
-    place = shlex.quote(str(folder))
-    with interruptible(f"freelunch synthesize {place} --videos {videos} --minutes {minutes:g} --seed {seed}{laid_out}"):
-        make_laid_out(folder, videos, minutes, seed, layout)
-    print_next(f"{context.program} ingest {layout} {place} --name NAME")
+    source, place = HOSPITALS[hospital], shlex.quote(str(folder))
+    if layout and source.description:
+        raise InputError(
+            f"--layout {layout} is for videos of the first hospital, which those of hospital {hospital} are not: they "
+            "have a description of their own; leave one of the two options out."
+        )
+    options = f"--videos {videos} --minutes {minutes:g} --seed {seed}"
+    options += f" --layout {layout}" if layout else ""
+    options += f" --hospital {hospital}" if source.description else ""
+    with interruptible(f"freelunch synthesize {place} {options}"):
+        if source.description:
+            make_videos(folder, videos, minutes, seed, source)
+        else:
+            make_laid_out(folder, videos, minutes, seed, layout or "cholec80")
+    described = shlex.quote(str(folder / source.description_file)) if source.description else ""
+    print_next(f"{context.program} ingest {described or f'{layout or "cholec80"} {place}'} --name NAME")
 
 
 @main.command()

@@ -28,6 +28,7 @@ from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.description import Description
 from trainers.data.ingest.findings import refuse_errors
 from trainers.data.ingest.video import Ingest
+from trainers.data.synthetic.hospitals import FIRST, Hospital
 from trainers.data.synthetic.layouts import MADE, lay_out
 from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.cpus import available_cpus
@@ -135,7 +136,7 @@ def make_laid_out(folder: Path, num_videos: int, minutes: float, seed: int, layo
     lay_out(folder / MADE, folder, layout)
 
 
-def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> None:
+def make_videos(folder: Path, num_videos: int, minutes: float, seed: int, hospital: Hospital = FIRST) -> None:
     """Makes synthetic videos, with a progress bar on terminals."""
     with _bar("making videos", num_videos) as (progress, task):
         synthesize(
@@ -143,6 +144,7 @@ def make_videos(folder: Path, num_videos: int, minutes: float, seed: int) -> Non
             num_videos=num_videos,
             minutes=minutes,
             seed=seed,
+            hospital=hospital,
             num_processes=available_cpus(),
             report=lambda done: progress.update(task, completed=done),
         )

@@ -77,8 +77,8 @@ class Anatomy(Organs):
             self._pools(painter, blood)
         return self._finished(painter)
 
-    def wall(self) -> np.ndarray:
-        """The abdominal wall from inside, with the trocar through which the bag is pulled."""
+    def wall(self, *, trocar: bool) -> np.ndarray:
+        """The abdominal wall from inside, with the trocar through which the bag is pulled, or before it is there."""
         painter, patient, generator = self._painter(0.95), self.patient, self._generator("wall")
         painter.tissue(
             np.full(painter.coverage.shape, 255, np.uint8), patient.wall, roundness=0.01, gloss=0.1, shadow=0
@@ -96,6 +96,8 @@ class Anatomy(Organs):
                 [tuple(start + step) for step in np.cumsum(generator.normal(0, 0.14, (4, 2)), 0)], closed=False
             )
             painter.branches(generator, line, patient.blood, num_twigs=5, radius=0.008)
+        if not trocar:
+            return self._finished(painter)
         circle = np.linspace(0, 2 * np.pi, 40)
         ring = np.stack([np.cos(circle), np.sin(circle)], 1)
         painter.tissue(painter.area(ring * 0.30), mixed(patient.wall, patient.blood, 0.35), roundness=0.1)

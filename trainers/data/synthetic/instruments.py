@@ -158,6 +158,13 @@ def _irrigator(pen: Pen, palette: Palette, opening: float) -> None:
             pen.line([(0.2, lean * 0.4), (length, lean * 3)], 0.1, (215, 228, 236), brightness)
 
 
+def _trocar(pen: Pen, palette: Palette, opening: float) -> None:
+    pen.cylinder(-SHAFT_LENGTH, -1.5, 2.3, palette.collar)
+    pen.cylinder(-1.7, -1.3, 2.5, palette.accent)
+    pen.polygon([(-1.4, -0.95), (0.35, 0.0), (-1.4, 0.95)], palette.metal, 0.8)
+    pen.polygon([(-1.4, -0.95), (0.35, 0.0), (-1.4, -0.1)], palette.metal, 1.25)
+
+
 _TIPS: dict[str, Callable[[Pen, Palette, float], None]] = {
     "Grasper": _grasper,
     "Bipolar": _bipolar,
@@ -165,6 +172,7 @@ _TIPS: dict[str, Callable[[Pen, Palette, float], None]] = {
     "Scissors": _scissors,
     "Clipper": _clipper,
     "Irrigator": _irrigator,
+    "Trocar": _trocar,
 }
 
 

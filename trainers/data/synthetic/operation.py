@@ -12,8 +12,11 @@ TOOLS = ("Grasper", "Bipolar", "Hook", "Scissors", "Clipper", "Irrigator", "Spec
 """In column order, as Cholec80's tool files write them."""
 
 PREPARATION, CALOT, CLIPPING, DISSECTION, PACKAGING, CLEANING, RETRACTION = PHASES
+TROCAR = "TrocarPlacement"
+"""The phase before these, which not every hospital annotates."""
 OBLIGATORY = (CALOT, CLIPPING, DISSECTION)
 MEAN_SECONDS = {
+    TROCAR: 180,
     PREPARATION: 125,
     CALOT: 954,
     CLIPPING: 168,
@@ -71,6 +74,7 @@ class Habit:
 
 
 HABITS = {
+    TROCAR: Habit({"Trocar": 0.7}, left=0.15, assistant=0.0),
     PREPARATION: Habit({"Grasper": 0.25, "Bipolar": 0.02}, left=0.75, assistant=0.2),
     CALOT: Habit({"Hook": 0.74, "Bipolar": 0.07, "Irrigator": 0.04, "Scissors": 0.03}, left=0.85, assistant=0.35),
     CLIPPING: Habit({"Clipper": 0.55, "Scissors": 0.3, "Hook": 0.05}, left=0.8, assistant=0.3),
@@ -81,14 +85,16 @@ HABITS = {
 }
 
 
-def draw_phases(generator: np.random.Generator, num_frames: int) -> tuple[Segment, ...]:
+def draw_phases(generator: np.random.Generator, num_frames: int, *, trocars: bool = False) -> tuple[Segment, ...]:
     """Draws a plausible course of an operation that fills `num_frames` frames.
 
     Args:
         generator: what to draw with.
         num_frames: the video's length; at least one frame a phase.
+        trocars: whether it begins with the placement of trocars.
     """
-    order = [PREPARATION] if generator.random() < 0.87 else []
+    order = [TROCAR] if trocars else []
+    order += [PREPARATION] if generator.random() < 0.87 else []
     order += OBLIGATORY
     chances = np.array([chance for chance, _ in CLOSINGS])
     order += CLOSINGS[generator.choice(len(CLOSINGS), p=chances / chances.sum())][1]
@@ -99,7 +105,9 @@ def draw_phases(generator: np.random.Generator, num_frames: int) -> tuple[Segmen
     return tuple(Segment(*span) for span in zip(order, [0, *stops], stops, strict=False))
 
 
-def draw_tools(generator: np.random.Generator, segments: Sequence[Segment]) -> tuple[ToolUse, ...]:
+def draw_tools(
+    generator: np.random.Generator, segments: Sequence[Segment], frames_per_second: int = FPS
+) -> tuple[ToolUse, ...]:
     """Draws the instruments of every phase: they come, work and go, and now and then none is in view."""
     uses: list[ToolUse] = []
     for segment in segments:
@@ -111,7 +119,8 @@ def draw_tools(generator: np.random.Generator, segments: Sequence[Segment]) -> t
             (NO_PORT, {"SpecimenBag": habit.bag}),
         )
         for port, shares in hands:
-            uses += (ToolUse(tool, port, phase, *span) for tool, *span in _episodes(generator, segment, shares))
+            episodes = _episodes(generator, segment, shares, frames_per_second)
+            uses += (ToolUse(tool, port, phase, *span) for tool, *span in episodes)
     return tuple(uses)
 
 
@@ -122,11 +131,11 @@ def visible_tools(uses: Sequence[ToolUse], frame: int) -> tuple[bool, ...]:
 
 
 def _episodes(
-    generator: np.random.Generator, segment: Segment, shares: Mapping[str, float]
+    generator: np.random.Generator, segment: Segment, shares: Mapping[str, float], frames_per_second: int
 ) -> Iterator[tuple[str, int, int]]:
     names = [*shares, ""]
     chances = np.array([*shares.values(), 1 - sum(shares.values())])
-    num_episodes = max(2, round((segment.stop - segment.start) / (3.5 * FPS)))
+    num_episodes = max(2, round((segment.stop - segment.start) / (3.5 * frames_per_second)))
     drawn = [names[i] for i in generator.choice(len(names), num_episodes, p=chances)]
     if segment.phase == CLIPPING and "Clipper" in shares:  # what is cut has been clipped before
         drawn = ["Clipper", *sorted(drawn[1:], key=lambda tool: tool == "Scissors")]

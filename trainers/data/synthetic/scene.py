@@ -7,6 +7,7 @@ import numpy as np
 
 from trainers.data.synthetic.anatomy import Anatomy
 from trainers.data.synthetic.handling import Handling, camera_path
+from trainers.data.synthetic.hospitals import FIRST, Hospital
 from trainers.data.synthetic.instruments import Palette, Pose, draw_instrument, shaft_outline
 from trainers.data.synthetic.lens import Lens
 from trainers.data.synthetic.operation import (
@@ -20,6 +21,7 @@ from trainers.data.synthetic.operation import (
     PREPARATION,
     RETRACTION,
     RIGHT_HAND,
+    TROCAR,
     Segment,
     ToolUse,
 )
@@ -33,6 +35,7 @@ SMOKE_GREY = 205
 PORTS: dict[int, Point] = {RIGHT_HAND: (1.15, 0.25), LEFT_HAND: (-1.2, 0.45), ASSISTANT: (0.75, -1.0)}
 """Origins of the instruments, in heights of the frame from its centre, before mirroring."""
 WORKPLACES: dict[str, dict[int, Point]] = {
+    TROCAR: {RIGHT_HAND: (0.08, 0.02), LEFT_HAND: (-0.35, 0.25), ASSISTANT: (0.4, -0.2)},
     PREPARATION: {RIGHT_HAND: (0.3, 0.22), LEFT_HAND: (-0.2, 0.12), ASSISTANT: (0.2, -0.1)},
     CALOT: {RIGHT_HAND: (-0.2, 0.08), LEFT_HAND: (0.16, 0.02), ASSISTANT: (0.5, -0.28)},
     CLIPPING: {RIGHT_HAND: (-0.28, 0.14), LEFT_HAND: (0.18, 0.06), ASSISTANT: (0.5, -0.28)},
@@ -55,20 +58,31 @@ class Scene:
         height: of the frames, in pixels.
         segments: the operation's phases.
         uses: its instruments.
+        hospital: its camera and the colours of its instruments.
     """
 
     def __init__(
-        self, seed: int, video: int, width: int, height: int, segments: Sequence[Segment], uses: Sequence[ToolUse]
+        self,
+        seed: int,
+        video: int,
+        width: int,
+        height: int,
+        segments: Sequence[Segment],
+        uses: Sequence[ToolUse],
+        hospital: Hospital = FIRST,
     ) -> None:
+        frames_per_second = hospital.frames_per_second
         generator = numpy_generator(seed, "scene", video)
         self._size = (width, height)
         self._anatomy = Anatomy(seed, video, height)
         self._segments, self._num_frames = segments, segments[-1].stop
-        self._camera = camera_path(generator, self._num_frames)
-        self._palette = _draw_palette(generator)
+        self._camera = camera_path(generator, self._num_frames, frames_per_second)
+        self._palette = _draw_palette(generator, hospital)
         self._thickness = float(generator.uniform(0.10, 0.135)) * height
-        self._lens = Lens(seed, video, width, height, self._num_frames)
-        self._handling = [Handling(numpy_generator(seed, "handling", video, i), use) for i, use in enumerate(uses)]
+        self._lens = Lens(seed, video, width, height, self._num_frames, hospital)
+        self._handling = [
+            Handling(numpy_generator(seed, "handling", video, i), use, frames_per_second) for i, use in enumerate(uses)
+        ]
         self._smoke = self._smoke_density()
         tile = fractal_noise(generator, 96, 96, 24, 3)
         self._smoke_tile = np.clip(128 + 60 * tile, 0, 255).astype(np.uint8)
@@ -109,6 +123,8 @@ class Scene:
     def _painted(self, segment: Segment, progress: float) -> np.ndarray:
         anatomy = self._anatomy
         match segment.phase:
+            case "TrocarPlacement":
+                return self._view("intact wall")
             case "Preparation":
                 return self._view("overview")
             case "CalotTriangleDissection":
@@ -145,7 +161,8 @@ class Scene:
             "distant": lambda: anatomy.bed(progress=1.0, gallbladder=False, blood=0.0, closeness=0.72),
             "bloody": lambda: anatomy.bed(progress=1.0, gallbladder=False, blood=1.0),
             "cleaned": lambda: anatomy.bed(progress=1.0, gallbladder=False, blood=0.4),
-            "wall": anatomy.wall,
+            "wall": lambda: anatomy.wall(trocar=True),
+            "intact wall": lambda: anatomy.wall(trocar=False),
         }
         return painters[name]()
 
@@ -229,10 +246,7 @@ def _noise_order(grain: np.ndarray) -> np.ndarray:
     return order
 
 
-def _draw_palette(generator: np.random.Generator) -> Palette:
-    shafts = ((46, 46, 50), (30, 32, 40), (110, 114, 120), (140, 146, 155), (58, 62, 78))
-    metals = ((176, 182, 190), (190, 186, 176), (160, 170, 188), (196, 182, 150))
-    accents = ((52, 92, 190), (40, 130, 170), (190, 160, 60), (60, 70, 160), (70, 150, 120))
-    collars = ((236, 232, 220), (214, 196, 150), (70, 66, 66))
-    choices = [group[generator.integers(len(group))] for group in (shafts, metals, accents, collars)]
+def _draw_palette(generator: np.random.Generator, hospital: Hospital) -> Palette:
+    groups = (hospital.shafts, hospital.metals, hospital.accents, hospital.collars)
+    choices = [group[generator.integers(len(group))] for group in groups]
     return Palette(*choices)

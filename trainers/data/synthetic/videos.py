@@ -1,4 +1,4 @@
-"""Synthetic laparoscopic cholecystectomies in Cholec80's layout: H.264 videos and annotations."""
+"""Synthetic laparoscopic cholecystectomies: H.264 videos and annotations, laid out as those of a hospital."""
 
 import json
 import math
@@ -14,7 +14,9 @@ import av
 import cv2
 import numpy as np
 
-from trainers.data.synthetic.operation import FPS, TOOLS, Segment, ToolUse, draw_phases, draw_tools, visible_tools
+from trainers.data.synthetic.annotation_files import WRITERS
+from trainers.data.synthetic.hospitals import FIRST, HOSPITALS, Hospital
+from trainers.data.synthetic.operation import Segment, ToolUse, draw_phases, draw_tools
 from trainers.data.synthetic.scene import Scene
 from trainers.runtime.files import replacing
 from trainers.runtime.processes import end_with_parent
@@ -22,10 +24,12 @@ from trainers.runtime.randomness import numpy_generator
 from trainers.stage import InputError, MachineError
 
 PARAMETERS_FILE = "synthetic.json"
+OF_THE_FIRST: dict[str, object] = {"hospital": FIRST.name}
+"""What is not written to this file: folders of the first hospital were made before there was a second."""
 REVISION = 1
 """Raised whenever the same parameters would give other videos."""
 DURATION_SPREAD = 0.25
-MIN_FRAMES = 2 * FPS
+MIN_SECONDS = 2
 KEY_FRAME_INTERVAL = 50
 ENCODER = {"preset": "superfast", "tune": "fastdecode", "crf": "23", "g": str(KEY_FRAME_INTERVAL), "threads": "1"}
 
@@ -39,6 +43,12 @@ class Parameters:
     width: int
     height: int
     revision: int = REVISION
+    hospital: str = FIRST.name
+
+    @property
+    def source(self) -> Hospital:
+        """The hospital whose operations they are."""
+        return HOSPITALS[self.hospital]
 
 
 def ignore(num_videos_finished: int) -> None:
@@ -51,12 +61,13 @@ def synthesize(
     num_videos: int,
     minutes: float,
     seed: int = 0,
-    width: int = 426,
-    height: int = 240,
+    width: int | None = None,
+    height: int | None = None,
+    hospital: Hospital = FIRST,
     num_processes: int = 1,
     report: Callable[[int], None] = ignore,
 ) -> None:
-    """Makes `num_videos` videos with phase and tool annotations under `root`, as Cholec80 lays them out.
+    """Makes `num_videos` annotated videos under `root`: as Cholec80 lays them out, or beside a description of them.
 
     Videos that are there already are kept, so that a repeated call resumes an interrupted one or extends the folder.
     A video depends on its number and on the parameters, never on `num_videos` or `num_processes`.
@@ -66,8 +77,9 @@ def synthesize(
         num_videos: videos 01 to this number.
         minutes: mean duration; videos differ by up to a quarter.
         seed: of everything that is drawn.
-        width: of the frames, in pixels, even.
-        height: of the frames, in pixels, even.
+        width: of the frames, in pixels, even; the hospital's where None.
+        height: of the frames, in pixels, even; the hospital's where None.
+        hospital: whose operations they are.
         num_processes: how many videos are made at once.
         report: called with the number of videos finished.
 
@@ -75,14 +87,17 @@ def synthesize(
         InputError: a parameter is out of range, or `root` holds videos made with other parameters.
         MachineError: the folder cannot be made.
     """
-    parameters = Parameters(minutes=float(minutes), seed=seed, width=width, height=height)
+    parameters = _parameters(minutes, seed, width, height, hospital)
     _check(parameters, num_videos)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"the folder {root} cannot be made ({error.strerror}): name another.") from None
     _claim(root, parameters)
-    missing = [number for number in range(1, num_videos + 1) if not all(map(Path.exists, _files(root, number)))]
+    if hospital.description:
+        _write(root / hospital.description_file, hospital.description)
+    numbers = range(1, num_videos + 1)
+    missing = [number for number in numbers if not all(map(Path.exists, hospital.files(root, number).values()))]
     num_finished = num_videos - len(missing)
     report(num_finished)
     for _ in _make_all(root, missing, parameters, num_processes):
@@ -91,21 +106,21 @@ def synthesize(
 
 
 def outline(
-    root: Path, *, num_videos: int, minutes: float, seed: int = 0, width: int = 426, height: int = 240
+    root: Path, *, num_videos: int, minutes: float, seed: int = 0, hospital: Hospital = FIRST
 ) -> list[tuple[Path, Path, int]]:
     """Writes the phase annotations alone of the videos that `synthesize` makes of the same arguments.
 
     Returns:
         The path that each video would have, that of its annotation, and the number of its frames.
     """
-    parameters = Parameters(minutes=float(minutes), seed=seed, width=width, height=height)
+    parameters = _parameters(minutes, seed, None, None, hospital)
     outlines = []
     for number in range(1, num_videos + 1):
-        segments, _ = plan_operation(number, parameters)
-        video, _, _, phases = _files(root, number)
-        with _written(phases) as path:
-            path.write_text(_phase_rows(segments))
-        outlines.append((video, phases, segments[-1].stop))
+        segments, uses = plan_operation(number, parameters)
+        files = hospital.files(root, number)
+        what, annotation = list(files.items())[-1]
+        _write(annotation, WRITERS[what](segments, uses, hospital.fps))
+        outlines.append((files["video"], annotation, segments[-1].stop))
     return outlines
 
 
@@ -113,26 +128,33 @@ def synthesize_video(root: Path, number: int, parameters: Parameters) -> None:
     """Makes one video and its annotations; the phase file appears last."""
     cv2.setNumThreads(0)
     segments, uses = plan_operation(number, parameters)
-    scene = Scene(parameters.seed, number, parameters.width, parameters.height, segments, uses)
-    num_frames = segments[-1].stop
-    video, tools, timestamps, phases = _files(root, number)
-    with _written(video) as path:
-        _encode(path, (scene.frame(index) for index in range(num_frames)), parameters)
-    with _written(tools) as path:
-        path.write_text(_tool_rows(uses, num_frames))
-    with _written(timestamps) as path:
-        path.write_text(_timestamp_rows(num_frames))
-    with _written(phases) as path:
-        path.write_text(_phase_rows(segments))
+    hospital, seed = parameters.source, parameters.source.seed_of(parameters.seed)
+    scene = Scene(seed, number, parameters.width, parameters.height, segments, uses, hospital)
+    files = dict(hospital.files(root, number))
+    with _written(files.pop("video")) as path:
+        _encode(path, (scene.frame(index) for index in range(segments[-1].stop)), parameters)
+    for what, annotation in files.items():
+        _write(annotation, WRITERS[what](segments, uses, hospital.fps))
 
 
 def plan_operation(number: int, parameters: Parameters) -> tuple[tuple[Segment, ...], tuple[ToolUse, ...]]:
     """The phases and instruments of a video."""
-    generator = numpy_generator(parameters.seed, "operation", number)
+    hospital = parameters.source
+    generator = numpy_generator(hospital.seed_of(parameters.seed), "operation", number)
     spread = generator.uniform(1 - DURATION_SPREAD, 1 + DURATION_SPREAD)
-    num_frames = max(MIN_FRAMES, round(parameters.minutes * 60 * FPS * spread))
-    segments = draw_phases(generator, num_frames)
-    return segments, draw_tools(generator, segments)
+    num_frames = max(MIN_SECONDS * hospital.frames_per_second, round(parameters.minutes * 60 * hospital.fps * spread))
+    segments = draw_phases(generator, num_frames, trocars=hospital.annotates_trocars)
+    return segments, draw_tools(generator, segments, hospital.frames_per_second)
+
+
+def _parameters(minutes: float, seed: int, width: int | None, height: int | None, hospital: Hospital) -> Parameters:
+    return Parameters(
+        minutes=float(minutes),
+        seed=seed,
+        width=hospital.width if width is None else width,
+        height=hospital.height if height is None else height,
+        hospital=hospital.name,
+    )
 
 
 def _check(parameters: Parameters, num_videos: int) -> None:
@@ -151,7 +173,7 @@ def _claim(root: Path, parameters: Parameters) -> None:
     """Writes the folder's parameters, or compares them with those that are there."""
     path, wanted = root / PARAMETERS_FILE, asdict(parameters)
     if path.exists():
-        found = _read_parameters(path)
+        found = {**OF_THE_FIRST, **_read_parameters(path)}
         differences = [
             f"{name} {found.get(name)} (asked: {value})" for name, value in wanted.items() if found.get(name) != value
         ]
@@ -159,11 +181,12 @@ def _claim(root: Path, parameters: Parameters) -> None:
             raise InputError(
                 f"{root} holds videos made with {', '.join(differences)}: choose another folder or delete it"
             )
-    elif any((root / "videos").glob("*.mp4")):
-        raise InputError(f"{root / 'videos'} holds videos that were not made here: choose another folder")
-    else:
-        with _written(path) as temporary:
-            temporary.write_text(json.dumps(wanted, indent=2) + "\n")
+        return
+    folder = parameters.source.files(root, 1)["video"].parent
+    if any(folder.glob("*.mp4")):
+        raise InputError(f"{folder} holds videos that were not made here: choose another folder")
+    kept = {name: value for name, value in wanted.items() if (name, value) not in OF_THE_FIRST.items()}
+    _write(path, json.dumps(kept, indent=2) + "\n")
 
 
 def _read_parameters(path: Path) -> dict[str, object]:
@@ -197,25 +220,19 @@ def _make_all(root: Path, numbers: Sequence[int], parameters: Parameters, num_pr
             raise
 
 
-def _files(root: Path, number: int) -> tuple[Path, Path, Path, Path]:
-    """The video, its tools, its timestamps and its phases, in the order in which they are written."""
-    name = f"video{number:02d}"
-    return (
-        root / "videos" / f"{name}.mp4",
-        root / "tool_annotations" / f"{name}-tool.txt",
-        root / "videos" / f"{name}-timestamp.txt",
-        root / "phase_annotations" / f"{name}-phase.txt",
-    )
-
-
 def _written(path: Path) -> AbstractContextManager[Path]:
     """A temporary path; another command may be writing the same file."""
     return replacing(path, mark=f".{os.getpid()}")
 
 
+def _write(path: Path, text: str) -> None:
+    with _written(path) as temporary:
+        temporary.write_text(text)
+
+
 def _encode(path: Path, images: Iterator[np.ndarray], parameters: Parameters) -> None:
     with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=FPS, options=ENCODER)
+        stream = container.add_stream("libx264", rate=parameters.source.fps, options=ENCODER)
         stream.width, stream.height, stream.pix_fmt = parameters.width, parameters.height, "yuv420p"
         stream.codec_context.thread_count = 1  # more threads would change the bytes
         for index, image in enumerate(images):
@@ -224,26 +241,3 @@ def _encode(path: Path, images: Iterator[np.ndarray], parameters: Parameters) ->
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-def _phase_rows(segments: Sequence[Segment]) -> str:
-    rows = [f"{frame}\t{segment.phase}" for segment in segments for frame in range(segment.start, segment.stop)]
-    return "\n".join(["Frame\tPhase", *rows]) + "\n"
-
-
-def _tool_rows(uses: Sequence[ToolUse], num_frames: int) -> str:
-    rows = [
-        "\t".join([str(frame), *(str(int(seen)) for seen in visible_tools(uses, frame))])
-        for frame in range(0, num_frames, FPS)
-    ]
-    return "\n".join(["\t".join(["Frame", *TOOLS]), *rows]) + "\n"
-
-
-def _timestamp_rows(num_frames: int) -> str:
-    rows = [f"{frame}\t{_clock(frame)}" for frame in range(0, num_frames, FPS)]
-    return "\n".join(["frame\ttime", *rows]) + "\n"
-
-
-def _clock(frame: int) -> str:
-    seconds, rest = divmod(frame, FPS)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest * 100 // FPS:02d}"
