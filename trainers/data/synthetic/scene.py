@@ -1,6 +1,6 @@
 """Renderer of a synthetic operation: a moving camera over the patient, instruments, the bag and smoke."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -150,7 +150,7 @@ class Scene:
 
     def _paint(self, name: str) -> np.ndarray:
         anatomy = self._anatomy
-        painters = {
+        painters: dict[str, Callable[[], np.ndarray]] = {
             "overview": anatomy.overview,
             "veiled": lambda: anatomy.calot(dissected=False),
             "dissected": lambda: anatomy.calot(dissected=True),
