@@ -75,9 +75,7 @@ class Conditions:
         if self.pretrain_on is None:
             return self.videos(split)
         sides = self._sides(self.pretrain_on, None if fold_named(split) else split)
-        seen = (*sides.train, *sides.validation, *sides.unlabelled)
-        remedy = f"ingest {self.pretrain_on.name} without it"
-        check_apart(self.pretrain_on, seen, self.dataset, self._sides(self.dataset, split), remedy=remedy)
+        check_apart(self.pretrain_on, sides, self.dataset, self._sides(self.dataset, split))
         return _shortest(sides) if self.brief else sides
 
     def label_draw(self, seed: int, fraction: float | None = None, split: SplitName | None = None) -> Draw:

@@ -104,10 +104,16 @@ def test_a_video_that_is_judged_on_must_not_be_pretrained_on(number: int, side: 
             STUDIES["table1"].trials(transfer(source=source, target=target))
 
 
-def test_a_training_video_of_both_is_no_leak():
-    copy = replace(THERE.recordings[0], subset=None)
-    source = replace(HERE, recordings=(copy, *HERE.recordings))
-    assert STUDIES["table1"].trials(transfer(source=source))
+def test_a_training_or_validation_video_of_both_is_no_leak():
+    assert STUDIES["table1"].trials(transfer(source=replace(THERE, name="the same")))
+
+
+def test_the_probe_must_not_look_at_a_video_of_the_test():
+    copy = replace(THERE.recordings[-1], subset=None)
+    source = replace(HERE, recordings=(*HERE.recordings[:5], copy, *HERE.recordings[5:]))
+    assert copy.video_digest in names(alone(source).videos().validation)
+    with pytest.raises(InputError, match="which tests encoders in fake-m2cai16, is the same video"):
+        STUDIES["table1"].trials(transfer(source=source))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Videos that two datasets share: none may train an encoder that is then chosen or tested on it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.splits import Split
@@ -8,35 +8,46 @@ from trainers.data.ingest.video import Ingest
 from trainers.stage import InputError
 
 
-def check_apart(
-    pretraining: Dataset, seen: Iterable[Ingest], dataset: Dataset, sides: Split[Ingest], *, remedy: str
-) -> None:
-    """Refuses a video that an encoder sees in one dataset and is chosen or tested on in another.
+def check_apart(pretraining: Dataset, seen: Split[Ingest], dataset: Dataset, sides: Split[Ingest]) -> None:
+    """Refuses a video that encoders learn from in one dataset and that chooses or tests them in another.
 
-    Copies are known by the digest of the file, of its encoded frames where the container differs, or by what the audit
-    of either dataset found.
+    A video that validates in both is none. Copies are known by the digest of the file, of its encoded frames where the
+    container differs, or by what the audit of either dataset found.
 
     Args:
         pretraining: the dataset that encoders are pre-trained on.
-        seen: those of its videos that pre-training sees, those of the probe included.
+        seen: its videos, by side of the split; pre-training sees those that train, validate or have no labels.
         dataset: the dataset that encoders are fine-tuned and tested on.
         sides: its videos, by side of the split.
-        remedy: what to do, to end the sentence with.
 
     Raises:
         InputError: there is such a video; the sentence names both files.
     """
-    digests = _digests(pretraining)
-    known = {each: video for video in seen for each in digests[video.video_digest]}
-    digests = _digests(dataset)
-    for side, videos in (("tests", sides.test), ("validates", sides.validation)):
-        for video in videos:
-            twin = next((known[each] for each in digests[video.video_digest] if each in known), None)
-            if twin is not None:
-                raise InputError(
-                    f"{video.video_path}, which {side} encoders in {dataset.name}, is the same video as "
-                    f"{twin.video_path}, which {pretraining.name} gives to pre-training: {remedy}."
-                )
+    learnt_from = (*seen.train, *seen.unlabelled)
+    for verb, videos, others in (
+        ("tests", sides.test, (*learnt_from, *seen.validation)),
+        ("validates", sides.validation, learnt_from),
+    ):
+        for video, twin in _twins(videos, _digests(dataset), others, _digests(pretraining)):
+            raise InputError(
+                f"{video.video_path}, which {verb} encoders in {dataset.name}, is the same video as "
+                f"{twin.video_path}, which {pretraining.name} gives to pre-training: ingest {pretraining.name} "
+                "without it."
+            )
+
+
+def _twins(
+    videos: Iterable[Ingest],
+    digests: Mapping[str, tuple[str, ...]],
+    others: Iterable[Ingest],
+    other_digests: Mapping[str, tuple[str, ...]],
+) -> Iterator[tuple[Ingest, Ingest]]:
+    """The videos that are among others, too, with the one that they are a copy of."""
+    known = {each: other for other in others for each in other_digests[other.video_digest]}
+    for video in videos:
+        twin = next((known[each] for each in digests[video.video_digest] if each in known), None)
+        if twin is not None:
+            yield video, twin
 
 
 def check_sides(dataset: Dataset, sides: Split[Ingest]) -> None:
