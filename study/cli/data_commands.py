@@ -73,8 +73,10 @@ def synthesize(
             make_videos(folder, videos, minutes, seed, source)
         else:
             make_laid_out(folder, videos, minutes, seed, layout or "cholec80")
-    described = shlex.quote(str(folder / source.description_file)) if source.description else ""
-    print_next(f"{context.program} ingest {described or f'{layout or "cholec80"} {place}'} --name NAME")
+    described = f"{layout or 'cholec80'} {place}"
+    if source.description:
+        described = shlex.quote(str(folder / source.description_file))
+    print_next(f"{context.program} ingest {described} --name NAME")
 
 
 @main.command()

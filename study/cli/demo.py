@@ -13,11 +13,13 @@ from study.cli.videos import make_videos, register_videos
 from study.core.store import Store
 from study.home.request import Request
 from trainers.data.datasets.dataset import Dataset, RegisteredVideo
-from trainers.data.datasets.description import builtin
+from trainers.data.datasets.description import Description, builtin, parse
+from trainers.data.synthetic.hospitals import FIRST, Hospital
+from trainers.data.synthetic.hospitals import SECOND as SECOND_HOSPITAL
 from trainers.data.synthetic.videos import outline
 from trainers.runtime.registry import names, stamp_of
 
-DEMO, SECOND = "demo", "demo-second"
+DEMO, SECOND, LAYOUT = "demo", "demo-second", "cholec80"
 MINUTES = 0.5
 UNMADE = "unmade"
 """Beginning of the digests of videos that do not exist yet."""
@@ -30,13 +32,13 @@ class DemoDataset:
     Attributes:
         name: its name on the command line.
         folder: the folder of its videos in a home.
-        layout: how it is laid out.
+        hospital: whose operations they are.
         num_videos: number of its videos.
     """
 
     name: str
     folder: str
-    layout: str
+    hospital: Hospital
     num_videos: int
 
     def is_made(self, home: Path) -> bool:
@@ -55,8 +57,14 @@ class DemoDataset:
         """Makes and registers its videos in a home folder."""
         click.echo(f"making the {self.num_videos} surgical-like videos of {self.name} …", err=True)
         folder = home / self.folder
-        make_videos(folder, self.num_videos, MINUTES, seed=0)
-        register_videos(Store(home), self.name, builtin(self.layout), folder)
+        make_videos(folder, self.num_videos, MINUTES, seed=0, hospital=self.hospital)
+        register_videos(Store(home), self.name, self._described(folder), folder)
+
+    def _described(self, folder: Path) -> Description:
+        hospital = self.hospital
+        if not hospital.description:
+            return builtin(LAYOUT)
+        return parse(hospital.description, str(folder / hospital.description_file))
 
     @functools.cache  # noqa: B019 - there are two of them, for as long as the process lasts
     def unmade(self) -> Dataset:
@@ -64,12 +72,15 @@ class DemoDataset:
         folder = tempfile.TemporaryDirectory(prefix="freelunch-")
         atexit.register(folder.cleanup)
         root = Path(folder.name)
-        videos = outline(root, num_videos=self.num_videos, minutes=MINUTES)
+        videos = outline(root, num_videos=self.num_videos, minutes=MINUTES, hospital=self.hospital)
+        described = self._described(root)
         return Dataset(
             name=self.name,
-            layout=self.layout,
+            layout=self.hospital.description_file if self.hospital.description else LAYOUT,
             root=str(root),
-            phases=builtin(self.layout).phases,
+            phases=described.phases,
+            description=described.text if self.hospital.description else None,
+            source=described.source if self.hospital.description else None,
             recordings=tuple(
                 RegisteredVideo(
                     name=video.stem,
@@ -79,6 +90,7 @@ class DemoDataset:
                     video_digest=f"{UNMADE} {self.name} {video.stem}",
                     annotation_digest=f"{UNMADE} {self.name} {annotation.stem}",
                     num_frames=num_frames,
+                    fps=float(self.hospital.fps),
                     video_stamp=(0, 0),
                     annotation_stamp=stamp_of(annotation),
                 )
@@ -87,7 +99,13 @@ class DemoDataset:
         )
 
 
-DEMOS = {each.name: each for each in (DemoDataset(name=DEMO, folder="demo-videos", layout="cholec80", num_videos=32),)}
+DEMOS = {
+    each.name: each
+    for each in (
+        DemoDataset(name=DEMO, folder="demo-videos", hospital=FIRST, num_videos=32),
+        DemoDataset(name=SECOND, folder="demo-second-videos", hospital=SECOND_HOSPITAL, num_videos=24),
+    )
+}
 
 
 def asked_demos(request: Request) -> tuple[DemoDataset, ...]:
