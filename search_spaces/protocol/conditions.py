@@ -67,14 +67,19 @@ class Conditions:
     def pretraining_videos(self, split: SplitName | None = None) -> Split[Ingest]:
         """The videos of pre-training: it sees those that train and those without labels, its probe the first two sides.
 
-        Where these are of another dataset, folds are of the tested one alone: all of them share one pre-training.
+        Where these are of another dataset, it may be one without any labels, and folds are of the tested one alone: all
+        of them share one pre-training.
 
         Raises:
             InputError: one of them is a video that the dataset validates or tests on.
         """
         if self.pretrain_on is None:
             return self.videos(split)
-        sides = self._sides(self.pretrain_on, None if fold_named(split) else split)
+        if any(recording.annotation for recording in self.pretrain_on.recordings):
+            sides = self._sides(self.pretrain_on, None if fold_named(split) else split)
+        else:
+            videos = self.pretrain_on.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
+            sides = Split(train=(), test=(), unlabelled=videos)
         check_apart(self.pretrain_on, sides, self.dataset, self._sides(self.dataset, split))
         return _shortest(sides) if self.brief else sides
 

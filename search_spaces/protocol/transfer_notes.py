@@ -24,10 +24,12 @@ def transfer_note(pretrain_on: Dataset, dataset: Dataset) -> str:
     """What comes of which dataset."""
     unused = sum(not recording.annotation for recording in dataset.recordings)
     left_out = f" The {unused} unlabelled videos of {dataset.name} are not used." if unused else ""
+    seen = "all of its videos; there is no kNN probe, for none has labels"
+    if any(recording.annotation for recording in pretrain_on.recordings):
+        seen = f"its training and unlabelled videos, and the kNN probe the validation videos of {pretrain_on.name}"
     return (
-        f"Transfer: whatever trains without labels sees {pretrain_on.name} alone, its training and unlabelled videos, "
-        f"and the kNN probe looks at the validation videos of {pretrain_on.name}. Fine-tuning, label fractions, the "
-        f"temporal model, validation and test are of {dataset.name}.{left_out}"
+        f"Transfer: whatever trains without labels sees {pretrain_on.name} alone, {seen}. Fine-tuning, label "
+        f"fractions, the temporal model, validation and test are of {dataset.name}.{left_out}"
     )
 
 

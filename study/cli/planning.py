@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
-from search_spaces.protocol.presets import PRESETS
+from search_spaces.protocol.presets import PRESETS, is_split
 from search_spaces.protocol.queue_notes import queue_notes
 from search_spaces.protocol.stretch_notes import stretch_notes
 from search_spaces.protocol.transfer_notes import published_notes
@@ -26,7 +26,6 @@ from study.home.sharing import check_shared
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
 from trainers.data.datasets.dataset import Dataset
-from trainers.names import fold_named
 from trainers.pretrained import registry as weights_registry
 from trainers.stage import InputError
 
@@ -206,9 +205,11 @@ def pretraining_fact(conditions: Conditions, splits: Iterable[object]) -> dict[s
     """
     if conditions.pretrain_on is None:
         return {}
-    source = replace(conditions, dataset=conditions.pretrain_on, pretrain_on=None)
-    sides = num_videos(source, (None if fold_named(split) else split for split in splits))
-    return {PRETRAINED_ON: f"{source.dataset.name}, {_in_words(sides, without='test')} videos"}
+    seen = [conditions.pretraining_videos(split) for split in dict.fromkeys(splits) if is_split(split)]
+    largest = max(seen or [conditions.pretraining_videos()], key=lambda sides: len(sides.train))
+    sides = {"train": largest.train, "validation": largest.validation, "unlabelled": largest.unlabelled}
+    counts = {side: len(videos) for side, videos in sides.items() if videos}
+    return {PRETRAINED_ON: f"{conditions.pretrain_on.name}, {_in_words(counts)} videos"}
 
 
 def _dataset(store: Store, name: str) -> Dataset:
@@ -226,8 +227,8 @@ def _splits(parts: Sequence[Part]) -> list[object]:
     return [trial.parameters.get("split") for part in parts for trial in part.trials]
 
 
-def _in_words(sides: Mapping[str, int], without: str = "") -> str:
-    return ", ".join(f"{count} {side}" for side, count in sides.items() if side != without)
+def _in_words(sides: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {side}" for side, count in sides.items())
 
 
 def _part(study: Study, request: Request, conditions: object, data: MeasuredOn) -> Part:

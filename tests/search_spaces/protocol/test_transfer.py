@@ -148,6 +148,18 @@ def test_the_note_says_what_comes_of_which_dataset():
     assert not any("Transfer" in note for note in alone(HERE).notes)
 
 
+def test_a_source_without_any_labels_is_pretrained_on_whole_and_has_no_probe():
+    bare = replace(
+        HERE, recordings=tuple(replace(each, annotation=None, annotation_digest=None) for each in HERE.recordings)
+    )
+    conditions = transfer(source=bare)
+    trials = STUDIES["table1"].trials(conditions, only=["moco"])
+    (student,) = [each for each in pretraining_of(*(trial.stage for trial in trials)).values() if names(each.frames)]
+    assert names(student.frames) == {each.video_digest for each in HERE.recordings}
+    assert student.probe is None
+    assert any("there is no kNN probe" in note for note in conditions.notes)
+
+
 def test_a_search_by_transfer_sees_no_test_video_of_either():
     search = SEARCHES["distilled"].bind(transfer())
     tested = {key(video) for data in (HERE, THERE) for video in alone(data).videos().test}
