@@ -1,6 +1,6 @@
 """Reporting: the results of a planned study are read, and its reports are written and printed."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,14 @@ from study.console.result_tables import problems_of, report_table
 from study.console.terminal import new_console
 from study.core.graph import key
 from study.core.plan import make_plan
-from study.core.study import Trial
+from study.core.study import Study, Trial
 from study.core.suite import Part, Suite, together
 from study.execution.events import Failure
 from study.home.commands import expand_commands
 from study.home.request import Request, most_seeds, saved_problems, saved_requests
 from study.report.study_report import Report, write_picture, write_report
 from study.report.suite_report import write_overview
-from trainers.stage import FreelunchError
+from trainers.stage import FreelunchError, InputError
 
 
 class StudyReporter:
@@ -125,7 +125,7 @@ class StudyReporter:
         asked = {(trial.row.name, trial.seed) for trial in part.trials}
         seeds = range(max(part.request.seeds, most_seeds(part.request, self._home)))
         conditions = self._planned.conditions(part.request)
-        trials = part.study.trials(conditions, seeds=seeds, settings=part.request.settings)
+        trials = possible_trials(part.study, conditions, seeds, part.request.settings)
         shown = (t for t in trials if (t.row.name, t.seed) in asked or self._store.find(key(t.stage)))
         return replace(part, trials=tuple(shown))
 
@@ -158,6 +158,26 @@ class StudyReporter:
                 conditions = conditions_of(self._store, other)
                 if conditions.title != self._planned.conditions(here).title:
                     seeds = range(other.seeds)
-                    trials = part.study.trials(conditions, seeds=seeds, settings=other.settings)
-                    found[conditions.title] = trials
+                    found[conditions.title] = possible_trials(part.study, conditions, seeds, other.settings)
         return found
+
+
+def possible_trials(
+    study: Study, conditions: object, seeds: Sequence[int], settings: Mapping[str, object]
+) -> tuple[Trial, ...]:
+    """All trials of a study, without the rows that these conditions refuse, such as label fractions of too few videos.
+
+    Raises:
+        InputError: they refuse every row.
+    """
+    try:
+        return study.trials(conditions, seeds=seeds, settings=settings)
+    except InputError:
+        found: list[Trial] = []
+        for row in study.all_rows():
+            with suppress(InputError):
+                found += study.trials(conditions, seeds=seeds, settings=settings, only=(row.name,))
+        if not found:
+            raise
+    ordered = sorted(found, key=lambda trial: trial.seed)
+    return tuple(replace(trial, number=number) for number, trial in enumerate(ordered))
