@@ -1,3 +1,4 @@
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,29 @@ def test_the_command_asks_for_the_same_again():
     assert Request(study="table3").command("run", "--local") == "freelunch run table3 --local"
 
 
+def test_a_transfer_to_several_datasets_is_kept_and_asked_for_again(tmp_path: Path):
+    asked = Request(study="fig3", dataset="a", pretrain_on="a", beside=("b", "c"))
+    assert asked.command("run") == "freelunch run fig3 --pretrain-on a --dataset a --dataset b --dataset c"
+    save_request(asked, tmp_path, {}, "freelunch run fig3")
+    assert latest_request("fig3", tmp_path) == asked
+    assert asked.each_dataset() == (
+        Request(study="fig3", dataset="a"),
+        Request(study="fig3", dataset="b", pretrain_on="a"),
+        Request(study="fig3", dataset="c", pretrain_on="a"),
+    )
+    alone = {each.folder(tmp_path) for each in asked.each_dataset()}
+    assert len({*alone, asked.folder(tmp_path), Request(study="fig3", dataset="b").folder(tmp_path)}) == 5
+
+
+def test_a_request_of_a_version_without_transfers_is_read(tmp_path: Path):
+    folder = save_request(Request(study="table3", dataset="a"), tmp_path, {}, "")
+    for path in (folder / "request.json", folder.parent / "request.json"):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({n: value for n, value in record.items() if n not in ("pretrain_on", "beside")}))
+    assert latest_request("table3", tmp_path) == Request(study="table3", dataset="a")
+    assert saved_requests("table3", tmp_path) == [Request(study="table3", dataset="a")]
+
+
 def test_the_command_is_one_the_command_line_understands(tmp_path: Path):
     result = CliRunner().invoke(main, ["--home", str(tmp_path), *shlex.split(REQUEST.command("plan"))[1:]])
     assert "no dataset named 'mine'" in result.stderr
@@ -59,6 +83,8 @@ def test_the_command_is_one_the_command_line_understands(tmp_path: Path):
         Request(study="table3", scale="demo", dataset="mine", settings={"temperature": "0.2"}),
         Request(study="table3", scale="full", dataset="mine", settings={"temperature": "0.1"}),
         Request(study="table3", scale="demo", settings={"temperature": "0.1"}),
+        replace(REQUEST, pretrain_on="theirs"),
+        replace(REQUEST, beside=("theirs",)),
         Request(study="table3", scale="demo", dataset="mine", settings={"temperature": "0.1"}, weights=("moco-v2",)),
     ],
 )
