@@ -11,9 +11,7 @@ from study.cli.demo import DEMOS
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import copy_of, done, refused
 from trainers.data.datasets import registry
-from trainers.data.datasets.description import builtin
 from trainers.data.datasets.label_fraction import phases_shown
-from trainers.data.synthetic.videos import synthesize
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
 
@@ -35,16 +33,20 @@ def test_the_demo_is_planned_before_its_videos_exist_and_nothing_is_written(stud
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", DEMOS)
 def test_the_lengths_and_phases_of_unmade_videos_are_those_that_they_get(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(demo, "MINUTES", 0.1)
-    synthesize(tmp_path, num_videos=2, minutes=0.1)
-    made = registry.register(tmp_path / "datasets", "demo", builtin("cholec80"), tmp_path, lambda name: None)
-    unmade = replace(DEMOS["demo"], num_videos=2).unmade()
-    assert [each.num_frames for each in unmade.recordings] == [each.num_frames for each in made.recordings]
+    few = replace(DEMOS[name], num_videos=2)
+    few.make(tmp_path)
+    made, unmade = registry.load(tmp_path / "datasets", name), few.unmade()
+    assert few.is_made(tmp_path)
+    assert made.phases == unmade.phases
+    assert (made.layout, made.description) == (unmade.layout, unmade.description) or not few.hospital.description
     videos, expected = made.videos(fps=5, size_px=32), unmade.videos(fps=5, size_px=32)
     assert [video.name for video in expected] == [video.name for video in videos]
+    assert [video.num_source_frames for video in expected] == [video.num_source_frames for video in videos]
     assert [phases_shown(video) for video in expected] == [phases_shown(video) for video in videos]
     assert len({video.video_digest for video in expected}) == 2
 
