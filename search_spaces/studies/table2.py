@@ -8,9 +8,8 @@ table2 = Study(
     name="table2",
     title="How should the teacher's knowledge reach the student?",
     question=(
-        "The teacher's feature maps can be added to the student's (published accuracy 84.0) or set beside them (84.2), "
-        "its weights can be where the student starts (85.5), or the student is taught its similarities (87.3). Only "
-        "the last two need no teacher at inference."
+        "The teacher's feature maps can be added to the student's or set beside them, its weights can be where the "
+        "student starts, or the student is taught its similarities. Only the last two need no teacher at inference."
     ),
     recipe=distilled,
     rows=(

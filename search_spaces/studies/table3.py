@@ -9,8 +9,8 @@ table3 = Study(
     title="What of the teacher should be trained on surgical frames?",
     question=(
         "The teacher starts from freely available weights. Training its head alone on surgical frames keeps their "
-        "semantics and still tells surgical frames apart (published accuracy 87.3); training nothing (84.7), the "
-        "backbone alone (86.1) or everything (85.2) should teach worse."
+        "semantics and still tells surgical frames apart; training nothing, the backbone alone or everything should "
+        "teach worse."
     ),
     recipe=distilled,
     axes={

@@ -16,7 +16,7 @@ def studies_table(studies: Iterable[Study]) -> Table:
     table = new_table("study", "question", "rows", "held against", "takes")
     for study in studies:
         source = study.published.source.rpartition(", ")[2] if study.published else ""
-        table.add_row(study.name, escape(study.question), _rows_line(study), escape(source), _cost_line(study.cost))
+        table.add_row(study.name, escape(study.introduction), _rows_line(study), escape(source), _cost_line(study.cost))
     return table
 
 

@@ -88,6 +88,11 @@ class Published:
     measured_on: MeasuredOn | None = None
     """What they were measured with; None where they may stand beside results on any dataset."""
 
+    def accuracies(self) -> str:
+        """The accuracies of all rows in a sentence."""
+        found = [f"{row} {numbers['accuracy'][0]:.1f}" for row, numbers in self.rows.items() if "accuracy" in numbers]
+        return f"Accuracy in {self.source.rpartition(', ')[2]}: {', '.join(found)}." if found else ""
+
     def fits(self, data: MeasuredOn) -> bool:
         """Whether the numbers may stand beside results of trials on these data."""
         return self.measured_on in (None, data)

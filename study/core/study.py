@@ -67,6 +67,11 @@ class Study:
         shown = next((each for each in known if each.fits(data)), None)
         return replace(self, published=shown, more_published=tuple(each for each in known if each is not shown))
 
+    @property
+    def introduction(self) -> str:
+        """The question, and the published accuracies where they stand beside the results."""
+        return " ".join(filter(None, (self.question, self.published.accuracies() if self.published else "")))
+
     def all_published(self) -> tuple[Published, ...]:
         """All printed numbers of the study, whatever data they were measured with."""
         return (*([self.published] if self.published else []), *self.more_published)

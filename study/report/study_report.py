@@ -90,7 +90,7 @@ def write_report(
         verdict=" ".join((*(leads or curve), *conclusion_sentences(results, comparisons))),
         numbers=results,
     )
-    document = Document(title=study.title, question=study.question, label=f"Study {study.name}", blocks=blocks)
+    document = Document(title=study.title, question=study.introduction, label=f"Study {study.name}", blocks=blocks)
     write_document(document, folder)
     data = results_record(results, comparisons, margins, context, report.findings)
     write_text(report.results, json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n")

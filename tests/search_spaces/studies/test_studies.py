@@ -5,7 +5,7 @@ import pytest
 
 from search_spaces.studies.catalogue import PAPER, STUDIES, by_name
 from search_spaces.studies.published import ON_CHOLEC80, TABLE1_M2CAI16, TO_M2CAI16
-from study import Study
+from study import MeasuredOn, Study
 from study.analysis.comparisons import exchanged
 from study.cli.planning import parts_of
 from study.core.graph import key, walk
@@ -123,6 +123,18 @@ def test_precision_is_never_below_jaccard_once_columns_are_exchanged():
             for row in published.rows:
                 read = exchanged(published, row)
                 assert read["precision"][0] > read["jaccard"][0], (study.name, row)
+
+
+@pytest.mark.parametrize("study", every_study(), ids=lambda study: study.name)
+def test_published_accuracies_are_told_where_they_were_measured_and_nowhere_else(study: Study):
+    best = [f"{row['accuracy'][0]:.1f}" for each in study.all_published() for row in each.rows.values()]
+    elsewhere = study.on(MeasuredOn("m2cai16", "m2cai16"))
+    assert not any(number in elsewhere.introduction for number in best)
+    if study.published:
+        assert "Accuracy in Table " in study.introduction
+        assert f"{study.published.rows[study.reference or '']['accuracy'][0]:.1f}" in study.introduction
+    if study.name == "table1":
+        assert "in Table 1 (M2CAI16 after pre-training on Cholec80): scratch 59.8," in study.on(TO_M2CAI16).introduction
 
 
 def test_table_2_is_what_the_paper_prints():
