@@ -75,11 +75,7 @@ class Conditions:
         """
         if self.pretrain_on is None:
             return self.videos(split)
-        if any(recording.annotation for recording in self.pretrain_on.recordings):
-            sides = self._sides(self.pretrain_on, None if fold_named(split) else split)
-        else:
-            videos = self.pretrain_on.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
-            sides = Split(train=(), test=(), unlabelled=videos)
+        sides = self._sides(self.pretrain_on, None if fold_named(split) else split)
         check_apart(self.pretrain_on, sides, self.dataset, self._sides(self.dataset, split))
         return _shortest(sides) if self.brief else sides
 
