@@ -1,13 +1,12 @@
 """Check of a study: every stage in one short pass; stages that only the check needs are removed when it has ended."""
 
-from contextlib import suppress
 from dataclasses import replace
 
+from study.cli.passing import PassingStages
 from study.cli.planning import PlannedStudy
 from study.cli.resources import ComputeTarget
 from study.cli.study_run import compute_study
 from study.execution.events import Failure
-from trainers.stage import MachineError
 
 MARKS = "checks"
 
@@ -24,15 +23,8 @@ def check_study(brief: PlannedStudy, target: ComputeTarget) -> dict[str, Failure
     """
     full = PlannedStudy(brief.home, brief.request)
     own = brief.plan.stages.keys() - full.plan.stages.keys()
-    folder = brief.home / MARKS
-    folder.mkdir(exist_ok=True)
-    for stage_key in own - brief.plan.cached:
-        (folder / stage_key).touch()
+    passing = PassingStages(brief.store, MARKS)
+    passing.mark(own - brief.plan.cached)
     failures = compute_study(brief, replace(target, callbacks=()))
-    for mark in (folder / stage_key for stage_key in own):
-        if mark.exists():
-            mark.unlink(missing_ok=True)
-            if brief.store.find(mark.name):  # the log of a failed stage stays
-                with suppress(MachineError):  # another process computes it
-                    brief.store.remove(mark.name)
+    passing.remove(own)
     return failures

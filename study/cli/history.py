@@ -1,8 +1,9 @@
 """Studies and searches that were run in a home folder, by name: their progress, trials and reports."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from study.core.store import Store
 from study.core.study import Trial
 from study.home import runs
 from study.home.commands import with_home
-from study.home.request import known_studies, latest_command, latest_request, saved_problems
+from study.home.request import Request, known_studies, latest_command, latest_request, saved_problems, saved_requests
 from study.home.text import nearest
-from trainers.stage import InputError
+from trainers.stage import FreelunchError, InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,21 @@ def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
         rows = dict.fromkeys(trial.row.name for trial in trials)
         raise InputError(f"the last run of {name} has no row {row!r}{nearest(row, rows)}")
     return found, Store(home, create=False)
+
+
+def known_trials(home: Path) -> Iterator[Trial]:
+    """The trials of all runs in a home that can still be planned, whatever their settings were."""
+    for name in known_runs(home):
+        plans: list[Callable[[], Sequence[Trial]]] = [partial(_search_trials, name, home)]
+        if name not in SEARCHES:
+            plans = [partial(_study_trials, request, home) for request in saved_requests(name, home)]
+        for trials in plans:
+            with suppress(FreelunchError):
+                yield from trials()
+
+
+def _study_trials(request: Request, home: Path) -> Sequence[Trial]:
+    return PlannedStudy(home, request).trials
 
 
 def _summarise_study(name: str, home: Path) -> RunSummary:

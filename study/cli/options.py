@@ -115,7 +115,7 @@ def study_options(command: Command) -> Command:
             "--row", "rows", type=Line(), multiple=True, metavar="NAME", help="Only this row; repeat for more."
         ),
     )
-    return _with_options(command, options, "request", StudyValues.__annotations__, _request)
+    return with_options(command, options, "request", StudyValues.__annotations__, _request)
 
 
 def search_options(command: Command) -> Command:
@@ -135,7 +135,7 @@ def search_options(command: Command) -> Command:
         click.option("--storage", type=Line(), metavar="URL", help="Optuna's storage; in the home folder by default."),
         *CONDITION_OPTIONS,
     )
-    return _with_options(command, options, "search_request", SearchValues.__annotations__, _search_request)
+    return with_options(command, options, "search_request", SearchValues.__annotations__, _search_request)
 
 
 def resource_options(command: Command) -> Command:
@@ -167,10 +167,10 @@ def resource_options(command: Command) -> Command:
             help="A callback of Ray Tune.",
         ),
     )
-    return _with_options(command, options, "target", ResourceValues.__annotations__, _target)
+    return with_options(command, options, "target", ResourceValues.__annotations__, _target)
 
 
-def _with_options(
+def with_options(
     command: Command, options: Iterable[Decorator], parameter: str, names: Iterable[str], build: Callable[[Any], object]
 ) -> Command:
     """A command with more options: the values of `names` reach it as one `parameter`, made of them by `build`."""

@@ -11,7 +11,7 @@ import torch
 
 from trainers.data.frames import UNLABELLED, Frames
 from trainers.data.ingest.video import Ingest
-from trainers.fields import Count
+from trainers.fields import Count, added
 from trainers.networks.costs import inference_seconds
 from trainers.networks.features import features_of
 from trainers.recognition.finetune import FineTune, load_classifier
@@ -27,8 +27,9 @@ class ExtractFeatures(Stage):
 
     Attributes:
         model: the fine-tuned network.
-        videos: whose frames are read; each has a label somewhere.
+        videos: whose frames are read; each has a label somewhere, where it must.
         sample_every: keep every n-th source frame.
+        needs_labels: whether a video without any label is refused.
     """
 
     uses_gpu: ClassVar[bool] = True
@@ -36,6 +37,7 @@ class ExtractFeatures(Stage):
     model: FineTune
     videos: tuple[Ingest, ...]
     sample_every: Count = 5
+    needs_labels: bool = added(True)
 
     def expected_seconds(self) -> float:
         num_frames = sum(video.num_source_frames for video in self.videos) / self.sample_every
@@ -47,8 +49,10 @@ class ExtractFeatures(Stage):
         backbone.to(device).to(memory_format=torch.channels_last)
         for done, (video, folder) in enumerate(zip(self.videos, work.inputs_of("videos"), strict=True)):
             with Frames([folder], sample_every=self.sample_every) as frames:
-                if not np.any(frames.labels != UNLABELLED):
+                if self.needs_labels and not np.any(frames.labels != UNLABELLED):
                     raise InputError(f"{video.name} has no labelled frame at this rate: ingest it with annotations.")
+                if not len(frames):
+                    raise InputError(f"{video.name} has no frame at this rate: give a longer video.")
                 features = features_of(backbone, frames, self.model.size_px, device, work.resources.threads)
                 with torch.inference_mode():
                     framewise = classifier(features).argmax(1).numpy()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -219,15 +220,34 @@ class PredictPhases(Stage):
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
         sequences = read_sequences(self.features, work.inputs["features"])
-        model = self.model.network.build(sequences[0].features.shape[1], self.model.num_phases, seed=0)
-        model.load_state_dict(torch.load(work.inputs["model"] / WEIGHTS, map_location="cpu", weights_only=True))
-        model.to(device)
+        model = load_temporal(self.model, work.inputs["model"], sequences[0].features.shape[1]).to(device)
         predictions = (_predictions(model, sequence, device) for sequence in sequences)
         write_predictions(work.output, self.written(predictions, work))
 
     def written(self, predictions: Iterable[VideoPredictions], work: Work) -> Iterable[VideoPredictions]:
         """The predictions that are written; subclasses change them."""
         return predictions
+
+
+def load_temporal(stage: TrainTemporal, folder: Path, num_features: int) -> MultiStageTCN:
+    """The trained temporal model of an artifact.
+
+    Args:
+        stage: that left it.
+        folder: the artifact.
+        num_features: of every frame.
+    """
+    model = stage.network.build(num_features, stage.num_phases, seed=0)
+    model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
+    return model
+
+
+@torch.inference_mode()
+def phase_logits(model: nn.Module, sequence: Sequence, device: torch.device) -> Tensor:
+    """Logits of every phase in every row, by the model's last stage: P×T, on the CPU."""
+    model.eval()
+    logits: Tensor = model(_features(sequence, device))[-1, 0].cpu()
+    return logits
 
 
 def _stage(config: TemporalNetwork, inputs: int, num_phases: int) -> nn.Module:
@@ -239,10 +259,8 @@ def _features(sequence: Sequence, device: torch.device) -> Tensor:
     return torch.from_numpy(sequence.features.T.copy())[None].to(device)
 
 
-@torch.inference_mode()
 def _predict(model: nn.Module, sequence: Sequence, device: torch.device) -> np.ndarray:
-    model.eval()
-    phases: np.ndarray = model(_features(sequence, device))[-1, 0].argmax(0).cpu().numpy()
+    phases: np.ndarray = phase_logits(model, sequence, device).argmax(0).numpy()
     return phases
 
 

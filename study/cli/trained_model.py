@@ -1,0 +1,120 @@
+"""Resolution of TRIAL in a command line: the models that a finished trial of a study or a search has trained."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.cli.history import known_trials, trials_of
+from study.cli.resolve import run_name
+from study.core.graph import key
+from study.core.store import Store
+from study.core.study import Trial
+from trainers.data.ingest.video import Ingest
+from trainers.evaluation.evaluate import Evaluate
+from trainers.recognition.extract import ExtractFeatures
+from trainers.recognition.new_videos import PredictProbabilities
+from trainers.recognition.temporal import PredictPhases, TrainTemporal
+from trainers.stage import InputError, Stage
+
+KEY_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """Fine-tuned network and temporal model of a trial.
+
+    Attributes:
+        label: of the trial.
+        temporal: the temporal model; the features it was trained on are those of the network.
+    """
+
+    label: str
+    temporal: TrainTemporal
+
+    @property
+    def like(self) -> Ingest:
+        """The stage of a video that it was trained on."""
+        return self.temporal.training.videos[0]
+
+    @property
+    def fps(self) -> float:
+        """Rate of the rows that it predicts."""
+        return 25 / self.temporal.training.sample_every
+
+    def features_of(self, video: Ingest) -> ExtractFeatures:
+        """The stage of a new video's features."""
+        training = self.temporal.training
+        return ExtractFeatures(
+            model=training.model, videos=(video,), sample_every=training.sample_every, needs_labels=False
+        )
+
+    def predictions_of(self, video: Ingest) -> PredictProbabilities:
+        """The stage of the phases of a new video."""
+        return PredictProbabilities(model=self.temporal, features=self.features_of(video), video=video)
+
+
+def find_model(home: Path, target: str) -> TrainedModel:
+    """The trained model of STUDY/ROW, of a trial's label after the study, or of the beginning of a key.
+
+    Raises:
+        InputError: there is no such trial, there are several, it has no model, or it is not trained yet.
+    """
+    store = Store(home, create=False)
+    trials = _trials_of_row(home, target) if "/" in target else _trials_of_key(home, store, target)
+    by_model = {key(last_model(trial)): trial for trial in trials}
+    if len(by_model) > 1:
+        named = ", ".join(f"{model[:KEY_SHOWN]} ({trial.label})" for model, trial in by_model.items())
+        raise InputError(f"{target} has {len(by_model)} trained models: name one by its key: {named}.")
+    ((model_key, trial),) = by_model.items()
+    if store.find(model_key) is None or store.find(key(last_model(trial).training.model)) is None:
+        raise InputError(
+            f"{target} ({trial.label}) is not trained yet: run its study first; `freelunch status` shows the command."
+        )
+    return TrainedModel(label=trial.label, temporal=last_model(trial))
+
+
+def last_model(trial: Trial) -> TrainTemporal:
+    """The temporal model at the end of a trial.
+
+    Raises:
+        InputError: it has none.
+    """
+    model = _model(trial.stage)
+    if model is None:
+        raise InputError(
+            f"{trial.label} has no model that could predict phases of a video: name a trial that trains one."
+        )
+    return model
+
+
+def _model(stage: Stage) -> TrainTemporal | None:
+    if isinstance(stage, Evaluate):
+        stage = stage.predictions
+    if isinstance(stage, PredictPhases):
+        stage = stage.model
+    return stage if isinstance(stage, TrainTemporal) else None
+
+
+def _trials_of_row(home: Path, target: str) -> Sequence[Trial]:
+    study, _, row = target.partition("/")
+    trials, _ = trials_of(run_name(home, study), row, home)
+    return trials
+
+
+def _trials_of_key(home: Path, store: Store, target: str) -> Sequence[Trial]:
+    """The trials one of whose last stages, from the temporal model on, has a key that begins so."""
+    found = [trial for trial in known_trials(home) if any(each.startswith(target) for each in _last_keys(trial.stage))]
+    if found:
+        return found
+    whole = store.key_beginning(target)
+    raise InputError(
+        f"{target} is the stage {whole[:KEY_SHOWN]}, no trial: name the trial as STUDY/ROW, or its temporal model."
+    )
+
+
+def _last_keys(stage: Stage) -> Iterator[str]:
+    yield key(stage)
+    if isinstance(stage, Evaluate):
+        yield from _last_keys(stage.predictions)
+    elif isinstance(stage, PredictPhases):
+        yield key(stage.model)
