@@ -7,10 +7,10 @@ import click
 
 from study.cli.passing import PassingStages
 from study.cli.products import Product
+from study.cli.progress import Bar, progress_bar
 from study.cli.resources import ComputeTarget
 from study.cli.trained_model import TrainedModel, find_model
 from study.cli.video_request import VideoRequest
-from study.console.progress import Bar, progress_bar
 from study.core.graph import key, walk
 from study.core.plan import make_plan
 from study.core.store import Store

@@ -70,7 +70,8 @@ def find_model(home: Path, target: str) -> TrainedModel:
         raise InputError(
             f"{target} ({trial.label}) is not trained yet: run its study first; `freelunch status` shows the command."
         )
-    return TrainedModel(label=trial.label, temporal=last_model(trial))
+    study, slash, _ = target.partition("/")
+    return TrainedModel(label=f"{study}/{trial.label}" if slash else trial.label, temporal=last_model(trial))
 
 
 def last_model(trial: Trial) -> TrainTemporal:

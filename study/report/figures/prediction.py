@@ -53,7 +53,7 @@ def _paint_ribbons(
 
 def _paint_probability(axes: Axes, probability: npt.NDArray[np.float32], fps: float) -> None:
     minutes = np.arange(len(probability) + 1) / fps / 60
-    axes.stairs(probability, minutes, color=INK, linewidth=0.9)
+    axes.stairs(probability, minutes, baseline=None, color=INK, linewidth=0.9)
     axes.set_ylim(0, 1.02)
     axes.set_xlim(0, minutes[-1])
     axes.set_ylabel("probability")
