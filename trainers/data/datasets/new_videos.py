@@ -10,6 +10,7 @@ from trainers.data.datasets.frame_folders import FrameFolder
 from trainers.data.datasets.recordings import VIDEO_SUFFIXES, Recording, check_files, visible_entries
 from trainers.data.datasets.scan import Scans
 from trainers.data.ingest.image_file import SUFFIXES as IMAGE_SUFFIXES
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.data.ingest.video import Ingest, Video
 from trainers.names import check_line
 from trainers.stage import InputError
@@ -62,6 +63,9 @@ def ingest_like(
 ) -> list[Ingest | InputError]:
     """The stage that ingests each video with the rate, size and margins of another, or why it cannot be read.
 
+    Rows are taken by time, as a player shows the video, unless the other's are counted and 25 frames per second are
+    there to be counted.
+
     Args:
         videos: the videos.
         like: the stage of a video that a model was trained on.
@@ -86,20 +90,22 @@ def _stage(video: NewVideo, like: Ingest, scans: Scans, image_fps: float | None)
     recording = Recording(video.name, video.path, None)
     check_files(recording, frames=video.is_frames)
     scan = scans.of(recording, image_fps=image_fps if video.is_frames else None)
-    stage: Callable[..., Ingest] = Video
+    stage: Callable[..., Ingest] = partial(Video, oddities=scan.oddities)
     if video.is_frames:
         stage = partial(FrameFolder, source_fps=scan.fps)
+    counted = like.timing == "index" and round(scan.fps, 3) == NOMINAL_FPS and not scan.irregular
     return stage(
         name=video.name,
         video_digest=scan.digest,
         annotation_digest=None,
         phases=like.phases,
+        timing="index" if counted else "seconds",
         fps=like.fps,
         size_px=like.size_px,
         cut_margins=like.cut_margins,
         video_path=video.path,
         annotation_path=None,
-        num_source_frames=scan.num_frames,
+        num_source_frames=scan.num_frames if counted else round(scan.num_frames / scan.fps * NOMINAL_FPS),
     )
 
 

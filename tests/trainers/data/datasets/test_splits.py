@@ -116,6 +116,16 @@ def test_folds_are_made_over_both_sides_of_a_layout():
     assert divided(names, "selection", subsets=subsets) == selection(names, subsets=subsets)
 
 
+def test_folds_that_a_dataset_declares_are_those_of_the_first_drawing():
+    declared = [2, 1, 3, 1, 2, 3, 3]
+    tested = [divided("abcdefg", f"fold{number}of3", declared=declared).test for number in (1, 2, 3)]
+    assert tested == [("b", "d"), ("a", "e"), ("c", "f", "g")]
+    drawn = divided("abcdefg", "fold1of4")
+    assert divided("abcdefg", "fold1of4", declared=declared) == drawn
+    again = divided("abcdefg", "fold1of3r2")
+    assert divided("abcdefg", "fold1of3r2", declared=declared) == again
+
+
 @pytest.mark.parametrize(
     "name", ["fold0of5", "fold3", "fold3of", "fold1of5r0", "fold1of5r", "Fold1of5", "fold01of5", 3]
 )
