@@ -116,11 +116,11 @@ class _Frames:
         self._passing = PassingStages(store, MARKS)
 
     def mark(self, videos: list[Ingest], missing: tuple[str, ...]) -> None:
-        """Marks what is computed now and needed no longer than that; videos of registered datasets stay."""
+        """Marks what is computed now and needed no longer than that; those of unlabelled videos of a dataset stay."""
         if self._keep:
             self._passing.keep(self._keys(videos))
             return
-        registered = _registered_digests(self._store)
+        registered = _unlabelled_digests(self._store)
         own = self._keys([video for video in videos if video.video_digest not in registered])
         self._passing.mark(own & set(missing))
 
@@ -190,9 +190,11 @@ class _Work(Observer):
         self._bar.show(self._num_done, f"{self._num_done} of {len(self._left)} videos")
 
 
-def _registered_digests(store: Store) -> set[str]:
+def _unlabelled_digests(store: Store) -> set[str]:
+    """Digests of the unlabelled videos of all datasets: their frames are those of new videos."""
     folder, found = store.home / "datasets", set[str]()
     for name in names(folder):
         with suppress(FreelunchError):  # its files have changed: nothing can use what is stored of them
-            found |= {recording.video_digest for recording in datasets.load(folder, name).recordings}
+            recordings = datasets.load(folder, name).recordings
+            found |= {recording.video_digest for recording in recordings if recording.annotation is None}
     return found
