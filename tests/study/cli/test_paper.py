@@ -182,3 +182,12 @@ def test_the_curve_shows_other_datasets_beside(paper: tuple[Path, str], tmp_path
     (folder,) = (home / "studies" / "queue").glob("*-other")
     figure = (folder / "figures" / "axis.svg").read_text()
     assert figure.count('id="axes_') == 2
+
+
+@pytest.mark.parametrize("row", ["addition", "concatenation"])
+def test_a_student_with_its_teacher_predicts_new_videos(paper: tuple[Path, str], tmp_path: Path, row: str):
+    home = copy_of(paper[0], tmp_path)
+    make_tiny_videos(tmp_path / "new", num_videos=3)
+    asked = (f"table2/{row}, seed 0", str(tmp_path / "new" / "videos"))
+    done(called(home, "predict", *asked, "--output", str(tmp_path / "out"), "--threads", "1"))
+    assert len(list((tmp_path / "out").glob("*.parquet"))) == 3
