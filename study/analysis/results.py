@@ -88,12 +88,16 @@ class RowResult:
         return {seed: scores.per_video[STRICT][metric] for seed, scores in self.scored.items()}
 
     def runs(self, metric: str) -> dict[Run, Mapping[str, float | None]]:
-        """The strict per-video values of a metric by seed, or of a pool by seed and fold: run -> video -> value."""
+        """The strict per-video values of a metric by seed, or of a pool by seed and fold: run -> video -> value.
+
+        A fold that another drawing of the same seed has, too, as may be where videos are few, counts once.
+        """
         found: dict[Run, Mapping[str, float | None]] = {}
         for result in self.trials:
             parts: Mapping[Run, TrialResult] = {FoldRun(result.trial.seed, f): each for f, each in result.folds.items()}
+            once = {key(part.trial.stage): run for run, part in reversed([*parts.items()])}
             for run, part in (parts or {result.trial.seed: result}).items():
-                if part.scores is not None:
+                if part.scores is not None and (not parts or once[key(part.trial.stage)] == run):
                     found[run] = part.scores.per_video[STRICT][metric]
         return found
 

@@ -78,3 +78,11 @@ def test_seeds_of_a_pool_stay_seeds(tmp_path: Path):
     assert score.seed_std is not None
     assert list(score.by_seed) == [0, 1]
     assert compare_rows(results)["worse"].num_seeds == 2
+
+
+def test_a_fold_that_two_drawings_share_counts_once(tmp_path: Path):
+    study = cross_validated(STUDY, "cv", count=3, repeats=2)
+    trials = study.trials(3)  # every video is a fold of its own, in every drawing
+    store, _ = small_study.compute(trials, tmp_path)
+    comparison = compare_rows(read_results(study, trials, store, {}))["worse"]
+    assert (comparison.num_videos, comparison.num_folds) == (3, 3)
