@@ -61,7 +61,14 @@ class Choice:
 
 
 class MeasuredOn(NamedTuple):
-    """Kinds of dataset, such as `cholec80`, that trials pre-train on and are tested on."""
+    """Kinds of dataset, such as `cholec80`, that trials pre-train on and are tested on.
+
+    Example:
+        >>> from study import MeasuredOn, Published
+        >>> transfer = MeasuredOn(pretraining="cholec80", test="m2cai16")
+        >>> Published(source="Table 1", rows={}, measured_on=transfer).fits(MeasuredOn("m2cai16", "m2cai16"))
+        False
+    """
 
     pretraining: str
     test: str
