@@ -17,7 +17,7 @@ from trainers.artifacts.predicted_video import PredictedVideo
 
 NOMINAL_FPS = 25
 """Rows per second of a phase file in Cholec80's format, and of the column `frame`."""
-STAGE_KEY = b"freelunch stage"
+STAGE_KEY = b"freelunch.stage"
 """Metadata of a table: the key of the stage that it was made from."""
 
 

@@ -84,4 +84,4 @@ def test_a_mistake_in_a_description_ends_the_command_and_nothing_is_registered(
     description = hospital / "lakeside.toml"
     description.write_text(description.read_text().replace(old, new))
     refused(call("ingest", str(description), "--scale", "tiny"), 2, said)
-    assert "lakeside" not in call("datasets").output
+    assert not (hospital.parent / "home" / "datasets" / "lakeside.json").exists()
