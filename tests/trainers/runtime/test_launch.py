@@ -85,11 +85,11 @@ def undisturbed(stage, tmp_path_factory):
     return read_weights(output), read_history(output)
 
 
-def processes_of_train():
+def processes_of_train(names=TRAIN_PROCESSES):
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if any(name in " ".join(process.cmdline()) for name in TRAIN_PROCESSES):
+            if any(name in " ".join(process.cmdline()) for name in names):
                 found.append(process)
         except psutil.Error:
             continue
@@ -97,7 +97,7 @@ def processes_of_train():
 
 
 def train_workers():
-    return [process for process in processes_of_train() if TRAIN_PROCESSES[0] in " ".join(process.cmdline())]
+    return processes_of_train(TRAIN_PROCESSES[:1])
 
 
 def wait_until(condition):
