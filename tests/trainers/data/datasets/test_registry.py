@@ -75,22 +75,6 @@ def test_a_registered_dataset_is_loaded_as_it_was(tmp_path: Path, root: Path):
     assert dataset.subsets == (None, None, None)
 
 
-def test_a_record_of_an_earlier_version_is_loaded_with_the_same_stages(tmp_path: Path, root: Path):
-    dataset = registered(tmp_path, root)
-    path = tmp_path / "datasets" / "mine.json"
-    record = json.loads(path.read_text())
-    for name in ("description", "source", "image_fps"):
-        del record[name]
-    for recording in record["recordings"]:
-        for name in ("fps", "num_images", "fold", "images", "oddities"):
-            del recording[name]
-    path.write_text(json.dumps(record))
-    loaded = load(tmp_path / "datasets", "mine")
-    assert [key(video) for video in loaded.videos(fps=5, size_px=32)] == [
-        key(video) for video in dataset.videos(fps=5, size_px=32)
-    ]
-
-
 def test_progress_names_every_video(tmp_path: Path, root: Path):
     heard: list[str] = []
     register(tmp_path / "datasets", "mine", builtin("cholec80"), root, report=heard.append)
