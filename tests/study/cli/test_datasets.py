@@ -16,18 +16,6 @@ pytestmark = pytest.mark.usefixtures("tiny_scale")
 Call = Callable[..., Result]
 
 
-@pytest.fixture
-def own_videos(tiny_videos: Path, tmp_path: Path) -> Path:
-    """Videos to do harm to."""
-    return Path(shutil.copytree(tiny_videos, tmp_path / "own"))
-
-
-@pytest.fixture
-def call(tmp_path: Path) -> Call:
-    """The command line on a fresh home."""
-    return lambda *arguments: called(tmp_path / "home", *arguments)
-
-
 def test_what_is_stored_is_said_by_scale(tiny_home: Path):
     result = done(called(tiny_home, "datasets"))
     assert re.search(r"tiny +cholec80 +4 +0\.0\d +tiny 4/4", result.output)

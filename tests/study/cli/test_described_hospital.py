@@ -9,7 +9,6 @@ import av
 import pytest
 from click.testing import Result
 
-from tests.study.tiny_cli import called
 from tests.study.tiny_home import done, refused
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
@@ -33,11 +32,6 @@ def hospital(tiny_videos: Path, tmp_path: Path) -> Path:
         (root / "phases" / f"{name}.csv").write_text("\n".join(rows) + "\n")
     (root / "lakeside.toml").write_text(text[1], encoding="utf-8")
     return root
-
-
-@pytest.fixture
-def call(tmp_path: Path) -> Callable[..., Result]:
-    return lambda *arguments: called(tmp_path / "home", *arguments)
 
 
 def wrap(video: Path, path: Path) -> None:

@@ -1,29 +1,15 @@
 """Videos at the command line: what is ingested, and videos that cannot be."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
-from tests.study.tiny_cli import called
 from tests.study.tiny_home import done, refused
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
 Call = Callable[..., Result]
-
-
-@pytest.fixture
-def own_videos(tiny_videos: Path, tmp_path: Path) -> Path:
-    """Videos to do harm to."""
-    return Path(shutil.copytree(tiny_videos, tmp_path / "own"))
-
-
-@pytest.fixture
-def call(tmp_path: Path) -> Call:
-    """The command line on a fresh home."""
-    return lambda *arguments: called(tmp_path / "home", *arguments)
 
 
 def test_a_video_without_annotation_is_named(call: Call, own_videos: Path):
