@@ -35,6 +35,10 @@ class FeatureExtractor(Config, ABC):
     def gflops_at_224(self) -> float:
         """Multiply-adds of one forward pass of a 224-px image, in units of 10⁹."""
 
+    def gflops_at(self, size_px: int) -> float:
+        """Multiply-adds of one forward pass of an image of this side, in units of 10⁹."""
+        return self.gflops_at_224 * (size_px / 224) ** 2
+
     @abstractmethod
     def build(self, seed: int) -> nn.Module:
         """A freshly initialised network: images N×3×H×W to features N×C."""
@@ -69,6 +73,16 @@ class Backbone(FeatureExtractor):
             raise InputError(f"width is {self.width}: {self.architecture} has 64; only resnet10 takes another.")
 
     @property
+    def described(self) -> str:
+        """The network in words, without how it normalises a batch."""
+        return f"{self.architecture} of width {self.width}"
+
+    @property
+    def cell_px(self) -> int | None:
+        """Pixels of an image, along each side, per cell of the feature maps whose mean the features are."""
+        return STRIDE_PX
+
+    @property
     def num_features(self) -> int:
         return {"resnet50": 2048, "resnet18": 512, "resnet10": 8 * self.width}[self.architecture]
 
@@ -78,6 +92,28 @@ class Backbone(FeatureExtractor):
 
     def without_splits(self) -> Self:
         return replace(self, batch_norm_splits=1)
+
+    def normalised_in(self, splits: int, running_statistics: RunningStatistics) -> Self:
+        """The same network that normalises a batch in these parts."""
+        return replace(self, batch_norm_splits=splits, running_statistics=running_statistics)
+
+    def takes_weights_of(self, other: FeatureExtractor) -> bool:
+        """Whether the weights of another network are those of this one."""
+        return isinstance(other, Backbone) and (other.architecture, other.width) == (self.architecture, self.width)
+
+    def check_trainable(self) -> None:  # ResNets always are
+        """Refuses a network that self-supervision cannot train.
+
+        Raises:
+            InputError: the network needs another recipe.
+        """
+
+    def check_size(self, size_px: int) -> None:  # ResNets take any
+        """Refuses images of a size that the network cannot see.
+
+        Raises:
+            InputError: they are too small.
+        """
 
     def build(self, seed: int, purpose: str = "backbone") -> nn.Module:
         norm = partial(SplitBatchNorm2d, num_splits=self.batch_norm_splits, running_statistics=self.running_statistics)
@@ -162,6 +198,10 @@ class FeatureMaps(ABC):
     @abstractmethod
     def feature_maps(self, images: Tensor) -> Tensor:
         """The maps before they are pooled: images N×3×H×W to N×C×⌈H/32⌉×⌈W/32⌉."""
+
+    def from_means(self, means: Tensor) -> Tensor:
+        """Features, N×C, of means of the maps, N×C."""
+        return means
 
 
 class LargeResNet(ResNet, FeatureMaps):  # type: ignore[misc]  # torchvision has no types

@@ -20,11 +20,11 @@ def training_seconds(
         forward_equivalents: forward-pass equivalents per frame; a trained view counts 3.
         num_views: of every frame.
     """
-    gflops = backbone.gflops_at_224 * (size_px / 224) ** 2
+    gflops = backbone.gflops_at(size_px)
     return num_frames * (forward_equivalents * gflops / REFERENCE_GFLOPS + num_views * SECONDS_PER_VIEW)
 
 
 def inference_seconds(backbone: FeatureExtractor, size_px: int, num_frames: float) -> float:
     """Time to compute the features of a number of frames; arguments as in `training_seconds`."""
-    gflops = backbone.gflops_at_224 * (size_px / 224) ** 2
+    gflops = backbone.gflops_at(size_px)
     return num_frames * (gflops / REFERENCE_GFLOPS + SECONDS_PER_VIEW)

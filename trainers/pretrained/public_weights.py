@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trainers.fields import Channels
+from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import Architecture, Backbone
 from trainers.runtime.loss_watch import not_finite
 from trainers.runtime.randomness import derived_seed
@@ -55,7 +56,7 @@ class PublicWeights(EncoderStage):
 
     digest: str
     layout: Layout
-    backbone: Backbone
+    backbone: AnyBackbone
     embedding_size: Channels = 128
     path: Path = field(compare=False)
 
@@ -149,7 +150,7 @@ def parse(path: Path, content: bytes) -> Mapping[str, Any]:
 
 
 def checked_state(
-    checkpoint: Mapping[str, Any], path: Path, layout: Layout, backbone: Backbone, embedding_size: int
+    checkpoint: Mapping[str, Any], path: Path, layout: Layout, backbone: AnyBackbone, embedding_size: int
 ) -> dict[str, Tensor]:
     """A checkpoint's query encoder under the names of ours: the backbone, and the head where there is one.
 
@@ -184,7 +185,7 @@ def _public_name(name: str, layout: Layout) -> str:
 
 
 def _companions(
-    state: Mapping[str, Tensor], query: Mapping[str, Shape], layout: Layout, backbone: Backbone, embedding_size: int
+    state: Mapping[str, Tensor], query: Mapping[str, Shape], layout: Layout, backbone: AnyBackbone, embedding_size: int
 ) -> dict[str, Shape]:
     """The shapes of the tensors beside the query encoder: a classifier, or key encoder and queue, each whole or absent.
 
@@ -206,7 +207,7 @@ def _length(state: Mapping[str, Tensor], name: str, dimension: int, otherwise: i
     return otherwise if tensor is None or not tensor.dim() else tensor.shape[dimension]
 
 
-def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Shape], path: Path, backbone: Backbone) -> None:
+def _check(state: Mapping[str, Tensor], wanted: Mapping[str, Shape], path: Path, backbone: AnyBackbone) -> None:
     has = f"{backbone.architecture} has"
     for name, shape in wanted.items():
         if name not in state:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.method import check_pair
 from trainers.ssl.pairs import started_pair
@@ -24,7 +25,7 @@ class Release(EncoderStage):
         check_pair(self.encoder, "encoder to release")
 
     @property
-    def backbone(self) -> Backbone:  # type: ignore[override]
+    def backbone(self) -> AnyBackbone:  # type: ignore[override]
         """The released backbone's architecture."""
         return self.encoder.backbone
 

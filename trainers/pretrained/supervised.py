@@ -15,7 +15,7 @@ from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
 from trainers.fields import BatchSize, Channels, Epochs, LearningRate, Seed, Weight
 from trainers.networks import schedules
-from trainers.networks.backbones import Backbone
+from trainers.networks.architectures import AnyBackbone
 from trainers.networks.costs import training_seconds
 from trainers.networks.features import network_input
 from trainers.networks.supervised import SupervisedTask, train_supervised
@@ -52,7 +52,7 @@ class TrainClassifier(EncoderStage):
     uses_gpu: ClassVar[bool] = True
 
     frames: tuple[FrameSource, ...]
-    backbone: Backbone
+    backbone: AnyBackbone
     augmentation: MoCoAugmentation = CROP_AND_FLIP
     epochs: Epochs = 90
     batch_size: BatchSize = 128

@@ -14,7 +14,8 @@ from trainers.data.ingest.annotated_rows import AnnotatedRows, read_annotated_ro
 from trainers.evaluation.evaluate import Evaluate
 from trainers.evaluation.metrics import right_share
 from trainers.fields import Seed
-from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 from trainers.networks.supervised import SupervisedTask
 from trainers.recognition.finetune import FineTune
@@ -53,7 +54,7 @@ class AuthorsStart(EncoderStage):
         check_pair(self.encoder, "encoder to start from")
 
     @property
-    def backbone(self) -> Backbone:  # type: ignore[override]
+    def backbone(self) -> AnyBackbone:  # type: ignore[override]
         """The architecture of the public weights."""
         return self.encoder.backbone
 
@@ -215,6 +216,9 @@ class Unnormalised(FeatureExtractor):
     @property
     def gflops_at_224(self) -> float:
         return self.extractor.gflops_at_224
+
+    def gflops_at(self, size_px: int) -> float:
+        return self.extractor.gflops_at(size_px)
 
     def build(self, seed: int) -> nn.Module:
         return UnnormalisedNetwork(self.extractor.build(seed))

@@ -4,7 +4,7 @@ Ding et al., MICCAI 2022, Sec. 2.3: L = w L_con + λ L_dis (eq. 7, where w is 1)
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.fields import Channels, Count, Momentum, Temperature, Weight
-from trainers.networks.backbones import Backbone
+from trainers.networks.architectures import AnyBackbone
 from trainers.ssl.encoders import Encoder, EncoderStage, read_weights
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue
@@ -161,7 +161,7 @@ class AuthorsStudent(ContrastiveConfig):
     momentum: Momentum = 0.999
     embedding_size: Channels = 128
 
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         student = random_pair(backbone, self.embedding_size, seed=seed)
         dimensions = {"student": self.embedding_size, "teacher": self.teacher.output_size}
         queue = (SeparateQueues if self.queues_apart else Queue)(self.queue_size, dimensions, seed)
@@ -169,20 +169,19 @@ class AuthorsStudent(ContrastiveConfig):
             queue.load("teacher", read_weights(inputs["teacher"]).get("queue"))
         return AuthorsStudentMethod(self, student, self._teacher(backbone, inputs["teacher"]), queue, seed)
 
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_queue(self.queue_size, batch_size)
         check_pair(self.teacher, "teacher")
-        if self.moving_teacher and not isinstance(self.teacher.extractor, Backbone):
+        if self.moving_teacher and self.teacher.extractor != self.teacher.backbone:
             raise InputError("the teacher is a student beside its own teacher: it cannot move; take moving_teacher=no.")
 
     @property
     def forward_equivalents(self) -> float:
         return 6
 
-    def _teacher(self, backbone: Backbone, folder: Path) -> EncoderPair:
+    def _teacher(self, backbone: AnyBackbone, folder: Path) -> EncoderPair:
         if not self.moving_teacher:
             return frozen_pair(self.teacher, folder)
-        splits, statistics = backbone.batch_norm_splits, backbone.running_statistics
-        theirs = replace(self.teacher.backbone, batch_norm_splits=splits, running_statistics=statistics)
+        theirs = self.teacher.backbone.normalised_in(backbone.batch_norm_splits, backbone.running_statistics)
         query, key = separate_encoders(theirs, self.teacher, folder)
         return MovingTeacher(query, key, trains="none")

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from trainers.fields import Channels, Count, Momentum, Temperature
-from trainers.networks.backbones import Backbone
+from trainers.networks.architectures import AnyBackbone
 from trainers.ssl.encoders import Encoder, EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import ContrastiveConfig, Method, Views, check_queue, check_start
@@ -85,13 +85,13 @@ class AuthorsTeacher(ContrastiveConfig):
     momentum: Momentum = 0.999
     embedding_size: Channels = 128
 
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         query, key = separate_encoders(backbone, self.start, inputs["start"])
         queue = Queue(self.queue_size, {"teacher": self.embedding_size}, seed)
         mode = TrainModePair if self.batch_statistics else QueuedPair
         return AuthorsTeacherMethod(self, mode(query, key, queue, trains=self.trains), seed)
 
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_queue(self.queue_size, batch_size)
         check_start(self.start, backbone, self.embedding_size)
         if self.trains == "none":

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trainers.fields import Channels, Count, Momentum, Temperature, Weight
-from trainers.networks.backbones import Backbone
+from trainers.networks.architectures import AnyBackbone
 from trainers.ssl.encoders import EncoderStage
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue, check_start
@@ -96,14 +96,14 @@ class DistilledMoCo(ContrastiveConfig):
     embedding_size: Channels = 128
     start: EncoderStage | None = None
 
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         if self.start is None:
             student = random_pair(backbone, self.embedding_size, seed=seed)
         else:
             student = started_pair(backbone, self.start, inputs["start"], trains="all")
         return DistilledMoCoMethod(self, student, frozen_pair(self.teacher, inputs["teacher"]), seed)
 
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_queue(self.queue_size, batch_size)
         check_pair(self.teacher, "teacher")
         if self.start is not None:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.heads import projection_mlp
 from trainers.stage import Stage
 
@@ -21,7 +22,7 @@ WEIGHTS = "encoders.pt"
 class EncoderStage(Stage):
     """A stage whose artifact is an encoder and, for most, its key encoder, in `encoders.pt`."""
 
-    backbone: Backbone
+    backbone: AnyBackbone
     """The architecture of both backbones."""
 
     @property

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.runtime import distributed
 from trainers.ssl.encoders import Encoders, EncoderStage
 from trainers.ssl.losses import embedding_std
@@ -88,7 +89,7 @@ class MethodConfig(Config, ABC):
     embedding_size: int
 
     @abstractmethod
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         """The method at its start.
 
         Args:
@@ -98,7 +99,7 @@ class MethodConfig(Config, ABC):
         """
 
     @abstractmethod
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         """Refuses what cannot work before anything is computed.
 
         Args:
@@ -119,7 +120,7 @@ class MethodConfig(Config, ABC):
             InputError: the views do not fit.
         """
 
-    def extractor(self, backbone: Backbone) -> FeatureExtractor:
+    def extractor(self, backbone: AnyBackbone) -> FeatureExtractor:
         """The network of later stages' features: the trained backbone, alone or within a larger network."""
         return backbone
 
@@ -188,7 +189,7 @@ def check_pair(stage: EncoderStage, role: str) -> None:
         raise InputError(f"the {role} is {stage.kind}, which leaves no key encoder: take one that MoCo has trained.")
 
 
-def check_synchronised(backbone: Backbone) -> None:
+def check_synchronised(backbone: AnyBackbone) -> None:
     """Refuses normalisation in splits where a method's statistics are those of the whole batch.
 
     Raises:
@@ -200,19 +201,19 @@ def check_synchronised(backbone: Backbone) -> None:
         )
 
 
-def check_start(start: EncoderStage, backbone: Backbone, embedding_size: int) -> None:
+def check_start(start: EncoderStage, backbone: AnyBackbone, embedding_size: int) -> None:
     """Refuses encoders that a method cannot start from.
 
     Raises:
         InputError: they are no pair, or the backbone or the length of the embeddings is another.
     """
     check_pair(start, "start")
-    if not isinstance(start.extractor, Backbone):
+    if start.extractor != start.backbone:
         raise InputError("the start is a student beside its teacher: start from encoders of one backbone.")
-    theirs, ours = ((each.architecture, each.width) for each in (start.backbone, backbone))
-    if theirs != ours:
+    if not backbone.takes_weights_of(start.backbone):
         raise InputError(
-            f"the start's backbone is {theirs[0]} of width {theirs[1]}: it cannot become {ours[0]} of width {ours[1]}."
+            f"the start's backbone is {start.backbone.described}: it cannot become {backbone.described}; what starts "
+            f"from weights has their architecture, as architecture={start.backbone.architecture} gives it."
         )
     if start.output_size != embedding_size:
         raise InputError(f"embedding_size is {embedding_size}: the encoders to start from have {start.output_size}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from trainers.fields import Channels, Count, Momentum, Temperature
-from trainers.networks.backbones import Backbone
+from trainers.networks.architectures import AnyBackbone
 from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import ContrastiveConfig, Method, Views, check_queue, check_start
@@ -66,14 +66,14 @@ class MoCo(ContrastiveConfig):
     start: EncoderStage | None = None
     trains: Trains = "all"
 
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         if self.start is None:
             pair = random_pair(backbone, self.embedding_size, seed=seed)
         else:
             pair = started_pair(backbone, self.start, inputs["start"], trains=self.trains)
         return MoCoMethod(self, pair, seed)
 
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_queue(self.queue_size, batch_size)
         if self.start is not None:
             check_start(self.start, backbone, self.embedding_size)

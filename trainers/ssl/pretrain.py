@@ -13,7 +13,8 @@ from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource, LeftOut
 from trainers.data.loading import ViewLoader
 from trainers.fields import Channels, Count, Seed, added
-from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.costs import training_seconds
 from trainers.runtime import checkpoint, devices, distributed
 from trainers.runtime.launch import launch
@@ -50,7 +51,7 @@ class Pretrain(EncoderStage):
 
     frames: tuple[FrameSource, ...]
     method: MethodConfig
-    backbone: Backbone
+    backbone: AnyBackbone
     augmentation: MoCoAugmentation = MoCoAugmentation()
     optimisation: Optimisation = Optimisation()
     sample_every: Count = 1
@@ -204,7 +205,7 @@ class Untrained(EncoderStage):
         seed: of the initialisation; the same start as a `Pretrain` of this seed.
     """
 
-    backbone: Backbone
+    backbone: AnyBackbone
     embedding_size: Channels = 128
     seed: Seed = 0
 

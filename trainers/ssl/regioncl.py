@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from trainers.fields import Channels, Count, Momentum, Temperature, Weight
-from trainers.networks.backbones import STRIDE_PX, Backbone, FeatureMaps
+from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import STRIDE_PX, FeatureMaps
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import embed
 from trainers.ssl.losses import dictionary_logits, info_nce, region_logits
@@ -103,11 +104,11 @@ class RegionCL(ContrastiveConfig):
     smallest_region: Count = 3
     largest_region: Count = 5
 
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         pair = random_pair(backbone, self.embedding_size, seed=seed)
         return RegionCLMethod(self, pair, num_splits=backbone.batch_norm_splits, seed=seed)
 
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_queue(self.queue_size, batch_size)
         if self.smallest_region > self.largest_region:
             raise InputError(

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from trainers.fields import Channels
-from trainers.networks.backbones import Backbone, zero_last_norms
+from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import zero_last_norms
 from trainers.networks.batch_norm import SyncBatchNorm1d
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import Encoder, SingleEncoder
@@ -74,13 +75,13 @@ class SimSiam(MethodConfig):
     embedding_size: Channels = 2048
     predictor_size: Channels = 512
 
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         network = backbone.build(seed)
         zero_last_norms(network)
         encoder = Encoder(network, projection_mlp(backbone.num_features, self.embedding_size, seed))
         return SimSiamMethod(SingleEncoder(encoder), prediction_mlp(self.embedding_size, self.predictor_size, seed))
 
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_synchronised(backbone)
         if batch_size < 2:
             raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")

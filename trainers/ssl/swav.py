@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainers.fields import Channels, Count, CountOrZero, Layers, Positive, Temperature
-from trainers.networks.backbones import Backbone
+from trainers.networks.architectures import AnyBackbone
 from trainers.networks.batch_norm import SyncBatchNorm1d
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import Encoder, SingleEncoder, embed
@@ -111,11 +111,11 @@ class SwAV(MethodConfig):
     queue_from_epoch: CountOrZero = 15
     embedding_size: Channels = 128
 
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         head = projection_mlp(backbone.num_features, self.embedding_size, seed)
         return SwAVMethod(self, SingleEncoder(Encoder(backbone.build(seed), head)), seed)
 
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_synchronised(backbone)
         check_queue(self.queue_size, batch_size)
         if self.num_prototypes < 2:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from trainers.fields import Channels, Count, Momentum, Temperature
-from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.encoders import Encoder, EncoderStage, load_backbone
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.losses import dictionary_logits, info_nce
@@ -94,7 +95,10 @@ class Combined(FeatureExtractor):
 
     @property
     def gflops_at_224(self) -> float:
-        return self.teacher.gflops_at_224 + self.student.gflops_at_224
+        return self.gflops_at(224)
+
+    def gflops_at(self, size_px: int) -> float:
+        return self.teacher.gflops_at(size_px) + self.student.gflops_at(size_px)
 
     def build(self, seed: int) -> nn.Module:
         return self.join(self.teacher.build(seed), self.student.build(seed))
@@ -140,17 +144,17 @@ class CombinedMoCo(ContrastiveConfig):
     momentum: Momentum = 0.999
     embedding_size: Channels = 128
 
-    def extractor(self, backbone: Backbone) -> Combined:
+    def extractor(self, backbone: AnyBackbone) -> Combined:
         return Combined(teacher=self.teacher.extractor, student=backbone, combination=self.combination)
 
-    def build(self, backbone: Backbone, inputs: Mapping[str, Path], seed: int) -> Method:
+    def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         teacher = load_backbone(self.teacher, inputs["teacher"])
         query, key = (self._encoder(teacher, backbone, seed) for _ in range(2))
         pair = MomentumPair(query, key, trains="all")
         teacher.requires_grad_(False)
         return CombinedMoCoMethod(self, pair, seed)
 
-    def check(self, backbone: Backbone, batch_size: int) -> None:
+    def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_queue(self.queue_size, batch_size)
         theirs, ours = self.teacher.extractor.num_features, backbone.num_features
         if self.combination == "sum" and theirs != ours:
@@ -163,7 +167,7 @@ class CombinedMoCo(ContrastiveConfig):
     def forward_equivalents(self) -> float:
         return 6
 
-    def _encoder(self, teacher: nn.Module, backbone: Backbone, seed: int) -> Encoder:
+    def _encoder(self, teacher: nn.Module, backbone: AnyBackbone, seed: int) -> Encoder:
         combined = self.extractor(backbone)
         head = projection_mlp(combined.num_features, self.embedding_size, seed, "head")
         return Encoder(combined.join(teacher, backbone.build(seed)), head)
