@@ -29,11 +29,12 @@ class Conditions:
         scale: the sizes.
         dataset: the videos that are learnt from with labels, and tested on.
         pretrain_on: the videos that encoders are pre-trained on; those of `dataset` where None.
-        weights: public weights by their names in this home; self-supervised, supervised, or one of each.
+        weights: public weights by their names in this home; self-supervised, supervised, or one of each. They teach
+            students of any architecture.
         brief: whether to make one pass over the shortest video of each side only, to check that every stage runs.
 
     Raises:
-        InputError: public weights are of another architecture than the scale's, or play one role twice.
+        InputError: public weights play one role twice.
 
     Pre-training on another dataset is a transfer: its training and unlabelled videos, none else, are what teachers,
     students and rival methods see, and the kNN probe looks at its labelled ones. Labels, label fractions, validation
@@ -124,7 +125,9 @@ class Conditions:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that a plan and a report of these conditions must show."""
-        notes = [f"{each.name} is {each.title} (SHA-256 {each.digest[:8]}…)." for each in self.weights]
+        notes = [
+            f"{each.name} is {each.title} ({each.architecture}, SHA-256 {each.digest[:8]}…)." for each in self.weights
+        ]
         missing = [kind for layout, kind in PUBLIC_KINDS.items() if self.public(layout) is None]
         if missing:
             notes.append(self._stand_in_note(" and ".join(missing)))
@@ -141,11 +144,6 @@ class Conditions:
         return f"{note}, not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."
 
     def _check_weights(self, weights: RegisteredWeights) -> None:
-        if weights.architecture != self.scale.architecture:
-            raise InputError(
-                f"weights {weights.name!r} are a {weights.architecture}, but scale {self.scale.name} trains "
-                f"{self.scale.architecture}: leave them out, or take a scale of their architecture."
-            )
         first = self.public(weights.layout)
         if first is not None and first.name != weights.name:
             raise InputError(

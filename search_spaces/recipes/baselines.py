@@ -8,6 +8,7 @@ from search_spaces.recipes.recognition import evaluated, recognition
 from search_spaces.recipes.settings import DataSettings, FineTuneMode, LabelSettings
 from study.core.recipe import named_settings
 from trainers.evaluation.evaluate import Evaluate
+from trainers.networks.architectures import ArchitectureName
 from trainers.recognition.baselines import MajorityClass
 from trainers.ssl.pretrain import Untrained
 
@@ -26,18 +27,30 @@ def supervised_features(conditions: Conditions, *, seed: int, **settings: Unpack
 
 @named_settings
 def scratch(
-    conditions: Conditions, *, seed: int, finetune_mode: FineTuneMode = "full", **settings: Unpack[DataSettings]
+    conditions: Conditions,
+    *,
+    seed: int,
+    finetune_mode: FineTuneMode = "full",
+    architecture: ArchitectureName | None = None,
+    **settings: Unpack[DataSettings],
 ) -> Evaluate:
     """No pre-training: every layer learns from labelled frames alone, from a random start."""
-    start = Untrained(backbone=network(conditions), seed=seed)
+    start = Untrained(backbone=network(conditions, {"architecture": architecture}), seed=seed)
     labels: LabelSettings = {**settings, "finetune_mode": finetune_mode}
     return recognition(conditions, start, seed, labels, classifier_start="default")
 
 
 @named_settings
-def untrained(conditions: Conditions, *, seed: int, **settings: Unpack[LabelSettings]) -> Evaluate:
+def untrained(
+    conditions: Conditions,
+    *,
+    seed: int,
+    architecture: ArchitectureName | None = None,
+    **settings: Unpack[LabelSettings],
+) -> Evaluate:
     """A backbone at its random start, against which the gain of any pre-training is measured."""
-    return recognition(conditions, Untrained(backbone=network(conditions), seed=seed), seed, settings)
+    start = Untrained(backbone=network(conditions, {"architecture": architecture}), seed=seed)
+    return recognition(conditions, start, seed, settings)
 
 
 @named_settings

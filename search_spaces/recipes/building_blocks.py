@@ -15,6 +15,7 @@ from trainers.data.datasets.splits import Split
 from trainers.data.frames import LeftOut
 from trainers.data.ingest.video import Ingest
 from trainers.data.synthetic.generic_images import GenericImages
+from trainers.networks.architectures import AnyBackbone, backbone_of
 from trainers.networks.backbones import Backbone
 from trainers.pretrained.release import Release
 from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier
@@ -64,7 +65,7 @@ def supervised_weights(conditions: Conditions) -> EncoderStage:
     scale = conditions.scale
     return TrainClassifier(
         frames=(_generic_images(conditions),),
-        backbone=Backbone(architecture=scale.architecture, width=scale.width),
+        backbone=backbone_of(scale.architecture, width=scale.width),
         augmentation=replace(CROP_AND_FLIP, size_px=scale.size_px),
         epochs=scale.generic_epochs,
         batch_size=scale.batch_size,
@@ -105,7 +106,9 @@ def adapted_teacher(
     epochs = given(settings.get("teacher_epochs"), conditions.scale.teacher_epochs)
     optimisation = usual_optimisation(conditions, epochs, settings)
     seed = derived_seed(seed, "teacher")
-    return replace(on_surgical_frames(conditions, method, seed, settings, optimisation=optimisation), probe=None)
+    backbone = in_splits(conditions, free.backbone, settings)
+    trained = on_surgical_frames(conditions, method, seed, settings, optimisation=optimisation, backbone=backbone)
+    return replace(trained, probe=None)
 
 
 def on_surgical_frames(
@@ -116,7 +119,7 @@ def on_surgical_frames(
     *,
     optimisation: Optimisation | None = None,
     augmentation: MoCoAugmentation | None = None,
-    backbone: Backbone | None = None,
+    backbone: AnyBackbone | None = None,
 ) -> Pretrain:
     """A method trained on the training videos and those without annotations, of the dataset that is pre-trained on.
 
@@ -129,7 +132,7 @@ def on_surgical_frames(
         settings: split, use of stretches, and optimisation where it is not given otherwise.
         optimisation: MoCo's, for as many epochs as students take, where not given.
         augmentation: MoCo's, at the scale's size, where not given.
-        backbone: the scale's, with the preset's splits, where not given.
+        backbone: the student's, with the preset's splits, where not given.
     """
     videos = conditions.pretraining_videos(settings.get("split"))
     epochs = given(settings.get("student_epochs"), conditions.scale.student_epochs)
@@ -173,15 +176,19 @@ def precision(conditions: Conditions) -> Precision:
     return given(conditions.preset.precision, conditions.scale.precision)
 
 
-def network(conditions: Conditions, settings: TrainingSettings = USUAL) -> Backbone:
-    """The backbone of pre-training, in the preset's splits where they are not set."""
-    preset, scale = conditions.preset, conditions.scale
-    return Backbone(
-        architecture=scale.architecture,
-        width=scale.width,
-        batch_norm_splits=given(settings.get("batch_norm_splits"), preset.batch_norm_splits),
-        running_statistics=preset.running_statistics,
-    )
+def network(conditions: Conditions, settings: TrainingSettings = USUAL) -> AnyBackbone:
+    """The backbone of a student: the scale's where its architecture is not set, in the preset's splits likewise."""
+    scale = conditions.scale
+    architecture = given(settings.get("architecture"), scale.architecture)
+    width = scale.width if architecture == scale.architecture else Backbone.width
+    return in_splits(conditions, backbone_of(architecture, width=width, resizes=False), settings)
+
+
+def in_splits(conditions: Conditions, backbone: AnyBackbone, settings: TrainingSettings = USUAL) -> AnyBackbone:
+    """A backbone that normalises a batch as the preset has it, in its splits where they are not set."""
+    preset = conditions.preset
+    splits = given(settings.get("batch_norm_splits"), preset.batch_norm_splits)
+    return backbone.normalised_in(splits, preset.running_statistics)
 
 
 class Dictionary(TypedDict):

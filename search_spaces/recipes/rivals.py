@@ -1,6 +1,5 @@
 """Recipes that distillation is compared with: other self-supervised methods, other ways to transfer a teacher."""
 
-from dataclasses import replace
 from typing import Unpack
 
 from search_spaces.protocol.conditions import Conditions
@@ -21,7 +20,7 @@ from study.core.recipe import named_settings
 from trainers.data.augmentation import MoCoAugmentation, MultiCropAugmentation
 from trainers.evaluation.evaluate import Evaluate
 from trainers.fields import Channels, LearningRate, Positive, Temperature, Weight
-from trainers.networks.backbones import Backbone
+from trainers.networks.architectures import AnyBackbone
 from trainers.ssl.larc import LARCOptimisation
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
@@ -81,7 +80,7 @@ def swav(
         augmentation=MultiCropAugmentation(
             size_px=scale.size_px, num_small=sizes.num_small_crops, small_size_px=sizes.small_crop_px
         ),
-        backbone=_synchronised(conditions),
+        backbone=_synchronised(conditions, settings),
     )
     return recognition(conditions, student, seed, settings)
 
@@ -109,7 +108,7 @@ def simsiam(
             weight_decay=given(settings.get("weight_decay"), Optimisation.weight_decay),
             precision=precision(conditions),
         ),
-        backbone=_synchronised(conditions),
+        backbone=_synchronised(conditions, settings),
     )
     return recognition(conditions, student, seed, settings)
 
@@ -168,6 +167,6 @@ def initialised(conditions: Conditions, *, seed: int, **settings: Unpack[Teacher
     return recognition(conditions, on_surgical_frames(conditions, method, seed, settings), seed, settings)
 
 
-def _synchronised(conditions: Conditions) -> Backbone:
+def _synchronised(conditions: Conditions, settings: StudentSettings) -> AnyBackbone:
     """The backbone, normalised over the whole batch."""
-    return replace(network(conditions), batch_norm_splits=1)
+    return network(conditions, {"architecture": settings.get("architecture")}).without_splits()

@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 
 from search_spaces.protocol.presets import SplitName
 from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Share, Temperature, Weight
+from trainers.networks.architectures import ArchitectureName
 
 FineTuneMode = Literal["linear", "full"]
 Stretches = Literal["left_out", "kept"]
@@ -34,6 +35,8 @@ class StudentSettings(LabelSettings, total=False):
     stretches: Stretches | None
     """Long black or frozen stretches of videos: left out of pre-training, the usual, or kept in it."""
 
+    architecture: ArchitectureName | None
+    """Architecture of the student, such as `resnet18` or `timm:convnext_tiny`; the scale's where it is not set."""
     student_epochs: Epochs | None
     """Passes of the student over the frames."""
     weight_decay: Weight | None

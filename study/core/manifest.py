@@ -21,7 +21,7 @@ LOG = "log.txt"
 PROGRESS = "progress.json"
 COMPUTED = "computed.json"
 """The seconds that a stage took which has run to its end; removed when the stage is published."""
-VERSIONED = (DISTRIBUTION, "torch", "torchvision", "numpy", "opencv-python-headless", "av", "pyarrow")
+VERSIONED = (DISTRIBUTION, "torch", "torchvision", "numpy", "opencv-python-headless", "av", "pyarrow", "timm")
 CONTENT_CHECK_BYTES = 64 * 2**20
 """Files up to this size are read and compared with their digest before a stage uses them; larger ones by `verify`."""
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from trainers.data.frames import Frame, FrameSource, write_frames
+from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import Backbone
+from trainers.networks.timm_backbones import TimmBackbone
 from trainers.runtime.randomness import torch_generator
 from trainers.ssl.encoders import write_weights
 from trainers.ssl.method import Method, Views
@@ -31,6 +33,12 @@ EMBEDDING = 6
 BACKBONE = Backbone(architecture="resnet10", width=4, batch_norm_splits=2)
 ONE_SPLIT = BACKBONE.without_splits()
 """For methods that normalise over the whole batch."""
+VIT = TimmBackbone(model="test_vit", input_px=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+"""A small vision transformer, which can only teach."""
+CONVNEXT, TIMM_RESNET = (
+    TimmBackbone(model=model, batch_norm_splits=BACKBONE.batch_norm_splits)
+    for model in ("test_convnext", "test_resnet")
+)
 PHASES = ("first", "second", "third")
 
 
@@ -67,7 +75,7 @@ def write_recording(
     return Recording(name=name), folder
 
 
-def untrained(folder: Path, *, seed: int = 3, backbone: Backbone = BACKBONE) -> Untrained:
+def untrained(folder: Path, *, seed: int = 3, backbone: AnyBackbone = BACKBONE) -> Untrained:
     """An encoder stage that has been run into `folder`."""
     stage = Untrained(backbone=backbone, embedding_size=EMBEDDING, seed=seed)
     folder.mkdir(parents=True)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +38,13 @@ class FeatureExtractor(Config, ABC):
     def gflops_at(self, size_px: int) -> float:
         """Multiply-adds of one forward pass of an image of this side, in units of 10⁹."""
         return self.gflops_at_224 * (size_px / 224) ** 2
+
+    def check_size(self, size_px: int) -> None:  # ResNets take any
+        """Refuses images of a size that the network cannot see.
+
+        Raises:
+            InputError: they are too small.
+        """
 
     @abstractmethod
     def build(self, seed: int) -> nn.Module:
@@ -108,13 +115,6 @@ class Backbone(FeatureExtractor):
             InputError: the network needs another recipe.
         """
 
-    def check_size(self, size_px: int) -> None:  # ResNets take any
-        """Refuses images of a size that the network cannot see.
-
-        Raises:
-            InputError: they are too small.
-        """
-
     def build(self, seed: int, purpose: str = "backbone") -> nn.Module:
         norm = partial(SplitBatchNorm2d, num_splits=self.batch_norm_splits, running_statistics=self.running_statistics)
         with randomness.torch_seeded(seed, purpose):
@@ -169,18 +169,6 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         return torch.cat(parts)
 
 
-def zero_last_norms(backbone: nn.Module) -> None:
-    """Makes every residual block start as the identity: its last normalisation's scale becomes zero.
-
-    Source: Goyal et al., arXiv 1706.02677, Sec. 5.1.
-    """
-    for module in backbone.modules():
-        if isinstance(module, Bottleneck):
-            nn.init.zeros_(module.bn3.weight)
-        elif isinstance(module, BasicBlock):
-            nn.init.zeros_(module.bn2.weight)
-
-
 def sync_running_statistics_(module: nn.Module) -> None:
     """Sets the running statistics of all workers to those of a single process.
 
@@ -192,7 +180,7 @@ def sync_running_statistics_(module: nn.Module) -> None:
         settle(statistic for each in same for statistic in (each.running_mean, each.running_var))
 
 
-class FeatureMaps(ABC):
+class FeatureMaps(nn.Module, ABC):
     """A network whose features are the mean of its last feature maps."""
 
     @abstractmethod
@@ -203,16 +191,28 @@ class FeatureMaps(ABC):
         """Features, N×C, of means of the maps, N×C."""
         return means
 
+    def zero_last_norms(self) -> None:
+        """Makes every residual block start as the identity: its last normalisation's scale becomes zero.
 
-class LargeResNet(ResNet, FeatureMaps):  # type: ignore[misc]  # torchvision has no types
+        Source: Goyal et al., arXiv 1706.02677, Sec. 5.1.
+        """
+        for module in self.modules():
+            if isinstance(module, Bottleneck):
+                nn.init.zeros_(module.bn3.weight)
+            elif isinstance(module, BasicBlock):
+                nn.init.zeros_(module.bn2.weight)
+
+
+class LargeResNet(ResNet, FeatureMaps):  # type: ignore[misc]
     """torchvision's ResNet, which also shows its last feature maps."""
 
     def feature_maps(self, images: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        return cast(Tensor, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+        net = cast(Any, self)  # torchvision has no types
+        x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
+        return cast(Tensor, net.layer4(net.layer3(net.layer2(net.layer1(x)))))
 
 
-class SmallResNet(nn.Module, FeatureMaps):
+class SmallResNet(FeatureMaps):
     """One basic block in each of four stages behind a strided 3×3 stem; parameters are named as torchvision's are."""
 
     def __init__(self, width: int, norm: partial[SplitBatchNorm2d]) -> None:

@@ -24,7 +24,11 @@ def training_seconds(
     return num_frames * (forward_equivalents * gflops / REFERENCE_GFLOPS + num_views * SECONDS_PER_VIEW)
 
 
+def forward_seconds(backbone: FeatureExtractor, size_px: int, num_images: float) -> float:
+    """Time of forward passes alone; arguments as in `training_seconds`."""
+    return num_images * backbone.gflops_at(size_px) / REFERENCE_GFLOPS
+
+
 def inference_seconds(backbone: FeatureExtractor, size_px: int, num_frames: float) -> float:
     """Time to compute the features of a number of frames; arguments as in `training_seconds`."""
-    gflops = backbone.gflops_at(size_px)
-    return num_frames * (gflops / REFERENCE_GFLOPS + SECONDS_PER_VIEW)
+    return forward_seconds(backbone, size_px, num_frames) + num_frames * SECONDS_PER_VIEW

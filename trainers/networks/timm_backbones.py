@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainers.fields import BatchSize, Pixels
+from trainers.fields import BatchSize, Pixels, Probability, Share
 from trainers.networks.backbones import FeatureExtractor, FeatureMaps, RunningStatistics, SplitBatchNorm2d
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 from trainers.runtime import randomness
@@ -26,7 +26,8 @@ NETWORK = "network."
 """Before timm's names of tensors, in the state of a `TimmNetwork`."""
 
 Interpolation = Literal["bicubic", "bilinear"]
-Colour = tuple[float, float, float]
+Mean = tuple[Probability, Probability, Probability]
+Deviation = tuple[Share, Share, Share]
 
 TRAINABLE = ("resnet", "convnext", "regnet", "efficientnet")
 """timm's modules with the convolutional networks that the recipes of ResNets can train."""
@@ -53,8 +54,8 @@ class TimmBackbone(FeatureExtractor):
 
     model: str
     input_px: Pixels | None = None
-    mean: Colour = IMAGENET_MEAN
-    std: Colour = IMAGENET_STD
+    mean: Mean = IMAGENET_MEAN
+    std: Deviation = IMAGENET_STD
     interpolation: Interpolation = "bicubic"
     batch_norm_splits: BatchSize = 1
     running_statistics: RunningStatistics = "mean"
@@ -129,7 +130,7 @@ class TimmBackbone(FeatureExtractor):
         return TimmNetwork(network, self)
 
 
-class TimmNetwork(nn.Module, FeatureMaps):
+class TimmNetwork(FeatureMaps):
     """A model of timm for images as our other networks take them: N×3×H×W, ImageNet's mean and standard deviation."""
 
     scale: Tensor
@@ -154,6 +155,16 @@ class TimmNetwork(nn.Module, FeatureMaps):
 
     def from_means(self, means: Tensor) -> Tensor:
         return cast(Tensor, cast(Any, self.network).forward_head(means[:, :, None, None], pre_logits=True))
+
+    def zero_last_norms(self) -> None:
+        """As of torchvision's ResNets; blocks of a ConvNeXt start as nearly the identity by their layer scale."""
+        from timm.models import _efficientnet_blocks, regnet, resnet
+
+        for module in self.modules():
+            if isinstance(module, resnet.BasicBlock | resnet.Bottleneck | regnet.Bottleneck):
+                module.zero_init_last()
+            elif isinstance(module, _efficientnet_blocks.InvertedResidual) and module.has_skip:
+                nn.init.zeros_(module.bn3.weight)
 
     def fitted(self, images: Tensor) -> Tensor:
         """The images in the size and the normalisation of the model."""
@@ -233,6 +244,13 @@ def _seen(model: str, input_px: int | None, size_px: int) -> _Seen:
     with torch.device("meta"):
         network: Any = _created(model, input_px).eval()
         image = torch.empty(1, 3, size_px, size_px)
+    patch_px = _patch_px(network)
+    if size_px % patch_px:
+        fitting = patch_px * max(1, round(size_px / patch_px))
+        raise InputError(
+            f"{PREFIX}{model} cannot see images of {size_px} pixels: its patches have {patch_px}; choose a multiple, "
+            f"such as {PREFIX}{model}@{fitting}."
+        )
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             features = network(image)
@@ -245,6 +263,14 @@ def _seen(model: str, input_px: int | None, size_px: int) -> _Seen:
         raise InputError(f"{PREFIX}{model} gives no pooled features, N×C: choose a model that does.")
     gflops = counter.get_total_flops() / 2e9  # a multiply-add counts two
     return _Seen(features.shape[1], gflops, _cell_px(network, image, features))
+
+
+def _patch_px(network: nn.Module) -> int:
+    """Side of the patches that a model cuts images into; 1 where it cuts none."""
+    from timm.layers import PatchEmbed
+
+    sides = (int(each.patch_size[0]) for each in network.modules() if isinstance(each, PatchEmbed))
+    return next(sides, 1)
 
 
 def _cell_px(network: Any, image: Tensor, features: Tensor) -> int | None:

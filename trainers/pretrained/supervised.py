@@ -61,6 +61,11 @@ class TrainClassifier(EncoderStage):
     embedding_size: Channels = 128
     seed: Seed = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.backbone.check_trainable()
+        self.backbone.check_size(self.augmentation.size_px)
+
     @property
     def output_size(self) -> int:
         return self.embedding_size

@@ -220,6 +220,9 @@ class Unnormalised(FeatureExtractor):
     def gflops_at(self, size_px: int) -> float:
         return self.extractor.gflops_at(size_px)
 
+    def check_size(self, size_px: int) -> None:
+        self.extractor.check_size(size_px)
+
     def build(self, seed: int) -> nn.Module:
         return UnnormalisedNetwork(self.extractor.build(seed))
 

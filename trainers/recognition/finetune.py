@@ -73,6 +73,7 @@ class FineTune(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.encoder.extractor.check_size(self.size_px)
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.mode])
 

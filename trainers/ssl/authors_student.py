@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trainers.fields import Channels, Count, Momentum, Temperature, Weight
 from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.encoders import Encoder, EncoderStage, read_weights
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue
@@ -176,8 +177,12 @@ class AuthorsStudent(ContrastiveConfig):
             raise InputError("the teacher is a student beside its own teacher: it cannot move; take moving_teacher=no.")
 
     @property
+    def teachers(self) -> tuple[FeatureExtractor, ...]:
+        return (self.teacher.extractor,)
+
+    @property
     def forward_equivalents(self) -> float:
-        return 6
+        return 4
 
     def _teacher(self, backbone: AnyBackbone, folder: Path) -> EncoderPair:
         if not self.moving_teacher:

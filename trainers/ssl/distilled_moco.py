@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trainers.fields import Channels, Count, Momentum, Temperature, Weight
 from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.encoders import EncoderStage
 from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
 from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue, check_start
@@ -110,5 +111,9 @@ class DistilledMoCo(ContrastiveConfig):
             check_start(self.start, backbone, self.embedding_size)
 
     @property
+    def teachers(self) -> tuple[FeatureExtractor, ...]:
+        return (self.teacher.extractor,)
+
+    @property
     def forward_equivalents(self) -> float:
-        return 6
+        return 4

@@ -110,7 +110,17 @@ class MethodConfig(Config, ABC):
             InputError: a value is out of range, or does not fit the batch size or the backbone.
         """
 
-    def check_size(self, size_px: int) -> None:  # most methods take views of any size
+    @property
+    def teachers(self) -> tuple[FeatureExtractor, ...]:
+        """Networks that see both views of every frame beside the encoders that are trained, and learn nothing."""
+        return ()
+
+    @property
+    def trains_backbone(self) -> bool:
+        """Whether the backbone is among what learns."""
+        return True
+
+    def check_size(self, size_px: int) -> None:
         """Refuses views of a size that the method cannot work with.
 
         Args:
@@ -119,6 +129,8 @@ class MethodConfig(Config, ABC):
         Raises:
             InputError: the views do not fit.
         """
+        for teacher in self.teachers:
+            teacher.check_size(size_px)
 
     def extractor(self, backbone: AnyBackbone) -> FeatureExtractor:
         """The network of later stages' features: the trained backbone, alone or within a larger network."""
@@ -135,7 +147,10 @@ class MethodConfig(Config, ABC):
     @property
     @abstractmethod
     def forward_equivalents(self) -> float:
-        """Forward-pass equivalents of a step per frame, for the plan: a trained view counts 3, any other 1."""
+        """Forward passes of the backbone per frame of a step, for the plan: a trained view counts 3, any other 1.
+
+        Those of `teachers` are counted beside them.
+        """
 
 
 class ContrastiveConfig(MethodConfig):
@@ -211,9 +226,8 @@ def check_start(start: EncoderStage, backbone: AnyBackbone, embedding_size: int)
     if start.extractor != start.backbone:
         raise InputError("the start is a student beside its teacher: start from encoders of one backbone.")
     if not backbone.takes_weights_of(start.backbone):
-        raise InputError(
-            f"the start's backbone is {start.backbone.described}: it cannot become {backbone.described}; what starts "
-            f"from weights has their architecture, as architecture={start.backbone.architecture} gives it."
-        )
+        theirs, ours = start.backbone, backbone
+        advice = "" if theirs.architecture == ours.architecture else f" Set architecture={theirs.architecture}."
+        raise InputError(f"the start's backbone is {theirs.described}: it cannot become {ours.described}.{advice}")
     if start.output_size != embedding_size:
         raise InputError(f"embedding_size is {embedding_size}: the encoders to start from have {start.output_size}.")

@@ -83,5 +83,9 @@ class MoCo(ContrastiveConfig):
             raise InputError("trains is none: nothing would learn; use the start itself.")
 
     @property
+    def trains_backbone(self) -> bool:
+        return self.trains != "head"
+
+    @property
     def forward_equivalents(self) -> float:
         return 2 if self.trains == "head" else 4

@@ -15,7 +15,7 @@ from trainers.data.loading import ViewLoader
 from trainers.fields import Channels, Count, Seed, added
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
-from trainers.networks.costs import training_seconds
+from trainers.networks.costs import forward_seconds, training_seconds
 from trainers.runtime import checkpoint, devices, distributed
 from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage, write_weights
@@ -62,7 +62,7 @@ class Pretrain(EncoderStage):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.method.check(self.backbone, self.optimisation.batch_size)
-        self.method.check_size(self.augmentation.size_px)
+        self._check_network()
         splits = self.backbone.batch_norm_splits
         if self.optimisation.batch_size % splits:
             raise InputError(
@@ -99,6 +99,14 @@ class Pretrain(EncoderStage):
         """Roughly, where stretches do not begin and end at a row."""
         return sum((each.stop - each.start) // self.sample_every for each in self.left_out)
 
+    def _check_network(self) -> None:
+        """Refuses networks that cannot see the views, and one that is trained where it only teaches."""
+        self.method.check_size(self.augmentation.size_px)
+        for size_px in self.augmentation.sizes_px:
+            self.backbone.check_size(size_px)
+        if self.method.trains_backbone:
+            self.backbone.check_trainable()
+
     def _check_batch(self) -> None:
         """Refuses frames that are too few for a batch, before anything is computed, where their number is known."""
         most = self.num_frames
@@ -112,8 +120,9 @@ class Pretrain(EncoderStage):
         num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every - self._num_left_out
         size_px, _, *further = self.augmentation.sizes_px
         equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
-        return training_seconds(
-            self.backbone, size_px, num_frames * self.optimisation.epochs, equivalents, num_views=2 + len(further)
+        num_frames *= self.optimisation.epochs
+        return training_seconds(self.backbone, size_px, num_frames, equivalents, num_views=2 + len(further)) + sum(
+            forward_seconds(each, size_px, 2 * num_frames) for each in self.method.teachers
         )
 
     def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class RegionCLMethod(Method):
         query = self.encoders.query
         assert isinstance(query.backbone, FeatureMaps)
         maps = query.backbone.feature_maps(composites)  # N×F×h×w
-        features = torch.cat([mean_inside(maps, ~masks), mean_inside(maps, masks)])
+        features = query.backbone.from_means(torch.cat([mean_inside(maps, ~masks), mean_inside(maps, masks)]))
         canvas, paste = embed(query.head, features).chunk(2)
         return canvas, paste
 
@@ -110,6 +110,11 @@ class RegionCL(ContrastiveConfig):
 
     def check(self, backbone: AnyBackbone, batch_size: int) -> None:
         check_queue(self.queue_size, batch_size)
+        if backbone.cell_px != STRIDE_PX:
+            raise InputError(
+                f"RegionCL swaps regions in cells of {STRIDE_PX} pixels, which are those of the last feature maps: "
+                f"{backbone.described} has no such maps; take a ResNet or a ConvNeXt that takes images as they come."
+            )
         if self.smallest_region > self.largest_region:
             raise InputError(
                 f"regions from {self.smallest_region} to {self.largest_region} cells were asked for: "

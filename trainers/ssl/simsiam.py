@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trainers.fields import Channels
 from trainers.networks.architectures import AnyBackbone
-from trainers.networks.backbones import zero_last_norms
+from trainers.networks.backbones import FeatureMaps
 from trainers.networks.batch_norm import SyncBatchNorm1d
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import Encoder, SingleEncoder
@@ -77,7 +77,8 @@ class SimSiam(MethodConfig):
 
     def build(self, backbone: AnyBackbone, inputs: Mapping[str, Path], seed: int) -> Method:
         network = backbone.build(seed)
-        zero_last_norms(network)
+        assert isinstance(network, FeatureMaps)
+        network.zero_last_norms()
         encoder = Encoder(network, projection_mlp(backbone.num_features, self.embedding_size, seed))
         return SimSiamMethod(SingleEncoder(encoder), prediction_mlp(self.embedding_size, self.predictor_size, seed))
 

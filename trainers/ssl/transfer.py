@@ -103,6 +103,10 @@ class Combined(FeatureExtractor):
     def build(self, seed: int) -> nn.Module:
         return self.join(self.teacher.build(seed), self.student.build(seed))
 
+    def check_size(self, size_px: int) -> None:
+        self.teacher.check_size(size_px)
+        self.student.check_size(size_px)
+
     def join(self, teacher: nn.Module, student: nn.Module) -> nn.Module:
         """The network made of these two."""
         return CombinedNetwork(teacher, student, COMBINE[self.combination])
@@ -164,8 +168,12 @@ class CombinedMoCo(ContrastiveConfig):
             )
 
     @property
+    def teachers(self) -> tuple[FeatureExtractor, ...]:
+        return (self.teacher.extractor,)
+
+    @property
     def forward_equivalents(self) -> float:
-        return 6
+        return 4
 
     def _encoder(self, teacher: nn.Module, backbone: AnyBackbone, seed: int) -> Encoder:
         combined = self.extractor(backbone)

@@ -242,11 +242,6 @@ def test_where_public_weights_lie_does_not_change_a_trial():
     assert key(distilled(full(MOCO), seed=0)) == key(distilled(full(moved), seed=0))
 
 
-def test_weights_of_another_architecture_are_refused():
-    with pytest.raises(InputError, match="weights 'moco-v2' are a resnet50, but scale demo trains resnet10"):
-        replace(conditions(), weights=(MOCO,))
-
-
 def test_two_weights_for_one_role_are_refused():
     with pytest.raises(InputError, match="weights 'moco-v2' and 'other' are both self-supervised: name one of them"):
         full(MOCO, weights("other", "moco"))

@@ -18,6 +18,7 @@ from study.core.recipe import vocabulary
 from tests.search_spaces.fake_dataset import conditions
 from trainers.data.ingest.video import Video
 from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Share, Temperature, Weight
+from trainers.networks.architectures import ArchitectureName
 from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import PredictPhases, TrainTemporal
@@ -234,6 +235,7 @@ def test_what_can_be_set_of_distillation_is_what_its_signature_offers():
         "momentum": Momentum | None,
         "learning_rate": LearningRate | None,
         "stretches": settings.Stretches | None,
+        "architecture": ArchitectureName | None,
         "student_epochs": Epochs | None,
         "weight_decay": Weight | None,
         "batch_size": BatchSize | None,

@@ -78,6 +78,14 @@ def test_the_features_of_a_student_are_made_of_the_means_of_its_feature_maps(nam
     assert torch.allclose(network.from_means(maps.mean((2, 3))), network(images(2, 96)), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("name", "num_blocks"), [("resnet10t", 4), ("regnetx_002", 13), ("mobilenetv2_035", 10)])
+def test_the_last_normalisation_of_every_residual_block_can_start_at_zero(name, num_blocks):
+    network = student(name).build(seed=0)
+    network.zero_last_norms()
+    zeros = [key for key, value in network.named_parameters() if key.endswith("weight") and not value.any()]
+    assert len(zeros) == num_blocks
+
+
 def test_a_start_depends_on_its_seed_alone():
     first = student("test_convnext").build(seed=1).state_dict()
     torch.rand(7)
@@ -95,6 +103,7 @@ def test_a_start_depends_on_its_seed_alone():
         ("timm:convnext_ato", "did you mean timm:convnext_atto"),
         ("timm:test_vit.other", "timm knows no weights 'other' of test_vit: it knows r160_in1k"),
         ("timm:convnext_atto@1", "cannot see images of 1 pixels"),
+        ("timm:test_vit@100", "its patches have 16; choose a multiple, such as timm:test_vit@96"),
         ("timm:test_vit@0", "ends with @0: give the side"),
         ("timm:test_vit@big", "ends with @big: give the side"),
         ("resnet34", "there is no architecture 'resnet34': take one of resnet50, resnet18, resnet10, or timm:NAME"),

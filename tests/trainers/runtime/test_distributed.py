@@ -10,9 +10,12 @@ from torch import multiprocessing
 
 from tests.trainers.tiny import (
     BACKBONE,
+    CONVNEXT,
     EMBEDDING,
     ONE_SPLIT,
     SIZE_PX,
+    TIMM_RESNET,
+    VIT,
     Recording,
     assert_same_state,
     new_optimiser,
@@ -45,6 +48,7 @@ QUARTERS = replace(BACKBONE, batch_norm_splits=4)
 FIRST = replace(QUARTERS, running_statistics="first")
 SIZES = {"temperature": 0.2, "queue_size": 3 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
 START = Untrained(backbone=BACKBONE, embedding_size=EMBEDDING, seed=3)
+VIT_START = Untrained(backbone=VIT, embedding_size=EMBEDDING, seed=3)
 TRAININGS = {
     "MoCo": (QUARTERS, MoCo(**SIZES)),
     "MoCo whose running statistics are the first split's": (FIRST, MoCo(**SIZES)),
@@ -60,6 +64,9 @@ TRAININGS = {
         FIRST,
         CombinedMoCo(**SIZES, teacher=START, combination="concatenation"),
     ),
+    "a student of a ViT": (QUARTERS, DistilledMoCo(**SIZES, teacher=VIT_START)),
+    "a timm ResNet": (replace(TIMM_RESNET, batch_norm_splits=4), MoCo(**SIZES)),
+    "a ConvNeXt": (replace(CONVNEXT, batch_norm_splits=4), MoCo(**SIZES)),
     "RegionCL": (QUARTERS, RegionCL(**SIZES, smallest_region=1, largest_region=2)),
     "RegionCL in one split": (ONE_SPLIT, RegionCL(**SIZES, smallest_region=1, largest_region=2)),
     "MoCo in one split": (ONE_SPLIT, MoCo(**SIZES)),
@@ -71,7 +78,7 @@ TRAININGS = {
 
 
 def inputs(name, folder):
-    teacher = folder / ("one" if "one backbone" in name else "two")
+    teacher = folder / ("vit" if "ViT" in name else "one" if "one backbone" in name else "two")
     return {"start": folder / "start", "teacher": teacher}
 
 
@@ -196,8 +203,9 @@ def folder(tmp_path_factory):
     """Where encoders to start from lie, and what every worker found."""
     folder = tmp_path_factory.mktemp("distributed")
     write_recording(folder / "video", [0, 1, 2, 1] * 8)
-    (folder / "start").mkdir()
-    START.run(Work(output=folder / "start"))
+    for name, stage in (("start", START), ("vit", VIT_START)):
+        (folder / name).mkdir()
+        stage.run(Work(output=folder / name))
     for name, trains in (("one", "head"), ("two", "all")):
         pair = started_pair(BACKBONE, START, folder / "start", trains=trains)
         for parameter in pair.query.head.parameters():

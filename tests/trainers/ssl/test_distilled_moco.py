@@ -8,6 +8,7 @@ from tests.trainers.tiny import (
     BACKBONE,
     BATCH,
     EMBEDDING,
+    VIT,
     assert_same_state,
     copied,
     take_steps,
@@ -25,11 +26,12 @@ from trainers.stage import InputError
 SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
 
 
-@pytest.fixture(params=["head", "all"])
+@pytest.fixture(params=[("head", BACKBONE), ("all", BACKBONE), ("head", VIT)], ids=["head", "all", "a ViT's head"])
 def teacher(request, tmp_path):
     """A teacher whose query and key encoder differ, and its folder."""
-    stage = untrained(tmp_path / "start", seed=11)
-    pair = started_pair(BACKBONE, stage, tmp_path / "start", trains=request.param)
+    trains, backbone = request.param
+    stage = untrained(tmp_path / "start", seed=11, backbone=backbone)
+    pair = started_pair(backbone, stage, tmp_path / "start", trains=trains)
     for parameter in pair.query.head.parameters():
         parameter.data += 0.05
     return stage, write_pair(tmp_path / "teacher", pair)

@@ -3,7 +3,17 @@ from functools import partial
 import pytest
 
 from tests.trainers.ssl.method_contract import CONTRACT, frozen_parts
-from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, ONE_SPLIT, untrained, write_pair
+from tests.trainers.tiny import (
+    BACKBONE,
+    BATCH,
+    CONVNEXT,
+    EMBEDDING,
+    ONE_SPLIT,
+    TIMM_RESNET,
+    VIT,
+    untrained,
+    write_pair,
+)
 from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.distilled_moco import DistilledMoCo
@@ -32,8 +42,18 @@ def distilled(folder, teacher_trains):
     return DistilledMoCo(**SIZES, teacher=teacher), {"teacher": write_pair(folder / "teacher", pair)}
 
 
-def combined(folder, combination):
-    teacher = untrained(folder / "start", seed=11)
+def adapted_vit(folder):
+    start = untrained(folder / "start", seed=11, backbone=VIT)
+    return MoCo(**SIZES, start=start, trains="head"), {"start": folder / "start"}
+
+
+def distilled_from_vit(folder):
+    teacher = untrained(folder / "start", seed=11, backbone=VIT)
+    return DistilledMoCo(**SIZES, teacher=teacher), {"teacher": folder / "start"}
+
+
+def combined(folder, combination, backbone=BACKBONE):
+    teacher = untrained(folder / "start", seed=11, backbone=backbone)
     return CombinedMoCo(**SIZES, teacher=teacher, combination=combination), {"teacher": folder / "start"}
 
 
@@ -54,8 +74,8 @@ def authors_teacher(folder, **fields):
     return AuthorsTeacher(**SIZES, start=start, **fields), {"start": folder / "start"}
 
 
-def authors_student(folder, **fields):
-    teacher = untrained(folder / "start", seed=11)
+def authors_student(folder, backbone=BACKBONE, **fields):
+    teacher = untrained(folder / "start", seed=11, backbone=backbone)
     return AuthorsStudent(**SIZES, teacher=teacher, **fields), {"teacher": folder / "start"}
 
 
@@ -78,15 +98,28 @@ METHODS = {
 }
 
 
+OF_TIMM = {
+    "a ViT whose head is trained": (adapted_vit, VIT),
+    "student of a ViT": (distilled_from_vit, BACKBONE),
+    "a ConvNeXt taught by a ViT": (distilled_from_vit, CONVNEXT),
+    "a timm ResNet": (moco, TIMM_RESNET),
+    "features beside a ViT's": (partial(combined, combination="concatenation", backbone=VIT), BACKBONE),
+    "the authors' student of a ViT in train mode": (partial(authors_student, backbone=VIT), BACKBONE),
+    "regioncl on a ConvNeXt": (regioncl, CONVNEXT),
+    "simsiam on a timm ResNet": (simsiam, TIMM_RESNET.without_splits()),
+}
+
+
 def backbone_for(config):
     """The architecture in the splits that a method normalises in."""
     return ONE_SPLIT if isinstance(config, SimSiam | SwAV) else BACKBONE
 
 
-@pytest.fixture(params=METHODS.values(), ids=METHODS)
+@pytest.fixture(params=[*((each, None) for each in METHODS.values()), *OF_TIMM.values()], ids=[*METHODS, *OF_TIMM])
 def make(request, tmp_path):
-    config, inputs = request.param(tmp_path)
-    backbone = backbone_for(config)
+    new, backbone = request.param
+    config, inputs = new(tmp_path)
+    backbone = backbone or backbone_for(config)
     config.check(backbone, BATCH)
     return lambda: config.build(backbone, inputs, seed=7)
 
