@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("tiny_scale")
 
 
 def test_help_needs_neither_torch_nor_numpy_nor_rich():
-    heavy = ("torch", "numpy", "rich", "scipy", "matplotlib", "jinja2", "ray", "optuna")
+    heavy = ("torch", "numpy", "rich", "scipy", "matplotlib", "jinja2", "ray", "optuna", "timm")
     code = (
         "import sys\nfrom study.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"

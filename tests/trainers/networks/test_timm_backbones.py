@@ -32,7 +32,7 @@ def test_a_model_sees_the_views_in_its_own_size_and_normalisation():
     pixels = images() * torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     pixels += torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
     resized = F.interpolate(pixels, (32, 32), mode="bicubic", antialias=True)
-    plain = timm.create_model("test_vit", img_size=32, num_classes=0).eval()
+    plain = timm.create_model("test_vit", img_size=160, dynamic_img_size=True, num_classes=0).eval()
     plain.load_state_dict(network.network.state_dict())
     assert torch.allclose(network(images()), plain((resized - 0.5) / 0.5), rtol=0, atol=1e-5)
 
@@ -43,9 +43,19 @@ def test_the_tag_and_the_size_of_a_name_choose_what_weights_expect():
     assert dino.mean == (0.485, 0.456, 0.406)
     assert backbone_of("timm:vit_tiny_patch16_224.augreg_in21k").mean == (0.5, 0.5, 0.5)
     smaller = backbone_of("timm:vit_small_patch14_dinov2.lvd142m@224")
-    assert smaller == replace(dino, input_px=224)
+    assert smaller == replace(dino, input_px=224, weights_px=518)
     assert smaller.gflops_at(48) == smaller.gflops_at(224) < dino.gflops_at(48) / 5
     assert backbone_of(smaller.architecture) == smaller
+    assert backbone_of(dino.architecture) == dino
+
+
+def test_weights_of_another_size_than_the_input_are_taken_as_they_are():
+    published = timm.create_model("test_vit", img_size=160, num_classes=0).eval()
+    network = backbone_of("timm:test_vit@32").build(seed=0).eval()
+    network.network.load_state_dict(published.state_dict())
+    published.set_input_size(img_size=(32, 32))
+    inputs = network.fitted(images())
+    assert torch.allclose(network(images()), published(inputs), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["test_vit@32", *STUDENTS])
@@ -101,9 +111,10 @@ def test_a_start_depends_on_its_seed_alone():
     [
         ("timm:nonsense", "timm has no model 'nonsense'"),
         ("timm:convnext_ato", "did you mean timm:convnext_atto"),
-        ("timm:test_vit.other", "timm knows no weights 'other' of test_vit: it knows r160_in1k"),
+        ("timm:test_vit.other", "timm knows no weights 'test_vit.other': it knows test_vit.r160_in1k"),
         ("timm:convnext_atto@1", "cannot see images of 1 pixels"),
         ("timm:test_vit@100", "its patches have 16; choose a multiple, such as timm:test_vit@96"),
+        ("timm:vit_base_patch16_sapiens2.fb", "takes 3×1024×768 inputs: choose a model for square RGB images"),
         ("timm:test_vit@0", "ends with @0: give the side"),
         ("timm:test_vit@big", "ends with @big: give the side"),
         ("resnet34", "there is no architecture 'resnet34': take one of resnet50, resnet18, resnet10, or timm:NAME"),
