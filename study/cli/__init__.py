@@ -3,6 +3,7 @@
 from study.cli import (
     cluster_commands,
     data_commands,
+    export_commands,
     predict_commands,
     prediction_commands,
     search_commands,
@@ -14,6 +15,7 @@ from study.cli.group import main
 __all__ = [
     "cluster_commands",
     "data_commands",
+    "export_commands",
     "main",
     "predict_commands",
     "prediction_commands",

@@ -22,6 +22,14 @@ from trainers.stage import FreelunchError, InputError
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedTrial:
+    """A trial, and the request, for one dataset, that it belongs to."""
+
+    request: Request
+    trial: Trial
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSummary:
     """Progress of a study or a search.
 
@@ -83,27 +91,51 @@ def trials_of(name: str, row: str, home: Path) -> tuple[list[Trial], Store]:
     Raises:
         InputError: there is none; or as `summarise`.
     """
-    trials = _search_trials(name, home) if name in SEARCHES else PlannedStudy(home, latest_request(name, home)).trials
-    found = [trial for trial in trials if row in (trial.row.name, trial.label)]
+    return [asked.trial for asked in asked_trials_of(name, row, home)], Store(home, create=False)
+
+
+def asked_trials_of(name: str, row: str, home: Path) -> list[AskedTrial]:
+    """The trials of one row of a study's latest run, or one trial of a search by its number, with their requests.
+
+    Raises:
+        InputError: there is none; or as `summarise`.
+    """
+    trials = _asked_of_search(name, home) if name in SEARCHES else _asked_of_study(latest_request(name, home), home)
+    found = [asked for asked in trials if row in (asked.trial.row.name, asked.trial.label)]
     if not found:
-        rows = dict.fromkeys(trial.row.name for trial in trials)
+        rows = dict.fromkeys(asked.trial.row.name for asked in trials)
         raise InputError(f"the last run of {name} has no row {row!r}{nearest(row, rows)}")
-    return found, Store(home, create=False)
+    return found
 
 
 def known_trials(home: Path) -> Iterator[Trial]:
     """The trials of all runs in a home that can still be planned, whatever their settings were."""
+    for asked in known_asked_trials(home):
+        yield asked.trial
+
+
+def known_asked_trials(home: Path) -> Iterator[AskedTrial]:
+    """The trials of `known_trials`, with their requests."""
     for name in known_runs(home):
-        plans: list[Callable[[], Sequence[Trial]]] = [partial(_search_trials, name, home)]
+        plans: list[Callable[[], Sequence[AskedTrial]]] = [partial(_asked_of_search, name, home)]
         if name not in SEARCHES:
-            plans = [partial(_study_trials, request, home) for request in saved_requests(name, home)]
+            plans = [partial(_asked_of_study, request, home) for request in saved_requests(name, home)]
         for trials in plans:
             with suppress(FreelunchError):
                 yield from trials()
 
 
-def _study_trials(request: Request, home: Path) -> Sequence[Trial]:
-    return PlannedStudy(home, request).trials
+def _asked_of_study(request: Request, home: Path) -> list[AskedTrial]:
+    planned = PlannedStudy(home, request)
+    requests = [part.request for part in planned.parts for _ in part.trials]
+    return [AskedTrial(request=each, trial=trial) for each, trial in zip(requests, planned.trials, strict=True)]
+
+
+def _asked_of_search(name: str, home: Path) -> list[AskedTrial]:
+    from study.search.request import latest_search
+
+    request = latest_search(name, home).request
+    return [AskedTrial(request=request, trial=trial) for trial in _search_trials(name, home)]
 
 
 def _summarise_study(name: str, home: Path) -> RunSummary:

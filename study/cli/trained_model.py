@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.cli.history import known_trials, trials_of
+from study.cli.history import AskedTrial, asked_trials_of, known_asked_trials
 from study.cli.resolve import run_name
 from study.core.graph import key
 from study.core.store import Store
 from study.core.study import Trial
+from study.home.request import Request
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.evaluate import Evaluate
 from trainers.recognition.extract import ExtractFeatures
@@ -53,25 +54,51 @@ class TrainedModel:
         return PredictProbabilities(model=self.temporal, features=self.features_of(video), video=video)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoundTrial:
+    """A trial with its models.
+
+    Attributes:
+        model: the models.
+        trial: the trial.
+        request: that it belongs to.
+    """
+
+    model: TrainedModel
+    trial: Trial
+    request: Request
+
+
 def find_model(home: Path, target: str) -> TrainedModel:
     """The trained model of STUDY/ROW, of a trial's label after the study, or of the beginning of a key.
 
     Raises:
         InputError: there is no such trial, there are several, it has no model, or it is not trained yet.
     """
+    return find_trial(home, target).model
+
+
+def find_trial(home: Path, target: str) -> FoundTrial:
+    """The trial that `find_model` finds the model of.
+
+    Raises:
+        InputError: as there.
+    """
     store = Store(home, create=False)
-    trials = _trials_of_row(home, target) if "/" in target else _trials_of_key(home, store, target)
-    by_model = {key(last_model(trial)): trial for trial in trials}
+    found = _trials_of_row(home, target) if "/" in target else _trials_of_key(home, store, target)
+    by_model = {key(last_model(asked.trial)): asked for asked in found}
     if len(by_model) > 1:
-        named = ", ".join(f"{model[:KEY_SHOWN]} ({trial.label})" for model, trial in by_model.items())
+        named = ", ".join(f"{model[:KEY_SHOWN]} ({asked.trial.label})" for model, asked in by_model.items())
         raise InputError(f"{target} has {len(by_model)} trained models: name one by its key: {named}.")
-    ((model_key, trial),) = by_model.items()
-    if store.find(model_key) is None or store.find(key(last_model(trial).training.model)) is None:
+    ((model_key, asked),) = by_model.items()
+    trial, temporal = asked.trial, last_model(asked.trial)
+    if store.find(model_key) is None or store.find(key(temporal.training.model)) is None:
         raise InputError(
             f"{target} ({trial.label}) is not trained yet: run its study first; `freelunch status` shows the command."
         )
     study, slash, _ = target.partition("/")
-    return TrainedModel(label=f"{study}/{trial.label}" if slash else trial.label, temporal=last_model(trial))
+    model = TrainedModel(label=f"{study}/{trial.label}" if slash else trial.label, temporal=temporal)
+    return FoundTrial(model=model, trial=trial, request=asked.request)
 
 
 def last_model(trial: Trial) -> TrainTemporal:
@@ -96,15 +123,18 @@ def _model(stage: Stage) -> TrainTemporal | None:
     return stage if isinstance(stage, TrainTemporal) else None
 
 
-def _trials_of_row(home: Path, target: str) -> Sequence[Trial]:
+def _trials_of_row(home: Path, target: str) -> Sequence[AskedTrial]:
     study, _, row = target.partition("/")
-    trials, _ = trials_of(run_name(home, study), row, home)
-    return trials
+    return asked_trials_of(run_name(home, study), row, home)
 
 
-def _trials_of_key(home: Path, store: Store, target: str) -> Sequence[Trial]:
+def _trials_of_key(home: Path, store: Store, target: str) -> Sequence[AskedTrial]:
     """The trials one of whose last stages, from the temporal model on, has a key that begins so."""
-    found = [trial for trial in known_trials(home) if any(each.startswith(target) for each in _last_keys(trial.stage))]
+    found = [
+        asked
+        for asked in known_asked_trials(home)
+        if any(each.startswith(target) for each in _last_keys(asked.trial.stage))
+    ]
     if found:
         return found
     whole = store.key_beginning(target)

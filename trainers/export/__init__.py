@@ -1,0 +1,1 @@
+"""Networks of a trained trial as files that other software loads."""
