@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator
 from search_spaces.protocol.conditions import Conditions
 from study import Trial
 from study.core.graph import walk
+from trainers.ssl.compress import CompRess
 from trainers.ssl.method import ContrastiveConfig
 from trainers.ssl.pretrain import Pretrain
+from trainers.ssl.seed import SEED
 from trainers.ssl.swav import SwAV
 
 
@@ -23,12 +25,14 @@ def queue_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, .
 
 def _notes(stage: Pretrain) -> Iterator[str]:
     method, num_frames, epochs = stage.method, stage.num_frames, stage.optimisation.epochs
-    if not isinstance(method, ContrastiveConfig | SwAV) or not num_frames or method.queue_size <= num_frames:
+    if not isinstance(method, ContrastiveConfig | CompRess | SEED | SwAV) or not num_frames or method.queue_size <= num_frames:
         return
     times = f"{method.queue_size / num_frames:,.1f} times"
     what = f"every frame is {times} among its own negatives"
     if isinstance(method, SwAV):
         what = f"every frame is {times} among the earlier embeddings that share the prototypes with it"
+    elif isinstance(method, CompRess | SEED):
+        what = f"every frame is {times} among the frames that it is compared with"
     seen = epochs * num_frames
     until = "once the queue is full"
     if seen < method.queue_size:

@@ -5,6 +5,7 @@ value of the preset (the protocol) or the scale (the sizes). Stages that come ou
 whatever their hyperparameters do not touch.
 """
 
+from search_spaces.recipes.attribution import distilled_with_difference
 from search_spaces.recipes.baselines import majority_class, public_features, scratch, supervised_features, untrained
 from search_spaces.recipes.building_blocks import (
     adapted_teacher,
@@ -15,6 +16,7 @@ from search_spaces.recipes.building_blocks import (
     teacher_start,
 )
 from search_spaces.recipes.distillation import distilled, moco
+from search_spaces.recipes.distillation_terms import compress_distilled, disco_distilled, seed_distilled
 from search_spaces.recipes.recognition import evaluated, recognition
 from search_spaces.recipes.rivals import combined, initialised, regioncl, simsiam, swav
 from search_spaces.recipes.settings import (
@@ -37,7 +39,10 @@ __all__ = [
     "TrainingSettings",
     "adapted_teacher",
     "combined",
+    "compress_distilled",
+    "disco_distilled",
     "distilled",
+    "distilled_with_difference",
     "evaluated",
     "free_weights",
     "initialised",
@@ -49,6 +54,7 @@ __all__ = [
     "recognition",
     "regioncl",
     "scratch",
+    "seed_distilled",
     "simsiam",
     "supervised_features",
     "supervised_weights",

@@ -9,6 +9,7 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS, is_split
 from search_spaces.protocol.queue_notes import queue_notes
+from search_spaces.protocol.selection_notes import selection_notes
 from search_spaces.protocol.stretch_notes import stretch_notes
 from search_spaces.protocol.transfer_notes import published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
@@ -19,7 +20,7 @@ from study.core.manifest import versions
 from study.core.plan import Plan, make_plan
 from study.core.rows import MeasuredOn
 from study.core.store import Store
-from study.core.study import Study, Trial, setting_notes
+from study.core.study import Study, Trial, equal_row_notes, setting_notes
 from study.core.suite import Part, Suite, together
 from study.home.request import Request
 from study.home.sharing import check_shared
@@ -30,7 +31,7 @@ from trainers.pretrained import registry as weights_registry
 from trainers.stage import InputError
 
 FULL_SCALE_DATASET = "cholec80"
-TRIAL_NOTES = (label_notes, queue_notes, fold_notes, stretch_notes)
+TRIAL_NOTES = (label_notes, queue_notes, fold_notes, stretch_notes, selection_notes)
 PRETRAINED_ON = "pre-trained on"
 """Name of this fact in reports."""
 PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those that --set has fixed."
@@ -143,6 +144,8 @@ class PlannedStudy:
         for notes in TRIAL_NOTES:
             yield from notes(conditions, trials)
         data, synthetic = conditions.measured_on, bool(asked_demos(parts[0].request))
+        for part in parts:
+            yield from () if conditions.brief else equal_row_notes(part.trials)
         for study in (part.study for part in parts):
             yield from published_notes(study.published, study.all_published(), data, synthetic=synthetic)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from study.core.declared import check_curve, check_labels, check_study
 from study.core.folds import pooled_rows
+from study.core.graph import key
 from study.core.recipe import Recipe, annotation_of, bind, vocabulary
 from study.core.rows import Choice, Curve, MeasuredOn, Published, Row
 from study.home.text import nearest
@@ -196,6 +197,21 @@ def setting_notes(trials: Sequence[Trial], settings: Iterable[str]) -> tuple[str
         f"{name} is no hyperparameter of {', '.join(rows)}: --set leaves them as they are."
         for name, rows in left.items()
         if rows
+    )
+
+
+def equal_row_notes(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """A sentence for every group of rows of a study whose trials are one trial at every seed."""
+    keys: dict[str, list[str]] = {}
+    for trial in trials:
+        keys.setdefault(trial.row.name, []).append(key(trial.stage))
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, found in keys.items():
+        groups.setdefault(tuple(found), []).append(name)
+    return tuple(
+        f"Rows {', '.join(names[:-1])} and {names[-1]} are one and the same here: nothing tells their trials apart."
+        for names in groups.values()
+        if len(names) > 1
     )
 
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from trainers.fields import Channels, Count, Momentum, Temperature, Weight
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
+from trainers.ssl.distillation_losses import distillation_kl
 from trainers.ssl.encoders import Encoder, EncoderStage, read_weights
-from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
+from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue
 from trainers.ssl.pairs import EncoderPair, MomentumPair, frozen_pair, random_pair, separate_encoders, shuffle_orders
 from trainers.ssl.queue import Queue

@@ -1,4 +1,4 @@
-"""Losses of contrastive, distilled and rival self-supervision, and a measure of collapse, as functions of tensors."""
+"""Losses of contrastive and rival self-supervision, and a measure of collapse, as functions of tensors."""
 
 import math
 from collections.abc import Sequence
@@ -56,31 +56,6 @@ def info_nce(logits: Tensor, temperature: float) -> Tensor:
         temperature: τ.
     """
     return F.cross_entropy(logits / temperature, logits.new_zeros(len(logits), dtype=torch.long))
-
-
-def distillation_kl(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    *,
-    student_temperature: float,
-    teacher_temperature: float,
-    num_filled: int,
-) -> Tensor:
-    """KL(p^t ‖ p^s) between teacher's and student's similarity distributions over one dictionary; mean over queries.
-
-    Source: Ding et al., MICCAI 2022, eqs. 5 and 6.
-
-    Args:
-        student_logits: similarities, N×(1+K).
-        teacher_logits: similarities of the same frame views, N×(1+K); no gradient goes there.
-        student_temperature: τ of the student's softmax.
-        teacher_temperature: τ of the teacher's softmax.
-        num_filled: how many of the K queue columns hold keys; only those and the positive are compared.
-    """
-    columns = 1 + num_filled
-    log_student = F.log_softmax(student_logits[:, :columns] / student_temperature, dim=1)
-    log_teacher = F.log_softmax(teacher_logits[:, :columns].detach() / teacher_temperature, dim=1)
-    return F.kl_div(log_student, log_teacher, log_target=True, reduction="batchmean")
 
 
 def negative_cosine(predictions: Tensor, targets: Tensor) -> Tensor:

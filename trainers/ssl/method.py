@@ -204,6 +204,16 @@ def check_pair(stage: EncoderStage, role: str) -> None:
         raise InputError(f"the {role} is {stage.kind}, which leaves no key encoder: take one that MoCo has trained.")
 
 
+def check_taught(teacher: EncoderStage, embedding_size: int) -> None:
+    """Refuses a student whose embeddings cannot be compared with the teacher's, channel by channel.
+
+    Raises:
+        InputError: they are not as long.
+    """
+    if teacher.output_size != embedding_size:
+        raise InputError(f"embedding_size is {embedding_size}, but the teacher's is {teacher.output_size}: take that.")
+
+
 def check_synchronised(backbone: AnyBackbone) -> None:
     """Refuses normalisation in splits where a method's statistics are those of the whole batch.
 

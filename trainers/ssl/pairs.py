@@ -162,6 +162,12 @@ def frozen_pair(stage: EncoderStage, folder: Path) -> EncoderPair:
     return MomentumPair(query, key, trains="none").eval()
 
 
+def frozen_query(stage: EncoderStage, folder: Path) -> Encoder:
+    """Another stage's query encoder as it is, in eval mode; nothing of it learns."""
+    encoder = load_encoder(stage.extractor, stage.output_size, read_weights(folder)["query"])
+    return encoder.requires_grad_(False).eval()
+
+
 def separate_encoders(backbone: FeatureExtractor, stage: EncoderStage, folder: Path) -> tuple[Encoder, Encoder]:
     """Another stage's query and key encoder, each in its own role, in backbones of their own with the given splits."""
     weights = read_weights(folder)

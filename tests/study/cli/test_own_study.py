@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from study.cli.planning import PlannedStudy
 from study.core.graph import inputs, key, walk
@@ -29,7 +30,7 @@ def home(tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with four videos in which both examples were run."""
     home = copy_of(tiny_home, tmp_path_factory.mktemp("own"))
     with tiny_settings():
-        for name in ("my_study", "seed_loss"):
+        for name in ("my_study", "similarity_loss"):
             done(called(home, "run", f"{EXAMPLES / name}.py:{name}", *LOCAL))
     return home
 
@@ -38,7 +39,7 @@ def planned(home: Path, name: str) -> PlannedStudy:
     return PlannedStudy(home, Request(study=f"{EXAMPLES / name}.py:{name}", scale="tiny", dataset="tiny"))
 
 
-@pytest.mark.parametrize("name", ["my_study", "seed_loss"])
+@pytest.mark.parametrize("name", ["my_study", "similarity_loss"])
 def test_an_example_runs_and_is_found_by_its_name_afterwards(home: Path, name: str):
     (folder,) = (home / "studies" / name).glob("*/")
     assert (folder / "report.html").exists()
@@ -57,19 +58,19 @@ def test_a_condition_leaves_out_what_a_value_makes_meaningless(home: Path):
 
 
 def test_a_users_class_has_its_file_in_its_key(home: Path, tmp_path: Path):
-    changed = tmp_path / "seed_loss.py"
-    text = (EXAMPLES / "seed_loss.py").read_text()
-    changed.write_text(text.replace("temperature: float = 0.2\n    teacher", "temperature: float = 0.2  \n    teacher"))
-    known = {trial.row.name: key(trial.stage) for trial in planned(home, "seed_loss").trials}
-    other = PlannedStudy(home, Request(study=f"{changed}:seed_loss", scale="tiny", dataset="tiny"))
+    changed = tmp_path / "similarity_loss.py"
+    text = (EXAMPLES / "similarity_loss.py").read_text()
+    changed.write_text(text.replace("Weight = 1.0\n    embedding", "Weight = 1.0  \n    embedding"))
+    known = {trial.row.name: key(trial.stage) for trial in planned(home, "similarity_loss").trials}
+    other = PlannedStudy(home, Request(study=f"{changed}:similarity_loss", scale="tiny", dataset="tiny"))
     found = {trial.row.name: key(trial.stage) for trial in other.trials}
-    assert found["seed"] != known["seed"]
+    assert found["batch"] != known["batch"]
     assert found["ours"] == known["ours"]
 
 
 def test_a_users_stage_is_computed_where_its_file_is_not(home: Path, tmp_path: Path):
-    asked = planned(home, "seed_loss")
-    ((stage_key, stage),) = ((k, each) for k, each in asked.plan.stages.items() if each.kind == "Pretrain SEED")
+    asked = planned(home, "similarity_loss")
+    ((stage_key, stage),) = ((k, each) for k, each in asked.plan.stages.items() if each.kind == "Pretrain Similarities")
     request = requests_for(asked.plan.stages, [stage_key], Profile().grant)[0]
     (tmp_path / "request").write_bytes(request.stage)
     folders = {path: str(asked.store.find(key(needed))) for path, needed in inputs(stage).items()}
@@ -80,7 +81,7 @@ from study.core.graph import key
 from study.execution.ray.pickling import unpickled
 from trainers.stage import Work
 stage = unpickled(Path("request").read_bytes())
-assert not [name for name in sys.modules if "seed_loss" in name]
+assert not [name for name in sys.modules if "similarity_loss" in name]
 Path("out").mkdir()
 stage.run(Work(output=Path("out"), inputs={{name: Path(folder) for name, folder in {folders!r}.items()}}))
 print(key(stage))
@@ -99,9 +100,9 @@ print(key(stage))
 def test_the_example_of_a_method_keeps_the_contract(keeps, tmp_path: Path):
     from study.cli.resolve import find_study
 
-    module = sys.modules[find_study(f"{EXAMPLES / 'seed_loss.py'}:seed_loss").recipe.__module__]
+    module = sys.modules[find_study(f"{EXAMPLES / 'similarity_loss.py'}:similarity_loss").recipe.__module__]
     teacher = untrained(tmp_path / "teacher", seed=11)
-    config = module.SEED(teacher=teacher, queue_size=2 * BATCH, embedding_size=EMBEDDING)
+    config = module.Similarities(teacher=teacher, embedding_size=EMBEDDING)
     config.check(BACKBONE, BATCH)
     keeps(lambda: config.build(BACKBONE, {"teacher": tmp_path / "teacher"}, seed=7))
 
@@ -109,12 +110,14 @@ def test_the_example_of_a_method_keeps_the_contract(keeps, tmp_path: Path):
 def test_the_examples_loss_is_the_written_formula():
     from study.cli.resolve import find_study
 
-    module = sys.modules[find_study(f"{EXAMPLES / 'seed_loss.py'}:seed_loss").recipe.__module__]
-    student, teacher = torch.tensor([[0.2, -0.4, 0.9]]), torch.tensor([[0.5, 0.1, -0.3]])
-    p = (teacher / 0.07).exp() / (teacher / 0.07).exp().sum()
-    q = (student / 0.2).exp() / (student / 0.2).exp().sum()
-    loss = module.soft_cross_entropy(student, teacher, student_temperature=0.2, teacher_temperature=0.07)
-    assert float(loss) == pytest.approx(float(-(p * q.log()).sum()))
+    module = sys.modules[find_study(f"{EXAMPLES / 'similarity_loss.py'}:similarity_loss").recipe.__module__]
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (normalize(torch.randn(3, size, generator=generator), dim=1) for size in (4, 5))
+    expected = 0.0
+    for i in range(3):
+        for j in range(3):
+            expected += float(student[i] @ student[j] - teacher[i] @ teacher[j]) ** 2 / 3
+    assert float(module.similarity_difference(student, teacher, student, teacher)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("variable", "rows"), [("part", 3), ("nameless", 2), ("instance", 3), ("layers", 2)])

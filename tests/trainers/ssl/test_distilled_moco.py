@@ -17,8 +17,9 @@ from tests.trainers.tiny import (
     views,
     write_pair,
 )
+from trainers.ssl.distillation_losses import distillation_kl
 from trainers.ssl.distilled_moco import DistilledMoCo
-from trainers.ssl.losses import dictionary_logits, distillation_kl, info_nce
+from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pairs import shuffle_order, started_pair
 from trainers.stage import InputError

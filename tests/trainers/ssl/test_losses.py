@@ -4,11 +4,10 @@ import pytest
 import torch
 from lightly.loss import NegativeCosineSimilarity, NTXentLoss, SwaVLoss
 from lightly.loss.swav_loss import sinkhorn as lightlys_sinkhorn
-from torch.nn.functional import normalize
 
+from tests.trainers.ssl.embeddings import C, K, N, softmax, unit
 from trainers.ssl.losses import (
     dictionary_logits,
-    distillation_kl,
     info_nce,
     negative_cosine,
     prototype_scores,
@@ -17,21 +16,9 @@ from trainers.ssl.losses import (
     swapped_prediction,
 )
 
-N, C, K = 5, 7, 12
-
-
-def unit(*shape, seed=0, dim=1, dtype=torch.float64):
-    return normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype), dim=dim)
-
-
 @pytest.fixture
 def dictionary():
     return unit(N, C), unit(N, C, seed=1), unit(C, K, seed=2, dim=0)
-
-
-def softmax(row):
-    exponentials = [math.exp(value) for value in row]
-    return [value / sum(exponentials) for value in exponentials]
 
 
 def test_logits_are_the_cosine_similarities_with_the_positive_first(dictionary):
@@ -91,51 +78,6 @@ def test_no_gradient_reaches_the_composites_other_part(dictionary):
     info_nce(region_logits(r.requires_grad_(), k, other, queue), 0.2).backward()
     assert r.grad is not None
     assert other.grad is None
-
-
-def test_distillation_is_equations_5_and_6(dictionary):
-    student = dictionary_logits(*dictionary)
-    teacher = dictionary_logits(unit(N, C, seed=3), unit(N, C, seed=4), unit(C, K, seed=5, dim=0))
-    for num_filled in (0, 4, K):
-        expected = 0.0
-        for s, t in zip(student.tolist(), teacher.tolist(), strict=True):
-            p_s = softmax([value / 0.07 for value in s[: 1 + num_filled]])
-            p_t = softmax([value / 0.05 for value in t[: 1 + num_filled]])
-            expected += sum(b * math.log(b / a) for a, b in zip(p_s, p_t, strict=True)) / N
-        loss = distillation_kl(
-            student, teacher, student_temperature=0.07, teacher_temperature=0.05, num_filled=num_filled
-        )
-        assert loss.item() == pytest.approx(expected, abs=1e-12)
-
-
-def kl(student, teacher, num_filled=K):
-    return distillation_kl(student, teacher, student_temperature=0.07, teacher_temperature=0.07, num_filled=num_filled)
-
-
-def test_distillation_is_zero_for_equal_rows_and_positive_otherwise(dictionary):
-    rows = dictionary_logits(*dictionary)
-    assert kl(rows, rows.clone()).item() == 0
-    assert kl(rows, rows.flip(1)).item() > 0.1
-
-
-def test_unfilled_columns_count_neither_in_the_distillation_nor_in_its_gradient(dictionary):
-    student = dictionary_logits(*dictionary).requires_grad_()
-    teacher = unit(N, 1 + K, seed=6)
-    disturbed = teacher.clone()
-    disturbed[:, 5:] = 1e3
-    assert torch.equal(kl(student, teacher, num_filled=4), kl(student, disturbed, num_filled=4))
-    kl(student, teacher, num_filled=4).backward()
-    assert student.grad is not None
-    assert student.grad[:, :5].abs().min() > 0
-    assert not student.grad[:, 5:].any()
-
-
-def test_no_gradient_reaches_the_teacher(dictionary):
-    student = dictionary_logits(*dictionary).requires_grad_()
-    teacher = unit(N, 1 + K, seed=6).requires_grad_()
-    kl(student, teacher).backward()
-    assert student.grad is not None
-    assert teacher.grad is None
 
 
 def test_the_gradient_is_of_the_dictionary_before_the_queue_moves_on(dictionary):

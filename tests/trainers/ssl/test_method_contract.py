@@ -16,10 +16,13 @@ from tests.trainers.tiny import (
 )
 from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.authors_teacher import AuthorsTeacher
+from trainers.ssl.compress import CompRess
+from trainers.ssl.disco import DisCo
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pairs import started_pair
 from trainers.ssl.regioncl import RegionCL
+from trainers.ssl.seed import SEED
 from trainers.ssl.simsiam import SimSiam
 from trainers.ssl.swav import SwAV
 from trainers.ssl.transfer import CombinedMoCo
@@ -79,6 +82,21 @@ def authors_student(folder, backbone=BACKBONE, **fields):
     return AuthorsStudent(**SIZES, teacher=teacher, **fields), {"teacher": folder / "start"}
 
 
+def seed(folder):
+    teacher = untrained(folder / "start", seed=11)
+    return SEED(teacher=teacher, queue_size=2 * BATCH, embedding_size=EMBEDDING), {"teacher": folder / "start"}
+
+
+def compress(folder):
+    teacher = untrained(folder / "start", seed=11)
+    return CompRess(**SIZES, teacher=teacher), {"teacher": folder / "start"}
+
+
+def disco(folder):
+    teacher = untrained(folder / "start", seed=11)
+    return DisCo(**SIZES, teacher=teacher), {"teacher": folder / "start"}
+
+
 METHODS = {
     "moco": moco,
     "teacher, head trained": partial(adapted, trains="head"),
@@ -95,6 +113,9 @@ METHODS = {
     "regioncl": regioncl,
     "simsiam": simsiam,
     "swav": swav,
+    "seed": seed,
+    "compress": compress,
+    "disco": disco,
 }
 
 
@@ -138,6 +159,9 @@ def test_every_method_keeps_the_contract(keeps, make):
         ("regioncl", ""),
         ("simsiam", ""),
         ("swav", ""),
+        ("seed", "teacher.backbone.conv1"),
+        ("compress", "teacher.backbone.conv1"),
+        ("disco", "teacher.backbone.conv1"),
     ],
 )
 def test_frozen_parts_are_found(name, frozen, tmp_path):
