@@ -1,4 +1,4 @@
-"""Differences of the authors' code from what their paper evidently means, each with the fields of a preset that say it."""
+"""Differences of the authors' code from what their paper evidently means, with the fields of a preset that say them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -82,8 +82,8 @@ DIFFERENCES: tuple[Difference, ...] = (
 )
 """In the order in which a trial meets them; D1 to D17 are explained in docs/beyond-the-paper.md.
 
-Running statistics of 0 and 1 are part of D5b, not of D3: in eval mode, in which `corrected` keeps a frozen backbone, they
-would leave a network that no weights were trained for.
+Running statistics of 0 and 1 are part of D5b, not of D3: in eval mode, in which `corrected` keeps a frozen backbone,
+they would leave a network that no weights were trained for.
 """
 
 

@@ -25,7 +25,11 @@ def queue_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, .
 
 def _notes(stage: Pretrain) -> Iterator[str]:
     method, num_frames, epochs = stage.method, stage.num_frames, stage.optimisation.epochs
-    if not isinstance(method, ContrastiveConfig | CompRess | SEED | SwAV) or not num_frames or method.queue_size <= num_frames:
+    if (
+        not isinstance(method, ContrastiveConfig | CompRess | SEED | SwAV)
+        or not num_frames
+        or method.queue_size <= num_frames
+    ):
         return
     times = f"{method.queue_size / num_frames:,.1f} times"
     what = f"every frame is {times} among its own negatives"

@@ -8,17 +8,14 @@ attribution = Study(
     name="attribution",
     title="Which parts of the authors' code move the result?",
     question=(
-        f"The published code differs from what its paper evidently means in {len(DIFFERENCES)} respects. Each row takes one of them "
-        "from preset official_code, the last row all of them, and is compared with none, video by video. D16 and D17 "
-        "change the relaxed metrics and the ± alone. Nothing is published on any single one."
+        f"The published code differs from what its paper evidently means in {len(DIFFERENCES)} respects. Each row "
+        "takes one of them from preset official_code, the last row all of them, and is compared with none, video by "
+        "video. D16 and D17 change the relaxed metrics and the ± alone. Nothing is published on any single one."
     ),
     recipe=distilled_with_difference,
     rows=(
         Row(name="none", title="corrected: none of the differences"),
-        *(
-            Row(name=each.name, title=each.title, parameters={"difference": each.name})
-            for each in DIFFERENCES
-        ),
+        *(Row(name=each.name, title=each.title, parameters={"difference": each.name}) for each in DIFFERENCES),
         Row(name="all", title="official_code: all of them", parameters={"difference": "all"}),
     ),
     reference="none",

@@ -11,9 +11,9 @@ losses = Study(
     title="Which term should carry the teacher's knowledge?",
     question=(
         "The paper distils by the KL between similarities to one dictionary, beside the contrastive loss. The same "
-        "teacher teaches by other terms here: a sharper softmax, the KL alone, SEED's cross-entropy on one queue of the "
-        "teacher's, CompRess's KL over other frames only, DisCo's distance between embeddings. Nothing is published on "
-        "surgical videos for any of them."
+        "teacher teaches by other terms here: a sharper softmax, the KL alone, SEED's cross-entropy on one queue of "
+        "the teacher's, CompRess's KL over other frames only, DisCo's distance between embeddings. Nothing is "
+        "published on surgical videos for any of them."
     ),
     recipe=distilled,
     rows=(
@@ -28,7 +28,7 @@ losses = Study(
     reference="kl",
     cost={"demo": "about 5 minutes on two CPU cores", "full": "7 students and a teacher of 200 epochs"},
 )
-"""Terms of Ding et al., MICCAI 2022, eq. 6; SEED, arXiv 2101.04731; CompRess, arXiv 2010.14713; DisCo, arXiv 2104.09124.
+"""Ding et al., MICCAI 2022, eq. 6; SEED, arXiv 2101.04731; CompRess, arXiv 2010.14713; DisCo, arXiv 2104.09124.
 
 All rows share one teacher, and every student has the same budget. The softmaxes of SEED and CompRess have the
 temperatures of their papers, and DisCo's distance its weight; docs/beyond-the-paper.md has the formulas.

@@ -1,7 +1,7 @@
 """SEED: the student learns the teacher's similarities to a queue of the teacher's embeddings, with no contrastive loss.
 
-Fang et al., arXiv 2101.04731, Sec. 3.2: L = −Σ_j p^t_j log p^s_j, where p^t and p^s are the softmax of the teacher's and
-the student's similarities to D⁺ = [z^t, d_1 … d_K]: the teacher's embedding of the same view, and its earlier ones.
+Fang et al., arXiv 2101.04731, Sec. 3.2: L = −Σ_j p^t_j log p^s_j, where p^t and p^s are the softmax of the teacher's
+and the student's similarities to D⁺ = [z^t, d_1 … d_K]: the teacher's embedding of the same view, and its earlier ones.
 """
 
 import math

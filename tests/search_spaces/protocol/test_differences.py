@@ -31,7 +31,9 @@ AFTER_PRETRAINING = (
 
 
 def preset_values(preset: Preset) -> dict[str, object]:
-    return {each.name: getattr(preset, each.name) for each in fields(Preset) if each.name not in ("name", "description")}
+    return {
+        each.name: getattr(preset, each.name) for each in fields(Preset) if each.name not in ("name", "description")
+    }
 
 
 def differing_fields() -> list[str]:

@@ -216,7 +216,7 @@ def test_a_queue_that_no_batch_fits_is_refused_before_anything_runs():
 
 def test_every_recipe_is_offered_where_users_import_from_under_a_name_of_its_own():
     names = {each.__name__ for each in EVERY_RECIPE}
-    assert len(names) == len(EVERY_RECIPE) == 12
+    assert len(names) == len(EVERY_RECIPE) == 16
     assert names <= set(search_spaces.recipes.__all__)
     rows = [row for study in STUDIES.values() for row in study.all_rows()]
     assert {study.recipe for study in STUDIES.values()} | {row.recipe for row in rows} - {None} <= set(EVERY_RECIPE)

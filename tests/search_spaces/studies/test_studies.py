@@ -51,6 +51,10 @@ def printed(table: str, columns: slice) -> dict[str, dict[str, tuple[float, ...]
     return {name: dict(zip(metrics, numbers, strict=True)) for name, numbers in cells.items()}
 
 
+SAME_AS_ANOTHER_ROW = {("attribution", "demo"): 1}
+"""Number of rows: scale demo is in fp32, as the authors' code is."""
+
+
 def every_study() -> list[Study]:
     return list(STUDIES.values())
 
@@ -80,7 +84,8 @@ def test_published_rows_and_the_reference_are_rows_of_the_study(study: Study):
 def test_every_study_can_be_planned_at_every_scale(study: Study, scale: str, tmp_path):
     plan = make_plan(study.trials(conditions(scale, num_videos=40)), Store(tmp_path))
     assert len(plan.trials) == len(study.all_rows())
-    assert len({key(trial.stage) for trial in plan.trials}) == len(plan.trials)
+    equal = SAME_AS_ANOTHER_ROW.get((study.name, scale), 0)
+    assert len({key(trial.stage) for trial in plan.trials}) == len(plan.trials) - equal
     assert plan.expected_seconds > 0
     assert plan.expected_seconds < plan.unshared_seconds
 

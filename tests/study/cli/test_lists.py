@@ -46,7 +46,19 @@ def test_every_option_is_explained():
 
 def test_studies_are_listed(tmp_path: Path):
     listed = called(tmp_path / "home", "list").output
-    for name in ("table1", "table2", "table3", "fig3", "lambda", "temperature", "queue", "seeds", "losses", "attribution", "paper"):
+    for name in (
+        "table1",
+        "table2",
+        "table3",
+        "fig3",
+        "lambda",
+        "temperature",
+        "queue",
+        "seeds",
+        "losses",
+        "attribution",
+        "paper",
+    ):
         assert f"\n{name} " in listed
     studies = json.loads(called(tmp_path / "home", "list", "--json").output)["studies"]
     (table3,) = (study for study in studies if study["name"] == "table3")

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from search_spaces.studies.catalogue import PAPER, STUDIES
+from search_spaces.studies.catalogue import PAPER
 from study.cli.planning import PUBLISHED_NOTE, PlannedStudy
 from study.cli.study_run import record_run
 from study.core.graph import walk
@@ -64,7 +64,7 @@ def test_it_says_what_computing_each_trial_alone_would_cost(paper: tuple[Path, s
 
 def test_every_study_has_its_own_report(paper: tuple[Path, str]):
     home, printed = paper
-    for study in STUDIES.values():
+    for study in PAPER.studies:
         (folder,) = (home / "studies" / study.name).glob("*/")
         results = json.loads((folder / "results.json").read_text())
         assert [row["problems"] for row in results["rows"]] == [[]] * len(study.all_rows())
@@ -92,7 +92,7 @@ def test_every_method_is_trained(paper: tuple[Path, str]):
     assert {f"Pretrain {method}" for method in METHODS} | {"FineTune full", "TrainClassifier"} <= kinds
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", [study.name for study in PAPER.studies])
 def test_a_study_of_the_paper_asked_alone_is_finished(paper: tuple[Path, str], study: str):
     alone = planned(paper[0], study)
     assert not alone.plan.missing

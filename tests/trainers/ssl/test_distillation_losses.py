@@ -151,7 +151,9 @@ def test_distillation_terms_are_torchs(dictionary):
     theirs = kl_divergence(Categorical(logits=teacher / 0.04), Categorical(logits=student / 0.04)).mean()
     assert anchor_kl(student, teacher, temperature=0.04, num_filled=K).item() == pytest.approx(theirs.item(), abs=1e-12)
     student, teacher = unit(N, C), unit(N, C, seed=1)
-    assert embedding_distance(student, teacher).item() == pytest.approx(C * mse_loss(student, teacher).item(), abs=1e-12)
+    assert embedding_distance(student, teacher).item() == pytest.approx(
+        C * mse_loss(student, teacher).item(), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(

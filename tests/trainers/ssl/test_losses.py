@@ -16,6 +16,7 @@ from trainers.ssl.losses import (
     swapped_prediction,
 )
 
+
 @pytest.fixture
 def dictionary():
     return unit(N, C), unit(N, C, seed=1), unit(C, K, seed=2, dim=0)
