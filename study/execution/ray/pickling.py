@@ -1,10 +1,12 @@
 """Pickled stages in requests, together with the modules of users that other nodes need not have."""
 
+import copyreg
+import importlib
 import inspect
 import sys
 import sysconfig
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +30,7 @@ def requests_for(stages: Mapping[str, Stage], missing: Sequence[str], grant: Gra
         grant: what every stage may use.
     """
     wanted = set(missing)
+    _pickle_special_modules_by_name()
     with _own_modules_by_value(_modules(stages[stage_key] for stage_key in missing)):
         return [_request(stages[stage_key], wanted, grant) for stage_key in missing]
 
@@ -53,6 +56,20 @@ def _modules(stages: Iterator[Stage]) -> set[str]:
     """The modules that define these stages, their inputs, and the configs in them."""
     classes = set[type]().union(*(configs(stage) for stage in walk(*stages).values()))
     return {base.__module__ for cls in classes for base in cls.__mro__}
+
+
+def _pickle_special_modules_by_name() -> None:
+    """Has modules with a class of their own pickled as others are: cloudpickle knows those of the usual class alone.
+
+    `torch.distributed.config` is one; cloudpickle takes it along where a user's function names `distributed` and `config`.
+    """
+    for module in tuple(sys.modules.values()):
+        if isinstance(module, ModuleType) and type(module) is not ModuleType:
+            copyreg.pickle(type(module), _by_name)
+
+
+def _by_name(module: ModuleType) -> tuple[Callable[[str], ModuleType], tuple[str]]:
+    return importlib.import_module, (module.__name__,)
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 import asyncio
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from study.core.graph import key, source_hash, walk
 from study.execution.events import EpochEnded, Finished, Progressed, Started
@@ -48,6 +51,23 @@ print(key(stage), source_hash(type(stage)), stage.title, *(key(needed) for neede
 """
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert told.stdout.split() == [key(LAST), source_hash(Step), "last", key(SECOND), key(FIRST)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting(Step):
+    """A stage whose code names `distributed` and `config`, beside torch: there is a module of that name."""
+
+    config: int = 3
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {self.config} {torch.distributed.is_initialized()}"
+
+
+def test_a_users_class_may_name_what_is_a_module_of_torchs_own_kind():
+    stage = Counting(name="counting")
+    (request,) = requests_for(walk(stage), [key(stage)], Profile().grant)
+    assert unpickled(request.stage).title == "counting 3 False"
 
 
 def test_events_are_kept_until_they_are_read_and_then_forgotten():
