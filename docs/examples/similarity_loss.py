@@ -18,6 +18,7 @@ from study import Row, Study
 from trainers.evaluation.evaluate import Evaluate
 from trainers.fields import Channels, Weight
 from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.runtime import distributed
 from trainers.ssl.encoders import Encoder, EncoderStage, SingleEncoder, random_encoder
 from trainers.ssl.method import Method, MethodConfig, Views, check_pair
@@ -79,6 +80,7 @@ class Similarities(MethodConfig):
     """
 
     has_key_encoder: ClassVar[bool] = False
+    teacher_views: ClassVar[int] = 1
 
     teacher: EncoderStage
     similarity_weight: Weight = 1.0
@@ -92,8 +94,12 @@ class Similarities(MethodConfig):
         check_pair(self.teacher, "teacher")
 
     @property
+    def teachers(self) -> tuple[FeatureExtractor, ...]:
+        return (self.teacher.extractor,)
+
+    @property
     def forward_equivalents(self) -> float:
-        return 4
+        return 3
 
 
 # 3. The contract: `tests/study/cli/test_own_study.py` checks it with the contract of this repository's methods.

@@ -7,12 +7,14 @@ the student's similarities to anchor points, each in its own embedding (their "2
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from trainers.fields import Channels, Count, Momentum, Temperature
 from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import anchor_kl, anchor_similarities
 from trainers.ssl.encoders import Encoder, EncoderStage
 from trainers.ssl.method import Method, MethodConfig, Views, check_pair, check_queue
@@ -74,6 +76,8 @@ class CompRess(MethodConfig):
         embedding_size: length of the student's embeddings.
     """
 
+    teacher_views: ClassVar[int] = 1
+
     teacher: EncoderStage
     temperature: Temperature = 0.04
     queue_size: Count = 128_000
@@ -89,5 +93,9 @@ class CompRess(MethodConfig):
         check_pair(self.teacher, "teacher")
 
     @property
+    def teachers(self) -> tuple[FeatureExtractor, ...]:
+        return (self.teacher.extractor,)
+
+    @property
     def forward_equivalents(self) -> float:
-        return 5
+        return 4

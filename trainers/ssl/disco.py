@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trainers.fields import Channels, Count, Momentum, Temperature, Weight
 from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import embedding_distance
 from trainers.ssl.encoders import Encoder, EncoderStage
 from trainers.ssl.losses import dictionary_logits, info_nce
@@ -93,5 +94,9 @@ class DisCo(ContrastiveConfig):
         check_taught(self.teacher, self.embedding_size)
 
     @property
+    def teachers(self) -> tuple[FeatureExtractor, ...]:
+        return (self.teacher.extractor,)
+
+    @property
     def forward_equivalents(self) -> float:
-        return 9
+        return 7

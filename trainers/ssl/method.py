@@ -86,6 +86,9 @@ class MethodConfig(Config, ABC):
     has_key_encoder: ClassVar[bool] = True
     """Whether its encoders are a pair as MoCo's, which other methods can take as start or as teacher."""
 
+    teacher_views: ClassVar[int] = 2
+    """Views of every frame that `teachers` see."""
+
     embedding_size: int
 
     @abstractmethod
@@ -112,7 +115,7 @@ class MethodConfig(Config, ABC):
 
     @property
     def teachers(self) -> tuple[FeatureExtractor, ...]:
-        """Networks that see both views of every frame beside the encoders that are trained, and learn nothing."""
+        """Networks that see views of every frame beside the encoders that are trained, and learn nothing."""
         return ()
 
     @property

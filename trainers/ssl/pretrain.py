@@ -122,7 +122,7 @@ class Pretrain(EncoderStage):
         equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
         num_frames *= self.optimisation.epochs
         return training_seconds(self.backbone, size_px, num_frames, equivalents, num_views=2 + len(further)) + sum(
-            forward_seconds(each, size_px, 2 * num_frames) for each in self.method.teachers
+            forward_seconds(each, size_px, self.method.teacher_views * num_frames) for each in self.method.teachers
         )
 
     def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainers.fields import Channels, Count, Temperature
 from trainers.networks.architectures import AnyBackbone
+from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import soft_cross_entropy
 from trainers.ssl.encoders import Encoder, EncoderStage, SingleEncoder, random_encoder
 from trainers.ssl.losses import dictionary_logits
@@ -71,6 +72,7 @@ class SEED(MethodConfig):
     """
 
     has_key_encoder: ClassVar[bool] = False
+    teacher_views: ClassVar[int] = 1
 
     teacher: EncoderStage
     student_temperature: Temperature = 0.2
@@ -91,5 +93,9 @@ class SEED(MethodConfig):
         return {"soft_cross_entropy": Chance(math.log(self.queue_size + 1), "ln(K + 1)")}
 
     @property
+    def teachers(self) -> tuple[FeatureExtractor, ...]:
+        return (self.teacher.extractor,)
+
+    @property
     def forward_equivalents(self) -> float:
-        return 4
+        return 3

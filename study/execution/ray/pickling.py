@@ -61,7 +61,7 @@ def _modules(stages: Iterator[Stage]) -> set[str]:
 def _pickle_special_modules_by_name() -> None:
     """Has modules with a class of their own pickled as others are: cloudpickle knows those of the usual class alone.
 
-    `torch.distributed.config` is one; cloudpickle takes it along where a user's function names `distributed` and `config`.
+    `torch.distributed.config` is one: cloudpickle takes it along where a user's function has both of these names.
     """
     for module in tuple(sys.modules.values()):
         if isinstance(module, ModuleType) and type(module) is not ModuleType:

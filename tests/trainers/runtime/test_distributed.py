@@ -31,11 +31,14 @@ from trainers.runtime import checkpoint, distributed
 from trainers.ssl import loop
 from trainers.ssl.authors_student import AuthorsStudent
 from trainers.ssl.authors_teacher import AuthorsTeacher
+from trainers.ssl.compress import CompRess
+from trainers.ssl.disco import DisCo
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pairs import shuffle_order, started_pair
 from trainers.ssl.pretrain import Pretrain, Untrained
 from trainers.ssl.regioncl import RegionCL
+from trainers.ssl.seed import SEED
 from trainers.ssl.simsiam import SimSiam
 from trainers.ssl.swav import SwAV
 from trainers.ssl.transfer import CombinedMoCo
@@ -64,6 +67,9 @@ TRAININGS = {
         FIRST,
         CombinedMoCo(**SIZES, teacher=START, combination="concatenation"),
     ),
+    "SEED": (QUARTERS, SEED(teacher=START, queue_size=3 * BATCH, embedding_size=EMBEDDING)),
+    "CompRess": (QUARTERS, CompRess(**SIZES, teacher=START)),
+    "DisCo": (QUARTERS, DisCo(**SIZES, teacher=START)),
     "a student of a ViT": (QUARTERS, DistilledMoCo(**SIZES, teacher=VIT_START)),
     "a timm ResNet": (replace(TIMM_RESNET, batch_norm_splits=4), MoCo(**SIZES)),
     "a ConvNeXt": (replace(CONVNEXT, batch_norm_splits=4), MoCo(**SIZES)),

@@ -82,18 +82,18 @@ def authors_student(folder, backbone=BACKBONE, **fields):
     return AuthorsStudent(**SIZES, teacher=teacher, **fields), {"teacher": folder / "start"}
 
 
-def seed(folder):
-    teacher = untrained(folder / "start", seed=11)
+def seed(folder, backbone=BACKBONE):
+    teacher = untrained(folder / "start", seed=11, backbone=backbone)
     return SEED(teacher=teacher, queue_size=2 * BATCH, embedding_size=EMBEDDING), {"teacher": folder / "start"}
 
 
-def compress(folder):
-    teacher = untrained(folder / "start", seed=11)
+def compress(folder, backbone=BACKBONE):
+    teacher = untrained(folder / "start", seed=11, backbone=backbone)
     return CompRess(**SIZES, teacher=teacher), {"teacher": folder / "start"}
 
 
-def disco(folder):
-    teacher = untrained(folder / "start", seed=11)
+def disco(folder, backbone=BACKBONE):
+    teacher = untrained(folder / "start", seed=11, backbone=backbone)
     return DisCo(**SIZES, teacher=teacher), {"teacher": folder / "start"}
 
 
@@ -126,6 +126,9 @@ OF_TIMM = {
     "a timm ResNet": (moco, TIMM_RESNET),
     "features beside a ViT's": (partial(combined, combination="concatenation", backbone=VIT), BACKBONE),
     "the authors' student of a ViT in train mode": (partial(authors_student, backbone=VIT), BACKBONE),
+    "seed from a ViT": (partial(seed, backbone=VIT), BACKBONE),
+    "compress from a ViT to a ConvNeXt": (partial(compress, backbone=VIT), CONVNEXT),
+    "disco from a ViT": (partial(disco, backbone=VIT), BACKBONE),
     "regioncl on a ConvNeXt": (regioncl, CONVNEXT),
     "simsiam on a timm ResNet": (simsiam, TIMM_RESNET.without_splits()),
 }

@@ -55,19 +55,20 @@ print(key(stage), source_hash(type(stage)), stage.title, *(key(needed) for neede
 
 @dataclass(frozen=True, kw_only=True)
 class Counting(Step):
-    """A stage whose code names `distributed` and `config`, beside torch: there is a module of that name."""
+    """A stage whose code has the names torch, `distributed` and `config`, which make up the name of a module."""
 
+    distributed: bool = False
     config: int = 3
 
     @property
     def title(self) -> str:
-        return f"{self.name} {self.config} {torch.distributed.is_initialized()}"
+        return f"{self.name} {self.config} {self.distributed} {torch.pi:.2f}"
 
 
 def test_a_users_class_may_name_what_is_a_module_of_torchs_own_kind():
     stage = Counting(name="counting")
     (request,) = requests_for(walk(stage), [key(stage)], Profile().grant)
-    assert unpickled(request.stage).title == "counting 3 False"
+    assert unpickled(request.stage).title == "counting 3 False 3.14"
 
 
 def test_events_are_kept_until_they_are_read_and_then_forgotten():
