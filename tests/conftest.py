@@ -14,6 +14,8 @@ os.environ["RAY_AUTH_MODE"] = "token"
 os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)
 # The lanes of tests share few cores: more threads than that slow each other down many times over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray's workers give way to all other processes, and so to the lane that computes without Ray, unless told otherwise.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 RAY_FIXTURES = {"cluster", "ray"}
 LONG = ("ray", "kills", "mlflow_server", "slow")

@@ -1,12 +1,14 @@
 """Records that are stored as JSON: whether what was read has the types that a dataclass declares."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 R = TypeVar("R")
+Checker = Callable[[object], bool]
 LARGEST = 2**63
 """Whole numbers are smaller."""
 
@@ -24,27 +26,42 @@ def checked(record: R) -> R:
 
 def is_of(value: object, annotation: Any) -> bool:
     """Whether a value is of a type, with all that it holds."""
+    return _checker(annotation)(value)
+
+
+@cache
+def _checker(annotation: Any) -> Checker:
+    """The test of a type, made once."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if annotation is Any:
-        return True
+        return lambda value: True
     if annotation is float:
-        return _is_number(value)
+        return _is_number
     if annotation is int:
-        return type(value) is int and abs(value) < LARGEST
+        return lambda value: type(value) is int and abs(value) < LARGEST
     if is_dataclass(annotation):
         hints = get_type_hints(annotation)
-        return all(is_of(getattr(value, field.name), hints[field.name]) for field in fields(annotation))
-    if origin in (Union, UnionType):
-        return any(is_of(value, part) for part in parts)
+        own = [(field.name, _checker(hints[field.name])) for field in fields(annotation)]
+        return lambda value: all(holds(getattr(value, name)) for name, holds in own)
     if origin is Literal:
-        return value in parts
+        return lambda value: value in parts
+    checkers = [_checker(part) for part in parts if part is not Ellipsis]
+    if origin in (Union, UnionType):
+        return lambda value: any(holds(value) for holds in checkers)
+    if origin is tuple and parts[-1] is Ellipsis:
+        return lambda value: isinstance(value, tuple) and all(map(checkers[0], value))
     if origin is tuple:
-        kinds = (parts[0],) * len(value) if parts[-1] is Ellipsis and isinstance(value, tuple) else parts
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(is_of, value, kinds))
+        return lambda value: (
+            isinstance(value, tuple)
+            and len(value) == len(checkers)
+            and all(holds(each) for holds, each in zip(checkers, value, strict=True))
+        )
     if origin in (Mapping, dict):
-        items = value.items() if isinstance(value, dict) else [(None, None)]
-        return all(is_of(name, parts[0]) and is_of(each, parts[1]) for name, each in items)
-    return type(value) is annotation
+        of_name, of_value = checkers
+        return lambda value: (
+            isinstance(value, dict) and all(of_name(name) and of_value(each) for name, each in value.items())
+        )
+    return lambda value: type(value) is annotation
 
 
 def _is_number(value: object) -> bool:

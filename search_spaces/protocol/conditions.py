@@ -91,6 +91,12 @@ class Conditions:
         fraction = self.preset.label_fraction if fraction is None else fraction
         return draw_labelled(self.videos(split).train, 1.0 if self.brief else fraction, seed)
 
+    def epochs(self, asked: int | None, usual: int) -> int:
+        """Passes of pre-training over the frames: those asked for, else the usual ones; a single one where brief."""
+        if self.brief:
+            return 1
+        return usual if asked is None else asked
+
     def _sides(self, dataset: Dataset, split: SplitName | None) -> Split[Ingest]:
         videos = dataset.videos(fps=self.scale.feature_fps, size_px=self.scale.store_px)
         name, validates = split or self.preset.split, self.preset.split == "selection"

@@ -103,7 +103,7 @@ def adapted_teacher(
     method: MethodConfig = MoCo(start=free, trains=trains, **contrast)
     if preset.heads_apart or preset.teacher_batch_statistics or preset.queues_apart:
         method = AuthorsTeacher(start=free, trains=trains, batch_statistics=preset.teacher_batch_statistics, **contrast)
-    epochs = given(settings.get("teacher_epochs"), conditions.scale.teacher_epochs)
+    epochs = conditions.epochs(settings.get("teacher_epochs"), conditions.scale.teacher_epochs)
     optimisation = usual_optimisation(conditions, epochs, settings)
     seed = derived_seed(seed, "teacher")
     backbone = in_splits(conditions, free.backbone, settings)
@@ -135,7 +135,7 @@ def on_surgical_frames(
         backbone: the student's, with the preset's splits, where not given.
     """
     videos = conditions.pretraining_videos(settings.get("split"))
-    epochs = given(settings.get("student_epochs"), conditions.scale.student_epochs)
+    epochs = conditions.epochs(settings.get("student_epochs"), conditions.scale.student_epochs)
     frames = (*videos.train, *videos.unlabelled)
     return Pretrain(
         frames=frames,

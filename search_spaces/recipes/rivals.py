@@ -70,7 +70,7 @@ def swav(
         seed,
         {"split": settings.get("split"), "stretches": settings.get("stretches")},
         optimisation=LARCOptimisation(
-            epochs=given(settings.get("student_epochs"), scale.student_epochs),
+            epochs=conditions.epochs(settings.get("student_epochs"), scale.student_epochs),
             batch_size=sizes.swav_batch_size,
             learning_rate=rate,
             weight_decay=given(settings.get("weight_decay"), LARCOptimisation.weight_decay),
@@ -102,7 +102,7 @@ def simsiam(
         seed,
         {"split": settings.get("split"), "stretches": settings.get("stretches")},
         optimisation=Optimisation(
-            epochs=given(settings.get("student_epochs"), sizes.simsiam_epochs),
+            epochs=conditions.epochs(settings.get("student_epochs"), sizes.simsiam_epochs),
             batch_size=sizes.simsiam_batch_size,
             learning_rate=rate * sizes.simsiam_batch_size / RATES_PER_FRAMES,
             weight_decay=given(settings.get("weight_decay"), Optimisation.weight_decay),

@@ -261,3 +261,13 @@ def test_every_shared_hyperparameter_is_documented_where_it_is_declared():
 def test_every_hyperparameter_has_an_annotation_that_a_command_line_can_read(recipe: Callable[..., Stage]):
     for annotation in vocabulary(recipe).values():
         assert str(annotation) != "typing.Any"
+
+
+@pytest.mark.parametrize("recipe", EVERY_RECIPE)
+def test_a_check_takes_one_pass_however_many_are_asked(recipe: Callable[..., Stage]):
+    asked = dict.fromkeys({"student_epochs", "teacher_epochs"} & vocabulary(recipe).keys(), 500)
+    brief = recipe(replace(conditions(), brief=True), seed=0, **asked)
+    assert {stage.optimisation.epochs for stage in of_type(brief, Pretrain)} <= {1}
+    if asked:
+        longest = recipe(conditions(), seed=0, **asked)
+        assert 500 in {stage.optimisation.epochs for stage in of_type(longest, Pretrain)}
