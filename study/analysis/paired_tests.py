@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from study.analysis.signed_rank import signed_rank_p_value
 
@@ -104,11 +103,25 @@ def correct_family(family: Mapping[str, Comparison]) -> dict[str, Comparison]:
     if not family:
         return {}
     p_values = [1.0 if comparison.p_value is None else comparison.p_value for comparison in family.values()]
-    adjusted = multipletests(p_values, method="holm")[1]
+    adjusted = holm(p_values)
     return {
         name: comparison if comparison.p_value is None else replace(comparison, adjusted_p_value=float(p_value))
         for (name, comparison), p_value in zip(family.items(), adjusted, strict=True)
     }
+
+
+def holm(p_values: Sequence[float]) -> npt.NDArray[np.float64]:
+    """p-values adjusted for all tests of a family, in their order.
+
+    The smallest of n is multiplied by n, the next by n − 1, and so on; none falls below one that was smaller, nor
+    exceeds 1.
+    Source: Holm (1979), A simple sequentially rejective multiple test procedure.
+    """
+    given = np.asarray(p_values)
+    order = given.argsort(kind="stable")
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1)).clip(max=1)
+    return adjusted
 
 
 def wilcoxon_p_value(differences: Differences, *, alpha: float = ALPHA) -> float | None:

@@ -134,6 +134,13 @@ def test_holm_multiplies_by_what_is_left_and_can_undo_a_verdict() -> None:
     assert correct_family({"a": lone, "b": with_p_value(0.9)})["a"].verdict == "inconclusive"
 
 
+@pytest.mark.external
+def test_holm_is_that_of_statsmodels() -> None:
+    theirs = pytest.importorskip("statsmodels.stats.multitest")
+    for p_values in ([0.2], [0.04, 0.001, 0.04, 0.9, 0.0, 1.0], np.random.default_rng(0).uniform(size=30).tolist()):
+        assert paired_tests.holm(p_values).tolist() == theirs.multipletests(p_values, method="holm")[1].tolist()
+
+
 def test_what_could_not_be_tested_still_counts_in_its_family() -> None:
     family = correct_family({"tested": with_p_value(0.03), "untested": with_p_value(None)})
     assert family["tested"].adjusted_p_value == pytest.approx(0.06)
