@@ -3,12 +3,11 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, Self, cast
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from trainers.fields import BatchSize, Channels
 from trainers.networks.batch_norm import normalise_together
@@ -117,15 +116,10 @@ class Backbone(FeatureExtractor):
 
     def build(self, seed: int, purpose: str = "backbone") -> nn.Module:
         norm = partial(SplitBatchNorm2d, num_splits=self.batch_norm_splits, running_statistics=self.running_statistics)
+        from trainers.networks import resnets  # torchvision takes a second to import, and few processes build networks
+
         with randomness.torch_seeded(seed, purpose):
-            if self.architecture == "resnet10":
-                return SmallResNet(self.width, norm)
-            block, layers = (
-                (Bottleneck, (3, 4, 6, 3)) if self.architecture == "resnet50" else (BasicBlock, (2, 2, 2, 2))
-            )
-            network = LargeResNet(block, list(layers), norm_layer=norm)
-        network.fc = nn.Identity()
-        return cast(nn.Module, network)
+            return resnets.build(self.architecture, self.width, norm)
 
 
 class SplitBatchNorm2d(nn.BatchNorm2d):
@@ -191,53 +185,9 @@ class FeatureMaps(nn.Module, ABC):
         """Features, N×C, of means of the maps, N×C."""
         return means
 
+    @abstractmethod
     def zero_last_norms(self) -> None:
         """Makes every residual block start as the identity: its last normalisation's scale becomes zero.
 
         Source: Goyal et al., arXiv 1706.02677, Sec. 5.1.
         """
-        for module in self.modules():
-            if isinstance(module, Bottleneck):
-                nn.init.zeros_(module.bn3.weight)
-            elif isinstance(module, BasicBlock):
-                nn.init.zeros_(module.bn2.weight)
-
-
-class LargeResNet(ResNet, FeatureMaps):  # type: ignore[misc]
-    """torchvision's ResNet, which also shows its last feature maps."""
-
-    def feature_maps(self, images: Tensor) -> Tensor:
-        net = cast(Any, self)  # torchvision has no types
-        x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
-        return cast(Tensor, net.layer4(net.layer3(net.layer2(net.layer1(x)))))
-
-
-class SmallResNet(FeatureMaps):
-    """One basic block in each of four stages behind a strided 3×3 stem; parameters are named as torchvision's are."""
-
-    def __init__(self, width: int, norm: partial[SplitBatchNorm2d]) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
-        self.bn1 = norm(width)
-        self.layer1 = _block(width, width, 1, norm)
-        self.layer2 = _block(width, 2 * width, 2, norm)
-        self.layer3 = _block(2 * width, 4 * width, 2, norm)
-        self.layer4 = _block(4 * width, 8 * width, 2, norm)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.feature_maps(images).mean((2, 3))
-
-    def feature_maps(self, images: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, stride=2, padding=1)
-        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return maps
-
-
-def _block(inputs: int, outputs: int, stride: int, norm: partial[SplitBatchNorm2d]) -> nn.Module:
-    shortcut = None
-    if stride != 1:
-        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), norm(outputs))
-    return nn.Sequential(BasicBlock(inputs, outputs, stride, shortcut, norm_layer=norm))

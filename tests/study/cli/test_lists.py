@@ -19,16 +19,28 @@ from trainers.networks.backbones import Backbone
 pytestmark = pytest.mark.usefixtures("tiny_scale")
 
 
-def test_help_needs_neither_torch_nor_numpy_nor_rich():
-    heavy = ("torch", "numpy", "rich", "scipy", "matplotlib", "jinja2", "ray", "optuna", "timm")
+def imported_by(*arguments: str) -> tuple[set[str], str]:
+    """The modules that a command imports, and what it prints."""
     code = (
         "import sys\nfrom study.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        f"print(sorted(set({heavy}) & set(sys.modules)), file=sys.stderr)"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "freelunch run table3 --scale demo" in done.stdout
-    assert done.stderr.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines()[-1].split()), done.stdout
+
+
+def test_help_needs_neither_torch_nor_numpy_nor_rich():
+    imported, printed = imported_by("--help")
+    assert "freelunch run table3 --scale demo" in printed
+    assert not imported & {"torch", "numpy", "rich", "scipy", "matplotlib", "jinja2", "ray", "optuna", "timm"}
+
+
+def test_a_plan_needs_nothing_that_builds_and_trains_networks(tiny_home: Path):
+    imported, printed = imported_by("--home", str(tiny_home), "plan", "table3", "--dataset", "tiny", "--scale", "demo")
+    assert "next: freelunch" in printed
+    assert "torch" in imported
+    assert not imported & {"torchvision", "torch._dynamo", "timm", "onnx", "matplotlib", "ray", "mlflow"}
 
 
 @pytest.mark.parametrize("name", [None, *main.commands])

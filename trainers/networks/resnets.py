@@ -1,0 +1,73 @@
+"""ResNets: torchvision's, and a small one of its blocks."""
+
+from functools import partial
+from typing import Any, cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+from trainers.networks.backbones import Architecture, FeatureMaps, SplitBatchNorm2d
+
+Norm = partial[SplitBatchNorm2d]
+
+
+def build(architecture: Architecture, width: int, norm: Norm) -> nn.Module:
+    """A network at torch's own random start: images N×3×H×W to features N×C."""
+    if architecture == "resnet10":
+        return SmallResNet(width, norm)
+    block, layers = (Bottleneck, [3, 4, 6, 3]) if architecture == "resnet50" else (BasicBlock, [2, 2, 2, 2])
+    network = LargeResNet(block, layers, norm_layer=norm)
+    network.fc = nn.Identity()
+    return cast(nn.Module, network)
+
+
+class ResidualMaps(FeatureMaps):
+    """Feature maps of residual blocks."""
+
+    def zero_last_norms(self) -> None:
+        for module in self.modules():
+            if isinstance(module, Bottleneck):
+                nn.init.zeros_(module.bn3.weight)
+            elif isinstance(module, BasicBlock):
+                nn.init.zeros_(module.bn2.weight)
+
+
+class LargeResNet(ResNet, ResidualMaps):  # type: ignore[misc]
+    """torchvision's ResNet, which also shows its last feature maps."""
+
+    def feature_maps(self, images: Tensor) -> Tensor:
+        net = cast(Any, self)  # torchvision has no types
+        x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
+        return cast(Tensor, net.layer4(net.layer3(net.layer2(net.layer1(x)))))
+
+
+class SmallResNet(ResidualMaps):
+    """One basic block in each of four stages behind a strided 3×3 stem; parameters are named as torchvision's are."""
+
+    def __init__(self, width: int, norm: Norm) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
+        self.bn1 = norm(width)
+        self.layer1 = _block(width, width, 1, norm)
+        self.layer2 = _block(width, 2 * width, 2, norm)
+        self.layer3 = _block(2 * width, 4 * width, 2, norm)
+        self.layer4 = _block(4 * width, 8 * width, 2, norm)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.feature_maps(images).mean((2, 3))
+
+    def feature_maps(self, images: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, stride=2, padding=1)
+        maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return maps
+
+
+def _block(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Module:
+    shortcut = None
+    if stride != 1:
+        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), norm(outputs))
+    return nn.Sequential(BasicBlock(inputs, outputs, stride, shortcut, norm_layer=norm))
