@@ -5,7 +5,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from trainers.export.parts import Colours, ImageInput, Part
+from trainers.export.parts import Colours, ImageInput, Part, built
 from trainers.networks.backbones import FeatureExtractor
 from trainers.recognition.temporal import TemporalNetwork
 
@@ -67,7 +67,7 @@ class Pipeline(nn.Module):
         std: Colours,
     ) -> Self:
         """The networks that exported weights fit, in eval mode."""
-        network = extractor.build(seed=0)
+        network = built(extractor)
         classifier = nn.Linear(extractor.num_features, num_phases)
         model = temporal.build(extractor.num_features, num_phases, seed=0)
         return cls(network, classifier, model, ImageInput(size_px=size_px, mean=mean, std=std)).eval()

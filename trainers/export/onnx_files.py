@@ -91,16 +91,20 @@ def _write(
     """Writes a network as a graph whose first axis, of inputs and outputs, has any length."""
     import onnx
 
-    program = torch.onnx.export(
-        network,
-        (example,),
-        input_names=names[:1],
-        output_names=names[1:],
-        opset_version=OPSET,
-        dynamic_shapes=({0: torch.export.Dim(axis)},),
-        dynamo=True,
-        verbose=False,
-    )
+    try:
+        program = torch.onnx.export(
+            network,
+            (example,),
+            input_names=names[:1],
+            output_names=names[1:],
+            opset_version=OPSET,
+            dynamic_shapes=({0: torch.export.Dim(axis)},),
+            dynamo=True,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise MachineError(f"torch cannot make a graph of this network ({reason}): take another format.") from error
     assert program is not None, "the exporter returns a program"
     program.model.metadata_props.update(metadata)
     num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())

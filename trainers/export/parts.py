@@ -158,6 +158,12 @@ def pipeline_part(stage: TrainTemporal, folder: Path, classifier: Part) -> Part:
     return replace(classifier, name="pipeline", temporal=temporal.eval(), temporal_network=stage.network)
 
 
+def built(extractor: FeatureExtractor) -> nn.Module:
+    """An untrained network of an architecture, as `Part.network` is one."""
+    network = extractor.build(seed=0)
+    return network.network if isinstance(network, TimmNetwork) else network
+
+
 def bare(network: nn.Module, extractor: FeatureExtractor, image: ImageInput) -> tuple[nn.Module, ImageInput]:
     """A network as its own library has it, without what fits images to it, and the images that it takes then.
 

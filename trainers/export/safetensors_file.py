@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from trainers.export.code import expression, imports
 from trainers.export.formats import Format, foreign, input_lines
 from trainers.export.networks import Pipeline
-from trainers.export.parts import Part
+from trainers.export.parts import Part, built
 from trainers.export.timm_folder import TimmFormat, timm_line, timm_network, timm_tensors
 from trainers.export.torch_files import named_tensors, torchvision_lines, torchvision_network
+from trainers.networks.timm_backbones import TimmBackbone
 
 MODEL = "model.safetensors"
 LOAD = f'network.load_state_dict(load_file("{MODEL}"))'
@@ -75,7 +76,7 @@ def _own_network(part: Part, *, trained: bool = True) -> nn.Module:
     """
     if part.temporal_network is not None:
         return Pipeline.of(part) if trained else _untrained_pipeline(part)
-    network = part.network if trained else part.extractor.build(seed=0)
+    network = part.network if trained else built(part.extractor)
     if part.classifier is None:
         return network
     classifier = part.classifier if trained else nn.Linear(part.extractor.num_features, len(part.phases))
@@ -96,6 +97,7 @@ def _untrained_pipeline(part: Part) -> Pipeline:
 
 def _own_lines(part: Part) -> list[str]:
     made = f"{expression(part.extractor)}.build(seed=0)"
+    made += ".network" if isinstance(part.extractor, TimmBackbone) else ""
     before = imports(part.extractor)
     if part.classifier is None:
         return [*before, f"network = {made}", LOAD, "network.eval()"]

@@ -15,6 +15,7 @@ from trainers.export.formats import Format, foreign
 from trainers.export.parts import Part
 from trainers.networks.backbones import Backbone
 from trainers.networks.timm_backbones import TimmBackbone
+from trainers.networks.timm_models import expected
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 KEPT = ("first_conv", "classifier", "fixed_input_size", "min_input_size")
@@ -85,9 +86,14 @@ def _model(part: Part) -> str:
     return extractor.model if isinstance(extractor, TimmBackbone) else extractor.architecture
 
 
-def _arguments(part: Part) -> dict[str, int]:
+def _arguments(part: Part) -> dict[str, int | bool]:
     """What timm makes the network with, beside its number of classes."""
-    return {"img_size": part.image.size_px} if _described(part).get("fixed_input_size") else {}
+    extractor = part.extractor
+    if not isinstance(extractor, TimmBackbone) or not expected(extractor.model).fixed:
+        return {}
+    if extractor.weights_px is not None:
+        return {"img_size": extractor.weights_px, "dynamic_img_size": True}
+    return {"img_size": part.image.size_px}
 
 
 def _described(part: Part) -> dict[str, Any]:

@@ -18,11 +18,13 @@ from study.core.graph import inputs, key
 from study.core.store import Store
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import copy_of, done, refused, tiny_settings
+from tests.trainers.export import parts
 from trainers.export.parts import PARTS
-from trainers.export.writing import FORMATS
+from trainers.export.writing import FORMATS, write_part
+from trainers.pretrained import registry
 from trainers.recognition.finetune import FineTune
 from trainers.ssl.encoders import read_weights
-from trainers.stage import MachineError
+from trainers.stage import MachineError, Work
 
 ROW = "table3/head"
 
@@ -131,6 +133,22 @@ def test_mocos_format_holds_the_heads_of_a_trial(home: Path, tmp_path: Path):
     stored = weights(home, tuned(home).encoder)
     assert torch.equal(state["module.encoder_q.fc.2.weight"], stored["query"]["head.output.weight"])
     assert torch.equal(state["module.encoder_k.fc.0.weight"], stored["key"]["head.hidden.weight"])
+
+
+def test_weights_add_takes_an_export_in_mocos_format(tmp_path: Path):
+    stage, artifact = parts.encoder(parts.RESNET18, tmp_path / "encoder")
+    (tmp_path / "out").mkdir()
+    write_part(
+        parts.encoder_part("student", stage, artifact, 32), "moco", tmp_path / "out", {"freelunch.part": "student"}
+    )
+    file = tmp_path / "out" / "checkpoint.pth.tar"
+    assert "own: resnet18" in done(called(tmp_path / "home", "weights", "add", str(file), "--name", "own")).output
+    free = registry.load(tmp_path / "home" / "weights", "own").encoder()
+    (tmp_path / "free").mkdir()
+    free.run(Work(output=tmp_path / "free"))
+    ours, theirs = (read_weights(folder)["query"] for folder in (artifact, tmp_path / "free"))
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
 
 
 def test_the_folder_is_named_after_the_trial_where_none_is_given(
