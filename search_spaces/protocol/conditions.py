@@ -146,7 +146,10 @@ class Conditions:
     def _stand_in_note(self, kinds: str) -> str:
         note = f"Whatever starts from {kinds} public weights starts from a stand-in, trained on drawn images"
         if self.scale.architecture == "resnet10":
-            return f"{note}: nobody publishes weights of the network of scale {self.scale.name}."
+            return (
+                f"{note}: nobody publishes weights of the network of scale {self.scale.name}, but those of others can "
+                "teach it, by `--weights NAME`."
+            )
         return f"{note}, not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."
 
     def _check_weights(self, weights: RegisteredWeights) -> None:

@@ -18,6 +18,9 @@ from trainers.stage import InputError
 NETWORK = "network."
 """Before timm's names of tensors, in the state of a `TimmNetwork`."""
 
+PIXELS_AT_ONCE = 256 * 224**2
+"""Pixels that a network which learns nothing sees at once: resized views may be several times larger."""
+
 Interpolation = Literal["bicubic", "bilinear"]
 Mean = tuple[Probability, Probability, Probability]
 Deviation = tuple[Share, Share, Share]
@@ -142,8 +145,10 @@ class TimmNetwork(FeatureMaps):
         self.register_buffer("shift", (mean - their_mean) / their_std, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.network(self.fitted(images))
-        return features
+        if self.training or torch.is_grad_enabled() or self.input_px is None:
+            return cast(Tensor, self.network(self.fitted(images)))
+        parts = torch.split(images, max(1, PIXELS_AT_ONCE // self.input_px**2))
+        return torch.cat([self.network(self.fitted(part)) for part in parts])
 
     def feature_maps(self, images: Tensor) -> Tensor:
         return cast(Tensor, cast(Any, self.network).forward_features(self.fitted(images)))

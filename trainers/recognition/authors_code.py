@@ -8,6 +8,7 @@ from typing import Literal, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainers.artifacts.predictions import VideoPredictions
 from trainers.data.ingest.annotated_rows import AnnotatedRows, read_annotated_rows
@@ -86,7 +87,7 @@ class AuthorsStart(EncoderStage):
 
 def _forget_running_statistics(backbone: nn.Module) -> None:
     for module in backbone.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, _BatchNorm):
             module.reset_running_stats()
 
 

@@ -234,7 +234,7 @@ def test_without_public_weights_a_note_says_what_stands_in_for_them():
 
 def test_where_no_public_weights_can_exist_none_are_asked_for():
     (note,) = conditions().notes
-    assert note.endswith("nobody publishes weights of the network of scale demo.")
+    assert "nobody publishes weights of the network of scale demo, but those of others can teach it" in note
 
 
 def test_where_public_weights_lie_does_not_change_a_trial():

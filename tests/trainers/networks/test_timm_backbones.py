@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainers.tiny import assert_same_state
+from trainers.networks import timm_backbones
 from trainers.networks.architectures import backbone_of
 from trainers.networks.backbones import SplitBatchNorm2d
 from trainers.networks.timm_backbones import NETWORK
@@ -47,6 +48,17 @@ def test_the_tag_and_the_size_of_a_name_choose_what_weights_expect():
     assert smaller.gflops_at(48) == smaller.gflops_at(224) < dino.gflops_at(48) / 5
     assert backbone_of(smaller.architecture) == smaller
     assert backbone_of(dino.architecture) == dino
+
+
+def test_a_batch_that_is_larger_once_resized_is_seen_in_parts(monkeypatch):
+    network = backbone_of("timm:test_vit@32").build(seed=0).eval()
+    with torch.no_grad():
+        whole = network(images(5))
+        seen = []
+        network.network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+        monkeypatch.setattr(timm_backbones, "PIXELS_AT_ONCE", 2 * 32**2)
+        assert torch.allclose(network(images(5)), whole, rtol=0, atol=1e-5)
+    assert seen == [2, 2, 1]
 
 
 def test_weights_of_another_size_than_the_input_are_taken_as_they_are():

@@ -1,0 +1,88 @@
+"""A student of timm, taught by a vision transformer, from its first step to the features that later stages read."""
+
+import pytest
+import torch
+
+from tests.trainers.tiny import (
+    BATCH,
+    CONVNEXT,
+    EMBEDDING,
+    SIZE_PX,
+    VIT,
+    assert_same_state,
+    untrained,
+    work,
+    write_recording,
+)
+from trainers.artifacts.history import read_history
+from trainers.data.augmentation import MoCoAugmentation
+from trainers.recognition.extract import ExtractFeatures, read_sequence
+from trainers.recognition.finetune import FineTune, load_classifier
+from trainers.ssl.distilled_moco import DistilledMoCo
+from trainers.ssl.encoders import load_backbone, read_weights
+from trainers.ssl.loop import Optimisation
+from trainers.ssl.moco import MoCo
+from trainers.ssl.pretrain import Pretrain
+from trainers.ssl.probe import KnnProbe
+
+SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
+
+
+@pytest.fixture
+def recording(tmp_path):
+    return write_recording(tmp_path / "video01", [0, 1, 2, 1] * 4, contrast=0.9)
+
+
+def trained(stage, output, inputs):
+    stage.run(work(output, inputs))
+    return stage, output
+
+
+def pretrained(recording, folder, method, inputs, **fields):
+    video, frames = recording
+    stage = Pretrain(
+        frames=(video,),
+        method=method,
+        augmentation=MoCoAugmentation(size_px=SIZE_PX),
+        optimisation=Optimisation(epochs=1, batch_size=BATCH, learning_rate=0.05),
+        **fields,
+    )
+    return trained(stage, folder, {"frames.0": frames, **inputs})
+
+
+def test_a_teacher_adapts_its_head_a_student_learns_from_it_and_its_features_are_read(recording, tmp_path):
+    video, frames = recording
+    start = untrained(tmp_path / "start", backbone=VIT)
+    teacher, taught = pretrained(
+        recording,
+        tmp_path / "teacher",
+        MoCo(**SIZES, start=start, trains="head"),
+        {"method.start": tmp_path / "start"},
+        backbone=VIT,
+    )
+    assert_same_state(
+        load_backbone(teacher, taught).state_dict(), load_backbone(start, tmp_path / "start").state_dict()
+    )
+    student, encoders = pretrained(
+        recording,
+        tmp_path / "student",
+        DistilledMoCo(**SIZES, teacher=teacher),
+        {"method.teacher": taught, "probe.training.0": frames, "probe.validation.0": frames},
+        backbone=CONVNEXT,
+        probe=KnnProbe(training=(video,), validation=(video,), sample_every=1, neighbours=1),
+    )
+    assert read_history(encoders)["knn_accuracy"] == {1: 100.0}
+    assert any(name.startswith("backbone.network.stages") for name in read_weights(encoders)["query"])
+    for mode in ("linear", "full"):
+        classifier = FineTune(
+            encoder=student, videos=(video,), num_phases=3, size_px=SIZE_PX, sample_every=1, epochs=1, mode=mode
+        )
+        trained(classifier, tmp_path / mode, {"encoder": encoders, "videos.0": frames})
+        backbone, _ = load_classifier(classifier, tmp_path / mode)
+        features = ExtractFeatures(model=classifier, videos=(video,), sample_every=1)
+        trained(features, tmp_path / f"features-{mode}", {"model": tmp_path / mode, "videos.0": frames})
+        sequence = read_sequence(tmp_path / f"features-{mode}", video.name)
+        assert sequence.features.shape == (16, CONVNEXT.num_features)
+        before = load_backbone(student, encoders).state_dict()
+        moved = [name for name, value in backbone.state_dict().items() if not torch.equal(value, before[name])]
+        assert bool(moved) == (mode == "full")
