@@ -1,6 +1,7 @@
 """Conditions of all trials of a study: a preset and a scale, chosen independently, and the data."""
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from search_spaces.protocol.presets import Preset, SplitName
 from search_spaces.protocol.scales import Scale, one_pass
@@ -13,11 +14,11 @@ from trainers.data.datasets.splits import Split, divided
 from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.names import fold_named
-from trainers.pretrained.public_weights import Layout
+from trainers.pretrained.contents import Kind
 from trainers.pretrained.registry import RegisteredWeights
 from trainers.stage import InputError
 
-PUBLIC_KINDS: dict[Layout, str] = {"moco": "self-supervised", "torchvision": "supervised"}
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +125,9 @@ class Conditions:
         """Rate of the frames that pre-training, probe and fine-tuning see."""
         return self.preset.training_fps or self.scale.ssl_fps
 
-    def public(self, layout: Layout) -> RegisteredWeights | None:
-        """The public weights of a layout, if given: MoCo's are self-supervised, torchvision's supervised."""
-        return next((each for each in self.weights if each.layout == layout), None)
+    def public(self, kind: Kind) -> RegisteredWeights | None:
+        """The public weights of a kind, if given."""
+        return next((each for each in self.weights if each.kind == kind), None)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -134,7 +135,7 @@ class Conditions:
         notes = [
             f"{each.name} is {each.title} ({each.architecture}, SHA-256 {each.digest[:8]}…)." for each in self.weights
         ]
-        missing = [kind for layout, kind in PUBLIC_KINDS.items() if self.public(layout) is None]
+        missing = [kind for kind in KINDS if self.public(kind) is None]
         if missing:
             notes.append(self._stand_in_note(" and ".join(missing)))
         if self.pretrain_on is not None:
@@ -153,12 +154,9 @@ class Conditions:
         return f"{note}, not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."
 
     def _check_weights(self, weights: RegisteredWeights) -> None:
-        first = self.public(weights.layout)
+        first = self.public(weights.kind)
         if first is not None and first.name != weights.name:
-            raise InputError(
-                f"weights {first.name!r} and {weights.name!r} are both {PUBLIC_KINDS[weights.layout]}: "
-                "name one of them."
-            )
+            raise InputError(f"weights {first.name!r} and {weights.name!r} are both {weights.kind}: name one of them.")
 
     def sample_every(self, fps: float) -> int:
         """Number of source frames from one row to the next at a rate."""

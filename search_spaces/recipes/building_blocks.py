@@ -34,11 +34,11 @@ Value = TypeVar("Value")
 
 
 def free_weights(conditions: Conditions) -> EncoderStage:
-    """Public self-supervised weights: those of MoCo v2, or MoCo v2 on generic images as a stand-in.
+    """Public self-supervised weights: such as MoCo v2's, or MoCo v2 on generic images as a stand-in.
 
     They depend on no preset, no hyperparameter and no seed of a trial, and share no random draw with any.
     """
-    public = conditions.public("moco")
+    public = conditions.public("self-supervised")
     if public is not None:
         return public.encoder()
     conditions = replace(conditions, preset=PRESETS["corrected"])
@@ -55,11 +55,11 @@ def free_weights(conditions: Conditions) -> EncoderStage:
 
 
 def supervised_weights(conditions: Conditions) -> EncoderStage:
-    """Public supervised weights: those of torchvision, or a classifier of generic images as a stand-in.
+    """Public supervised weights, such as torchvision's, or a classifier of generic images as a stand-in.
 
     Like `free_weights`, they depend on nothing of a trial.
     """
-    public = conditions.public("torchvision")
+    public = conditions.public("supervised")
     if public is not None:
         return public.encoder()
     scale = conditions.scale

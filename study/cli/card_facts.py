@@ -151,8 +151,9 @@ class CardFacts:
     def _of_others(self, stage: PublicWeights) -> str:
         known = self._registered(stage.digest)
         title = f"{known.name}, {known.title}" if known else stage.path.name
+        licence = known.licence if known and known.licence else "not noted"
         return (
-            f"Weights of others: {title} (SHA-256 `{stage.digest}`); licence: not noted, so look it up where they are "
+            f"Weights of others: {title} (SHA-256 `{stage.digest}`); licence: {licence}, so look it up where they are "
             "published before you pass these files on."
         )
 

@@ -1,6 +1,5 @@
 """Registered weights: names of public checkpoints whose content was digested and checked once."""
 
-import hashlib
 import os
 import shlex
 from dataclasses import asdict, dataclass
@@ -8,65 +7,38 @@ from pathlib import Path
 from typing import Any
 
 from trainers.names import check_case, check_name
-from trainers.networks.backbones import Architecture, Backbone
-from trainers.pretrained.public_weights import DIGEST, Layout, PublicWeights, inspect, read_file
+from trainers.networks.architectures import backbone_of
+from trainers.pretrained.checkpoint_file import read_tensors
+from trainers.pretrained.contents import Content, Kind, Layout, grouped, inspect
+from trainers.pretrained.public_weights import PublicWeights
+from trainers.pretrained.published import OfficialFile, recognised
 from trainers.runtime.registry import Stamp, names, read_record, stamp_of, write_record
 from trainers.stage import InputError
 
+UNKNOWN = "of unknown origin"
+KINDS: dict[Layout, Kind] = {"moco": "self-supervised", "torchvision": "supervised"}
+"""Kinds of weights that were registered when layouts told them apart."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class OfficialFile:
-    """A checkpoint as its authors publish it.
+class Asked:
+    """What is said of a checkpoint when it is registered; what is None or empty, the file shows.
 
     Attributes:
-        file_name: its name there.
-        title: its content.
-        digest: the content digest that its publisher names.
-        prefix: the hexadecimal digits of it that are published.
+        architecture: of its backbone.
+        kind: whether it was trained with labels.
+        prefix: of the backbone, where the file holds several.
+        licence: of the weights.
+        source: the name that it was downloaded by.
+        title: in words.
     """
 
-    file_name: str
-    title: str
-    digest: str
-    prefix: str
-
-
-OFFICIAL = (
-    OfficialFile(
-        file_name="moco_v2_200ep_pretrain.pth.tar",
-        title="MoCo v2, 200 epochs on ImageNet",
-        digest="md5",
-        prefix="59fd9945",
-    ),
-    OfficialFile(
-        file_name="moco_v2_800ep_pretrain.pth.tar",
-        title="MoCo v2, 800 epochs on ImageNet",
-        digest="md5",
-        prefix="a04e12f8",
-    ),
-    OfficialFile(
-        file_name="resnet50-0676ba61.pth",
-        title="ResNet-50, supervised on ImageNet (torchvision, V1)",
-        digest=DIGEST,
-        prefix="0676ba61",
-    ),
-    OfficialFile(
-        file_name="resnet50-11ad3fa6.pth",
-        title="ResNet-50, supervised on ImageNet (torchvision, V2)",
-        digest=DIGEST,
-        prefix="11ad3fa6",
-    ),
-    OfficialFile(
-        file_name="resnet18-f37072fd.pth",
-        title="ResNet-18, supervised on ImageNet (torchvision, V1)",
-        digest=DIGEST,
-        prefix="f37072fd",
-    ),
-)
-"""Known files. MoCo's authors publish the beginning of an MD5 digest (README of facebookresearch/moco, at a commit
-of 2020), torchvision that of a SHA-256 digest, in the file's name."""
-
-UNKNOWN = "of unknown origin"
+    architecture: str | None = None
+    kind: Kind | None = None
+    prefix: str | None = None
+    licence: str = ""
+    source: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,62 +49,87 @@ class RegisteredWeights:
         name: its name on the command line.
         file: its path.
         digest: SHA-256, in hex.
-        layout: MoCo's is self-supervised, torchvision's is supervised.
+        layout: how the file is laid out.
         architecture: of its backbone.
         embedding_size: length of the embeddings.
         title: of the published file, where it is known.
         stamp: of the file.
+        kind: whether it was trained with labels.
+        prefix: what stands before the names of the backbone's tensors.
+        has_head: whether its projection head is used.
+        num_used: number of tensors that are used; 0 in records of earlier versions.
+        left_out: names of the others, many of them put together by their beginnings.
+        others: prefixes of further networks in the file.
+        licence: of the weights, as far as it was said.
+        source: the name that it was downloaded by; empty for a user's own file.
     """
 
     name: str
     file: str
     digest: str
     layout: Layout
-    architecture: Architecture
+    architecture: str
     embedding_size: int
     title: str
     stamp: Stamp
+    kind: Kind
+    prefix: str = ""
+    has_head: bool = False
+    num_used: int = 0
+    left_out: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    licence: str = ""
+    source: str = ""
 
     def encoder(self) -> PublicWeights:
         """The stage that makes encoders of the checkpoint."""
         return PublicWeights(
             digest=self.digest,
             layout=self.layout,
-            backbone=Backbone(architecture=self.architecture),
+            backbone=backbone_of(self.architecture),
             embedding_size=self.embedding_size,
+            prefix=self.prefix if self.layout == "other" else "",
             path=Path(self.file),
         )
 
 
-def register(folder: Path, name: str, path: Path) -> RegisteredWeights:
-    """Digests and checks a checkpoint and registers it under a name.
+def register(folder: Path, name: str, path: Path, asked: Asked = Asked()) -> RegisteredWeights:
+    """Checks and digests a checkpoint and registers it under a name.
 
     Args:
         folder: of the registry.
         name: of the weights.
         path: the file; it stays where it is.
+        asked: what is said of it.
 
     Raises:
-        InputError: the name is no plain word, the file has the name of a published one but another content, or it is no
-            checkpoint that can be used.
+        InputError: the name is no plain word, the file has the name of a published one but another content, it is no
+            checkpoint that can be used, or it does not show whether it was trained with labels.
         MachineError: the file cannot be read.
     """
     check_name(name, "weights")
     check_case(name, names(folder), "weights")
     path = Path(os.path.realpath(path))
-    content = read_file(path)
+    content = inspect(read_tensors(path), path, asked.architecture, asked.prefix)
     stamp = stamp_of(path)
-    title = _recognised(path, content)
-    found = inspect(path, content)
+    digest, official = recognised(path)
     weights = RegisteredWeights(
         name=name,
         file=str(path),
-        digest=hashlib.new(DIGEST, content).hexdigest(),
-        layout=found.layout,
-        architecture=found.architecture,
-        embedding_size=found.embedding_size,
-        title=title,
+        digest=digest,
+        layout=content.layout,
+        architecture=content.architecture,
+        embedding_size=content.embedding_size,
+        title=official.title if official else asked.title or UNKNOWN,
         stamp=stamp,
+        kind=_kind(path, asked, content, official),
+        prefix=content.prefix,
+        has_head=content.has_head,
+        num_used=len(content.used),
+        left_out=grouped(content.left_out),
+        others=content.others,
+        licence=asked.licence,
+        source=asked.source,
     )
     write_record(folder, name, asdict(weights))
     return weights
@@ -161,28 +158,22 @@ def load(folder: Path, name: str) -> RegisteredWeights:
     return weights
 
 
-def _recognised(path: Path, content: bytes) -> str:
-    """The title of the published file with a content.
+def _kind(path: Path, asked: Asked, content: Content, official: OfficialFile | None) -> Kind:
+    """Whether weights were trained with labels.
 
     Raises:
-        InputError: the file has the name of a published one, but another content.
+        InputError: nothing shows it.
     """
-    digests = {
-        kind: hashlib.new(kind, content, usedforsecurity=False).hexdigest()
-        for kind in {official.digest for official in OFFICIAL}
-    }
-    for official in OFFICIAL:
-        if digests[official.digest].startswith(official.prefix):
-            return official.title
-    for official in OFFICIAL:
-        if path.name == official.file_name:
-            raise InputError(
-                f"{path} is not {official.title}: its {official.digest} begins with "
-                f"{digests[official.digest][: len(official.prefix)]}, not {official.prefix}; "
-                "download it again, or rename it if it is another model."
-            )
-    return UNKNOWN
+    kind = asked.kind or (official.kind if official else content.kind)
+    if kind is None:
+        raise InputError(
+            f"{path} holds a {content.architecture} without classifier or projection head: nothing shows whether "
+            "labels trained it, so say --kind self-supervised or --kind supervised."
+        )
+    return kind
 
 
 def _weights(record: dict[str, Any]) -> RegisteredWeights:
-    return RegisteredWeights(**{**record, "stamp": tuple(record["stamp"])})
+    kind = record["kind"] if "kind" in record else KINDS[record["layout"]]
+    lists: dict[str, Any] = {name: tuple(record[name]) for name in ("stamp", "left_out", "others") if name in record}
+    return RegisteredWeights(**{**record, "kind": kind, **lists})

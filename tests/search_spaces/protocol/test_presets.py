@@ -59,6 +59,7 @@ def weights(name: str, layout: Any, architecture: Any = "resnet50") -> Registere
         embedding_size=128,
         title="MoCo v2, 800 epochs on ImageNet" if layout == "moco" else "ResNet-50, supervised on ImageNet",
         stamp=(1, 2),
+        kind="self-supervised" if layout == "moco" else "supervised",
     )
 
 

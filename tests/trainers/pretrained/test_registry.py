@@ -6,9 +6,11 @@ import pytest
 import torch
 from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
+from study.core.graph import key
 from tests.trainers.public_files import moco_file, rewritten, torchvision_file
 from trainers.networks.backbones import Backbone
-from trainers.pretrained.registry import OFFICIAL, UNKNOWN, load, register
+from trainers.pretrained.published import OFFICIAL
+from trainers.pretrained.registry import UNKNOWN, Asked, load, register
 from trainers.runtime.registry import names
 from trainers.stage import InputError, MachineError
 
@@ -31,6 +33,45 @@ def test_registered_weights_are_loaded_as_they_were(tmp_path: Path, published: P
     assert encoder.digest == weights.digest
     assert encoder.path == published
     assert encoder.backbone == BACKBONE
+
+
+RECORDS_OF_BEFORE = {
+    "moco": ("self-supervised", "290d72314c6a7a23827acd588708fa9e"),
+    "torchvision": ("supervised", "3260605a2f45a6aa2791dc6510771833"),
+}
+"""Kind, and key of the stage, by the layout in a record without a kind."""
+
+
+@pytest.mark.parametrize("layout", RECORDS_OF_BEFORE)
+def test_a_record_of_an_earlier_version_is_read(tmp_path: Path, layout: str):
+    record = {"name": "free", "file": "/nowhere/free.pth", "digest": "0" * 64, "layout": layout}
+    record |= {"architecture": "resnet50", "embedding_size": 128, "title": UNKNOWN, "stamp": [1, 2]}
+    (tmp_path / "free.json").write_text(json.dumps(record))
+    weights = load(tmp_path, "free")
+    assert (weights.kind, key(weights.encoder())) == RECORDS_OF_BEFORE[layout]
+
+
+def test_a_record_holds_what_is_used_and_names_what_is_not(tmp_path: Path, published: Path):
+    weights = register(tmp_path / "weights", "moco-v2", published, Asked(licence="CC BY-NC 4.0"))
+    assert (weights.prefix, weights.has_head, weights.kind) == ("state_dict.module.encoder_q.", True, "self-supervised")
+    assert weights.num_used == len(BACKBONE.build(0).state_dict()) + 4
+    assert weights.others == ("state_dict.module.encoder_k.",)
+    assert "state_dict.module.queue" in weights.left_out
+    assert "state_dict.module.encoder_k.layer1.0.* (12 tensors)" in weights.left_out
+    assert weights.licence == "CC BY-NC 4.0"
+
+
+def test_weights_that_show_no_kind_are_asked_for_it(tmp_path: Path):
+    torch.save(
+        {f"backbone.{name}": each for name, each in BACKBONE.build(0).state_dict().items()}, tmp_path / "free.pt"
+    )
+    with pytest.raises(
+        InputError, match=r"free\.pt holds a resnet18 without classifier .*: nothing shows .* say --kind"
+    ):
+        register(tmp_path / "weights", "free", tmp_path / "free.pt")
+    asked = Asked(kind="supervised")
+    assert register(tmp_path / "weights", "free", tmp_path / "free.pt", asked).kind == "supervised"
+    assert load(tmp_path / "weights", "free").encoder().prefix == "backbone."
 
 
 def test_supervised_weights_are_known_by_their_layout(tmp_path: Path):
@@ -79,7 +120,7 @@ def test_weights_with_nan_are_not_registered(tmp_path: Path, published: Path):
     copy.write_bytes(published.read_bytes())
     rewritten(copy, {"module.encoder_q.layer1.0.conv1.weight": torch.full((64, 64, 3, 3), float("nan"))})
     with pytest.raises(
-        InputError, match=r"holds NaN or an infinite value in module\.encoder_q\.layer1\.0\.conv1\.weight"
+        InputError, match=r"holds NaN or an infinite value in state_dict\.module\.encoder_q\.layer1\.0\.conv1\.weight"
     ):
         register(tmp_path / "weights", "mine", copy)
     assert names(tmp_path / "weights") == []
