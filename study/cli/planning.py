@@ -133,7 +133,7 @@ class PlannedStudy:
             **pretraining_fact(conditions, _splits(parts)),
             "seeds": str(len({trial.seed for trial in trials})),
             "date": datetime.now(UTC).date().isoformat(),
-            "notes": " ".join(self.notes(parts)),
+            "notes": " ".join((*self.notes(parts), *(note for part in parts for note in equal_row_notes(part.trials)))),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": request.command("run"),
         }
@@ -144,8 +144,6 @@ class PlannedStudy:
         for notes in TRIAL_NOTES:
             yield from notes(conditions, trials)
         data, synthetic = conditions.measured_on, bool(asked_demos(parts[0].request))
-        for part in parts:
-            yield from () if conditions.brief else equal_row_notes(part.trials)
         for study in (part.study for part in parts):
             yield from published_notes(study.published, study.all_published(), data, synthetic=synthetic)
 

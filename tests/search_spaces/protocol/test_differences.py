@@ -1,16 +1,20 @@
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
+import study.cli.planning
 from search_spaces.protocol.differences import ALL_NAMES, DIFFERENCES, Difference, with_differences
 from search_spaces.protocol.presets import PRESETS, Preset
 from search_spaces.protocol.selection_notes import selection_notes
 from search_spaces.recipes import distilled, distilled_with_difference
 from search_spaces.studies.catalogue import STUDIES
+from study.cli.planning import PlannedStudy
 from study.core.graph import key, walk
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
 from study.core.study import equal_row_notes
+from study.home.request import Request
 from tests.search_spaces.fake_dataset import conditions
 from trainers.ssl.encoders import EncoderStage
 from trainers.stage import Stage
@@ -127,6 +131,18 @@ def test_rows_that_choose_on_test_videos_are_named():
     )
     (note,) = selection_notes(here, ATTRIBUTION.trials(here, only=("none", "selection")))
     assert note.startswith("Row selection is selected on test: ")
+
+
+def test_plan_and_report_say_which_rows_are_selected_on_test_and_the_report_which_are_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: conditions())
+    planned = PlannedStudy(tmp_path / "home", Request(study="attribution", scale="demo"))
+    told = planned.context(planned.parts[0])["notes"]
+    selected = "Rows selection and all are selected on test: "
+    assert any(note.startswith(selected) for note in planned.notes(planned.parts))
+    assert selected in told
+    assert "Rows none and precision are one and the same here" in told
 
 
 @pytest.mark.parametrize("preset", PRESETS)
