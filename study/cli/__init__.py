@@ -9,6 +9,7 @@ from study.cli import (
     search_commands,
     study_commands,
     watch_commands,
+    weights_commands,
 )
 from study.cli.group import main
 
@@ -22,4 +23,5 @@ __all__ = [
     "search_commands",
     "study_commands",
     "watch_commands",
+    "weights_commands",
 ]

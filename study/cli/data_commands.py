@@ -1,4 +1,4 @@
-"""Commands for videos, weights and stored stages: synthesize, ingest, datasets, weights, remove, verify."""
+"""Commands for videos and stored stages: synthesize, ingest, datasets, remove, verify."""
 
 import json
 import shlex
@@ -201,54 +201,6 @@ def show_dataset(context: HomeContext, name: str, output: Path | None) -> None:
     from study.cli.dataset_pages import write_page
 
     click.echo(f"{write_page(context.home, name, output)} shows frames of patients: keep it as safe as the videos.")
-
-
-@main.group(invoke_without_command=True)
-@click.pass_context
-def weights(click_context: click.Context) -> None:
-    """Public weights that studies can start from, by the names they were added under.
-
-    \b
-    Examples:
-        freelunch weights
-        freelunch weights add moco_v2_800ep_pretrain.pth.tar --name moco-v2
-        freelunch run table3 --dataset cholec80 --weights moco-v2
-    """
-    if click_context.invoked_subcommand is not None:
-        return
-    from study.console.data_tables import weights_table
-    from study.console.terminal import new_console
-    from trainers.pretrained import registry as weights_registry
-    from trainers.runtime.registry import names
-
-    context: HomeContext = click_context.obj
-    folder = context.home / "weights"
-    records = [vars(weights_registry.load(folder, name)) for name in names(folder)]
-    if records:
-        new_console().print(weights_table(records), highlight=False)
-    else:
-        click.echo(f"no public weights are known in {context.home}; studies start from a stand-in.")
-        print_next(f"{context.program} weights add FILE --name NAME")
-
-
-@weights.command("add")
-@click.argument("file", type=Location())
-@click.option("--name", type=Line(), required=True, help="What to call them.")
-@click.pass_obj
-def add_weights(context: HomeContext, file: Path, name: str) -> None:
-    """Check a checkpoint of MoCo v2 or torchvision, and give it a name. The file stays where it is.
-
-    \b
-    Example:
-        freelunch weights add moco_v2_800ep_pretrain.pth.tar --name moco-v2
-    """
-    from study.home.sharing import check_shared
-    from trainers.pretrained import registry as weights_registry
-
-    check_shared(context.home, writing=True)
-    added = weights_registry.register(context.home / "weights", name, file)
-    click.echo(f"{name}: {added.architecture}, {added.title} (SHA-256 {added.digest[:8]}…)")
-    print_next(f"{context.program} plan table3 --dataset cholec80 --weights {name}")
 
 
 @main.command()

@@ -16,6 +16,7 @@ from search_spaces.protocol.trial_splits import fold_notes, num_videos
 from study.cli.demo import DEMO, DEMOS, asked_demos
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
 from study.cli.videos import find_scale
+from study.cli.weights import find_weights
 from study.core.manifest import versions
 from study.core.plan import Plan, make_plan
 from study.core.rows import MeasuredOn
@@ -27,7 +28,6 @@ from study.home.sharing import check_shared
 from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
 from trainers.data.datasets.dataset import Dataset
-from trainers.pretrained import registry as weights_registry
 from trainers.stage import InputError
 
 FULL_SCALE_DATASET = "cholec80"
@@ -191,7 +191,7 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     scale = find_scale(request.scale)
     dataset = _dataset(store, request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET))
     pretrain_on = _dataset(store, request.pretrain_on) if request.pretrain_on else None
-    weights = tuple(weights_registry.load(store.home / "weights", each) for each in request.weights)
+    weights = tuple(find_weights(store.home, each) for each in request.weights)
     return Conditions(
         preset=PRESETS[request.preset], scale=scale, dataset=dataset, pretrain_on=pretrain_on, weights=weights
     )

@@ -80,8 +80,38 @@ def _stored(record: Mapping[str, Any]) -> str:
 
 def weights_table(records: Iterable[Mapping[str, Any]]) -> Table:
     """The public weights that have been added."""
-    table = new_table("weights", "network", "what they are", "SHA-256", "file")
+    table = new_table("weights", "network", "kind", "what they are", "licence", "SHA-256", "file")
     for record in records:
-        digest = record["digest"][:8]
-        table.add_row(*map(escape, (record["name"], record["architecture"], record["title"], digest, record["file"])))
+        named = (record["name"], record["architecture"], record["kind"], record["title"], record["licence"] or "–")
+        file = f"{record['file']} {record['fault']}".strip()
+        table.add_row(*map(escape, (*named, record["digest"][:8], file)))
+    return table
+
+
+def weights_page(record: Mapping[str, Any]) -> Table:
+    """One of the public weights: where they come from, how they are used, and what of the file is left out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    head = (
+        f"of the file, embeddings of {record['embedding_size']}" if record["has_head"] else "drawn, the file has none"
+    )
+    facts = {
+        "weights": record["name"],
+        "what they are": record["title"],
+        "kind": record["kind"],
+        "network": record["architecture"],
+        "projection head": head if record["num_used"] else "",
+        "file": f"{record['file']} {record['fault']}".strip(),
+        "downloaded as": record["source"],
+        "licence": record["licence"] or "not noted",
+        "SHA-256": record["digest"],
+        "prefix": record["prefix"] or "none",
+        "tensors used": str(record["num_used"] or "not counted by the version that added them"),
+        "other networks": "\n".join(f"{prefix} (--prefix chooses it)" for prefix in record["others"]),
+        "left out": "\n".join(record["left_out"]),
+    }
+    for name, value in facts.items():
+        if value:
+            table.add_row(name, escape(value))
     return table

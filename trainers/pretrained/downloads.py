@@ -4,6 +4,7 @@ import difflib
 import http.client
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,18 +90,20 @@ def _from_torchvision(source: str, folder: Path) -> Downloaded:
     known = (*OURS, *TORCHVISION_BY_TIMM)
     if model not in known:
         raise InputError(
-            f"{source} is not read here: {_nearest(model, known)}; others come from the hub, as hf:timm/NAME."
+            f"{source} is not read here, others come from the hub, as hf:timm/NAME: {_nearest(model, known)}"
         )
     enum = get_model_weights(model)
     if entry and entry not in enum.__members__:
-        raise InputError(f"{source}: torchvision has no such weights: {_nearest(entry, list(enum.__members__))}.")
+        raise InputError(f"{source}: torchvision has no such weights: {_nearest(entry, list(enum.__members__))}")
     weights = enum[entry] if entry else enum.DEFAULT
     path = folder / weights.url.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
     digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
     with _translated(source):
         if not path.exists():
-            torch.hub.download_url_to_file(weights.url, str(path), digits[1] if digits else None, progress=False)
+            torch.hub.download_url_to_file(
+                weights.url, str(path), digits[1] if digits else None, progress=sys.stderr.isatty()
+            )
     architecture = model if model in OURS else f"{TIMM}{model}.tv_in1k"
     title = f"{model}, supervised on ImageNet (torchvision, {weights.name})"
     return Downloaded(path=path, architecture=architecture, kind="supervised", licence="", title=title)
@@ -171,7 +174,7 @@ def _read(config: Path) -> dict[str, object]:
 
 def _nearest(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=2)
-    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}."
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from trainers.runtime.registry import Stamp, names, read_record, stamp_of, write
 from trainers.stage import InputError
 
 UNKNOWN = "of unknown origin"
+CHANGED = "has changed"
 KINDS: dict[Layout, Kind] = {"moco": "self-supervised", "torchvision": "supervised"}
 """Kinds of weights that were registered when layouts told them apart."""
 
@@ -142,20 +143,37 @@ def load(folder: Path, name: str) -> RegisteredWeights:
         InputError: nothing is registered under this name, or the file changed since it was.
         MachineError: its record cannot be read.
     """
+    weights = recorded(folder, name)
+    if fault_of_file(weights) == CHANGED:
+        raise InputError(
+            f"{weights.file} changed since weights {name!r} were registered: "
+            f"`freelunch weights add {shlex.quote(weights.file)} --name {name}` reads it again."
+        )
+    return weights
+
+
+def recorded(folder: Path, name: str) -> RegisteredWeights:
+    """Weights as they were registered, whatever has become of their file.
+
+    Raises:
+        InputError: nothing is registered under this name.
+        MachineError: its record cannot be read.
+    """
     if name not in names(folder):
         known = ", ".join(names(folder)) or "none"
         raise InputError(
             f"no weights named {name!r} (registered: {known}): `freelunch weights add FILE --name {name}` adds them."
         )
     remedy = f"`freelunch weights add FILE --name {name}` registers the weights again."
-    weights = read_record(folder, name, _weights, remedy)
+    return read_record(folder, name, _weights, remedy)
+
+
+def fault_of_file(weights: RegisteredWeights) -> str:
+    """What has become of the file of registered weights; empty where it is what it was."""
     file = Path(weights.file)
-    if file.exists() and stamp_of(file) != weights.stamp:
-        raise InputError(
-            f"{file} changed since weights {name!r} were registered: "
-            f"`freelunch weights add {shlex.quote(str(file))} --name {name}` reads it again."
-        )
-    return weights
+    if not file.exists():
+        return "is not on this machine"
+    return CHANGED if stamp_of(file) != weights.stamp else ""
 
 
 def _kind(path: Path, asked: Asked, content: Content, official: OfficialFile | None) -> Kind:
