@@ -13,17 +13,20 @@ from tests.study.tiny_home import HERE, copy_of, start
 
 pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.ray]
 
+ROWS = ("head", "public", "untrained", "majority")
+
 
 @pytest.fixture
 def home(tiny_home: Path, tmp_path: Path) -> Path:
     return copy_of(tiny_home, tmp_path)
 
 
-def test_table3_runs_through_ray_and_is_in_mlflow_and_in_tune(
+def test_rows_of_table3_run_through_ray_and_are_in_mlflow_and_in_tune(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(RECORD, str(tmp_path / "record"))
-    process = start(home, "run", "table3", *HERE, "--callback", "tests.study.cli.tune_recorder:Recorder")
+    asked = ("run", "table3", *HERE, *(part for row in ROWS for part in ("--row", row)))
+    process = start(home, *asked, "--callback", "tests.study.cli.tune_recorder:Recorder")
     output, errors = process.communicate(timeout=500)
     assert process.returncode == 0, output + errors
     assert "backbone frozen, head trained" in output
@@ -33,7 +36,7 @@ def test_table3_runs_through_ray_and_is_in_mlflow_and_in_tune(
     assert {trial["state"] for trial in status["trials"]} == {"done"}
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(home) in " ".join(p.info["cmdline"] or [])]
     assert_tune_knows(home, [json.loads(line) for line in (tmp_path / "record").read_text().splitlines()])
-    again = start(home, "run", "table3", *HERE)
+    again = start(home, *asked)
     output, errors = again.communicate(timeout=200)
     assert "nothing to do" in output, output + errors
     assert again.returncode == 0
