@@ -81,7 +81,7 @@ def test_a_job_whose_time_is_nearly_over_is_queued_again_and_goes_on(slurm: Slur
     longer = ("--set", "student_epochs=300")
     study = ("run", "table3", "--row", "none", *longer, *ASKED, "--no-mlflow", "--threads", "1")
     job = slurm.submit("--cpus-per-task=1", SCRIPT, "--home", str(home), *study)
-    until(lambda: re.search(r"Pretrain DistilledMoCo \w{8} .*starts on", slurm.output(job)), slurm, job)  # no note
+    until(lambda: re.search(r"Pretrain DistilledMoCo \w{8} .*starts", slurm.output(job)), slurm, job)  # no note
     slurm.said("scancel", "--batch", "--signal=USR1", job)  # as `--signal=B:USR1@180` does
     until(lambda: slurm.field(job, "Restarts") == "1", slurm, job)
     assert "interrupted; nothing is lost" in slurm.output(job)
