@@ -68,6 +68,9 @@ class CompRessMethod(Method):
 class CompRess(MethodConfig):
     """Hyperparameters of CompRess with a queue for teacher and student each (Koohpayegani et al., arXiv 2010.14713).
 
+    Embeddings are those of the projection heads, as for other methods, so that a teacher's trained head teaches; the
+    authors' code compares the backbones' features.
+
     Attributes:
         teacher: the encoders whose query encoder teaches; it stays as it is.
         temperature: τ of both softmaxes.
