@@ -61,7 +61,7 @@ class CompRessMethod(Method):
             num_filled=self.queue.num_filled,
         )
         self.queue.enqueue({"student": k_s, "teacher": q_t}, views.frame_ids)
-        return {"anchors": kl}
+        return {"distillation": kl}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ class DisCoMethod(Method):
         self.queue.enqueue({KEYS: k}, views.frame_ids)
         return {
             "contrastive": config.contrastive_weight * info_nce(logits, config.temperature),
-            "embedding_distance": config.distillation_weight * distance,
+            "distillation": config.distillation_weight * distance,
         }
 
 

@@ -54,7 +54,7 @@ class SEEDMethod(Method):
             teacher_temperature=self.config.teacher_temperature,
         )
         self.queue.enqueue({"teacher": z_t}, views.frame_ids)
-        return {"soft_cross_entropy": loss}
+        return {"distillation": loss}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class SEED(MethodConfig):
         check_taught(self.teacher, self.embedding_size)
 
     def chance(self) -> Mapping[str, Chance]:
-        return {"soft_cross_entropy": Chance(math.log(self.queue_size + 1), "ln(K + 1)")}
+        return {"distillation": Chance(math.log(self.queue_size + 1), "ln(K + 1)")}
 
     @property
     def teachers(self) -> tuple[FeatureExtractor, ...]:

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from search_spaces.studies.catalogue import PAPER, STUDIES, by_name
+from search_spaces.studies.catalogue import BEYOND_THE_PAPER, PAPER, STUDIES, by_name
 from search_spaces.studies.published import ON_CHOLEC80, TABLE1_M2CAI16, TO_M2CAI16
 from study import MeasuredOn, Study
 from study.analysis.comparisons import exchanged
@@ -13,6 +13,7 @@ from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.suite import together
 from study.home.request import Request
+from study.report.figures.style import short_title
 from tests.search_spaces.fake_dataset import conditions
 from trainers.stage import InputError, Resources
 
@@ -68,6 +69,12 @@ def test_two_studies_of_one_name_are_refused():
 def test_a_study_asks_something(study: Study):
     assert study.title
     assert study.question.endswith((".", "?"))
+
+
+@pytest.mark.parametrize("study", BEYOND_THE_PAPER, ids=lambda study: study.name)
+def test_titles_of_the_rows_of_studies_beyond_the_paper_fit_beside_a_figure(study: Study):
+    titles = [row.title for row in study.all_rows()]
+    assert [short_title(title) for title in titles] == titles
 
 
 @pytest.mark.parametrize("study", every_study(), ids=lambda study: study.name)

@@ -41,7 +41,7 @@ def test_seed_compares_both_networks_with_the_teachers_embedding_of_the_view_and
         z_s, z_t = encoders.query(batch.query), method.teacher(batch.query)
     student, teacher = (dictionary_logits(z, z_t, banks["teacher"]) for z in (z_s, z_t))
     expected = soft_cross_entropy(student, teacher, student_temperature=0.2, teacher_temperature=0.01)
-    assert terms == {"soft_cross_entropy": expected}
+    assert terms == {"distillation": expected}
     assert torch.equal(method.queue.bank("teacher")[:, BATCH : 2 * BATCH], z_t.T)
     assert not config.has_key_encoder
 
@@ -59,7 +59,7 @@ def test_compress_compares_the_two_networks_with_their_own_embeddings_of_the_sam
         temperature=config.temperature,
         num_filled=BATCH,
     )
-    assert terms == {"anchors": expected}
+    assert terms == {"distillation": expected}
     second = slice(BATCH, 2 * BATCH)
     assert torch.equal(method.queue.bank("student")[:, second], k_s.T)
     assert torch.equal(method.queue.bank("teacher")[:, second], q_t.T)
@@ -68,8 +68,8 @@ def test_compress_compares_the_two_networks_with_their_own_embeddings_of_the_sam
 
 def test_compress_has_no_anchor_in_the_first_step(prepared):
     first, second = take_steps(prepared("compress")[2], range(2))
-    assert first["anchors"] == 0
-    assert second["anchors"] > 0
+    assert first["distillation"] == 0
+    assert second["distillation"] > 0
 
 
 def test_disco_is_moco_and_the_distance_of_both_views(prepared):
@@ -83,7 +83,7 @@ def test_disco_is_moco_and_the_distance_of_both_views(prepared):
     logits = dictionary_logits(q, k, banks["student"])
     assert torch.equal(terms["contrastive"], 2 * info_nce(logits, config.temperature))
     distance = embedding_distance(q, q_t) + embedding_distance(q_of_k, q_of_k_t)
-    assert torch.equal(terms["embedding_distance"], 3 * distance)
+    assert torch.equal(terms["distillation"], 3 * distance)
 
 
 def test_disco_without_weight_has_mocos_losses(prepared):
@@ -122,7 +122,7 @@ def test_compress_lets_student_and_teacher_have_embeddings_of_their_own_length(p
     shorter = replace(config, embedding_size=5)
     shorter.check(BACKBONE, BATCH)
     losses = take_steps(shorter.build(BACKBONE, inputs, seed=7), range(2))
-    assert losses[1]["anchors"] > 0
+    assert losses[1]["distillation"] > 0
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -137,4 +137,4 @@ def test_a_student_that_tells_nothing_apart_has_seeds_loss_at_chance(prepared):
     flat = torch.full((3, 1 + config.queue_size), 0.5, dtype=torch.float64)
     teacher = torch.linspace(-1, 1, flat.numel(), dtype=torch.float64).view_as(flat)
     loss = soft_cross_entropy(flat, teacher, student_temperature=0.2, teacher_temperature=0.01)
-    assert config.chance()["soft_cross_entropy"].value == pytest.approx(loss.item())
+    assert config.chance()["distillation"].value == pytest.approx(loss.item())
