@@ -1,4 +1,4 @@
-"""Damage to small JSON files, as power losses, full disks, other versions and hands leave it."""
+"""Damage to small files, as power losses, full disks, other versions and hands leave it."""
 
 import json
 from collections.abc import Iterator
@@ -22,6 +22,13 @@ def damaged(content: bytes) -> Iterator[bytes]:
     yield json.dumps(record | {"other": 1}).encode()
     twice = json.dumps(record)[:-1] + "," + json.dumps(dict.fromkeys(record))[1:]
     yield twice.encode()
+
+
+def damaged_arrays(content: bytes) -> Iterator[bytes]:
+    """The content of a file of arrays cut, overwritten, and with every byte in turn another."""
+    yield from (b"", content[: len(content) // 2], content[:-1], content + b"\0", bytes(100), b"text")
+    for place in range(len(content)):
+        yield content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :]
 
 
 def _paths(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

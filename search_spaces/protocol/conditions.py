@@ -159,8 +159,23 @@ class Conditions:
             raise InputError(f"weights {first.name!r} and {weights.name!r} are both {weights.kind}: name one of them.")
 
     def sample_every(self, fps: float) -> int:
-        """Number of source frames from one row to the next at a rate."""
-        return round(NOMINAL_FPS / fps)
+        """Number of source frames from one row to the next at a rate.
+
+        Raises:
+            InputError: these are no whole frames, or rows of that rate are not all among those that are stored.
+        """
+        every, stored = NOMINAL_FPS / fps, NOMINAL_FPS / self.scale.feature_fps
+        if every != round(every):
+            raise InputError(
+                f"rows at {fps:g} per second are {every:g} frames of {NOMINAL_FPS} per second apart: give scale "
+                f"{self.scale.name} and preset {self.preset.name} rates that divide {NOMINAL_FPS}, such as 25, 5 or 1."
+            )
+        if every % stored:
+            raise InputError(
+                f"rows at {fps:g} per second are not all among the {self.scale.feature_fps:g} per second that scale "
+                f"{self.scale.name} stores: give it a `feature_fps` that is a multiple of {fps:g}."
+            )
+        return round(every)
 
 
 def _shortest(split: Split[Ingest]) -> Split[Ingest]:

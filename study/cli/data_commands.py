@@ -127,7 +127,7 @@ def ingest(
         freelunch ingest ours.toml
         freelunch ingest cholec80 /data/cholec80 --dry-run
     """
-    from study.cli.videos import IngestRequest, ingest_videos
+    from study.cli.videos import IngestRequest, ingest_videos, next_command
     from trainers.data.datasets import description as descriptions
 
     described = descriptions.find(description)
@@ -142,9 +142,9 @@ def ingest(
         dry_run=dry_run,
     )
     name = asked.name
+    place = shlex.quote(described.source) + (f" {shlex.quote(str(root))}" if root else "")
     more = f" --fps {fps:g}" if fps else ""
     more += f" --unlabelled {shlex.quote(str(unlabelled))}" if unlabelled else ""
-    place = f"{shlex.quote(described.source)} {shlex.quote(str(asked.root))}"
     command = f"{context.program} ingest {place}{more} --name {name} --scale {scale}"
     with interruptible(command):
         all_stored = ingest_videos(context.home, asked)
@@ -154,7 +154,7 @@ def ingest(
     if dry_run:
         print_next(command)
         return
-    print_next(f"{context.program} plan table3 --dataset {name} --scale {scale}")
+    print_next(next_command(context.home, name, scale, context.program))
 
 
 @main.group(invoke_without_command=True)

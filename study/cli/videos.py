@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,11 @@ from trainers.data.synthetic.hospitals import FIRST, Hospital
 from trainers.data.synthetic.layouts import MADE, lay_out
 from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.cpus import available_cpus
-from trainers.stage import InputError
+from trainers.runtime.registry import names
+from trainers.stage import InputError, MachineError
 
+DEMO = "demo"
+"""The scale that has a dataset of its own."""
 OWN_LAYOUT = "cholec80"
 """The layout in which synthetic videos are made."""
 
@@ -88,6 +91,24 @@ def ingest_videos(home: Path, asked: IngestRequest) -> bool:
     failures = {stage.name: outcome.failures[key(stage)].sentence for stage in stages if key(stage) in outcome.failures}
     write_record(home, asked.name, asked.root, audited.findings, failures)
     return not outcome.failures
+
+
+def next_command(home: Path, name: str, scale: str, program: str) -> str:
+    """The command that can follow the ingest of a dataset; one without annotations can be pre-trained on alone."""
+    folder = home / "datasets"
+    if _is_annotated(folder, name):
+        return f"{program} plan table3 --dataset {name} --scale {scale}"
+    annotated = next((other for other in names(folder) if _is_annotated(folder, other)), None)
+    if scale == DEMO and annotated is None:
+        return f"{program} plan table3 --pretrain-on {name} --scale {scale}"
+    plan = f"{program} plan table3 --dataset {annotated or OWN_LAYOUT} --pretrain-on {name} --scale {scale}"
+    return plan if annotated else f"{program} ingest {OWN_LAYOUT} FOLDER --scale {scale}, then {plan}"
+
+
+def _is_annotated(folder: Path, name: str) -> bool:
+    with suppress(InputError, MachineError):
+        return any(each.annotation for each in datasets.load(folder, name).recordings)
+    return False
 
 
 def audit_videos(store: Store, asked: IngestRequest, *, fps: float) -> Audit:

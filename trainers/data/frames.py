@@ -88,7 +88,8 @@ def write_frames(folder: Path, frames: Iterable[Frame], *, source: str, label_na
 
 def encode_jpeg(image: np.ndarray) -> bytes:
     """The JPEG bytes of an RGB image (H×W×3, uint8)."""
-    _, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    blue_first = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return encoded.tobytes()
 
 

@@ -26,8 +26,35 @@ def test_unlabelled_videos_are_ingested_beside_the_annotated_ones(call: Call, ow
     result = call(*arguments, "--threads", "1")
     assert result.exit_code == 0
     assert "of ours" in result.output
+    assert result.output.endswith("plan table3 --dataset ours --scale tiny\n")
     planned = call("plan", "table3", "--dataset", "ours", "--scale", "tiny")
     assert "1 unlabelled" in planned.output
+
+
+def test_what_follows_a_dataset_without_annotations_can_be_done(call: Call, own_videos: Path, tmp_path: Path):
+    more = tmp_path / "more"
+    more.mkdir()
+    (own_videos / "videos" / "video04.mp4").rename(more / "op1.mp4")
+    (own_videos / "phase_annotations" / "video04-phase.txt").unlink()
+    (tmp_path / "ours.toml").write_text('videos = "more/{name}.mp4"\n')
+    asked = ("ingest", str(tmp_path / "ours.toml"), "--scale", "tiny", "--threads", "1")
+    first = done(call(*asked)).output.splitlines()[-1]
+    assert "ingest cholec80 FOLDER --scale tiny, then freelunch" in first
+    assert first.endswith("plan table3 --dataset cholec80 --pretrain-on ours --scale tiny")
+    done(call("ingest", "cholec80", str(own_videos), "--scale", "tiny", "--threads", "1"))
+    proposed = done(call(*asked)).output.splitlines()[-1]
+    assert proposed.endswith("plan table3 --dataset cholec80 --pretrain-on ours --scale tiny")
+    planned = done(call(*proposed.split(f"{tmp_path / 'home'} ")[1].split())).output
+    assert planned.splitlines()[-1].endswith("run table3 --scale tiny --pretrain-on ours --dataset cholec80")
+
+
+def test_the_command_to_repeat_names_the_folder_only_where_it_was_named(call: Call, own_videos: Path, tmp_path: Path):
+    described = own_videos / "ours.toml"
+    described.write_text('videos = "videos/{name}.mp4"\n')
+    shown = done(call("ingest", str(described), "--scale", "tiny", "--dry-run")).output.splitlines()[-1]
+    assert shown.endswith(f"ingest {described} --name ours --scale tiny")
+    named = done(call("ingest", str(described), str(own_videos), "--scale", "tiny", "--dry-run")).output.splitlines()
+    assert named[-1].endswith(f"ingest {described} {own_videos} --name ours --scale tiny")
 
 
 def test_a_truncated_video_is_named(call: Call, own_videos: Path):

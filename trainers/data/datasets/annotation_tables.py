@@ -1,7 +1,10 @@
-"""Table `annotations` of a description: where annotation files lie, and their format."""
+"""Tables `annotations` and `phase_names` of a description: where annotation files lie, and how they are read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from trainers.data.datasets.patterns import Pattern
-from trainers.data.datasets.toml_table import TomlTable
+from trainers.data.datasets.toml_table import TomlTable, nearest
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.annotations.format import KINDS, UNITS, Kind, Unit
 from trainers.stage import InputError
@@ -32,6 +35,31 @@ def read_annotations(table: TomlTable) -> tuple[tuple[Pattern, ...], AnnotationF
         except InputError as error:
             raise table.fault("files", str(error)) from None
     return files, _format(table)
+
+
+def with_phase_names(layout: AnnotationFormat | None, words: TomlTable, phases: Sequence[str]) -> AnnotationFormat:
+    """A format whose files name phases by other words.
+
+    Args:
+        layout: the format; None where there are no annotations.
+        words: the table: the name of a phase by every word that stands for it.
+        phases: names of the phases.
+
+    Raises:
+        InputError: the table is malformed.
+    """
+    if layout is None:
+        raise words.fault("", "names words of annotations, which the description lacks: add a table [annotations]")
+    first = layout.first_phase
+    meanings = dict.fromkeys(layout.unlabelled, "what a row without a phase says")
+    meanings |= {name if first is None else str(first + index): "a phase" for index, name in enumerate(phases)}
+    for word in words.values:
+        phase = words.string(word)
+        if phase not in phases:
+            raise words.fault(word, f"is {phase!r}, which is no phase: {nearest(phase, phases)}")
+        if word in meanings:
+            raise words.fault(word, f"says what {word!r} is, which is {meanings[word]} already: leave it out")
+    return replace(layout, phase_names=tuple(sorted((word, words.string(word)) for word in words.values)))
 
 
 def _format(table: TomlTable) -> AnnotationFormat:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from trainers.data.datasets.dataset import Dataset, RegisteredVideo
 from trainers.data.datasets.recordings import Recording, check_files, digest
@@ -113,7 +114,8 @@ def _read(
     by_timing = scan.remarks_by_index if by_index else scan.remarks_by_time
     remarks = (*scan.remarks, *by_timing, *_on_stretches(scan))
     warnings = (Finding(path=str(recording.video), message=remark, severity="warning") for remark in remarks)
-    return _registered(recording, scan, stamp), tuple(warnings)
+    timeline = scans.timeline_of(recording.video) if image_fps is None else None
+    return _registered(recording, scan, stamp, timeline), tuple(warnings)
 
 
 def _on_stretches(scan: Scan) -> Iterator[str]:
@@ -128,7 +130,7 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{seconds % 60:04.1f}"
 
 
-def _registered(recording: Recording, scan: Scan, stamp: tuple[int, int]) -> RegisteredVideo:
+def _registered(recording: Recording, scan: Scan, stamp: tuple[int, int], timeline: Path | None) -> RegisteredVideo:
     annotation = recording.annotation
     return RegisteredVideo(
         name=recording.name,
@@ -147,4 +149,5 @@ def _registered(recording: Recording, scan: Scan, stamp: tuple[int, int]) -> Reg
         images=recording.images,
         oddities=scan.oddities,
         stretches=scan.stretches,
+        timeline=str(timeline) if timeline else None,
     )

@@ -46,6 +46,8 @@ class RegisteredVideo:
     """Long black or frozen stretches."""
     copies: tuple[str, ...] = ()
     """Digests of other recordings, of any dataset that was known at registration, which show the same frames."""
+    timeline: str | None = None
+    """The file that its timeline is kept in, for a video; there may be none any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,11 @@ class Dataset:
 
     def _video(self, recording: RegisteredVideo, fps: float, size_px: int) -> Ingest:
         described = self.described
-        stage: Callable[..., Ingest] = partial(Video, oddities=recording.oddities)
+        stage: Callable[..., Ingest] = partial(
+            Video,
+            oddities=recording.oddities,
+            timeline_path=Path(recording.timeline) if recording.timeline else None,
+        )
         num_frames, rate = recording.num_frames, recording.fps
         if described.timing == "seconds":
             num_frames, rate = round(recording.num_frames / recording.fps * NOMINAL_FPS), float(NOMINAL_FPS)

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from trainers.data.datasets.annotation_tables import read_annotations
+from trainers.data.datasets.annotation_tables import read_annotations, with_phase_names
 from trainers.data.datasets.declared_split import DeclaredSplit, read_split
 from trainers.data.datasets.patterns import Pattern
 from trainers.data.datasets.toml_table import TomlTable, nearest, read_text
@@ -20,7 +20,7 @@ BUILT_IN = ("cholec80", "m2cai16", "autolaparo", "heichole", "cholect50", "frame
 ENDING = ".toml"
 KEYS = (
     *("name", "root", "layout", "phases", "videos", "frames", "fps", "timing", "unlabelled"),
-    *("annotations", "split"),
+    *("annotations", "phase_names", "split"),
 )
 HIGHEST_FPS = 1000
 
@@ -148,7 +148,11 @@ def parse(text: str, source: str) -> Description:
     root = table.string("root")
     fps = _fps(table)
     annotations = table.table("annotations")
+    phases = _phases(table, is_labelled=annotations is not None)
     patterns, layout = read_annotations(annotations) if annotations else ((), None)
+    words = table.table("phase_names")
+    if words:
+        layout = with_phase_names(layout, words, phases)
     timing = _timing(table, layout)
     split = table.table("split")
     return Description(
@@ -157,7 +161,7 @@ def parse(text: str, source: str) -> Description:
         text=text,
         layout=table.string("layout"),
         root=None if source == Path(source).stem else folder / root,
-        phases=_phases(table, is_labelled=annotations is not None),
+        phases=phases,
         videos=_patterns(table, "videos" if fps is None else "frames", frames=fps is not None),
         fps=fps,
         timing=timing,
@@ -187,9 +191,12 @@ def _timing(table: TomlTable, layout: AnnotationFormat | None) -> Timing:
     timing = table.choice("timing", ("index", "seconds"), "seconds")
     if timing == "seconds":
         return "seconds"
-    if layout is not None and (layout.kind, layout.rate, layout.holes) != ("frame-rows", NOMINAL_FPS, False):
+    plain = ("frame-rows", NOMINAL_FPS, False, ())
+    if layout is not None and (layout.kind, layout.rate, layout.holes, layout.phase_names) != plain:
         raise table.fault(
-            "timing", f"is 'index', which is for frame-rows at {NOMINAL_FPS} fps without holes: leave it out"
+            "timing",
+            f"is 'index', which is for frame-rows at {NOMINAL_FPS} fps without holes, and with the names of phases: "
+            "leave it out",
         )
     return "index"
 

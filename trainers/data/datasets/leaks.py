@@ -1,30 +1,23 @@
 """Findings on copies: recordings of a data set that show the same frames, and copies in other registered data sets."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
-from pathlib import Path
 
-from trainers.data.datasets.copies import Sampled, is_copy
-from trainers.data.datasets.dataset import Dataset, RegisteredVideo
-from trainers.data.datasets.frame_folders import images_by_index
-from trainers.data.datasets.scan import Scan, Scans, pictures_of_images, place_of
+from trainers.data.datasets.comparison import Comparison, Pair, digests
+from trainers.data.datasets.dataset import Dataset
+from trainers.data.datasets.scan import Scans
 from trainers.data.datasets.splits import divided
 from trainers.data.ingest.findings import Finding
-from trainers.data.ingest.pictures import Pictures, VideoPictures
-from trainers.runtime.registry import stamp_of
 from trainers.stage import InputError
 
 SPLITS = ("selection", "official")
 MOST_NAMED = 3
 """Copies in another data set that have a finding each; more of them share one."""
 
-Pair = tuple[RegisteredVideo, RegisteredVideo]
 
-
-def with_copies(dataset: Dataset, others: Iterable[Dataset], scans: Scans) -> tuple[Dataset, tuple[Finding, ...]]:
+def with_copies(dataset: Dataset, others: Sequence[Dataset], scans: Scans) -> tuple[Dataset, tuple[Finding, ...]]:
     """A data set whose recordings know of their copies, and the findings on these.
 
     Args:
@@ -32,71 +25,31 @@ def with_copies(dataset: Dataset, others: Iterable[Dataset], scans: Scans) -> tu
         others: the other registered data sets.
         scans: of all of them.
     """
-    own = _sampled(dataset, scans)
-    inside = [pair for pair in combinations(dataset.recordings, 2) if _is_copy(pair, own, own)]
+    comparison = Comparison(scans)
+    recordings = dataset.recordings
+    inside = [pair for i, one in enumerate(recordings) for pair in comparison.copies(one, recordings[i + 1 :])]
     findings, copies = list(_inside(dataset, inside)), {each.video_digest: set[str]() for each in dataset.recordings}
     for other in others:
-        found = _in_another(dataset, own, other, scans)
+        found = _in_another(dataset, other, comparison)
         findings += _outside(dataset, other, found)
         inside += found
+    comparison.keep((*recordings, *(each for other in others for each in other.recordings)))
     for first, second in inside:
         copies[first.video_digest].add(second.video_digest)
         if second.video_digest in copies:
             copies[second.video_digest].add(first.video_digest)
     recordings = tuple(
-        replace(each, copies=tuple(sorted(copies[each.video_digest] - {each.video_digest})))
-        for each in dataset.recordings
+        replace(each, copies=tuple(sorted(copies[each.video_digest] - {each.video_digest}))) for each in recordings
     )
     return replace(dataset, recordings=recordings), tuple(findings)
 
 
-def _in_another(dataset: Dataset, own: dict[str, Sampled], other: Dataset, scans: Scans) -> list[Pair]:
+def _in_another(dataset: Dataset, other: Dataset, comparison: Comparison) -> list[Pair]:
     """Pairs of a recording and its copy in another data set; each of the other's recordings is looked at once."""
-    ours = {digest: each for each in dataset.recordings for digest in _digests(each)}
-    known = [(ours[digest], each) for each in other.recordings for digest in _digests(each)[:1] if digest in ours]
-    rest = [each for each in other.recordings if not any(digest in ours for digest in _digests(each))]
-    theirs = _sampled(other, scans, only={each.video_digest for each in rest})
-    pairs = [(each, another) for each in dataset.recordings for another in rest]
-    return [*known, *(pair for pair in pairs if _is_copy(pair, own, theirs))]
-
-
-def _digests(recording: RegisteredVideo) -> list[str]:
-    return [each for each in (recording.video_digest, recording.stream_digest) if each]
-
-
-def _is_copy(pair: Pair, first: dict[str, Sampled], second: dict[str, Sampled]) -> bool:
-    """Whether a pair, not known by its digests, is of copies; files that cannot be read any more are passed over."""
-    one, other = first.get(pair[0].video_digest), second.get(pair[1].video_digest)
-    if one is None or other is None or set(_digests(pair[0])) & set(_digests(pair[1])):
-        return False
-    with suppress(InputError):
-        return is_copy(one, other)
-    return False
-
-
-def _sampled(dataset: Dataset, scans: Scans, only: set[str] | None = None) -> dict[str, Sampled]:
-    found = {}
-    for each in dataset.recordings:
-        if only is None or each.video_digest in only:
-            place = place_of(Path(each.video), each.name, each.images)
-            pictures = partial(_pictures, each) if _is_there(each) else None
-            sampled = scans.sampled(place, each.video_digest, pictures)
-            if sampled is not None:
-                found[each.video_digest] = sampled
-    return found
-
-
-def _is_there(recording: RegisteredVideo) -> bool:
-    """Whether a recording lies where it lay when it was registered; another file may have taken its place."""
-    path = Path(recording.video)
-    return path.is_dir() or (path.is_file() and stamp_of(path) == recording.video_stamp)
-
-
-def _pictures(recording: RegisteredVideo, scan: Scan) -> Pictures:
-    if scan.num_images is None:
-        return VideoPictures(Path(recording.video), (), scan.first)
-    images = images_by_index(Path(recording.video), recording.images, recording.name)
-    return pictures_of_images(images, scan.fps)
+    ours = {digest: each for each in dataset.recordings for digest in digests(each)}
+    known = [(ours[digest], each) for each in other.recordings for digest in digests(each)[:1] if digest in ours]
+    rest = [each for each in other.recordings if not any(digest in ours for digest in digests(each))]
+    return [*known, *(pair for one in dataset.recordings for pair in comparison.copies(one, rest))]
 
 
 def _inside(dataset: Dataset, pairs: Sequence[Pair]) -> Iterator[Finding]:

@@ -90,7 +90,7 @@ def _stage(video: NewVideo, like: Ingest, scans: Scans, image_fps: float | None)
     recording = Recording(video.name, video.path, None)
     check_files(recording, frames=video.is_frames)
     scan = scans.of(recording, image_fps=image_fps if video.is_frames else None)
-    stage: Callable[..., Ingest] = partial(Video, oddities=scan.oddities)
+    stage: Callable[..., Ingest] = partial(Video, oddities=scan.oddities, timeline_path=scans.timeline_of(video.path))
     if video.is_frames:
         stage = partial(FrameFolder, source_fps=scan.fps)
     counted = like.timing == "index" and round(scan.fps, 3) == NOMINAL_FPS and not scan.irregular

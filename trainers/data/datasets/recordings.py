@@ -1,16 +1,15 @@
 """Recordings of operations on this machine: video, annotation, and the digests of their content."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from trainers.data.ingest.digested_file import DigestedFile
 from trainers.names import check_line
 from trainers.stage import InputError
 
 Subset = Literal["train", "validation", "test"]
 
-CHUNK_BYTES = 1 << 20
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
     *(".wmv", ".asf", ".flv", ".mxf", ".ogv"),
@@ -37,11 +36,8 @@ class Recording:
 
 def digest(path: Path) -> str:
     """The content digest of a file: BLAKE2b, 16 bytes in hex."""
-    content = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            content.update(chunk)
-    return content.hexdigest()
+    with DigestedFile(path) as file:
+        return file.digest()
 
 
 def check_files(recording: Recording, *, frames: bool) -> None:

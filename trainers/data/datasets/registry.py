@@ -77,7 +77,7 @@ def audit(
     )
     stages = dataset.videos(fps=fps, size_px=SMALLEST_SIDE_PX)
     about_all = (*check_lengths(described, dataset.root, recordings), *check_distinct(recordings))
-    dataset, copies = with_copies(dataset, _others(folder, name), scans)
+    dataset, copies = with_copies(dataset, list(_others(folder, name)), scans)
     return Audit(dataset=dataset, findings=(*found.findings, *more, *about_all, *examine(stages), *copies))
 
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,10 @@ import numpy as np
 
 from trainers.data.datasets.copies import Sampled
 from trainers.data.datasets.frame_folders import digest_frames, first_index, images_by_index, num_source_frames
-from trainers.data.datasets.recordings import Recording, digest
+from trainers.data.datasets.recordings import Recording
+from trainers.data.ingest.digested_file import DigestedFile
 from trainers.data.ingest.image_file import audit_images
+from trainers.data.ingest.kept_timeline import keep_timeline
 from trainers.data.ingest.looks import Oddity, oddities
 from trainers.data.ingest.margins import Margins
 from trainers.data.ingest.pictures import ImagePictures, Pictures, VideoPictures
@@ -77,11 +79,19 @@ class Scan:
         return self.num_frames / self.fps
 
 
+Scanned = tuple[Scan, Samples, Timeline | None]
+"""What is found in one look at a recording; folders of frames have no timeline."""
+
+
 class Scans:
-    """Scans by the path of what was scanned, with samples beside them, in a folder that may not exist yet."""
+    """Scans by the path of what was scanned, with samples beside them.
+
+    Args:
+        folder: where they are kept; it may not exist yet.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def of(self, recording: Recording, *, image_fps: float | None) -> Scan:
         """The scan of a video or of its frames: the stored one where it has not changed since, or a new one.
@@ -101,6 +111,10 @@ class Scans:
         place = place_of(recording.video, recording.name, recording.images)
         return self._kept(place, stamp, lambda: _scan_images(recording, images, image_fps))
 
+    def timeline_of(self, video: Path) -> Path:
+        """Where the timeline of a video is kept, once it was scanned."""
+        return self._file(video, "timeline.npz")
+
     def sampled(self, place: Path, digest: str, pictures: Callable[[Scan], Pictures] | None) -> Sampled | None:
         """The samples of a recording with a digest that was scanned earlier; None where there are none.
 
@@ -116,16 +130,18 @@ class Scans:
         try:
             with np.load(self._file(place, "npz")) as arrays:
                 samples = Samples(seconds=arrays["seconds"], pictures=arrays["pictures"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
         sampler = None if pictures is None else partial(_sampler, pictures, scan)
         return Sampled(digest=digest, seconds=scan.seconds, samples=samples, sampler=sampler)
 
-    def _kept(self, path: Path, stamp: str, scan: Callable[[], tuple[Scan, Samples]]) -> Scan:
+    def _kept(self, path: Path, stamp: str, scan: Callable[[], Scanned]) -> Scan:
         stored = self._stored(path)
         if stored is not None and stored[0] == stamp and self._file(path, "npz").exists():
             return stored[1]
-        made, samples = scan()
+        made, samples, timeline = scan()
+        if timeline is not None:
+            keep_timeline(self.timeline_of(path), timeline, path)
         with replacing(self._file(path, "npz"), mark=f".{os.getpid()}") as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, seconds=samples.seconds, pictures=samples.pictures)
         record = {"format": FORMAT, "path": str(path), "stamp": stamp, **asdict(made)}
@@ -149,7 +165,7 @@ class Scans:
 
     def _file(self, path: Path, ending: str = "json") -> Path:
         name = hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
-        return self._folder / f"{name}.{ending}"
+        return self.folder / f"{name}.{ending}"
 
 
 def _sampler(pictures: Callable[[Scan], Pictures], scan: Scan) -> Sampler:
@@ -176,12 +192,12 @@ def _size_and_time(stat: os.stat_result) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
-def _scan_video(path: Path) -> tuple[Scan, Samples]:
-    with ThreadPoolExecutor(1) as pool:  # side by side, so that a file that is not in memory is fetched once
-        whole = pool.submit(digest, path)
-        timeline = read_timeline(path)
+def _scan_video(path: Path) -> Scanned:
+    with DigestedFile(path) as file:
+        timeline = read_timeline(path, file)
+        digest = file.digest()
     scan = Scan(
-        digest=whole.result(),
+        digest=digest,
         stream_digest=timeline.stream_digest,
         num_frames=timeline.num_frames,
         fps=float(timeline.fps),
@@ -193,7 +209,7 @@ def _scan_video(path: Path) -> tuple[Scan, Samples]:
         oddities=oddities(timeline.looks),
         first=timeline.timestamps[0],
     )
-    return _with_samples(scan, VideoPictures.of(path, timeline))
+    return *_with_samples(scan, VideoPictures.of(path, timeline)), timeline
 
 
 def _with_samples(scan: Scan, pictures: Pictures) -> tuple[Scan, Samples]:
@@ -212,7 +228,7 @@ def _remarks_by_index(timeline: Timeline) -> Iterator[str]:
         yield f"has {timeline.num_surplus} frames that are shown at another's time, which are left out"
 
 
-def _scan_images(recording: Recording, images: Mapping[int, Path], image_fps: float) -> tuple[Scan, Samples]:
+def _scan_images(recording: Recording, images: Mapping[int, Path], image_fps: float) -> Scanned:
     remarks = audit_images(list(images.values()), threads=IMAGES_AT_ONCE).warnings
     scan = Scan(
         digest=digest_frames(recording.video, recording.images, recording.name),
@@ -222,7 +238,7 @@ def _scan_images(recording: Recording, images: Mapping[int, Path], image_fps: fl
         num_images=len(images),
         remarks=tuple(f"has oddities: {remark}" for remark in remarks),
     )
-    return _with_samples(scan, pictures_of_images(images, image_fps))
+    return *_with_samples(scan, pictures_of_images(images, image_fps)), None
 
 
 def pictures_of_images(images: Mapping[int, Path], image_fps: float) -> ImagePictures:

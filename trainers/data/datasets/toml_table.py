@@ -12,6 +12,8 @@ from trainers.stage import InputError
 
 LARGEST_BYTES = 2**20
 Kind = TypeVar("Kind")
+KEY = re.compile(r"(?:\"[^\"]*\"|'[^']*'|[\w-]+)")
+"""One key, in quotation marks or bare."""
 TYPES = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a table"}
 
 
@@ -48,7 +50,7 @@ class TomlTable:
 
     def fault(self, key: str, rest: str) -> InputError:
         """An error on a key: place, key, and the rest of the sentence."""
-        whole = f"{self.name}.{key}" if self.name else key
+        whole = ".".join(part for part in (self.name, key) if part)
         return InputError(f"{self.path}:{self._line(key)}, field {whole!r}, {rest}{'' if rest.endswith('?') else '.'}")
 
     def table(self, key: str) -> "TomlTable | None":
@@ -147,8 +149,8 @@ class TomlTable:
             table = header[1].replace('"', "") if header and "=" not in line.split("#")[0] else table
             if header and table in (self.name, f"{self.name}.{key}".lstrip(".")):
                 last = number
-            assigned = re.match(r"\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*=", line)
-            key_path = re.sub(r'[\s"]', "", assigned[1]) if assigned else ""
+            assigned = re.match(rf"\s*({KEY.pattern}(?:\s*\.\s*{KEY.pattern})*)\s*=", line)
+            key_path = ".".join(part.strip("\"'") for part in KEY.findall(assigned[1])) if assigned else ""
             written = f"{table}.{key_path}".lstrip(".")
             if assigned and written == f"{self.name}.{key}".lstrip("."):
                 return number

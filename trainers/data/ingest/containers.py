@@ -9,6 +9,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from trainers.data.ingest.digested_file import DigestedFile
 from trainers.data.ingest.file_ends import EBML, FIRST_BOXES, file_end
 from trainers.stage import InputError
 
@@ -29,18 +30,24 @@ SIGNATURES = (
 """First bytes of the other containers: a file that begins like this and cannot be opened is damaged."""
 M2TS_PREFIX_BYTES = 4
 HEAD_BYTES = 16
+BUFFER_BYTES = 1 << 18
+"""Of a file that is read through Python."""
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path, file: DigestedFile | None = None) -> Iterator[tuple[InputContainer, VideoStream]]:
     """A video file and its video stream.
+
+    Args:
+        path: the file.
+        file: what it is read through, where it is digested meanwhile.
 
     Raises:
         InputError: it is missing, empty, no video, or cut off; or reading it fails inside the `with` block.
     """
     refuse_other_files(path)
     try:
-        with av.open(str(path), options=OPTIONS) as container:
+        with av.open(file or str(path), "r", options=OPTIONS, buffer_size=BUFFER_BYTES) as container:
             yield container, _video_stream(path, container)
     except av.FFmpegError as error:
         raise damaged(path, str(error.strerror)) from error

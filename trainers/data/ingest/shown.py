@@ -84,7 +84,7 @@ class ToImage:
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
         """The frame as an RGB image (H×W×3, uint8)."""
-        image = self._orientation.apply(self._to_rgb.reformat(frame, format="rgb24").to_ndarray())
+        image = self._orientation.apply(self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
         width, height = self._size
         if image.shape[:2] == (height, width):
             return image

@@ -17,6 +17,7 @@ from trainers.data.ingest.annotations.track import track_of_rows
 from trainers.data.ingest.decoder import decoder_versions, other_decoder
 from trainers.data.ingest.decoding import Seen, read_frames, read_key_frames, read_numbered
 from trainers.data.ingest.indexed_rows import length_warnings, rows_by_index, shared_length
+from trainers.data.ingest.kept_timeline import kept_timeline
 from trainers.data.ingest.looks import Oddity
 from trainers.data.ingest.margins import NUM_SAMPLES, Margins, find_margins, resize
 from trainers.data.ingest.remarks import remarks, time_remarks
@@ -224,9 +225,12 @@ class Video(Ingest):
 
     oddities: tuple[Oddity, ...] = added(())
     """What is odd about its pixels, as registration saw it; what is done about it, the file itself decides."""
+    timeline_path: Path | None = field(default=None, compare=False)
+    """The file that registration kept the timeline in: where it is not there, the video is read for it."""
 
     def open(self, threads: int) -> Source:
-        timeline, seen = read_timeline(self.video_path), Seen()
+        kept, seen = kept_timeline(self.timeline_path, self.video_path), Seen()
+        timeline = kept or read_timeline(self.video_path)
         by_index = self.timing == "index"
         irregular = (irregularity if by_index else irregularity_by_time)(self.video_path, timeline)
         if irregular:

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from trainers.data.ingest.containers import damaged, opened
 from trainers.data.ingest.decoding import decoded
+from trainers.data.ingest.digested_file import DigestedFile
 from trainers.data.ingest.file_ends import file_end
 from trainers.data.ingest.looks import Look
 from trainers.data.ingest.rows import TOLERATED_SECONDS
@@ -46,14 +47,18 @@ class _Packets:
     digest: str
 
 
-def read_timeline(path: Path) -> Timeline:
+def read_timeline(path: Path, file: DigestedFile | None = None) -> Timeline:
     """Reads the time stamps of a video's frames, and looks at its key frames.
+
+    Args:
+        path: the video.
+        file: what it is read through, where it is digested meanwhile.
 
     Raises:
         InputError: the video cannot be read, is cut off, or its time stamps go back.
     """
     head, is_ordered = _head(path)
-    with opened(path) as (container, stream):
+    with opened(path, file) as (container, stream):
         packets = _demuxed(path, container, stream, head[0].orientation)
         if not len(packets.shown):
             raise InputError(f"{path} holds no frames: copy it again from its source.")

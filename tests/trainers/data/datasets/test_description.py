@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from study.core.graph import describe
 from trainers.data.datasets.description import BUILT_IN, Description, builtin, find, load, parse, root_of
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.stage import InputError
@@ -22,6 +23,7 @@ unit = "hh:mm:ss"
 train = ["op0*"]
 test = ["op1*"]
 """
+WORDS = "[phase_names]\n"
 MANY = ", ".join(f'"phase {number}"' for number in range(128))
 
 
@@ -57,6 +59,14 @@ def test_what_was_built_in_is_read_as_it_was():
         "heichole": 7,
         "cholect50": 7,
     }
+
+
+def test_words_of_annotations_are_part_of_their_format_and_of_the_key_where_there_are_any():
+    described = changed("[split]", WORDS + '"closing up" = "Closure"\nentry = "Access"\n[split]')
+    assert described.annotation_format is not None
+    assert described.annotation_format.phase_names == (("closing up", "Closure"), ("entry", "Access"))
+    assert "phase_names" not in describe(AnnotationFormat())
+    assert describe(described.annotation_format)["phase_names"] == [["closing up", "Closure"], ["entry", "Access"]]
 
 
 def test_images_of_another_rate_are_told_from_the_ones_described():
@@ -124,6 +134,23 @@ def test_a_source_that_is_no_description_is_refused(source: str, complaint: str)
         ("unit =", 'separator = ""\nunit =', ":7, field 'annotations.separator', is empty: give a text, or leave"),
         ("[annotations]", "timing = 'index'\n[annotations]", ":4, field 'timing', is 'index', which is for frame-rows"),
         ("[annotations]", "timing = 'frames'\n[annotations]", ":4, field 'timing', is 'frames': it has to be one of"),
+        (
+            "[split]",
+            WORDS + '"fin" = "Closing"\n[split]',
+            ":10, field 'phase_names.fin', is 'Closing', which is no phase",
+        ),
+        ("[split]", WORDS + "'the end' = 3\n[split]", ":10, field 'phase_names.the end', is 3, a number: give a text"),
+        ("[split]", WORDS + 'Access = "Closure"\n[split]', ":10, field 'phase_names.Access', says what 'Access' is,"),
+        (
+            "[split]",
+            WORDS + 'unlabelled = "Closure"\n[split]',
+            ":10, field 'phase_names.unlabelled', says what 'unlabelled' is, which is what a row without a phase says",
+        ),
+        (
+            OURS[OURS.index("[annotations]") :],
+            WORDS,
+            ":4, field 'phase_names', names words of annotations, which the description lacks: add a table",
+        ),
         ('test = ["op1*"]', "", ":10, field 'split.train', is beside no test: name the videos of train and of test"),
         ('test = ["op1*"]', "folds = 5", ":11, field 'split.folds', is one of several splits, or none: give train"),
         ('train = ["op0*"]\ntest = ["op1*"]', "folds = 1", ":10, field 'split.folds', is 1: give a number from 2"),

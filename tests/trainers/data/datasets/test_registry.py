@@ -1,6 +1,6 @@
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from trainers.data.datasets import registry, scan
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.description import builtin, parse
 from trainers.data.datasets.frame_folders import FrameFolder
-from trainers.data.datasets.recordings import digest
 from trainers.data.datasets.registry import load, register
+from trainers.data.datasets.scan import Scanned
 from trainers.data.ingest.findings import FoundError
 from trainers.data.ingest.video import Video
 from trainers.runtime.registry import names
@@ -44,16 +44,16 @@ def annotate(root: Path, number: int, num_frames: int, phase: str = PHASES[0]) -
 
 
 @pytest.fixture
-def digested(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def digested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the videos that were read from end to end."""
     read: list[str] = []
 
-    def counted(path: Path) -> str:
-        if path.suffix == ".mp4":
-            read.append(path.name)
-        return digest(path)
+    def counted(path: Path) -> Scanned:
+        read.append(path.name)
+        return scanned(path)
 
-    monkeypatch.setattr(scan, "digest", counted)
+    scanned = scan._scan_video
+    monkeypatch.setattr(scan, "_scan_video", counted)
     return read
 
 

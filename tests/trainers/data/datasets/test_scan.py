@@ -21,9 +21,9 @@ def test_a_stored_scan_is_taken_whole_and_a_damaged_one_is_made_again(tmp_path: 
     recording = Recording(name="video", video=video, annotation=None)
     scans = Scans(tmp_path / "scans")
     (tmp_path / "scans").mkdir()
-    monkeypatch.setattr(scan, "_scan_video", lambda path: (SCAN, NO_SAMPLES))
+    monkeypatch.setattr(scan, "_scan_video", lambda path: (SCAN, NO_SAMPLES, None))
     assert scans.of(recording, image_fps=None) == SCAN
-    monkeypatch.setattr(scan, "_scan_video", lambda path: (again, NO_SAMPLES))
+    monkeypatch.setattr(scan, "_scan_video", lambda path: (again, NO_SAMPLES, None))
     assert scans.of(recording, image_fps=None) == SCAN
     (stored,) = (tmp_path / "scans").glob("*.json")
     found = []

@@ -64,6 +64,9 @@ def test_every_format_gives_the_label_that_is_valid_at_a_time(tmp_path: Path, te
         ("time,step\n0,Access\n", AnnotationFormat(kind="csv", phase="stepp"), ":1 has no column 'stepp'.*'step'"),
         ("0:10,0:05,Access\n", CLOCK, ":1 ends at 5 s, not after its start at 10 s"),
         ("0:61,2:05,Access\n", CLOCK, ":1 has '0:61' where a time in hh:mm:ss is due"),
+        ("0:75:20,1:80:00,Access\n", CLOCK, ":1 has '0:75:20' where a time in hh:mm:ss is due"),
+        ("0:00,0:05,Access\n0:05,,Closure\n", CLOCK, ":2 leaves its interval open, as its end is empty: write when"),
+        ("0,5,Access\n5,end,Closure\n", IN_SECONDS, ":2 leaves its interval open, as its end is 'end': write when it"),
         ("0:00,0:05,Access\n0:04,0:09,Closure\n", CLOCK, ":2 starts at 4 s, before .*:1 ends at 5 s"),
         ("start,end,phase\n", CLOCK, "has no rows below its header"),
         ("\n", CLOCK, "is empty"),
@@ -72,6 +75,19 @@ def test_every_format_gives_the_label_that_is_valid_at_a_time(tmp_path: Path, te
 def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path, text: str, layout: AnnotationFormat, sentence: str):
     with pytest.raises(InputError, match=sentence):
         read(tmp_path, text, layout, [0])
+
+
+def test_minutes_of_a_time_without_hours_may_go_beyond_an_hour(tmp_path: Path):
+    text = "59:58,75:20,Access\n75:20,1:15:24,Closure\n105:00,105:01.5,Access\n"
+    assert read(tmp_path, text, CLOCK, [3597, 3598, 4519, 4520, 4523, 4524, 6301]) == [-1, 0, 0, 2, 2, -1, 0]
+
+
+def test_words_of_a_file_stand_for_phases_beside_their_names(tmp_path: Path):
+    words = (("closing up", "Closure"), ("entry", "Access"), ("7", "Access"))
+    text = "entry\nAccess\n7\nclosing up\n\n"
+    assert read(tmp_path, text, replace(SECONDS, phase_names=words), [0, 1, 2, 3, 4]) == [0, 0, 0, 2, -1]
+    with pytest.raises(InputError, match=":1 names the unknown phase 'entri': did you mean 'entry'"):
+        read(tmp_path, "entri\n", replace(SECONDS, phase_names=words), [0])
 
 
 def test_more_phases_than_a_byte_can_number_are_refused(tmp_path: Path):

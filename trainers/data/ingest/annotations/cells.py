@@ -33,7 +33,8 @@ def phase_reader(phases: Sequence[str], layout: AnnotationFormat) -> Callable[[s
     first = layout.first_phase
     names = list(phases) if first is None else [str(first + index) for index in range(len(phases))]
     indices = {name: index for index, name in enumerate(names)}
-    known = dict.fromkeys(("", *layout.unlabelled), UNLABELLED) | indices
+    words = {word: phases.index(phase) for word, phase in layout.phase_names}
+    known = dict.fromkeys(("", *layout.unlabelled), UNLABELLED) | indices | words
 
     def read(cell: str, place: str) -> int:
         if cell in known:
@@ -42,7 +43,7 @@ def phase_reader(phases: Sequence[str], layout: AnnotationFormat) -> Callable[[s
         if first is not None and number and number[1] in known:
             return known[number[1]]
         named = cell[:LONGEST_SHOWN]
-        raise InputError(f"{place} names the unknown phase {named!r}: {suggestion(named, names)}")
+        raise InputError(f"{place} names the unknown phase {named!r}: {suggestion(named, [*names, *words])}")
 
     return read
 
@@ -58,7 +59,7 @@ def time_reader(layout: AnnotationFormat, rate: float) -> Callable[[str, str], f
             return (int(cell) - first) / rate
         if layout.unit == "seconds" and re.fullmatch(r"\d{1,9}([.,]\d*)?", cell):
             return float(cell.replace(",", "."))
-        clock = re.fullmatch(r"(?:(\d{1,3}):)?([0-5]?\d):([0-5]\d(?:[.,]\d*)?)", cell)
+        clock = re.fullmatch(r"(?:(\d{1,3}):(?=[0-5]?\d:))?(\d{1,3}):([0-5]\d(?:[.,]\d*)?)", cell)
         if layout.unit == "hh:mm:ss" and clock:
             hours, minutes, seconds = clock.groups()
             return 3600 * int(hours or 0) + 60 * int(minutes) + float(seconds.replace(",", "."))

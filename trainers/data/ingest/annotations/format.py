@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from trainers.fields import CountOrZero, Rate
+from trainers.fields import CountOrZero, Rate, added
 from trainers.stage import Config
 
 Kind = Literal["frame-rows", "csv", "second-rows", "intervals", "cholect50"]
@@ -46,6 +46,8 @@ class AnnotationFormat(Config):
     """Whether the frame or second that ends an interval is a part of it."""
     holes: bool = True
     """Whether stretches may be left out; where not, they are errors."""
+    phase_names: tuple[tuple[str, str], ...] = added(())
+    """Words of the file that stand for phases, each with the name of its phase; phases stand for themselves, too."""
 
     @property
     def may_end_early(self) -> bool:

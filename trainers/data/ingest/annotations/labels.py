@@ -15,6 +15,8 @@ from trainers.data.ingest.annotations.triplets import read_triplets
 from trainers.stage import InputError
 
 PhaseReader = Callable[[str, str], int]
+OPEN_ENDS = ("", "-", "–", "?", "...", "…", "end", "eof", "nan", "inf", "none", "null", "na", "n/a")
+"""What an interval without an end says, in small letters."""
 MOST_DEVIATION = 0.1
 """By how much the usual distance of rows may differ from what their rate says."""
 
@@ -86,11 +88,23 @@ def _intervals(columns: Columns, layout: AnnotationFormat, phase_of: PhaseReader
     spans = []
     for row in columns.rows:
         start = seconds_of(row.cell(columns.time, "start"), row.place)
-        end = seconds_of(row.cell(columns.end, "end"), row.place) + unit
+        end = seconds_of(_closed(row, columns.end), row.place) + unit
         if end <= start:
             raise InputError(f"{row.place} ends at {end:g} s, not after its start at {start:g} s: correct the row.")
         spans.append((start, end, phase_of(row.cell(columns.phase, "phase"), row.place), row.place))
     return _track(sorted(spans), layout)
+
+
+def _closed(row: Row, column: int) -> str:
+    """The cell that ends an interval."""
+    cell = row.cell(column, "end")
+    if cell.casefold() in OPEN_ENDS:
+        written = f"is {cell!r}" if cell else "is empty"
+        raise InputError(
+            f"{row.place} leaves its interval open, as its end {written}: write when it ends, the length of the "
+            "recording for the last one."
+        )
+    return cell
 
 
 def _track(spans: list[tuple[float, float, int, str]], layout: AnnotationFormat) -> LabelTrack:
