@@ -1,21 +1,25 @@
 """Times ingest beside plain decoding, and counts how often a file is read and how much memory that takes.
 
-    python benchmarks/ingest.py [MINUTES]
+    python benchmarks/ingest.py [MINUTES] [--hour] [--output FILE]
 
-Videos are made first: a few seconds are encoded, and their packets repeated up to MINUTES (2 where not given). Decoding
-makes every frame and does nothing with it; reading makes an RGB image of each, too, as any program has to that looks at
-them; ingest skips frames that no row needs, and cuts, resizes and stores those of the rows. Speeds are frames of the
-video per second of CPU time, so that other work on the machine does no harm; each is the best of two rounds, which take
-turns. Passes are bytes that ingest read, over the size of the file.
+Videos are made first: some seconds are encoded, and their packets repeated up to MINUTES (5 where not given), without
+encoding them again. Decoding makes every frame and does nothing with it; reading makes an RGB image of each, too, as
+any program has to that looks at them; storing is the stage, after registration, which skips frames that no row needs,
+and cuts, resizes and stores those of the rows; ingest is the whole, with the audit before it. Speeds are frames of the
+video per second of CPU time, so that other work on the machine does little harm; each is the best of some rounds, which
+take turns. Passes are bytes that ingest read, over the size of the file. `--hour` ingests an hour of 1080p instead,
+once, without noise and without the others. `--output FILE` writes FILE.json and FILE.md.
 """
 
+import argparse
+import json
 import multiprocessing
-import resource
-import sys
+import os
+import platform
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,12 +27,15 @@ import av
 import cv2
 import numpy as np
 
-from trainers.data.ingest.video import Video
+from trainers.data.datasets import registry
+from trainers.data.datasets.audit import Audit
+from trainers.data.datasets.description import parse
 from trainers.stage import Work
 
 FPS = 25
-CLIP_FRAMES = 200
-ROUNDS = 2
+ROW_FPS, ROW_PX = 5, 250
+CLIP_FRAMES, BETWEEN_KEYS = 250, 125
+ROUNDS = 3
 SIZES = {"480p": (854, 480), "1080p": (1920, 1080)}
 NOISE = 5.0
 """Standard deviation of the noise of a sensor, in grey levels."""
@@ -44,15 +51,35 @@ class Cost:
     peak_bytes: int
 
 
-def encode(path: Path, width: int, height: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Speeds and needs of a video; speeds are source frames per second of CPU time."""
+
+    video: str
+    minutes: float
+    megabytes: int
+    frames: int
+    decoding: int
+    reading: int
+    storing: int
+    ingest: int
+    storing_to_decoding: float
+    storing_to_reading: float
+    ingest_to_decoding: float
+    ingest_to_reading: float
+    passes: float
+    peak_mib: int
+
+
+def encode(path: Path, width: int, height: int, noise: float) -> None:
     """Writes a clip of a drifting texture with noise, coded with B-frames as recorders do."""
     random = np.random.default_rng(0)
     texture = cv2.resize(random.integers(0, 255, (height // 8, width // 4, 3), np.uint8), (2 * width, height))
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "medium", "g": "250"})
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "medium", "g": str(BETWEEN_KEYS)})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(CLIP_FRAMES):
-            picture = texture[:, 3 * number : 3 * number + width] + random.normal(0, NOISE, (height, width, 1))
+            picture = texture[:, 3 * number : 3 * number + width] + random.normal(0, noise, (height, width, 1))
             frame = av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
@@ -89,18 +116,24 @@ def read(path: Path) -> None:
             frame.to_ndarray(format="rgb24")
 
 
-def ingest(path: Path) -> None:
-    """The stage, at 5 rows per second."""
-    stage = Video(
-        name=path.stem,
-        video_digest="0" * 32,
-        annotation_digest=None,
-        phases=("Phase",),
-        timing="seconds",
-        video_path=path,
-        annotation_path=None,
-    )
+def audit(path: Path, home: Path) -> Audit:
+    """What `freelunch ingest` does before it stores anything."""
+    described = parse('videos = "{name}.mp4"', str(path.parent / "timed.toml"))
+    return registry.audit(home, "timed", described, path.parent, lambda video: None)
+
+
+def store(path: Path) -> None:
+    """The stage of a video that is registered."""
     with tempfile.TemporaryDirectory() as folder:
+        (stage,) = registry.load(path.parent / "home", "timed").videos(fps=ROW_FPS, size_px=ROW_PX)
+        stage.run(Work(output=Path(folder)))
+
+
+def ingest(path: Path) -> None:
+    """Audit, registration and the stage."""
+    with tempfile.TemporaryDirectory() as folder:
+        registered = registry.write(Path(folder), audit(path, Path(folder)))
+        (stage,) = registered.videos(fps=ROW_FPS, size_px=ROW_PX)
         stage.run(Work(output=Path(folder)))
 
 
@@ -111,43 +144,108 @@ def cost(work: Callable[[Path], None], path: Path, clip: Path) -> Cost:
 
 
 def _measured(work: Callable[[Path], None], path: Path, clip: Path) -> Cost:
+    cv2.setNumThreads(1)
     work(clip)
-    before, start = _read_bytes(), time.process_time()
+    before, start = _of_process("io", "rchar"), time.process_time()
     work(path)
     return Cost(
         cpu_seconds=time.process_time() - start,
-        read_bytes=_read_bytes() - before,
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        read_bytes=_of_process("io", "rchar") - before,
+        peak_bytes=_of_process("status", "VmHWM") * 1024,
     )
 
 
-def _read_bytes() -> int:
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("rchar")))
+def _of_process(file: str, name: str) -> int:
+    """A number that the system keeps of this process."""
+    lines = Path("/proc/self", file).read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name)))
 
 
-def main(minutes: float) -> None:
-    print(f"{'video':>14} {'frames':>7} {'decoding':>9} {'reading':>9} {'ingest':>9} {'passes':>7} {'peak MiB':>9}")
+def make(folder: Path, size: str, minutes: float, noise: float) -> tuple[Path, Path, int]:
+    """A clip and a video, each in a folder of its own, and the number of frames of the video."""
+    clip, path = folder / size / "clip" / "clip.mp4", folder / size / "video" / "video.mp4"
+    for each in (clip, path):
+        each.parent.mkdir(parents=True)
+    encode(clip, *SIZES[size], noise)
+    times = max(1, round(minutes * 60 * FPS / CLIP_FRAMES))
+    repeat(clip, path, times)
+    return clip, path, times * CLIP_FRAMES
+
+
+def time_all(folder: Path, size: str, minutes: float) -> Line:
+    """Speeds of a video of a size and length."""
+    clip, path, frames = make(folder, size, minutes, NOISE)
+    for each in (clip, path):
+        registry.write(each.parent / "home", audit(each, each.parent / "home"))
+    works = (decode, read, store, ingest)
+    rounds = [[cost(work, path, clip) for work in works] for _ in range(ROUNDS)]
+    decoding, reading, storing, ours = (
+        min(each.cpu_seconds for each in column) for column in zip(*rounds, strict=True)
+    )
+    return Line(
+        video=size,
+        minutes=minutes,
+        megabytes=round(path.stat().st_size / 1e6),
+        frames=frames,
+        decoding=round(frames / decoding),
+        reading=round(frames / reading),
+        storing=round(frames / storing),
+        ingest=round(frames / ours),
+        storing_to_decoding=round(decoding / storing, 2),
+        storing_to_reading=round(reading / storing, 2),
+        ingest_to_decoding=round(decoding / ours, 2),
+        ingest_to_reading=round(reading / ours, 2),
+        passes=round(min(costs[-1].read_bytes for costs in rounds) / path.stat().st_size, 2),
+        peak_mib=round(max(costs[-1].peak_bytes for costs in rounds) / MIB),
+    )
+
+
+def time_hour(folder: Path) -> dict[str, float]:
+    """Needs of an hour of 1080p that is ingested."""
+    clip, path, frames = make(folder, "1080p", 60, 0)
+    found = cost(ingest, path, clip)
+    return {
+        "frames": frames,
+        "megabytes": round(path.stat().st_size / 1e6),
+        "cpu_minutes": round(found.cpu_seconds / 60, 1),
+        "passes": round(found.read_bytes / path.stat().st_size, 3),
+        "peak_mib": round(found.peak_bytes / MIB),
+    }
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """A table in Markdown, a column for each field."""
+    titles = [name.replace("_", " ") for name in rows[0]]
+    lines = [titles, ["---"] * len(titles), *[[str(value) for value in row.values()] for row in rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main(minutes: float, hour: bool, output: Path | None) -> None:
+    """Measures, prints, and adds to the files of results."""
     with tempfile.TemporaryDirectory() as made:
-        for name, (width, height) in SIZES.items():
-            clip = Path(made) / f"{name}-clip.mp4"
-            encode(clip, width, height)
-            for length in (minutes / 4, minutes):
-                path, times = Path(made) / f"{name}.mp4", max(1, round(length * 60 * FPS / CLIP_FRAMES))
-                repeat(clip, path, times)
-                rounds = [[cost(work, path, clip) for work in (decode, read, ingest)] for _ in range(ROUNDS)]
-                show(f"{name} {length:g} min", times * CLIP_FRAMES, path.stat().st_size, rounds)
-
-
-def show(name: str, frames: int, size: int, rounds: list[list[Cost]]) -> None:
-    """Prints a line of the table, and how fast ingest is beside the others."""
-    decoding, reading, ours = (min(each.cpu_seconds for each in column) for column in zip(*rounds, strict=True))
-    speeds = " ".join(f"{frames / seconds:7.0f}/s" for seconds in (decoding, reading, ours))
-    passes = min(costs[-1].read_bytes for costs in rounds) / size
-    peak = max(costs[-1].peak_bytes for costs in rounds) / MIB
-    print(f"{name:>14} {frames:7} {speeds} {passes:7.2f} {peak:9.0f}")
-    print(f"{'':>14} ingest / decoding {decoding / ours:.2f}, ingest / reading {reading / ours:.2f}", flush=True)
+        folder = Path(made)
+        rows: list[dict[str, object]]
+        rows = [{**time_hour(folder)}] if hour else [asdict(time_all(folder, size, minutes)) for size in SIZES]
+    print(table(rows))
+    if output is None:
+        return
+    path = output.with_suffix(".json")
+    found = json.loads(path.read_text()) if path.exists() else {}
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, av {av.__version__}"
+    found |= {"machine": machine, "hour" if hour else "speeds": rows}
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    parts = [f"# Ingest beside plain decoding\n\n{machine}. What is measured: `benchmarks/ingest.py`."]
+    if "speeds" in found:
+        parts.append(f"Source frames per second of CPU time, on one core:\n\n{table(found['speeds'])}")
+    if "hour" in found:
+        parts.append(f"An hour of 1080p, audit and rows:\n\n{table(found['hour'])}")
+    output.with_suffix(".md").write_text("\n\n".join(parts) + "\n")
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 2)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("minutes", type=float, nargs="?", default=5)
+    parser.add_argument("--hour", action="store_true")
+    parser.add_argument("--output", type=Path)
+    asked = parser.parse_args()
+    main(asked.minutes, asked.hour, asked.output)

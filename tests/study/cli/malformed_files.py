@@ -43,6 +43,7 @@ FILES = (
         "intervals/op2.csv is refused, as op2 lasts 2.04 s but its annotation 20.00 s, more than 1 s apart",
     ),
     Case("intervals", I, ("0,0.8", "nan,0.8"), "intervals/op2.csv:2 has 'nan' where a time in seconds is due"),
+    Case("intervals", I, ("0.8,2", "0.8,"), "intervals/op2.csv:3 leaves its interval open, as its end is empty"),
     Case("intervals", I, ("0.8,2", "0.8,inf"), "intervals/op2.csv:3 has 'inf' where a time in seconds is due"),
     Case("intervals", I, b"", "intervals/op2.csv is empty"),
     Case("intervals", I, b"start,end,phase\n", "intervals/op2.csv has no rows below its header"),

@@ -15,7 +15,7 @@ from trainers.data.ingest.annotations.triplets import read_triplets
 from trainers.stage import InputError
 
 PhaseReader = Callable[[str, str], int]
-OPEN_ENDS = ("", "-", "–", "?", "...", "…", "end", "eof", "nan", "inf", "none", "null", "na", "n/a")
+OPEN_ENDS = ("", "-", "–", "?", "...", "…", "end", "none", "null", "n/a")
 """What an interval without an end says, in small letters."""
 MOST_DEVIATION = 0.1
 """By how much the usual distance of rows may differ from what their rate says."""
