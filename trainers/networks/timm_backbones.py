@@ -1,5 +1,6 @@
 """Backbones by timm: any of its models that gives pooled features, in the input size and normalisation it expects."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, cast
 
@@ -11,7 +12,7 @@ from trainers.fields import BatchSize, Pixels, Probability, Share
 from trainers.networks.backbones import FeatureExtractor, FeatureMaps, RunningStatistics, SplitBatchNorm2d
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 from trainers.networks.timm_models import PREFIX as PREFIX
-from trainers.networks.timm_models import Made, Seen, created, expected, fault_of_training, seen, splits
+from trainers.networks.timm_models import Made, Seen, created, expected, fault_of_training, renamed, seen, splits
 from trainers.runtime import randomness
 from trainers.stage import InputError
 
@@ -117,6 +118,10 @@ class TimmBackbone(FeatureExtractor):
             network = created(self._made)
         _split_norms(network, self)
         return TimmNetwork(network, self)
+
+    def names_in(self, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+        """A file's names of tensors by timm's, where the file has those of the model's authors."""
+        return renamed(self._made, tensors)
 
     @property
     def _made(self) -> Made:

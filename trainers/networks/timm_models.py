@@ -4,6 +4,8 @@ timm takes a second to import, so that every function here imports it when it is
 """
 
 import difflib
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -129,6 +131,24 @@ def created(made: Made) -> nn.Module:
             f"{PREFIX}{made.model} cannot be made for images of {made.input_px} pixels ({_first_line(error)}): take "
             "the size of its weights, or another model."
         ) from None
+
+
+def renamed(made: Made, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """A file's names by timm's, where it has those of the model's authors, which timm converts.
+
+    Tensors that timm changes otherwise than by name are left out.
+    """
+    with torch.device("meta"):
+        network = created(made)
+    convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if convert is None:
+        return {}
+    try:
+        converted = convert(dict(tensors), network)
+    except REFUSED:
+        return {}
+    names = {tensor.data_ptr(): name for name, tensor in tensors.items()}
+    return {ours: names[each.data_ptr()] for ours, each in converted.items() if each.data_ptr() in names}
 
 
 @cache

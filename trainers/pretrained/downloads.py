@@ -5,6 +5,7 @@ import http.client
 import json
 import re
 import sys
+import urllib.error
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -201,9 +202,10 @@ def _translated(source: str) -> Iterator[None]:
             f"{source}: the repository has no such file: leave the file out, or correct its name."
         ) from None
     except errors.OfflineModeIsEnabled:
-        raise MachineError(f"{source} cannot be downloaded: HF_HUB_OFFLINE forbids it. {_by_hand(source)}") from None
+        raise MachineError(f"{source} cannot be downloaded: HF_HUB_OFFLINE forbids it; {_by_hand(source)}") from None
     except (network, OSError, http.client.HTTPException, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        said = str(error.reason) if isinstance(error, urllib.error.URLError) else str(error)
+        reason = (said.strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise MachineError(f"{source} could not be downloaded ({reason}): {_by_hand(source)}") from None
 
 

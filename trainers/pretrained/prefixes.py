@@ -1,5 +1,6 @@
 """Search for a network among the tensors of a checkpoint, under whatever prefix and in whatever usual naming."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import Backbone
-from trainers.networks.timm_backbones import NETWORK
+from trainers.networks.timm_backbones import NETWORK, TimmBackbone
 
 Shape = tuple[int, ...]
 Naming = Callable[[str], str]
@@ -49,13 +50,16 @@ def plain_names(tensors: Iterable[str]) -> dict[str, str]:
 def places(tensors: Mapping[str, Tensor], backbone: AnyBackbone) -> list[Place]:
     """The places of a file that hold a network, or most of it; whole ones first, the usual one before the others."""
     shapes = _shapes_of(backbone)
+    plain, network = plain_names(tensors), _Expected(backbone.architecture, shapes)
     namings: tuple[Naming, ...] = (_same, _numbered) if isinstance(backbone, Backbone) else (_same,)
-    plain = plain_names(tensors)
+    wanted_names = [{ours: naming(ours.removeprefix(NETWORK)) for ours in shapes} for naming in namings]
     found = [
-        _place(tensors, plain, prefix, wanted, _Expected(backbone.architecture, shapes))
-        for wanted in ({ours: naming(ours.removeprefix(NETWORK)) for ours in shapes} for naming in namings)
+        _place(tensors, plain, prefix, wanted, network)
+        for wanted in wanted_names
         for prefix in _prefixes(plain, list(wanted.values()))
     ]
+    if isinstance(backbone, TimmBackbone) and all(each.fault for each in found):
+        found += [_place(tensors, plain, *named, network) for named in _authors_names(tensors, plain, backbone)]
     likely = [each for each in found if len(each.names) >= LEAST_MATCHED * len(shapes)]
     return sorted(likely, key=_whole_and_usual_first)
 
@@ -80,6 +84,21 @@ def is_copy(prefix: str) -> bool:
 
 def _words(prefix: str) -> list[str]:
     return prefix.replace("_", ".").split(".")
+
+
+def _authors_names(
+    tensors: Mapping[str, Tensor], plain: Mapping[str, str], backbone: TimmBackbone
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Prefixes of networks in the naming of a model's authors, each with the names in it by ours."""
+    shapes = _shapes_of(backbone)
+    parts = (name.split(".") for name in plain)
+    starts = Counter("".join(f"{part}." for part in each[:length]) for each in parts for length in range(len(each)))
+    for prefix in (start for start, count in starts.items() if count >= LEAST_MATCHED * len(shapes)):
+        inner = {name.removeprefix(prefix): tensors[file] for name, file in plain.items() if name.startswith(prefix)}
+        theirs = backbone.names_in(inner)
+        wanted = {ours: ours.removeprefix(NETWORK) for ours in shapes}
+        if theirs:
+            yield prefix, {ours: theirs.get(timms, timms) for ours, timms in wanted.items()}
 
 
 def _prefixes(plain: Iterable[str], wanted: Sequence[str]) -> list[str]:
