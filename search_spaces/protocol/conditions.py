@@ -132,9 +132,7 @@ class Conditions:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that a plan and a report of these conditions must show."""
-        notes = [
-            f"{each.name} is {each.title} ({each.architecture}, SHA-256 {each.digest[:8]}…)." for each in self.weights
-        ]
+        notes = [_about(each) for each in self.weights]
         missing = [kind for kind in KINDS if self.public(kind) is None]
         if missing:
             notes.append(self._stand_in_note(" and ".join(missing)))
@@ -176,6 +174,12 @@ class Conditions:
                 f"{self.scale.name} stores: give it a `feature_fps` that is a multiple of {fps:g}."
             )
         return round(every)
+
+
+def _about(weights: RegisteredWeights) -> str:
+    """Sentence on public weights: what they are, of which file, and under which licence."""
+    licence = f"licence {weights.licence}" if weights.licence else "no licence noted"
+    return f"{weights.name} is {weights.title} ({weights.architecture}, SHA-256 {weights.digest[:8]}…, {licence})."
 
 
 def _shortest(split: Split[Ingest]) -> Split[Ingest]:

@@ -107,7 +107,7 @@ class TimmBackbone(FeatureExtractor):
         if fault:
             raise InputError(
                 f"{PREFIX}{self.model} cannot be trained by these methods: {fault}. It can teach; as a student, take "
-                "a ResNet or a ConvNeXt, such as timm:resnet50 or timm:convnext_tiny."
+                "such a network, as timm:resnet50 or timm:convnext_tiny."
             )
 
     def check_size(self, size_px: int) -> None:

@@ -127,6 +127,11 @@ def created(made: Made) -> nn.Module:
     try:
         return cast(nn.Module, timm.create_model(made.model, pretrained=False, num_classes=0, **arguments))
     except REFUSED as error:
+        if made.weights_px is not None and isinstance(error, TypeError):
+            raise InputError(
+                f"{PREFIX}{made.model} takes images of {made.weights_px} pixels alone: leave out @{made.input_px}, or "
+                "take another model."
+            ) from None
         raise InputError(
             f"{PREFIX}{made.model} cannot be made for images of {made.input_px} pixels ({_first_line(error)}): take "
             "the size of its weights, or another model."
@@ -161,7 +166,7 @@ def seen(made: Made, size_px: int) -> Seen:
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"):
-        network: Any = created(made).eval()
+        network: Any = created(made).eval().requires_grad_(False)  # the counter follows gradients, where there are any
         image = torch.empty(1, 3, size_px, size_px)
     _check_patches(made.model, network, size_px)
     try:
@@ -217,7 +222,7 @@ def _cell_px(network: Any, image: Tensor, features: Tensor) -> int | None:
 
 def _fault_of(network: nn.Module) -> str:
     if type(network).__module__.rpartition(".")[2] not in TRAINABLE:
-        return f"{type(network).__name__} needs a recipe of its own"
+        return f"{type(network).__name__} is no ResNet, ConvNeXt, RegNet or EfficientNet"
     norms = (each for each in network.modules() if isinstance(each, _BatchNorm) and not splits(each))
     other = next(norms, None)
     return "" if other is None else f"its {type(other).__name__} cannot normalise parts of a batch"

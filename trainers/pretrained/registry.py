@@ -8,6 +8,7 @@ from typing import Any
 
 from trainers.names import check_case, check_name
 from trainers.networks.architectures import backbone_of
+from trainers.networks.timm_backbones import PREFIX, licence_note
 from trainers.pretrained.checkpoint_file import read_tensors
 from trainers.pretrained.contents import Content, Kind, Layout, grouped, inspect
 from trainers.pretrained.public_weights import PublicWeights
@@ -129,11 +130,17 @@ def register(folder: Path, name: str, path: Path, asked: Asked = Asked()) -> Reg
         num_used=len(content.used),
         left_out=grouped(content.left_out),
         others=content.others,
-        licence=asked.licence,
+        licence=asked.licence or _noted(content.architecture),
         source=asked.source,
     )
     write_record(folder, name, asdict(weights))
     return weights
+
+
+def _noted(architecture: str) -> str:
+    """The licence that timm notes of the weights that an architecture's tag names; empty where there is none."""
+    tagged = architecture.startswith(PREFIX) and "." in architecture
+    return licence_note(architecture.removeprefix(PREFIX)) if tagged else ""
 
 
 def load(folder: Path, name: str) -> RegisteredWeights:

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainers.tiny import assert_same_state
-from trainers.networks import timm_backbones
+from trainers.networks import timm_backbones, timm_models
 from trainers.networks.architectures import backbone_of
 from trainers.networks.backbones import SplitBatchNorm2d
 from trainers.networks.timm_backbones import NETWORK
@@ -127,6 +127,7 @@ def test_a_start_depends_on_its_seed_alone():
         ("timm:convnext_atto@1", "cannot see images of 1 pixels"),
         ("timm:test_vit@100", "its patches have 16; choose a multiple, such as timm:test_vit@96"),
         ("timm:vit_base_patch16_sapiens2.fb", "takes 3×1024×768 inputs: choose a model for square RGB images"),
+        ("timm:mixer_b16_224@256", "takes images of 224 pixels alone: leave out @256"),
         ("timm:test_vit@0", "ends with @0: give the side"),
         ("timm:test_vit@big", "ends with @big: give the side"),
         ("resnet34", "there is no architecture 'resnet34': take one of resnet50, resnet18, resnet10, or timm:NAME"),
@@ -141,6 +142,16 @@ def test_names_that_stand_for_no_backbone_are_refused(name, match):
 def test_networks_that_need_another_recipe_are_no_students(name):
     with pytest.raises(InputError, match=f"timm:{name} cannot be trained by these methods"):
         backbone_of(f"timm:{name}", resizes=False).check_trainable()
+
+
+def test_a_model_without_pooled_features_is_refused(monkeypatch):
+    monkeypatch.setattr(timm_models, "created", lambda made: nn.Conv2d(3, 4, 3))
+    with pytest.raises(InputError, match="timm:of_maps gives no pooled features, N×C: choose a model that does"):
+        timm_models.seen(timm_models.Made("of_maps"), 32)
+
+
+def test_what_a_pass_costs_is_counted_where_a_parameter_is_the_input_of_a_layer():
+    assert backbone_of("timm:pit_ti_224").num_features == 256
 
 
 def test_our_architectures_go_by_their_names():

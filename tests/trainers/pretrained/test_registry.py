@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from torchvision.models import ResNet18_Weights, ResNet50_Weights
 
@@ -12,7 +13,8 @@ from trainers.networks.backbones import Backbone
 from trainers.pretrained.published import OFFICIAL
 from trainers.pretrained.registry import UNKNOWN, Asked, load, register
 from trainers.runtime.registry import names
-from trainers.stage import InputError, MachineError
+from trainers.ssl.encoders import load_backbone
+from trainers.stage import InputError, MachineError, Work
 
 BACKBONE = Backbone(architecture="resnet18")
 
@@ -33,6 +35,26 @@ def test_registered_weights_are_loaded_as_they_were(tmp_path: Path, published: P
     assert encoder.digest == weights.digest
     assert encoder.path == published
     assert encoder.backbone == BACKBONE
+
+
+def test_a_vision_transformer_of_another_input_size_teaches_with_the_licence_that_timm_notes(tmp_path: Path):
+    file = tmp_path / "vit.pth"
+    published = timm.create_model("test_vit").eval()
+    torch.save(published.state_dict(), file)
+    named = "timm:test_vit.r160_in1k@32"
+    weights = register(tmp_path / "weights", "vit", file, Asked(architecture=named))
+    assert (weights.kind, weights.licence) == ("supervised", "apache-2.0")
+    own = Asked(architecture="timm:test_vit", licence="ours")
+    assert register(tmp_path / "weights", "own", file, own).licence == "ours"
+    assert register(tmp_path / "weights", "untagged", file, Asked(architecture="timm:test_vit")).licence == ""
+    stage = weights.encoder()
+    (tmp_path / "artifact").mkdir()
+    stage.run(Work(output=tmp_path / "artifact"))
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    published.set_input_size(img_size=(32, 32))
+    network = load_backbone(stage, tmp_path / "artifact")
+    expected = published.forward_head(published.forward_features(network.fitted(images)), pre_logits=True)
+    assert torch.allclose(network(images), expected, rtol=0, atol=1e-6)
 
 
 RECORDS_OF_BEFORE = {

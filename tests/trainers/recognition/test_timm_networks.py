@@ -1,5 +1,7 @@
 """A student of timm, taught by a vision transformer, from its first step to the features that later stages read."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -22,10 +24,13 @@ from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import load_backbone, read_weights
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
-from trainers.ssl.pretrain import Pretrain
+from trainers.ssl.pretrain import Pretrain, Untrained
 from trainers.ssl.probe import KnnProbe
+from trainers.ssl.regioncl import RegionCL
+from trainers.stage import InputError
 
 SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
+OPTIMISATION = Optimisation(epochs=1, batch_size=BATCH, learning_rate=0.05)
 
 
 @pytest.fixture
@@ -44,8 +49,7 @@ def pretrained(recording, folder, method, inputs, **fields):
         frames=(video,),
         method=method,
         augmentation=MoCoAugmentation(size_px=SIZE_PX),
-        optimisation=Optimisation(epochs=1, batch_size=BATCH, learning_rate=0.05),
-        **fields,
+        **{"optimisation": OPTIMISATION, **fields},
     )
     return trained(stage, folder, {"frames.0": frames, **inputs})
 
@@ -69,6 +73,7 @@ def test_a_teacher_adapts_its_head_a_student_learns_from_it_and_its_features_are
         DistilledMoCo(**SIZES, teacher=teacher),
         {"method.teacher": taught, "probe.training.0": frames, "probe.validation.0": frames},
         backbone=CONVNEXT,
+        optimisation=replace(OPTIMISATION, precision="bf16"),
         probe=KnnProbe(training=(video,), validation=(video,), sample_every=1, neighbours=1),
     )
     assert read_history(encoders)["knn_accuracy"] == {1: 100.0}
@@ -86,3 +91,32 @@ def test_a_teacher_adapts_its_head_a_student_learns_from_it_and_its_features_are
         before = load_backbone(student, encoders).state_dict()
         moved = [name for name, value in backbone.state_dict().items() if not torch.equal(value, before[name])]
         assert bool(moved) == (mode == "full")
+
+
+VIT_START = Untrained(backbone=VIT, embedding_size=EMBEDDING)
+PLAIN = {"method": MoCo(**SIZES), "backbone": CONVNEXT, "augmentation": MoCoAugmentation(size_px=SIZE_PX)}
+RESIZED = replace(CONVNEXT, input_px=SIZE_PX)
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        (
+            {"backbone": VIT},
+            "timm:test_vit cannot be trained by these methods: VisionTransformer is no ResNet, ConvNeXt",
+        ),
+        ({"method": MoCo(**SIZES, start=VIT_START, trains="all"), "backbone": VIT}, "timm:test_vit cannot be trained"),
+        ({"method": MoCo(**SIZES, start=VIT_START)}, "is timm:test_vit@32: it cannot become timm:test_convnext"),
+        ({"augmentation": MoCoAugmentation(size_px=8)}, "timm:test_convnext cannot see images of 8 pixels"),
+        ({"method": RegionCL(**SIZES), "backbone": RESIZED}, "timm:test_convnext@32 has no such maps; take a ResNet"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_computed(recording, fields, match):
+    Pretrain(frames=(recording[0],), optimisation=OPTIMISATION, **PLAIN)
+    with pytest.raises(InputError, match=match):
+        Pretrain(frames=(recording[0],), optimisation=OPTIMISATION, **{**PLAIN, **fields})
+
+
+def test_frames_too_small_for_a_network_are_refused_in_fine_tuning_too(recording):
+    with pytest.raises(InputError, match="timm:test_convnext cannot see images of 8 pixels"):
+        FineTune(encoder=Untrained(backbone=CONVNEXT), videos=(recording[0],), size_px=8)
