@@ -151,17 +151,17 @@ class CardFacts:
     def _of_others(self, stage: PublicWeights) -> str:
         known = self._registered(stage.digest)
         title = f"{known.name}, {known.title}" if known else stage.path.name
-        licence = known.licence if known and known.licence else "not noted"
-        return (
-            f"Weights of others: {title} (SHA-256 `{stage.digest}`); licence: {licence}, so look it up where they are "
-            "published before you pass these files on."
-        )
+        title += f", from {known.source}" if known and known.source else ""
+        licence = "not noted; look it up where they are published before you pass these files on"
+        if known and known.licence:
+            licence = f"{known.licence}, as it was noted when they were registered; these files are made from them"
+        return f"Weights of others: {title} (SHA-256 `{stage.digest}`); licence: {licence}."
 
     def _registered(self, digest: str) -> RegisteredWeights | None:
         folder = self.store.home / "weights"
         for name in names(folder):
-            with suppress(FreelunchError):  # its file has changed, or its record is damaged
-                weights = weights_registry.load(folder, name)
+            with suppress(FreelunchError):  # its record is damaged
+                weights = weights_registry.recorded(folder, name)
                 if weights.digest == digest:
                     return weights
         return None

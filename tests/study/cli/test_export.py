@@ -11,17 +11,20 @@ from click.testing import Result
 from safetensors.torch import load_file
 
 from study.cli import export_commands, exporting
+from study.cli.card_facts import CardFacts
 from study.cli.exporting import is_export
 from study.cli.history import known_trials
-from study.cli.trained_model import find_model
+from study.cli.trained_model import find_model, find_trial
 from study.core.graph import inputs, key
 from study.core.store import Store
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import copy_of, done, refused, tiny_settings
 from tests.trainers.export import parts
+from tests.trainers.public_files import moco_file
 from trainers.export.parts import PARTS
 from trainers.export.writing import FORMATS, write_part
 from trainers.pretrained import registry
+from trainers.pretrained.release import Release
 from trainers.recognition.finetune import FineTune
 from trainers.ssl.encoders import read_weights
 from trainers.stage import MachineError, Work
@@ -135,20 +138,54 @@ def test_mocos_format_holds_the_heads_of_a_trial(home: Path, tmp_path: Path):
     assert torch.equal(state["module.encoder_k.fc.0.weight"], stored["key"]["head.hidden.weight"])
 
 
-def test_weights_add_takes_an_export_in_mocos_format(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("format_name", "file"),
+    [
+        ("moco", "checkpoint.pth.tar"),
+        ("torchvision", "model.pth"),
+        ("timm", "model.safetensors"),
+        ("safetensors", "model.safetensors"),
+    ],
+)
+def test_weights_add_takes_an_export_of_a_resnet(tmp_path: Path, format_name: str, file: str):
     stage, artifact = parts.encoder(parts.RESNET18, tmp_path / "encoder")
     (tmp_path / "out").mkdir()
-    write_part(
-        parts.encoder_part("student", stage, artifact, 32), "moco", tmp_path / "out", {"freelunch.part": "student"}
-    )
-    file = tmp_path / "out" / "checkpoint.pth.tar"
-    assert "own: resnet18" in done(called(tmp_path / "home", "weights", "add", str(file), "--name", "own")).output
+    part = parts.encoder_part("student", stage, artifact, 32)
+    write_part(part, format_name, tmp_path / "out", {"freelunch.part": "student"})
+    added = ("weights", "add", str(tmp_path / "out" / file), "--name", "own", "--kind", "self-supervised")
+    assert "own: resnet18" in done(called(tmp_path / "home", *added)).output
     free = registry.load(tmp_path / "home" / "weights", "own").encoder()
     (tmp_path / "free").mkdir()
     free.run(Work(output=tmp_path / "free"))
     ours, theirs = (read_weights(folder)["query"] for folder in (artifact, tmp_path / "free"))
     for name in ours:
-        assert torch.equal(ours[name], theirs[name]), name
+        if format_name == "moco" or name.startswith("backbone."):
+            assert torch.equal(ours[name], theirs[name]), name
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--licence", "CC BY-NC 4.0"), "licence: CC BY-NC 4.0, as it was noted when they were registered"),
+        ((), "licence: not noted; look it up where they are published"),
+    ],
+)
+def test_a_card_names_the_weights_behind_it_with_their_licence(
+    home: Path, tmp_path: Path, options: tuple[str, ...], said: str
+):
+    file, _ = moco_file(tmp_path / "free.pth.tar", parts.RESNET18)
+    done(called(tmp_path / "home", "weights", "add", str(file), "--name", "free", *options))
+    stage = registry.load(tmp_path / "home" / "weights", "free").encoder()
+    facts = CardFacts(
+        store=Store(tmp_path / "home"),
+        found=find_trial(home, ROW),
+        part=parts.student(parts.RESNET10, tmp_path),
+        format_name="safetensors",
+        stage=Release(encoder=stage),
+    )
+    first, videos, _ = facts.origin()
+    assert first.startswith(f"Weights of others: free, of unknown origin (SHA-256 `{stage.digest}`); {said}")
+    assert videos.startswith("Learned from videos of tiny: ")
 
 
 def test_the_folder_is_named_after_the_trial_where_none_is_given(
