@@ -7,7 +7,7 @@ from study.analysis.paired_tests import Comparison, correct_family
 from study.analysis.results import Results, RowResult
 from study.core.rows import Curve, Published, Row
 from study.core.study import Study
-from trainers.artifacts.evaluation import PROTOCOLS
+from trainers.artifacts.evaluation import PROTOCOLS, STRICT
 
 METRIC = "accuracy"
 """The metric of all comparisons."""
@@ -15,7 +15,7 @@ UNTESTED = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=N
 """A comparison of a declared family that has no numbers yet."""
 
 
-def compare_rows(results: Results) -> dict[str, Comparison]:
+def compare_rows(results: Results, protocol: str = STRICT) -> dict[str, Comparison]:
     """Every computed row compared with its reference, by row name; p-values corrected over the declared family (Holm).
 
     A row that is missing, or was not requested, still belongs to the declared family: p-values change neither when
@@ -25,7 +25,7 @@ def compare_rows(results: Results) -> dict[str, Comparison]:
     family = dict.fromkeys(pairs, UNTESTED)
     for name, reference in pairs.items():
         if name in found and reference in found:
-            runs, others = found[name].runs(METRIC), found[reference].runs(METRIC)
+            runs, others = (found[each].runs(METRIC, protocol) for each in (name, reference))
             family[name] = compare_runs(runs, others) if runs.keys() & others.keys() else UNTESTED
     return {name: comparison for name, comparison in correct_family(family).items() if comparison.num_videos}
 

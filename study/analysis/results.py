@@ -87,8 +87,8 @@ class RowResult:
         """The strict per-video values of a metric: seed -> video -> value."""
         return {seed: scores.per_video[STRICT][metric] for seed, scores in self.scored.items()}
 
-    def runs(self, metric: str) -> dict[Run, Mapping[str, float | None]]:
-        """The strict per-video values of a metric by seed, or of a pool by seed and fold: run -> video -> value.
+    def runs(self, metric: str, protocol: str = STRICT) -> dict[Run, Mapping[str, float | None]]:
+        """The per-video values of a metric by seed, or of a pool by seed and fold: run -> video -> value.
 
         A fold that another drawing of the same seed has, too, as may be where videos are few, counts once.
         """
@@ -98,7 +98,7 @@ class RowResult:
             once = {key(part.trial.stage): run for run, part in reversed([*parts.items()])}
             for run, part in (parts or {result.trial.seed: result}).items():
                 if part.scores is not None and (not parts or once[key(part.trial.stage)] == run):
-                    found[run] = part.scores.per_video[STRICT][metric]
+                    found[run] = part.scores.per_video[protocol][metric]
         return found
 
     @property

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from study.core.rows import Choice, Curve, Published, Row
+from study.core.rows import RELAXED_PROTOCOLS, Choice, Curve, Published, Row
 from study.home.text import nearest
 from trainers.names import check_line, check_name
 from trainers.stage import InputError
@@ -96,6 +96,9 @@ def _check_parts(study: "Study") -> None:
     ):
         if part is not None:
             _check_type(part, kind, f"{name} of study {study.name}", wanted)
+    if study.second_protocol is not None and study.second_protocol not in RELAXED_PROTOCOLS:
+        valid = " or ".join(RELAXED_PROTOCOLS)
+        raise InputError(f"second_protocol of study {study.name} is {study.second_protocol!r}: take {valid}.")
     if not 1 <= study.fewest_seeds <= MOST_SEEDS:
         raise InputError(f"fewest_seeds of study {study.name} is {study.fewest_seeds}: take 1 to {MOST_SEEDS}.")
     for scale, words in study.cost.items():

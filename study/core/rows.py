@@ -7,6 +7,9 @@ from typing import NamedTuple
 from study.core.recipe import Recipe
 from trainers.stage import InputError
 
+RELAXED_PROTOCOLS = ("relaxed_fixed", "relaxed_official")
+"""Protocols, beside the strict one, by which a study can compare its rows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:

@@ -45,6 +45,8 @@ class Study:
         published: printed numbers that the rows are compared with.
         more_published: printed numbers of the same rows on other data.
         curve: the figure that the rows are points of.
+        second_protocol: `relaxed_fixed` or `relaxed_official`, by whose accuracy rows are compared with the reference
+            row beside the strict one.
         fewest_seeds: smallest number of seeds that answers the question.
         cost: its cost in words, by scale.
     """
@@ -59,6 +61,7 @@ class Study:
     published: Published | None = None
     more_published: tuple[Published, ...] = ()
     curve: Curve | None = None
+    second_protocol: str | None = None
     fewest_seeds: int = 1
     cost: Mapping[str, str] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from study.analysis.comparisons import references, remarks
+from study.analysis.comparisons import compare_rows, conclusion_sentences, references, remarks
 from study.analysis.line_margins import margin_sentences
 from study.analysis.paired_tests import Comparison
 from study.analysis.results import Results
@@ -34,7 +34,22 @@ def comparison_section(
         f"difference is its mean over the seeds that both rows have). {family}"
     )
     known = [Paragraph(remark) for remark in remarks(results, comparisons)]
-    return Section(title, [Paragraph(intro), tables.comparison_table(results, comparisons), *known])
+    table = tables.comparison_table(results, comparisons)
+    return Section(title, [Paragraph(intro), table, *known, *_second_comparisons(results)])
+
+
+def _second_comparisons(results: Results) -> list[Block]:
+    """The same comparisons by another protocol, where the study declares one."""
+    protocol = results.study.second_protocol
+    if protocol is None:
+        return []
+    comparisons = compare_rows(results, protocol)
+    found = " ".join(conclusion_sentences(results, comparisons))
+    intro = (
+        f"The same by the accuracy of the protocol “{tables.PROTOCOL_TITLES[protocol]}”, as a family of comparisons of "
+        f"its own. {found}"
+    )
+    return [Paragraph(intro), tables.comparison_table(results, comparisons)]
 
 
 def _line_section(

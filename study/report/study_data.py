@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from study.analysis.comparisons import exchanged, references
+from study.analysis.comparisons import compare_rows, exchanged, references
 from study.analysis.paired_tests import Comparison
 from study.analysis.results import Results, RowResult, RowScore
 from study.core.graph import key
@@ -40,8 +40,18 @@ def results_record(
         "comparisons": {
             name: {"with": references(study)[name], **_comparison_data(c)} for name, c in comparisons.items()
         },
+        **_second_comparisons(results),
         "margin_changes": {line: _comparison_data(c) for line, c in margins.items()},
     }
+
+
+def _second_comparisons(results: Results) -> dict[str, Any]:
+    """The comparisons by a study's second protocol, where it declares one."""
+    protocol = results.study.second_protocol
+    if protocol is None:
+        return {}
+    found = {name: _comparison_data(c) for name, c in compare_rows(results, protocol).items()}
+    return {"comparisons_by": {protocol: found}}
 
 
 def _comparison_data(comparison: Comparison) -> dict[str, Any]:

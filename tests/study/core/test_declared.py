@@ -41,6 +41,10 @@ def logarithm(*values: float) -> dict[str, Any]:
         ({"name": "a\nb"}, r"it holds '\\n', no part of a line of text"),
         ({"name": ".a"}, "'.a' cannot name a study"),
         ({"title": 3}, r"3 cannot name study s \(its title\): it is no text"),
+        (
+            {"second_protocol": "strict"},
+            "second_protocol of study s is 'strict': take relaxed_fixed or relaxed_official",
+        ),
         ({"question": None}, "the question of study s is None: it must be text"),
         (row(name=3), "3 cannot name a row of study s: it is no text"),
         (row(name=" "), "cannot name a row of study s: it is empty"),

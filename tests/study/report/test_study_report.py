@@ -16,9 +16,11 @@ from study import Row, Trial
 from study.analysis.comparisons import compare_rows
 from study.analysis.results import median_video, read_results
 from study.core.graph import key
+from study.core.rows import RELAXED_PROTOCOLS
 from study.core.store import Store
 from study.report.study_report import Report, write_picture, write_report
 from tests.study.small_study import CONTEXT, PUBLISHED, STUDY, compute, stages_named
+from trainers.artifacts.evaluation import PROTOCOLS, STRICT
 
 NUM_VIDEOS = 7
 
@@ -201,6 +203,32 @@ def test_a_missing_row_keeps_its_line_and_the_reason(tmp_path: Path) -> None:
     assert "1 of 6 trials have no result" in written.markdown.read_text()
     assert strict_json(written.results)["rows"][3]["problems"]
     assert any("not computed" in row for row in page.rows)
+
+
+def test_a_study_with_a_second_protocol_compares_its_rows_by_that_accuracy_too(
+    computed: tuple[tuple[Trial, ...], Store], report: Report, tmp_path: Path
+) -> None:
+    study = replace(STUDY, second_protocol="relaxed_official")
+    written = write_report(study, *computed, tmp_path, context=CONTEXT)
+    found = strict_json(written.results)["comparisons_by"]["relaxed_official"]
+    expected = compare_rows(written.numbers, "relaxed_official")
+    assert {name: each["mean_difference"] for name, each in found.items()} == {
+        name: each.mean_difference for name, each in expected.items()
+    }
+    means = {row.row.name: row.score("relaxed_official", "accuracy") for row in written.numbers.rows}
+    for name, comparison in expected.items():
+        reference, other = means[STUDY.reference or ""], means[name]
+        assert reference is not None
+        assert other is not None
+        assert comparison.mean_difference == pytest.approx(other.mean - reference.mean)
+    said = "The same by the accuracy of the protocol “relaxed, official”"
+    assert said in written.markdown.read_text()
+    assert said not in report.markdown.read_text()
+    assert "comparisons_by" not in strict_json(report.results)
+
+
+def test_second_protocols_are_those_of_an_evaluation() -> None:
+    assert (STRICT, *RELAXED_PROTOCOLS) == PROTOCOLS
 
 
 def test_a_row_still_to_come_does_not_change_the_p_values_of_the_others(
