@@ -3,10 +3,9 @@
 import io
 import mmap
 import pickle
-import pickletools
+import struct
 import warnings
 import zipfile
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # torch writes the names of Python 2
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from trainers.pretrained.left_out_objects import stand_ins
+from trainers.pretrained.pickle_scan import TooDeepError, named_objects
 from trainers.stage import InputError, MachineError
 
 LARGEST_INDEX = 2**26
@@ -50,6 +50,7 @@ BROKEN = (
     TypeError,
     ValueError,
     pickle.UnpicklingError,
+    struct.error,
 )
 """Errors of torch on a file that is damaged, or that is no checkpoint."""
 
@@ -138,7 +139,7 @@ def _of_zip(path: Path) -> object:
                 )
             if index.file_size > LARGEST_INDEX:
                 raise InputError(f"{path} describes its tensors in {index.file_size:,} bytes, more than any network's.")
-            named = _named_objects(io.BytesIO(archive.read(index)), 1)
+            named = _named_objects(io.BytesIO(archive.read(index)), 1, path)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OSError):
         raise InputError(f"{path} is cut off or damaged, its table of content is missing: download it again.") from None
     return _loaded(path, named, mapped=True)
@@ -176,27 +177,15 @@ def _of_old_file(path: Path) -> object:
             "state_dict alone, with torch.save of torch 1.6 or later."
         )
     with path.open("rb") as file:
-        named = _named_objects(file, OLD_PICKLES)
+        named = _named_objects(file, OLD_PICKLES, path)
     return _loaded(path, named, mapped=False)
 
 
-def _named_objects(stream: IO[bytes], num_pickles: int) -> set[str]:
-    """The names of classes and functions in pickles that follow each other; nothing of them is looked up."""
-    named: set[str] = set()
-    texts = ["", ""]
+def _named_objects(stream: IO[bytes], num_pickles: int, path: Path) -> set[str]:
     try:
-        for _ in range(num_pickles):
-            for opcode, argument, _ in pickletools.genops(stream):
-                if opcode.name in ("GLOBAL", "INST"):
-                    module, _, name = str(argument).partition(" ")
-                    named.add(".".join(NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))))
-                elif opcode.name == "STACK_GLOBAL":
-                    named.add(".".join(texts))
-                elif isinstance(argument, str):
-                    texts = [texts[-1], argument]
-    except (ValueError, LookupError, OverflowError, MemoryError):
-        pass  # torch says what is wrong with it
-    return named
+        return named_objects(stream, num_pickles)
+    except TooDeepError:
+        raise InputError(f"{path} holds tuples in tuples without end: give a checkpoint, as published.") from None
 
 
 def _loaded(path: Path, named: set[str], *, mapped: bool) -> object:

@@ -106,6 +106,16 @@ def test_mappings_that_hold_each_other_many_times_are_refused(tmp_path: Path):
         read_tensors(tmp_path / "bomb.pth")
 
 
+@pytest.mark.parametrize("save", [save_zip, save_old, save_pickle])
+def test_tuples_that_hold_each_other_many_times_are_refused(tmp_path: Path, save: Callable[[Any, Path], None]):
+    nested: tuple[Any, ...] = ()
+    for _ in range(40):
+        nested = (nested, nested)  # its hash would take 2⁴⁰ steps
+    save({"weight": torch.zeros(1), "key": nested}, tmp_path / "bomb.pth")
+    with pytest.raises(InputError, match=r"bomb\.pth holds tuples in tuples without end"):
+        read_tensors(tmp_path / "bomb.pth")
+
+
 def test_a_file_that_asks_for_more_memory_than_there_is_is_refused(tmp_path: Path):
     asks = b"\x80\x02cbuiltins\nbytearray\n\x8a\x07" + (10**15).to_bytes(7, "little") + b"\x85R."
     (tmp_path / "asks.pth").write_bytes(asks)
