@@ -66,6 +66,11 @@ class TimmBackbone(FeatureExtractor):
         return self.architecture
 
     @property
+    def classifiers(self) -> tuple[str, ...]:
+        """Names, as timm's, of the layers behind the features, which files may hold and the network has not."""
+        return expected(self.model).classifiers
+
+    @property
     def num_features(self) -> int:
         return self._seen(224).num_features
 

@@ -35,6 +35,7 @@ class Expected:
         interpolation: of resizing.
         fixed: whether the network is made for a size, as vision transformers are.
         licence: of the weights, in timm's note; empty where it has none.
+        classifiers: names of the layers that are left out of a network, such as `head.fc`.
     """
 
     size_px: int
@@ -43,6 +44,7 @@ class Expected:
     interpolation: str
     fixed: bool
     licence: str
+    classifiers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def expected(name: str) -> Expected:
         interpolation=config["interpolation"],
         fixed=bool(given.get("fixed_input_size")),
         licence=str(given.get("license") or ""),
+        classifiers=_texts(given.get("classifier")),
     )
 
 
@@ -226,6 +229,11 @@ def _fault_of(network: nn.Module) -> str:
     norms = (each for each in network.modules() if isinstance(each, _BatchNorm) and not splits(each))
     other = next(norms, None)
     return "" if other is None else f"its {type(other).__name__} cannot normalise parts of a batch"
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """A text, or several, as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(map(str, value)) if isinstance(value, tuple | list) else ()
 
 
 def _nearest(model: str, known: list[str]) -> str:

@@ -50,7 +50,8 @@ def plain_names(tensors: Iterable[str]) -> dict[str, str]:
 def places(tensors: Mapping[str, Tensor], backbone: AnyBackbone) -> list[Place]:
     """The places of a file that hold a network, or most of it; whole ones first, the usual one before the others."""
     shapes = _shapes_of(backbone)
-    plain, network = plain_names(tensors), _Expected(backbone.architecture, shapes)
+    classifiers = backbone.classifiers if isinstance(backbone, TimmBackbone) else ()
+    plain, network = plain_names(tensors), _Expected(backbone.architecture, shapes, classifiers)
     namings: tuple[Naming, ...] = (_same, _numbered) if isinstance(backbone, Backbone) else (_same,)
     wanted_names = [{ours: naming(ours.removeprefix(NETWORK)) for ours in shapes} for naming in namings]
     found = [
@@ -110,10 +111,11 @@ def _prefixes(plain: Iterable[str], wanted: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Expected:
-    """A network: its name, and the shape of every tensor of it by our names."""
+    """A network: its name, the shape of every tensor of it by our names, and names of layers behind its features."""
 
     architecture: str
     shapes: Mapping[str, Shape]
+    classifiers: tuple[str, ...]
 
 
 def _place(
@@ -135,7 +137,7 @@ def _faults(
         elif name is not None and tuple(tensors[name].shape) != expected:
             shape = _spelled(tuple(tensors[name].shape))
             yield f"holds {name} as {shape} where {network.architecture} has {_spelled(expected)}"
-    surplus = _surplus(plain, prefix, wanted)
+    surplus = _surplus(plain, prefix, wanted, network.classifiers)
     if surplus is not None:
         yield f"holds {surplus}, which {network.architecture} has not"
 
@@ -147,11 +149,21 @@ def _shapes_of(backbone: AnyBackbone) -> Mapping[str, Shape]:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
-def _surplus(plain: Mapping[str, str], prefix: str, wanted: Mapping[str, str]) -> str | None:
+def _surplus(
+    plain: Mapping[str, str], prefix: str, wanted: Mapping[str, str], classifiers: tuple[str, ...]
+) -> str | None:
     """The first tensor inside the parts of a network that the architecture does not have: it is another network's."""
+    behind = tuple(f"{prefix}{layer}." for layer in classifiers)
     expected = {prefix + theirs for theirs in wanted.values()}
     parts = tuple({f"{prefix}{theirs.partition('.')[0]}." for theirs in wanted.values() if "." in theirs})
-    return next((name for start, name in plain.items() if start.startswith(parts) and start not in expected), None)
+    return next(
+        (
+            name
+            for start, name in plain.items()
+            if start.startswith(parts) and start not in expected and not start.startswith(behind)
+        ),
+        None,
+    )
 
 
 def _same(name: str) -> str:

@@ -240,7 +240,9 @@ def check_start(start: EncoderStage, backbone: AnyBackbone, embedding_size: int)
         raise InputError("the start is a student beside its teacher: start from encoders of one backbone.")
     if not backbone.takes_weights_of(start.backbone):
         theirs, ours = start.backbone, backbone
-        advice = "" if theirs.architecture == ours.architecture else f" Set architecture={theirs.architecture}."
+        theirs.check_trainable()
+        name = theirs.architecture.partition("@")[0]
+        advice = "" if name == ours.architecture else f" Set architecture={name}."
         raise InputError(f"the start's backbone is {theirs.described}: it cannot become {ours.described}.{advice}")
     if start.output_size != embedding_size:
         raise InputError(f"embedding_size is {embedding_size}: the encoders to start from have {start.output_size}.")

@@ -57,6 +57,22 @@ def test_a_vision_transformer_of_another_input_size_teaches_with_the_licence_tha
     assert torch.allclose(network(images), expected, rtol=0, atol=1e-6)
 
 
+CLASSIFIERS = {
+    "test_convnext": "head.fc",
+    "test_resnet": "fc",
+    "test_efficientnet": "classifier",
+    "regnetx_002": "head.fc",
+}
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS)
+def test_of_a_published_file_of_timm_all_but_the_classifier_is_used(tmp_path: Path, model: str):
+    torch.save(timm.create_model(model).state_dict(), tmp_path / "published.pth")
+    weights = register(tmp_path / "weights", "free", tmp_path / "published.pth", Asked(architecture=f"timm:{model}"))
+    assert set(weights.left_out) == {f"{CLASSIFIERS[model]}.weight", f"{CLASSIFIERS[model]}.bias"}
+    assert weights.kind == "supervised"
+
+
 RECORDS_OF_BEFORE = {
     "moco": ("self-supervised", "290d72314c6a7a23827acd588708fa9e"),
     "torchvision": ("supervised", "3260605a2f45a6aa2791dc6510771833"),

@@ -10,6 +10,7 @@ from tests.trainers.tiny import (
     CONVNEXT,
     EMBEDDING,
     SIZE_PX,
+    TIMM_RESNET,
     VIT,
     assert_same_state,
     untrained,
@@ -94,6 +95,7 @@ def test_a_teacher_adapts_its_head_a_student_learns_from_it_and_its_features_are
 
 
 VIT_START = Untrained(backbone=VIT, embedding_size=EMBEDDING)
+CONVNEXT_START = Untrained(backbone=replace(CONVNEXT, input_px=SIZE_PX), embedding_size=EMBEDDING)
 PLAIN = {"method": MoCo(**SIZES), "backbone": CONVNEXT, "augmentation": MoCoAugmentation(size_px=SIZE_PX)}
 RESIZED = replace(CONVNEXT, input_px=SIZE_PX)
 
@@ -106,7 +108,11 @@ RESIZED = replace(CONVNEXT, input_px=SIZE_PX)
             "timm:test_vit cannot be trained by these methods: VisionTransformer is no ResNet, ConvNeXt",
         ),
         ({"method": MoCo(**SIZES, start=VIT_START, trains="all"), "backbone": VIT}, "timm:test_vit cannot be trained"),
-        ({"method": MoCo(**SIZES, start=VIT_START)}, "is timm:test_vit@32: it cannot become timm:test_convnext"),
+        ({"method": MoCo(**SIZES, start=VIT_START)}, "timm:test_vit cannot be trained by these methods"),
+        (
+            {"method": MoCo(**SIZES, start=CONVNEXT_START), "backbone": TIMM_RESNET},
+            "Set architecture=timm:test_convnext\\.$",
+        ),
         ({"augmentation": MoCoAugmentation(size_px=8)}, "timm:test_convnext cannot see images of 8 pixels"),
         ({"method": RegionCL(**SIZES), "backbone": RESIZED}, "timm:test_convnext@32 has no such maps; take a ResNet"),
     ],
