@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 import click
 
-from study.cli.card_facts import CardFacts, describe_export
+from study.cli.card_facts import CardFacts
+from study.cli.card_page import describe_export
 from study.cli.trained_model import KEY_SHOWN, FoundTrial, find_trial
 from study.core.disk import translate_disk_errors
 from study.core.graph import inputs, key
