@@ -7,12 +7,13 @@ import re
 import sys
 import urllib.error
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from trainers.networks.timm_backbones import PREFIX as TIMM
+from trainers.networks.timm_backbones import licence_note
 from trainers.pretrained.contents import Kind
 from trainers.stage import InputError, MachineError
 
@@ -129,11 +130,12 @@ def _from_hub(source: str, folder: Path) -> Downloaded:
         config = Path(fetch(CONFIG)) if CONFIG in files else None
     described = _read(config) if config else {}
     card = info.card_data
+    architecture = _architecture(name, described)
     return Downloaded(
         path=path,
-        architecture=_architecture(name, described),
+        architecture=architecture,
         kind=None,
-        licence=str((card and (card.license_name or card.license)) or ""),
+        licence=str((card and (card.license_name or card.license)) or "") or _timms_note(architecture),
         title=f"{repository} of the hub, commit {str(info.sha)[:8]}",
     )
 
@@ -163,6 +165,13 @@ def _architecture(repository: str, described: dict[str, object]) -> str | None:
     pretrained = described.get("pretrained_cfg")
     tag = pretrained.get("tag") if isinstance(pretrained, dict) else repository.partition(".")[2]
     return f"{TIMM}{name}.{tag}" if tag else f"{TIMM}{name}"
+
+
+def _timms_note(architecture: str | None) -> str:
+    """Licence in timm's note of an architecture's weights; empty where it has none."""
+    with suppress(InputError):  # the hub has weights that this version of timm does not know
+        return licence_note((architecture or "").removeprefix(TIMM))
+    return ""
 
 
 def _read(config: Path) -> dict[str, object]:

@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 
 from trainers.pretrained.prefixes import CHILDREN, plain_names, usual_first
 
-FIRST, LAST = "layer1", "layer4"
+IN_TRANSFORMERS = ("embedder.embedder.convolution", "embedder.embedder.normalization")
+PARTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (tuple(CHILDREN), "0.conv1.weight"),
+    (tuple(CHILDREN.values()), "0.conv1.weight"),
+    ((*IN_TRANSFORMERS, *(f"encoder.stages.{stage}.layers" for stage in range(4))), "0.layer.0.convolution.weight"),
+)
+"""Stem, its normalisation and the four stages of a ResNet in a naming, and the first tensor in a stage."""
 RESNETS: Mapping[tuple[str, tuple[int, ...]], str] = {
     ("bottleneck", (3, 4, 6, 3)): "resnet50",
     ("basic", (2, 2, 2, 2)): "resnet18",
@@ -30,15 +36,14 @@ FAMILIES = {
 def guessed(tensors: Iterable[str]) -> str | None:
     """The ResNet that a file's names are those of, or of which they are most; None where they are of no ResNet."""
     names = sorted(plain_names(tensors))
-    stages = [tuple(CHILDREN), tuple(CHILDREN.values())]
-    for stem, norm, *layers in stages:
-        anchor = f"{layers[0]}.0.conv1.weight"
+    for (stem, norm, *layers), first in PARTS:
+        anchor = f"{layers[0]}.{first}"
         prefixes = [name.removesuffix(anchor) for name in names if name == anchor or name.endswith(f".{anchor}")]
         whole = [
             prefix for prefix in prefixes if f"{prefix}{stem}.weight" in names and f"{prefix}{norm}.weight" in names
         ]
         if whole:
-            return _resnet(names, min(whole, key=usual_first), layers)
+            return _resnet(names, min(whole, key=usual_first), layers, first)
     return None
 
 
@@ -48,9 +53,10 @@ def family(tensors: Iterable[str]) -> str:
     return next((what for end, what in FAMILIES.items() if any(name.endswith(end) for name in names)), "")
 
 
-def _resnet(names: list[str], prefix: str, layers: list[str]) -> str:
+def _resnet(names: list[str], prefix: str, layers: list[str], first: str) -> str:
     blocks = tuple(_num_blocks(names, f"{prefix}{layer}.") for layer in layers)
-    kind = "bottleneck" if f"{prefix}{layers[0]}.0.conv3.weight" in names else "basic"
+    third = first.replace("conv1", "conv3").replace("layer.0", "layer.2")
+    kind = "bottleneck" if f"{prefix}{layers[0]}.{third}" in names else "basic"
     return RESNETS.get((kind, blocks), NEAREST[kind])
 
 

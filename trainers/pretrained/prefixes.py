@@ -1,5 +1,6 @@
 """Search for a network among the tensors of a checkpoint, under whatever prefix and in whatever usual naming."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,15 @@ COUNTER = ".num_batches_tracked"
 """Ends the names of the counters that files older than torch 0.4.1 do not have; they start at 0 then."""
 CHILDREN = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 """Places of a ResNet's parts in a `Sequential` of its children, as lightly's examples build it."""
+TRANSFORMERS_NAMES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"^conv1\.", "embedder.embedder.convolution."),
+    (r"^bn1\.", "embedder.embedder.normalization."),
+    (r"^layer(\d)\.(\d+)\.", lambda found: f"encoder.stages.{int(found[1]) - 1}.layers.{found[2]}."),
+    (r"\.downsample\.0\.", ".shortcut.convolution."),
+    (r"\.downsample\.1\.", ".shortcut.normalization."),
+    (r"\.conv(\d)\.", lambda found: f".layer.{int(found[1]) - 1}.convolution."),
+    (r"\.bn(\d)\.", lambda found: f".layer.{int(found[1]) - 1}.normalization."),
+)
 COPIES = {"k", "key", "momentum", "target", "student", "loss"}
 """Words in the prefix of a network beside the one that is meant."""
 LEAST_MATCHED = 0.3
@@ -52,7 +62,7 @@ def places(tensors: Mapping[str, Tensor], backbone: AnyBackbone) -> list[Place]:
     shapes = _shapes_of(backbone)
     classifiers = backbone.classifiers if isinstance(backbone, TimmBackbone) else ()
     plain, network = plain_names(tensors), _Expected(backbone.architecture, shapes, classifiers)
-    namings: tuple[Naming, ...] = (_same, _numbered) if isinstance(backbone, Backbone) else (_same,)
+    namings = NAMINGS if isinstance(backbone, Backbone) else (_same,)
     wanted_names = [{ours: naming(ours.removeprefix(NETWORK)) for ours in shapes} for naming in namings]
     found = [
         _place(tensors, plain, prefix, wanted, network)
@@ -173,6 +183,16 @@ def _same(name: str) -> str:
 def _numbered(name: str) -> str:
     part, _, rest = name.partition(".")
     return f"{CHILDREN[part]}.{rest}"
+
+
+def _of_transformers(name: str) -> str:
+    """Names that the library transformers has for the tensors of a ResNet."""
+    for ours, theirs in TRANSFORMERS_NAMES:
+        name = re.sub(ours, theirs, name)
+    return name
+
+
+NAMINGS: tuple[Naming, ...] = (_same, _numbered, _of_transformers)
 
 
 def _spelled(shape: Shape) -> str:

@@ -21,7 +21,7 @@ BESIDE = (
 """Heads that a training script keeps beside the backbone."""
 LARGEST_EMBEDDING = 2**14
 
-CLASSIFIERS = ("fc", "head", "head.fc", "heads.head", "classifier", "cls_head.fc", "heads.0.clf.0")
+CLASSIFIERS = ("fc", "head", "head.fc", "heads.head", "classifier", "classifier.1", "cls_head.fc", "heads.0.clf.0")
 FEWEST_OF_EMBEDDING = 64
 """A last layer of this length, or of a larger power of two, may be a projection as well as a classifier."""
 

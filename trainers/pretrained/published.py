@@ -68,6 +68,8 @@ OFFICIAL = (
 of 2020), torchvision that of a SHA-256 digest, in the file's name."""
 
 DIGESTS = tuple(sorted({DIGEST, *(official.digest for official in OFFICIAL)}))
+LARGEST_BYTES = 2**30
+"""More than any of these files has: of larger ones only the SHA-256 is computed."""
 
 
 def recognised(path: Path) -> tuple[str, OfficialFile | None]:
@@ -76,6 +78,8 @@ def recognised(path: Path) -> tuple[str, OfficialFile | None]:
     Raises:
         InputError: the file has the name of a published one, but another content.
     """
+    if path.stat().st_size > LARGEST_BYTES:
+        return digests_of(path, (DIGEST,))[DIGEST], None
     digests = digests_of(path, DIGESTS)
     for official in OFFICIAL:
         if digests[official.digest].startswith(official.prefix):

@@ -170,6 +170,22 @@ def compiled_inside(encoder: Encoder, other: Encoder, features: int) -> Any:
     return {"state_dict": under("module.backbone.", state) | {"module.queue": torch.zeros(3)}}
 
 
+def transformers(encoder: Encoder, other: Encoder, features: int) -> Any:
+    stem = {"conv1.": "embedder.embedder.convolution.", "bn1.": "embedder.embedder.normalization."}
+    stages = {f"layer{1 + stage}.": f"encoder.stages.{stage}.layers." for stage in range(4)}
+    inner = {".downsample.0.": ".shortcut.convolution.", ".downsample.1.": ".shortcut.normalization."}
+    inner |= {f".conv{1 + layer}.": f".layer.{layer}.convolution." for layer in range(3)}
+    inner |= {f".bn{1 + layer}.": f".layer.{layer}.normalization." for layer in range(3)}
+    state: State = {}
+    for name, tensor in network(encoder).items():
+        start = next(each for each in {**stem, **stages} if name.startswith(each))
+        theirs = {**stem, **stages}[start] + name.removeprefix(start)
+        for old, new in inner.items() if start in stages else ():
+            theirs = theirs.replace(old, new)
+        state[f"resnet.{theirs}"] = tensor
+    return {**state, "classifier.1.weight": torch.randn(10, features), "classifier.1.bias": torch.randn(10)}
+
+
 def classifier(features: int, classes: int = 1000) -> State:
     return {"fc.weight": torch.randn(classes, features), "fc.bias": torch.randn(classes)}
 
@@ -192,6 +208,7 @@ LAYOUTS: dict[str, tuple[Layout, str, str, bool]] = {
     "Lightning": (lightning, "state_dict.model.", "supervised", False),
     "torchvision": (torchvision, "", "supervised", False),
     "timm's moving average": (timm_ema, "state_dict_ema.", "supervised", False),
+    "transformers": (transformers, "resnet.", "supervised", False),
     "torch.compile": (compiled, "model.module.", "supervised", False),
     "torch.compile of a part": (compiled_inside, "state_dict.module.backbone.", "self-supervised", False),
 }

@@ -85,6 +85,13 @@ def test_an_architecture_of_timm_keeps_the_tag_of_its_weights(tmp_path: Path, hu
     assert (found.architecture, found.licence) == ("timm:vit_small_patch14_dinov2.lvd142m", "dinov3-license")
 
 
+def test_a_licence_that_the_repository_does_not_name_is_that_of_timms_note(tmp_path: Path, hub: Callable[..., Hub]):
+    hub(described(VIT))
+    assert download("hf:timm/vit_small_patch14_dinov2.lvd142m", tmp_path).licence == "apache-2.0"
+    hub(described({"architecture": "of_tomorrow"}))
+    assert download("hf:timm/of_tomorrow", tmp_path).licence == ""
+
+
 def test_a_file_of_a_repository_is_named_where_there_are_several(tmp_path: Path, hub: Callable[..., Hub]):
     asked = hub({"LemonFM.pth": b"1", "LemonFM-small.pth": b"2", "README.md": b""})
     with pytest.raises(
