@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from study.core.folds import cross_validated, folds
-    from study.core.rows import Choice, Curve, MeasuredOn, Published, Row
+    from study.core.rows import Choice, Curve, MeasuredOn, Published, Row, Teacher
     from study.core.study import Study, Trial
     from study.core.suite import Suite
     from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
     from study.search.space import Objective, PruningSignal, Search
 else:
     MODULES = {
-        "study.core.rows": ("Choice", "Curve", "MeasuredOn", "Published", "Row"),
+        "study.core.rows": ("Choice", "Curve", "MeasuredOn", "Published", "Row", "Teacher"),
         "study.core.folds": ("cross_validated", "folds"),
         "study.core.study": ("Study", "Trial"),
         "study.core.suite": ("Suite",),
@@ -44,6 +44,7 @@ __all__ = [
     "Search",
     "Study",
     "Suite",
+    "Teacher",
     "Trial",
     "Uniform",
     "When",

@@ -30,12 +30,8 @@ class Conditions:
         scale: the sizes.
         dataset: the videos that are learnt from with labels, and tested on.
         pretrain_on: the videos that encoders are pre-trained on; those of `dataset` where None.
-        weights: public weights by their names in this home; self-supervised, supervised, or one of each. They teach
-            students of any architecture.
+        weights: public weights by their names in this home. They teach students of any architecture.
         brief: whether to make one pass over the shortest video of each side only, to check that every stage runs.
-
-    Raises:
-        InputError: public weights play one role twice.
 
     Pre-training on another dataset is a transfer: its training and unlabelled videos, none else, are what teachers,
     students and rival methods see, and the kNN probe looks at its labelled ones. Labels, label fractions, validation
@@ -50,8 +46,6 @@ class Conditions:
     brief: bool = False
 
     def __post_init__(self) -> None:
-        for each in self.weights:
-            self._check_weights(each)
         if self.pretrain_on is not None and self.pretrain_on.name == self.dataset.name:
             object.__setattr__(self, "pretrain_on", None)
         if self.brief:
@@ -126,14 +120,29 @@ class Conditions:
         return self.preset.training_fps or self.scale.ssl_fps
 
     def public(self, kind: Kind) -> RegisteredWeights | None:
-        """The public weights of a kind, if given."""
-        return next((each for each in self.weights if each.kind == kind), None)
+        """The public weights of a kind, if given.
+
+        Raises:
+            InputError: several of this kind are given.
+        """
+        given = self._of_kind(kind)
+        if len(given) > 1:
+            first, second, *_ = given
+            raise InputError(
+                f"weights {first.name!r} and {second.name!r} are both {kind}: name one of them, or say which one "
+                "teaches, with --set free_model=NAME."
+            )
+        return given[0] if given else None
+
+    def named(self, name: str) -> RegisteredWeights | None:
+        """The public weights of a name, if given."""
+        return next((each for each in self.weights if each.name == name), None)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that a plan and a report of these conditions must show."""
-        notes = [_about(each) for each in self.weights]
-        missing = [kind for kind in KINDS if self.public(kind) is None]
+        notes = [f"{each.name} is {described(each)}." for each in self.weights]
+        missing = [kind for kind in KINDS if not self._of_kind(kind)]
         if missing:
             notes.append(self._stand_in_note(" and ".join(missing)))
         if self.pretrain_on is not None:
@@ -151,10 +160,8 @@ class Conditions:
             )
         return f"{note}, not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."
 
-    def _check_weights(self, weights: RegisteredWeights) -> None:
-        first = self.public(weights.kind)
-        if first is not None and first.name != weights.name:
-            raise InputError(f"weights {first.name!r} and {weights.name!r} are both {weights.kind}: name one of them.")
+    def _of_kind(self, kind: Kind) -> list[RegisteredWeights]:
+        return list({each.name: each for each in self.weights if each.kind == kind}.values())
 
     def sample_every(self, fps: float) -> int:
         """Number of source frames from one row to the next at a rate.
@@ -176,10 +183,10 @@ class Conditions:
         return round(every)
 
 
-def _about(weights: RegisteredWeights) -> str:
-    """Sentence on public weights: what they are, of which file, and under which licence."""
+def described(weights: RegisteredWeights) -> str:
+    """Public weights in words: what they are, of which file, and under which licence."""
     licence = f"licence {weights.licence}" if weights.licence else "no licence noted"
-    return f"{weights.name} is {weights.title} ({weights.architecture}, SHA-256 {weights.digest[:8]}…, {licence})."
+    return f"{weights.title} ({weights.architecture}, SHA-256 {weights.digest[:8]}…, {licence})"
 
 
 def _shortest(split: Split[Ingest]) -> Split[Ingest]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from trainers.networks.architectures import ArchitectureName
 from trainers.networks.backbones import Architecture
 from trainers.ssl.loop import Precision
 
@@ -49,6 +50,7 @@ class Scale:
     Attributes:
         architecture: of all backbones.
         width: channels of the backbone's first stage.
+        vision_transformer: architecture of the stand-in for a free model of this kind.
         store_px: side of stored frames.
         size_px: side of the network's input.
         ssl_fps: rate of the frames that pre-training, probe and fine-tuning see.
@@ -76,6 +78,7 @@ class Scale:
     description: str
     architecture: Architecture
     width: int = 64
+    vision_transformer: ArchitectureName = "timm:vit_tiny_patch16_224"
     store_px: int
     size_px: int
     ssl_fps: float
@@ -129,6 +132,7 @@ SCALES = {
             description="minutes on two CPU cores: a small ResNet at 48 px (64 for RegionCL) on synthetic videos",
             architecture="resnet10",
             width=32,
+            vision_transformer="timm:test_vit@96",
             store_px=64,
             size_px=48,
             ssl_fps=5,

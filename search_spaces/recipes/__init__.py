@@ -13,10 +13,10 @@ from search_spaces.recipes.building_blocks import (
     on_surgical_frames,
     public_start,
     supervised_weights,
-    teacher_start,
 )
 from search_spaces.recipes.distillation import distilled, moco
 from search_spaces.recipes.distillation_terms import compress_distilled, disco_distilled, seed_distilled
+from search_spaces.recipes.free_models import free_model_named, teacher_start
 from search_spaces.recipes.recognition import evaluated, recognition
 from search_spaces.recipes.rivals import combined, initialised, regioncl, simsiam, swav
 from search_spaces.recipes.settings import (
@@ -44,6 +44,7 @@ __all__ = [
     "distilled",
     "distilled_with_difference",
     "evaluated",
+    "free_model_named",
     "free_weights",
     "initialised",
     "majority_class",

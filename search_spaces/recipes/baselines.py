@@ -4,6 +4,7 @@ from typing import Unpack
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes.building_blocks import free_weights, network, supervised_weights
+from search_spaces.recipes.free_models import free_model_named
 from search_spaces.recipes.recognition import evaluated, recognition
 from search_spaces.recipes.settings import DataSettings, FineTuneMode, LabelSettings
 from study.core.recipe import named_settings
@@ -14,9 +15,19 @@ from trainers.ssl.pretrain import Untrained
 
 
 @named_settings
-def public_features(conditions: Conditions, *, seed: int, **settings: Unpack[LabelSettings]) -> Evaluate:
-    """The free weights as they are, never pre-trained on surgical frames."""
-    return recognition(conditions, free_weights(conditions), seed, settings)
+def public_features(
+    conditions: Conditions, *, seed: int, free_model: str | None = None, **settings: Unpack[LabelSettings]
+) -> Evaluate:
+    """Free weights as they are, never pre-trained on surgical frames.
+
+    Args:
+        conditions: preset, scale and dataset.
+        seed: of everything drawn in this trial.
+        free_model: the name of public weights, or of a stand-in; the self-supervised ones where None.
+        **settings: videos and labels.
+    """
+    free = free_weights(conditions) if free_model is None else free_model_named(conditions, free_model)
+    return recognition(conditions, free, seed, settings)
 
 
 @named_settings

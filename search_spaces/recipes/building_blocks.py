@@ -19,7 +19,6 @@ from trainers.networks.architectures import AnyBackbone, backbone_of
 from trainers.networks.backbones import Backbone
 from trainers.pretrained.release import Release
 from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier
-from trainers.recognition.authors_code import AuthorsStart
 from trainers.runtime.randomness import derived_seed
 from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.encoders import EncoderStage, Trains
@@ -62,14 +61,20 @@ def supervised_weights(conditions: Conditions) -> EncoderStage:
     public = conditions.public("supervised")
     if public is not None:
         return public.encoder()
+    backbone = backbone_of(conditions.scale.architecture, width=conditions.scale.width)
+    return generic_classifier(conditions, backbone, derived_seed(0, "supervised weights"))
+
+
+def generic_classifier(conditions: Conditions, backbone: AnyBackbone, seed: int) -> TrainClassifier:
+    """A network that was trained to classify the generic images, at the sizes of the scale."""
     scale = conditions.scale
     return TrainClassifier(
         frames=(_generic_images(conditions),),
-        backbone=backbone_of(scale.architecture, width=scale.width),
+        backbone=backbone,
         augmentation=replace(CROP_AND_FLIP, size_px=scale.size_px),
         epochs=scale.generic_epochs,
         batch_size=scale.batch_size,
-        seed=derived_seed(0, "supervised weights"),
+        seed=seed,
     )
 
 
@@ -77,19 +82,6 @@ def public_start(conditions: Conditions) -> EncoderStage:
     """The public weights of the kind that the preset's teachers are made of, as they are."""
     self_supervised = conditions.preset.teacher_start == "self-supervised"
     return free_weights(conditions) if self_supervised else supervised_weights(conditions)
-
-
-def teacher_start(conditions: Conditions) -> EncoderStage:
-    """The public weights that the preset's teachers start from, whole or in part."""
-    preset, public = conditions.preset, public_start(conditions)
-    if preset.start_running_statistics and not preset.heads_apart:
-        return public
-    return AuthorsStart(
-        encoder=public,
-        running_statistics=preset.start_running_statistics,
-        heads_apart=preset.heads_apart,
-        seed=derived_seed(0, "teacher's start"),
-    )
 
 
 def adapted_teacher(
@@ -100,9 +92,15 @@ def adapted_teacher(
     Its order of frames and its views are its own, not those that the student of the same seed sees.
     """
     preset, contrast = conditions.preset, contrastive(conditions, settings)
-    method: MethodConfig = MoCo(start=free, trains=trains, **contrast)
+    method: MethodConfig = MoCo(start=free, trains=trains, embedding_size=free.output_size, **contrast)
     if preset.heads_apart or preset.teacher_batch_statistics or preset.queues_apart:
-        method = AuthorsTeacher(start=free, trains=trains, batch_statistics=preset.teacher_batch_statistics, **contrast)
+        method = AuthorsTeacher(
+            start=free,
+            trains=trains,
+            batch_statistics=preset.teacher_batch_statistics,
+            embedding_size=free.output_size,
+            **contrast,
+        )
     epochs = conditions.epochs(settings.get("teacher_epochs"), conditions.scale.teacher_epochs)
     optimisation = usual_optimisation(conditions, epochs, settings)
     seed = derived_seed(seed, "teacher")

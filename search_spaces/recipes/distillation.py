@@ -8,8 +8,8 @@ from search_spaces.recipes.building_blocks import (
     adapted_teacher,
     contrastive,
     on_surgical_frames,
-    teacher_start,
 )
+from search_spaces.recipes.free_models import teacher_start
 from search_spaces.recipes.recognition import recognition
 from search_spaces.recipes.settings import MoCoSettings, TeacherSettings
 from study.core.recipe import named_settings
@@ -26,6 +26,7 @@ class Distilling(Contrastive):
     """Fields that the paper's student and that of the authors' code have in common."""
 
     teacher: EncoderStage
+    embedding_size: int
     distillation_weight: float
     contrastive_weight: float
     teacher_temperature: float | None
@@ -58,11 +59,12 @@ def distilled(
         distillation_weight = preset.distillation_weight
     if contrastive_weight is None:
         contrastive_weight = preset.contrastive_weight
-    teacher = teacher_start(conditions)
+    teacher = teacher_start(conditions, settings)
     if teacher_trains != "none":
         teacher = adapted_teacher(conditions, teacher, teacher_trains, seed, settings)
     config: Distilling = {
         "teacher": teacher,
+        "embedding_size": teacher.output_size,
         "distillation_weight": distillation_weight,
         "contrastive_weight": contrastive_weight,
         # The student's own τ is None, set or not: equal stages are one stage.

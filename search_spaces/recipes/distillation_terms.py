@@ -9,8 +9,8 @@ from search_spaces.recipes.building_blocks import (
     dictionary,
     given,
     on_surgical_frames,
-    teacher_start,
 )
+from search_spaces.recipes.free_models import teacher_start
 from search_spaces.recipes.recognition import recognition
 from search_spaces.recipes.settings import TeacherSettings
 from study.core.recipe import named_settings
@@ -100,7 +100,7 @@ def disco_distilled(
 
 def _teacher(conditions: Conditions, seed: int, settings: TeacherSettings) -> EncoderStage:
     """The teacher of `distilled`, whose head is trained on surgical frames."""
-    return adapted_teacher(conditions, teacher_start(conditions), "head", seed, settings)
+    return adapted_teacher(conditions, teacher_start(conditions, settings), "head", seed, settings)
 
 
 def _student(conditions: Conditions, method: MethodConfig, seed: int, settings: TeacherSettings) -> Evaluate:

@@ -12,8 +12,8 @@ from search_spaces.recipes.building_blocks import (
     on_surgical_frames,
     precision,
     public_start,
-    teacher_start,
 )
+from search_spaces.recipes.free_models import teacher_start
 from search_spaces.recipes.recognition import recognition
 from search_spaces.recipes.settings import MoCoSettings, QueueSettings, StudentSettings, TeacherSettings
 from study.core.recipe import named_settings
@@ -162,8 +162,8 @@ def combined(
 @named_settings
 def initialised(conditions: Conditions, *, seed: int, **settings: Unpack[TeacherSettings]) -> Evaluate:
     """MoCo v2 on surgical frames that starts from the weights of the teacher of `distilled`."""
-    teacher = adapted_teacher(conditions, teacher_start(conditions), "head", seed, settings)
-    method = MoCo(start=teacher, **contrastive(conditions, settings))
+    teacher = adapted_teacher(conditions, teacher_start(conditions, settings), "head", seed, settings)
+    method = MoCo(start=teacher, embedding_size=teacher.output_size, **contrastive(conditions, settings))
     return recognition(conditions, on_surgical_frames(conditions, method, seed, settings), seed, settings)
 
 

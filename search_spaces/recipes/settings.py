@@ -77,6 +77,8 @@ class TeacherSettings(MoCoSettings, total=False):
 
     teacher_epochs: Epochs | None
     """Passes of the teacher over the frames."""
+    free_model: str | None
+    """Free model that the teacher is made of: the name of public weights, or of a stand-in; by preset if not set."""
 
 
 USUAL: TeacherSettings = {}

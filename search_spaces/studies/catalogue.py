@@ -9,6 +9,7 @@ from search_spaces.studies.sweeps import sweep_lambda, sweep_queue, sweep_seeds,
 from search_spaces.studies.table1 import table1
 from search_spaces.studies.table2 import table2
 from search_spaces.studies.table3 import table3
+from search_spaces.studies.teachers import teachers
 from study import Study
 from study.core.suite import Suite
 from trainers.stage import InputError
@@ -29,7 +30,7 @@ def by_name(studies: Iterable[Study]) -> dict[str, Study]:
 
 
 OF_THE_PAPER = (table1, table2, table3, fig3, sweep_lambda, sweep_temperature, sweep_queue, sweep_seeds)
-BEYOND_THE_PAPER = (losses, attribution)
+BEYOND_THE_PAPER = (teachers, losses, attribution)
 STUDIES = by_name((*OF_THE_PAPER, *BEYOND_THE_PAPER))
 
 PAPER = Suite(

@@ -53,7 +53,11 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
         help="Pre-train on the training videos of this dataset; all that needs labels, and the test, is of --dataset.",
     ),
     click.option(
-        "--weights", type=Line(), multiple=True, metavar="NAME", help="Public weights to start from; one of each kind."
+        "--weights",
+        type=Line(),
+        multiple=True,
+        metavar="NAME",
+        help="Public weights to start from; one of each kind, or any number that study teachers compares.",
     ),
     click.option(
         "--set", "settings", type=Line(), multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."

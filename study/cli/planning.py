@@ -233,6 +233,7 @@ def _in_words(sides: Mapping[str, int]) -> str:
 
 
 def _part(study: Study, request: Request, conditions: object, data: MeasuredOn) -> Part:
+    study = study.under(conditions)
     request = replace(request, seeds=max(request.seeds, study.fewest_seeds))
     trials = study.trials(conditions, seeds=range(request.seeds), settings=request.settings, only=request.rows)
     return Part(study=study.on(data), request=request, trials=trials)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from study.core.rows import RELAXED_PROTOCOLS, Choice, Curve, Published, Row
+from study.core.rows import RELAXED_PROTOCOLS, Choice, Curve, Published, Row, Teacher
 from study.home.text import nearest
 from trainers.names import check_line, check_name
 from trainers.stage import InputError
@@ -113,8 +113,18 @@ def _check_rows(study: "Study") -> None:
         for what, value in (("name", row.name), ("title", row.title)):
             check_line(value, f"a row of study {study.name}" + (" (its title)" if what == "title" else ""))
         _check_type(row.series, str, f"the series of row {row.name!r}", "text")
+        _check_teacher(row)
         _check_type(row.baseline, bool, f"baseline of row {row.name!r}", "True or False")
         _check_parameters(row.parameters, f"the parameters of row {row.name!r}")
+
+
+def _check_teacher(row: Row) -> None:
+    if row.teacher is None:
+        return
+    _check_type(row.teacher, Teacher, f"the teacher of row {row.name!r}", "Teacher(…)")
+    check_line(row.teacher.title, f"the teacher of row {row.name!r}")
+    if not (_is_number(row.teacher.gflops) and row.teacher.gflops > 0):
+        raise InputError(f"gflops of the teacher of row {row.name!r} is {row.teacher.gflops!r}: give a number above 0.")
 
 
 def _check_axes(study: "Study") -> None:

@@ -66,11 +66,29 @@ def cross_validated(study: "Study", name: str, *, count: int, repeats: int = 1) 
         InputError: as in `folds`, or a row sets `split` itself.
     """
     check_name(name, "a study")
+    every = folds(count, repeats=repeats).values
+
+    def rows_under(conditions: object) -> tuple[Row, ...]:
+        return _at_folds(study.under(conditions), every)
+
+    return replace(
+        study,
+        name=name,
+        axes={},
+        rows=_at_folds(study, every),
+        rows_from=rows_under if study.rows_from else None,
+        published=None,
+        more_published=(),
+    )
+
+
+def _at_folds(study: "Study", every: Sequence[object]) -> tuple[Row, ...]:
+    """All rows of a study at every fold."""
     rows = study.all_rows()
     own = next((row.name for row in rows if SPLIT in row.parameters), None)
     if own is not None:
         raise InputError(f"row {own!r} of study {study.name} sets {SPLIT} itself: it cannot be cross-validated.")
-    every = tuple(
+    return tuple(
         replace(
             row,
             name=f"{row.name},{fold}",
@@ -78,9 +96,8 @@ def cross_validated(study: "Study", name: str, *, count: int, repeats: int = 1) 
             parameters={**row.parameters, SPLIT: fold},
         )
         for row in rows
-        for fold in folds(count, repeats=repeats).values
+        for fold in every
     )
-    return replace(study, name=name, axes={}, rows=every, published=None, more_published=())
 
 
 def fold_of(row: Row) -> Fold | None:

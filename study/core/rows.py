@@ -12,6 +12,29 @@ RELAXED_PROTOCOLS = ("relaxed_fixed", "relaxed_official")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """Free model that the student of a row learns from, as reports show it.
+
+    Example:
+        >>> from study import Row, Teacher
+        >>> dino = Teacher(title="DINO", origin="ViT-S/16 of …", gflops=4.3, alone="features")
+        >>> Row(name="dino", title="DINO teaches", teacher=dino).teacher.gflops
+        4.3
+
+    Attributes:
+        title: its name in the figure and the table.
+        origin: in words: what it is, and where it comes from.
+        gflops: multiply-adds per frame, in units of 10⁹.
+        alone: name of the row whose accuracy is that of its own features.
+    """
+
+    title: str
+    origin: str
+    gflops: float
+    alone: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """Named point of a study.
 
@@ -28,6 +51,7 @@ class Row:
         recipe: its own recipe; the study's where None.
         baseline: whether tables show it below the rule, apart from the rows that the study compares.
         series: the line of the study's curve that it is a point of, where there are several lines.
+        teacher: the free model that its student learns from, where the study compares such models.
     """
 
     name: str
@@ -36,6 +60,7 @@ class Row:
     recipe: Recipe | None = None
     baseline: bool = False
     series: str = ""
+    teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Studies: a recipe, the points at which it is computed, and the trials that result."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from study.core.declared import check_curve, check_labels, check_study
 from study.core.folds import pooled_rows
@@ -41,6 +42,8 @@ class Study:
         recipe: recipe of every row that has none of its own.
         axes: a grid over hyperparameters of the recipe.
         rows: named points beside the grid, among them the baselines.
+        rows_from: makes the named rows from preset, scale, data and weights, where they decide which rows there are;
+            `rows` are then those of lists.
         reference: name of the row, or of the pool of fold rows, that the others are compared with.
         published: printed numbers that the rows are compared with.
         more_published: printed numbers of the same rows on other data.
@@ -57,6 +60,7 @@ class Study:
     recipe: Recipe
     axes: Mapping[str, Choice] = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
+    rows_from: Callable[[Any], tuple[Row, ...]] | None = None
     reference: str | None = None
     published: Published | None = None
     more_published: tuple[Published, ...] = ()
@@ -64,6 +68,10 @@ class Study:
     second_protocol: str | None = None
     fewest_seeds: int = 1
     cost: Mapping[str, str] = field(default_factory=dict)
+
+    def under(self, conditions: object) -> "Study":
+        """The study with the rows that it has under these conditions."""
+        return self if self.rows_from is None else replace(self, rows=self.rows_from(conditions), rows_from=None)
 
     def on(self, data: MeasuredOn) -> "Study":
         """The study, beside the numbers that were published for these data; beside none where there are none."""
@@ -121,6 +129,8 @@ class Study:
         Raises:
             InputError: an unknown row or hyperparameter, a value of the wrong type, or more trials than can be planned.
         """
+        if self.rows_from is not None:
+            return self.under(conditions).trials(conditions, seeds=seeds, settings=settings, only=only)
         settings = settings or {}
         rows = self._chosen(tuple(only))
         self._check_settings(settings)

@@ -64,6 +64,7 @@ def _row_data(results: Results, result: RowResult) -> dict[str, Any]:
         "name": result.row.name,
         "title": result.row.title,
         "baseline": result.row.baseline,
+        **({"teacher": asdict(result.row.teacher)} if result.row.teacher else {}),
         "problems": list(result.problems),
         "trials": [{"number": r.trial.number, "seed": r.trial.seed, "key": key(r.trial.stage)} for r in result.trials],
         "parameters": {name: str(value) for name, value in result.trials[0].trial.parameters.items()},

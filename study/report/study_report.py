@@ -19,6 +19,7 @@ from study.report.figures import style
 from study.report.figures.overview import overview_figure
 from study.report.study_data import results_record, table_csv
 from study.report.study_sections import sections
+from study.report.teacher_points import teacher_sentences
 from study.report.write import HTML, MARKDOWN, write_document
 
 NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
@@ -78,7 +79,8 @@ def write_report(
         for title, shown in {**here, **beside}.items()
     }
     comparisons, margins = compare_rows(results), compare_margins(results)
-    curve, leads = curve_sentences(results), margin_sentences(results, comparisons, margins)
+    curve = [*curve_sentences(results), *teacher_sentences(results)]
+    leads = margin_sentences(results, comparisons, margins)
     blocks = sections(results, comparisons, trials, store, context, panels, margins)
     report = Report(
         html=folder / HTML,

@@ -18,6 +18,7 @@ from study.report.figures.curve import curve_figure
 from study.report.figures.ribbons import ribbon_figure
 from study.report.figures.training_curves import pretraining_figure, temporal_figure
 from study.report.glossary import ABSENT_PHASES, METRICS
+from study.report.teacher_section import teacher_section
 from trainers.artifacts.evaluation import FRAMEWISE
 from trainers.artifacts.predictions import VideoPredictions
 
@@ -47,7 +48,7 @@ def sections(
     """
     predictions = read_all_predictions(results, store)
     blocks: list[Block] = [Facts(context), *stamp([results], context), *_missing(results), *_remarks(trials, store)]
-    blocks += _axis_section(results, panels)
+    blocks += [*_axis_section(results, panels), *teacher_section(results, comparisons)]
     blocks += [_table_section(results, comparisons), comparison_section(results, comparisons, margins)]
     blocks += [
         *_fold_section(results),

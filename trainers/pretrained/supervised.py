@@ -63,7 +63,6 @@ class TrainClassifier(EncoderStage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.backbone.check_trainable()
         self.backbone.check_size(self.augmentation.size_px)
 
     @property

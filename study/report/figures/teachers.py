@@ -1,0 +1,97 @@
+"""Accuracy of students over what their free models cost, and over the accuracy of these models' own features."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from study.analysis.results import Results
+from study.report.figures.style import FAINT, draw, row_colours, short_title
+from study.report.teacher_points import METRIC, TeacherPoint, teacher_points
+
+LABELS_APART = 0.055
+"""Least distance of two labels, in parts of the axis."""
+ROOM, LEAST_ROOM = 0.16, 0.01
+"""Room beside the outermost points, in parts of their distance, and at least in parts of their values."""
+FACTOR_OF_LOG = 10.0
+"""Costs that are further apart than this factor have a logarithmic axis."""
+
+Limits = tuple[float, float]
+Places = Sequence[tuple[float, TeacherPoint]]
+"""Points with their values on the horizontal axis."""
+
+
+def teachers_figure(results: Results) -> Figure:
+    """Two panels with one scale of accuracy: over the free model's own accuracy, and over its multiply-adds."""
+    return draw(lambda figure: _paint(figure, results), 860, 380)
+
+
+def _paint(figure: Figure, results: Results) -> None:
+    points, colour = teacher_points(results), row_colours(results.study)
+    level = results.reference.score("strict", METRIC) if results.reference else None
+    heights = _limits([*(point.student.mean for point in points), *([level.mean] if level else [])])
+    panels = figure.subplots(1, 2, sharey=True)
+    own, costs = panels
+    alone = [(point.own.mean, point) for point in points if point.own]
+    _paint_points(own, alone, colour, heights)
+    own.axline((heights[0], heights[0]), slope=1, color=FAINT, linewidth=0.8, linestyle=":")
+    own.set_xlim(_limits([x for x, _ in alone] or heights))
+    _paint_points(costs, [(point.teacher.gflops, point) for point in points], colour, heights)
+    _scale_costs(costs, [point.teacher.gflops for point in points])
+    own.set_xlabel("accuracy of the free model's own features (%)")
+    costs.set_xlabel("multiply-adds of the free model per frame (10⁹)")
+    own.set_ylabel("accuracy of the student (%), strict")
+    for axes in panels:
+        if level:
+            axes.axhline(level.mean, color=FAINT, linestyle="--", linewidth=1.0)
+        axes.set_ylim(heights)
+        axes.grid(visible=True)
+        axes.set_axisbelow(True)
+
+
+def _paint_points(axes: Axes, places: Places, colour: Mapping[str, str], heights: Limits) -> None:
+    """Points with their labels on the side with more room; labels move upwards where they would hide each other."""
+    free_from = heights[0]
+    for x, point in sorted(places, key=lambda place: place[1].student.mean):
+        height = max(point.student.mean, free_from)
+        free_from = height + LABELS_APART * (heights[1] - heights[0])
+        axes.plot(x, point.student.mean, "o", color=colour[point.row.name], markersize=6.5)
+        _label(axes, short_title(point.teacher.title), x, height, leftwards=_on_the_right(x, [x for x, _ in places]))
+
+
+def _label(axes: Axes, title: str, x: float, y: float, *, leftwards: bool) -> None:
+    """A title beside a point, readable on top of lines."""
+    text, side = (f"{title}  ", "right") if leftwards else (f"  {title}", "left")
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    axes.text(x, y, text, ha=side, va="center", fontsize=7.5, path_effects=halo)
+
+
+def _on_the_right(x: float, among: Sequence[float]) -> bool:
+    """Whether a value is in the upper half of an axis."""
+    return _scaled(x, among) > (_scaled(min(among), among) + _scaled(max(among), among)) / 2
+
+
+def _scale_costs(axes: Axes, costs: Sequence[float]) -> None:
+    if _is_log(costs):
+        axes.set_xscale("log")
+        axes.set_xlim(*(10**end for end in _limits([math.log10(each) for each in costs])))
+    else:
+        axes.set_xlim(_limits(costs))
+        axes.locator_params(axis="x", nbins=5)
+
+
+def _is_log(values: Sequence[float]) -> bool:
+    return min(values) > 0 and max(values) > FACTOR_OF_LOG * min(values)
+
+
+def _scaled(value: float, among: Sequence[float]) -> float:
+    return math.log10(value) if _is_log(among) else value
+
+
+def _limits(values: Sequence[float]) -> Limits:
+    """Ends of an axis with room beside its points."""
+    low, high = min(values), max(values)
+    room = max(ROOM * (high - low), LEAST_ROOM * max(abs(low), abs(high)))
+    return low - room, high + room
