@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from search_spaces.protocol.conditions import Conditions
+from search_spaces.protocol.conditions import Conditions, described
 from study import Trial
 from study.core.graph import walk
 from trainers.pretrained.public_weights import PublicWeights
@@ -16,6 +16,14 @@ def unused_weights_notes(conditions: Conditions, trials: Sequence[Trial]) -> tup
         return ()
     are, them = ("are", "they change") if len(left) > 1 else ("is", "that changes")
     return (f"--weights {', '.join(left)} {are} used by no trial here: {them} nothing.",)
+
+
+def stand_in_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, ...]:
+    """A sentence on the free models that are compared and are no public weights."""
+    origins = {each.name: described(each) for each in conditions.weights}.values()
+    compared = dict.fromkeys(trial.row.teacher for trial in trials if trial.row.teacher)
+    found = [f"{each.title} ({each.origin})" for each in compared if each.origin not in origins]
+    return (f"The free models are computed here: {'; '.join(found)}.",) if found else ()
 
 
 def check_weights_used(conditions: Conditions, trials: Sequence[Trial], asked: str) -> None:

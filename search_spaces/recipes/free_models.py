@@ -27,10 +27,12 @@ class StandIn:
 
     Attributes:
         title: in words.
+        training: how it was trained, in words.
         make: its last stage; it depends on the scale alone.
     """
 
     title: str
+    training: str
     make: Callable[[Conditions], EncoderStage]
 
 
@@ -45,11 +47,12 @@ def untrained_network(conditions: Conditions) -> EncoderStage:
     return Untrained(backbone=network(conditions), seed=derived_seed(0, "untrained free model"))
 
 
+SELF_SUPERVISED, SUPERVISED = "self-supervised on drawn images", "supervised on drawn images"
 STAND_INS = {
-    "self-supervised": StandIn(title="self-supervised ResNet", make=free_weights),
-    "supervised": StandIn(title="supervised ResNet", make=supervised_weights),
-    "transformer": StandIn(title="small vision transformer", make=vision_transformer),
-    "untrained": StandIn(title="untrained ResNet", make=untrained_network),
+    "self-supervised": StandIn(title="self-supervised ResNet", training=SELF_SUPERVISED, make=free_weights),
+    "supervised": StandIn(title="supervised ResNet", training=SUPERVISED, make=supervised_weights),
+    "transformer": StandIn(title="small vision transformer", training=SUPERVISED, make=vision_transformer),
+    "untrained": StandIn(title="untrained ResNet", training="at its random start", make=untrained_network),
 }
 """All but the last are trained on the same drawn images."""
 

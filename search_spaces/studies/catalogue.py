@@ -30,7 +30,7 @@ def by_name(studies: Iterable[Study]) -> dict[str, Study]:
 
 
 OF_THE_PAPER = (table1, table2, table3, fig3, sweep_lambda, sweep_temperature, sweep_queue, sweep_seeds)
-BEYOND_THE_PAPER = (teachers, losses, attribution)
+BEYOND_THE_PAPER = (losses, attribution, teachers)
 STUDIES = by_name((*OF_THE_PAPER, *BEYOND_THE_PAPER))
 
 PAPER = Suite(

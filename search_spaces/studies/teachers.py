@@ -53,7 +53,7 @@ def _teacher(conditions: Conditions, name: str, title: str, origin: str | None) 
     backbone = free_model_named(conditions, name).backbone
     return Teacher(
         title=title,
-        origin=origin or f"stand-in ({backbone.described})",
+        origin=origin or f"stand-in: {backbone.described}, {STAND_INS[name].training}",
         gflops=backbone.gflops_at(conditions.scale.size_px),
         alone=features_row(name),
     )
@@ -73,7 +73,7 @@ teachers = Study(
     rows_from=rows_under,
     reference="moco",
     cost={
-        "demo": "about 5 minutes on two CPU cores",
+        "demo": "about 6 minutes on two CPU cores",
         "full": "a student and a teacher of 200 epochs for every free model, and a student without",
     },
 )

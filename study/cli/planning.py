@@ -13,6 +13,7 @@ from search_spaces.protocol.selection_notes import selection_notes
 from search_spaces.protocol.stretch_notes import stretch_notes
 from search_spaces.protocol.transfer_notes import published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
+from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, unused_weights_notes
 from study.cli.demo import DEMO, DEMOS, asked_demos
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
 from study.cli.videos import find_scale
@@ -31,7 +32,15 @@ from trainers.data.datasets.dataset import Dataset
 from trainers.stage import InputError
 
 FULL_SCALE_DATASET = "cholec80"
-TRIAL_NOTES = (label_notes, queue_notes, fold_notes, stretch_notes, selection_notes)
+TRIAL_NOTES = (
+    unused_weights_notes,
+    stand_in_notes,
+    label_notes,
+    queue_notes,
+    fold_notes,
+    stretch_notes,
+    selection_notes,
+)
 PRETRAINED_ON = "pre-trained on"
 """Name of this fact in reports."""
 PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those that --set has fixed."
@@ -69,6 +78,7 @@ class PlannedStudy:
             )
             self.trials: tuple[Trial, ...] = together(self.parts)
             check_last_stages(self.trials)
+            check_weights_used(next(iter(self._conditions.values())), self.trials, request.name)
             self.plan: Plan = make_plan(self.trials, self.store)
 
     def conditions(self, request: Request) -> Conditions:

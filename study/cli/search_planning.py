@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from search_spaces.protocol.weights_notes import check_weights_used
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli.planning import TRIAL_NOTES, conditions_of
@@ -47,6 +48,7 @@ class PlannedSearch:
         self.store = Store(home)
         self.conditions = conditions_of(self.store, search_request.request)
         self.space: Space = self.search.bind(self.conditions, search_request.request.settings)
+        check_weights_used(self.conditions, self.space.extreme_trials(), f"search {self.search.name}")
         self.halving = _halving(self.space)
         self.folder = search_request.folder(home)
 

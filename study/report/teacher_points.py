@@ -42,14 +42,14 @@ def teacher_sentences(results: Results) -> list[str]:
     if len(points) < 2:
         return []
     best = max(points, key=lambda point: point.student.mean)
-    sentences = [f"Of {len(points)} free models, {best.teacher.title} has the best student ({best.student.mean:.1f})"]
+    sentences = [f"Best student: that of {best.teacher.title} ({best.student.mean:.1f})."]
     alone = _highest([p for p in points if p.own], lambda point: point.own.mean if point.own else 0.0)
     if alone is not None and alone.own is not None:
-        sentences.append(f"{alone.teacher.title} the best features of its own ({alone.own.mean:.1f})")
+        sentences.append(f"Best features of its own: {alone.teacher.title} ({alone.own.mean:.1f}).")
     costliest = _highest(points, lambda point: point.teacher.gflops)
     if costliest is not None:
-        sentences.append(f"{costliest.teacher.title} the highest cost ({cost(costliest.teacher)})")
-    return [f"{', '.join(sentences)}."]
+        sentences.append(f"Highest cost: {costliest.teacher.title} ({cost(costliest.teacher)} multiply-adds per frame).")
+    return [" ".join(sentences)]
 
 
 def cost(teacher: Teacher) -> str:

@@ -243,6 +243,10 @@ def test_where_public_weights_lie_does_not_change_a_trial():
     assert key(distilled(full(MOCO), seed=0)) == key(distilled(full(moved), seed=0))
 
 
-def test_two_weights_for_one_role_are_refused():
+def test_two_weights_for_one_role_are_refused_where_it_is_asked_for_and_one_can_be_named():
+    here = full(MOCO, weights("other", "moco"))
     with pytest.raises(InputError, match="weights 'moco-v2' and 'other' are both self-supervised: name one of them"):
-        full(MOCO, weights("other", "moco"))
+        distilled(here, seed=0)
+    assert of_type(distilled(here, seed=0, free_model="moco-v2"), PublicWeights) == [MOCO.encoder()]
+    with pytest.raises(InputError, match=r"no free model named 'mocov2'; did you mean 'moco-v2'\?"):
+        distilled(here, seed=0, free_model="mocov2")

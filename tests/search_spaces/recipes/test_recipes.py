@@ -243,6 +243,7 @@ def test_what_can_be_set_of_distillation_is_what_its_signature_offers():
         "split": SplitName | None,
         "finetune_mode": FineTuneMode | None,
         "label_fraction": Share | None,
+        "free_model": str | None,
     }
 
 
