@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from search_spaces.protocol.conditions import Conditions, described
+from search_spaces.protocol.conditions import Conditions
 from study import Trial
 from study.core.graph import walk
 from trainers.pretrained.public_weights import PublicWeights
@@ -20,9 +20,10 @@ def unused_weights_notes(conditions: Conditions, trials: Sequence[Trial]) -> tup
 
 def stand_in_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, ...]:
     """A sentence on the free models that are compared and are no public weights."""
-    origins = {each.name: described(each) for each in conditions.weights}.values()
-    compared = dict.fromkeys(trial.row.teacher for trial in trials if trial.row.teacher)
-    found = [f"{each.title} ({each.origin})" for each in compared if each.origin not in origins]
+    given = {each.name for each in conditions.weights}
+    rows = [trial.row for trial in trials if trial.row.parameters.get("free_model") not in given]
+    compared = dict.fromkeys(row.teacher for row in rows if row.teacher)
+    found = [f"{each.title} ({each.origin})" for each in compared]
     return (f"The free models are computed here: {'; '.join(found)}.",) if found else ()
 
 

@@ -39,7 +39,7 @@ def _rows(titles: Mapping[str, str], teachers: Mapping[str, Teacher | None]) -> 
 
 def rows_under(conditions: Conditions) -> tuple[Row, ...]:
     """The rows of the public weights that are given; of the stand-ins where none are."""
-    origins = {each.name: described(each) for each in conditions.weights}
+    origins = {each.name: f"{each.kind}: {described(each)}" for each in conditions.weights}
     titles = {name: name for name in origins} or OF_STAND_INS
     return _rows(titles, {name: _teacher(conditions, name, titles[name], origins.get(name)) for name in titles})
 

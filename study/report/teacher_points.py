@@ -48,7 +48,9 @@ def teacher_sentences(results: Results) -> list[str]:
         sentences.append(f"Best features of its own: {alone.teacher.title} ({alone.own.mean:.1f}).")
     costliest = _highest(points, lambda point: point.teacher.gflops)
     if costliest is not None:
-        sentences.append(f"Highest cost: {costliest.teacher.title} ({cost(costliest.teacher)} multiply-adds per frame).")
+        sentences.append(
+            f"Highest cost: {costliest.teacher.title} ({cost(costliest.teacher)} multiply-adds per frame)."
+        )
     return [" ".join(sentences)]
 
 

@@ -11,9 +11,9 @@ from study.analysis.results import Results
 from study.report.figures.style import FAINT, draw, row_colours, short_title
 from study.report.teacher_points import METRIC, TeacherPoint, teacher_points
 
-LABELS_APART = 0.055
-"""Least distance of two labels, in parts of the axis."""
-ROOM, LEAST_ROOM = 0.16, 0.01
+LABEL_ABOVE, LABELS_APART = 0.04, 0.055
+"""Distance of a label from its point, and the least one of two labels, in parts of the axis."""
+ROOM, LEAST_ROOM = 0.25, 0.01
 """Room beside the outermost points, in parts of their distance, and at least in parts of their values."""
 FACTOR_OF_LOG = 10.0
 """Costs that are further apart than this factor have a logarithmic axis."""
@@ -52,25 +52,15 @@ def _paint(figure: Figure, results: Results) -> None:
 
 
 def _paint_points(axes: Axes, places: Places, colour: Mapping[str, str], heights: Limits) -> None:
-    """Points with their labels on the side with more room; labels move upwards where they would hide each other."""
-    free_from = heights[0]
-    for x, point in sorted(places, key=lambda place: place[1].student.mean):
-        height = max(point.student.mean, free_from)
-        free_from = height + LABELS_APART * (heights[1] - heights[0])
-        axes.plot(x, point.student.mean, "o", color=colour[point.row.name], markersize=6.5)
-        _label(axes, short_title(point.teacher.title), x, height, leftwards=_on_the_right(x, [x for x, _ in places]))
-
-
-def _label(axes: Axes, title: str, x: float, y: float, *, leftwards: bool) -> None:
-    """A title beside a point, readable on top of lines."""
-    text, side = (f"{title}  ", "right") if leftwards else (f"  {title}", "left")
+    """Points with their labels above them, which move upwards where they would hide each other."""
+    span, free_from = heights[1] - heights[0], heights[0]
     halo = [withStroke(linewidth=2.5, foreground="white")]
-    axes.text(x, y, text, ha=side, va="center", fontsize=7.5, path_effects=halo)
-
-
-def _on_the_right(x: float, among: Sequence[float]) -> bool:
-    """Whether a value is in the upper half of an axis."""
-    return _scaled(x, among) > (_scaled(min(among), among) + _scaled(max(among), among)) / 2
+    for x, point in sorted(places, key=lambda place: place[1].student.mean):
+        y = max(point.student.mean + LABEL_ABOVE * span, free_from)
+        free_from = y + LABELS_APART * span
+        axes.plot(x, point.student.mean, "o", color=colour[point.row.name], markersize=6.5, zorder=4)
+        title = short_title(point.teacher.title)
+        axes.text(x, y, title, ha="center", va="center", fontsize=7.5, path_effects=halo)
 
 
 def _scale_costs(axes: Axes, costs: Sequence[float]) -> None:
@@ -84,10 +74,6 @@ def _scale_costs(axes: Axes, costs: Sequence[float]) -> None:
 
 def _is_log(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) > FACTOR_OF_LOG * min(values)
-
-
-def _scaled(value: float, among: Sequence[float]) -> float:
-    return math.log10(value) if _is_log(among) else value
 
 
 def _limits(values: Sequence[float]) -> Limits:

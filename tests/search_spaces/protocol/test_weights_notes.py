@@ -26,7 +26,9 @@ def test_weights_that_no_trial_uses_are_noted_beside_those_that_some_use():
 
 def test_a_study_that_uses_none_of_the_named_weights_is_refused():
     here = given(SUPERVISED)
-    with pytest.raises(InputError, match=r"^no trial of table3 uses --weights supervised \(supervised is supervised\):"):
+    with pytest.raises(
+        InputError, match=r"^no trial of table3 uses --weights supervised \(supervised is supervised\):"
+    ):
         check_weights_used(here, trials("table3", here), "table3")
     check_weights_used(given(), trials("table3", given()), "table3")
 
@@ -38,7 +40,9 @@ def test_the_same_file_under_two_names_is_used_under_both():
 
 def test_stand_ins_that_are_compared_are_described_and_public_weights_are_not():
     (note,) = stand_in_notes(given(scale="demo"), trials("teachers", given(scale="demo")))
-    assert note.startswith("The free models are computed here: self-supervised ResNet (stand-in: resnet10 of width 32, ")
+    assert note.startswith(
+        "The free models are computed here: self-supervised ResNet (stand-in: resnet10 of width 32, "
+    )
     assert "small vision transformer (stand-in: timm:test_vit@96, supervised on drawn images)" in note
     assert stand_in_notes(given(MOCO), trials("teachers", given(MOCO))) == ()
     assert stand_in_notes(given(), trials("table3", given())) == ()

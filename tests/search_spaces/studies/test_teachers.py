@@ -84,7 +84,7 @@ def test_every_teacher_is_described_with_its_cost_in_the_input_size_that_it_expe
     assert described["moco"].gflops == 4.1
     assert described["convnext"].gflops == backbone_of("timm:convnext_atto").gflops_at(224)
     assert described["moco"].origin == (
-        "MoCo v2, 800 epochs on ImageNet (resnet50, self-supervised, SHA-256 11111111…, licence: CC BY-NC 4.0)"
+        "self-supervised: MoCo v2, 800 epochs on ImageNet (resnet50, SHA-256 11111111…, licence CC BY-NC 4.0)"
     )
     assert described["moco"].alone == "features-moco"
     transformer = by_row(conditions())["teacher-transformer"].row.teacher
