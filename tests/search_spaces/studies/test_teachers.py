@@ -72,6 +72,13 @@ def test_all_students_have_the_budget_of_the_one_without_a_teacher():
             assert same == student(trials["moco"]), name
 
 
+def test_a_head_of_another_length_is_adapted_and_teaches_a_student_of_the_same():
+    short = replace(MOCO, embedding_size=64)
+    taught = student(by_row(given(short))["teacher-moco"]).method
+    assert isinstance(taught, DistilledMoCo)
+    assert (taught.embedding_size, taught.teacher.output_size) == (64, 64)
+
+
 def test_names_do_not_enter_keys_and_one_stand_in_is_the_same_for_all_seeds():
     one, other = by_row(given(MOCO)), by_row(given(replace(MOCO, name="other", file="/elsewhere")))
     assert key(one["teacher-moco"].stage) == key(other["teacher-other"].stage)

@@ -10,6 +10,7 @@ from trainers.data.frames import Frames
 from trainers.data.loading import ViewLoader
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.data.synthetic.generic_patterns import CLASSES
+from trainers.networks.architectures import backbone_of
 from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier, _examples
 from trainers.ssl.encoders import load_backbone, read_weights
 from trainers.ssl.pairs import SharedBackbonePair, frozen_pair
@@ -52,6 +53,13 @@ def test_a_backbone_learns_to_tell_classes_apart_and_is_published_with_an_untrai
     started = stage.backbone.build(stage.seed).state_dict()
     trained = load_backbone(stage, output).state_dict()
     assert not torch.equal(trained["conv1.weight"], started["conv1.weight"])
+
+
+def test_a_vision_transformer_learns_to_tell_classes_apart_in_an_input_size_of_its_own(tmp_path, images):
+    stage, folder = images
+    stage = replace(stage, backbone=backbone_of("timm:test_vit@64"), epochs=4, learning_rate=1e-3)
+    losses = list(read_history(run(stage, folder, tmp_path / "out"))["loss"].values())
+    assert losses[-1] < 0.5 * losses[0]
 
 
 class Killed(BaseException):
