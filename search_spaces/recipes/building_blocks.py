@@ -61,8 +61,12 @@ def supervised_weights(conditions: Conditions) -> EncoderStage:
     public = conditions.public("supervised")
     if public is not None:
         return public.encoder()
-    backbone = backbone_of(conditions.scale.architecture, width=conditions.scale.width)
-    return generic_classifier(conditions, backbone, derived_seed(0, "supervised weights"))
+    return generic_classifier(conditions, plain_network(conditions), derived_seed(0, "supervised weights"))
+
+
+def plain_network(conditions: Conditions) -> AnyBackbone:
+    """The scale's network, which normalises a batch as a whole under every preset."""
+    return backbone_of(conditions.scale.architecture, width=conditions.scale.width)
 
 
 def generic_classifier(conditions: Conditions, backbone: AnyBackbone, seed: int) -> TrainClassifier:

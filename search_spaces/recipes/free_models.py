@@ -7,7 +7,7 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes.building_blocks import (
     free_weights,
     generic_classifier,
-    network,
+    plain_network,
     public_start,
     supervised_weights,
 )
@@ -44,7 +44,7 @@ def vision_transformer(conditions: Conditions) -> EncoderStage:
 
 def untrained_network(conditions: Conditions) -> EncoderStage:
     """The scale's network at a random start, the same for all seeds of trials."""
-    return Untrained(backbone=network(conditions), seed=derived_seed(0, "untrained free model"))
+    return Untrained(backbone=plain_network(conditions), seed=derived_seed(0, "untrained free model"))
 
 
 SELF_SUPERVISED, SUPERVISED = "self-supervised on drawn images", "supervised on drawn images"

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from search_spaces.protocol.conditions import Conditions
+from search_spaces.recipes.free_models import STAND_INS
 from search_spaces.studies.teachers import teachers
 from study import Trial, cross_validated
 from study.analysis.comparisons import references
@@ -79,9 +80,14 @@ def test_a_head_of_another_length_is_adapted_and_teaches_a_student_of_the_same()
     assert (taught.embedding_size, taught.teacher.output_size) == (64, 64)
 
 
-def test_names_do_not_enter_keys_and_one_stand_in_is_the_same_for_all_seeds():
+def test_names_do_not_enter_keys_and_a_stand_in_is_the_same_for_all_presets_and_seeds():
     one, other = by_row(given(MOCO)), by_row(given(replace(MOCO, name="other", file="/elsewhere")))
     assert key(one["teacher-moco"].stage) == key(other["teacher-other"].stage)
+    full, official = (
+        {name: key(each.make(conditions("full", preset))) for name, each in STAND_INS.items()}
+        for preset in ("corrected", "official_code")
+    )
+    assert full == official
     first, second = (t for t in teachers.trials(conditions(), seeds=(0, 1)) if t.row.name == "teacher-untrained")
     assert free_model(first) == free_model(second)
 
