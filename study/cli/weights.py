@@ -21,10 +21,16 @@ def find_weights(home: Path, name: str) -> RegisteredWeights:
         InputError: there are none of this name, or they have changed.
         MachineError: they cannot be downloaded or read.
     """
-    registered = name_of(name) if is_source(name) else name
-    if is_source(name) and registered not in names(home / FOLDER):
-        return add_weights(home, name, None, Asked())
-    return registry.load(home / FOLDER, registered)
+    if not is_source(name):
+        return registry.load(home / FOLDER, name)
+    registered = registered_as(home, name)
+    return registry.load(home / FOLDER, registered) if registered else add_weights(home, name, None, Asked())
+
+
+def registered_as(home: Path, source: str) -> str | None:
+    """The name under which weights that are downloaded by name are registered; None where they are not."""
+    records = (registry.recorded(home / FOLDER, each) for each in names(home / FOLDER))
+    return next((each.name for each in records if each.source == source), None)
 
 
 def add_weights(home: Path, file: str, name: str | None, asked: Asked) -> RegisteredWeights:

@@ -71,13 +71,12 @@ def show_weights(context: HomeContext, name: str, as_json: bool) -> None:
     Example:
         freelunch weights show moco-v2
     """
-    from study.cli.weights import FOLDER, weights_record
+    from study.cli.weights import FOLDER, registered_as, weights_record
     from study.console.data_tables import weights_page
     from study.console.terminal import new_console
-    from trainers.pretrained.downloads import is_source, name_of
     from trainers.pretrained.registry import recorded
 
-    record = weights_record(recorded(context.home / FOLDER, name_of(name) if is_source(name) else name))
+    record = weights_record(recorded(context.home / FOLDER, registered_as(context.home, name) or name))
     if as_json:
         click.echo(json.dumps(record))
     else:

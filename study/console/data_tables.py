@@ -94,7 +94,9 @@ def weights_page(record: Mapping[str, Any]) -> Table:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     head = (
-        f"of the file, embeddings of {record['embedding_size']}" if record["has_head"] else "drawn, the file has none"
+        f"of the file, embeddings of {record['embedding_size']}"
+        if record["has_head"]
+        else "drawn, the file has none that ours can take over"
     )
     facts = {
         "weights": record["name"],

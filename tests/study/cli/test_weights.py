@@ -69,7 +69,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         folder.mkdir(parents=True)
         path, _ = safetensors_file(folder / "model.safetensors", RESNET18)
         return Downloaded(
-            path=path, architecture="resnet18", kind=None, licence="apache-2.0", title="a model of the hub"
+            path=path, architecture="resnet18", kind="self-supervised", licence="apache-2.0", title="a model of the hub"
         )
 
     monkeypatch.setattr("study.cli.weights.download", download)
@@ -87,6 +87,13 @@ def test_weights_of_the_hub_are_downloaded_once_and_found_without_a_network(
     assert "--weights hf:timm/resnet18" in planned
     assert published == ["hf:timm/resnet18"]
     shown = json.loads(done(called(home, "weights", "show", "hf:timm/resnet18", "--json")).output)
-    assert (shown["source"], shown["licence"], shown["kind"]) == ("hf:timm/resnet18", "apache-2.0", "supervised")
+    assert (shown["source"], shown["licence"], shown["kind"]) == ("hf:timm/resnet18", "apache-2.0", "self-supervised")
     assert Path(shown["file"]).is_relative_to(home)
     refused(called(home, "plan", "table3", *ASKED, "--weights", "hf:timm/other"), 3, "there is no network")
+
+
+def test_downloaded_weights_are_found_by_both_their_names(published: list[str], call: Call):
+    done(call("weights", "add", "hf:timm/resnet18", "--name", "ours"))
+    for name in ("ours", "hf:timm/resnet18"):
+        assert json.loads(done(call("weights", "show", name, "--json")).output)["name"] == "ours"
+    refused(call("weights", "show", "hf:timm/other"), 2, "no weights named 'hf:timm/other' (registered: ours)")
