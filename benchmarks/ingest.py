@@ -2,7 +2,7 @@
 
     python benchmarks/ingest.py [MINUTES] [--hour] [--output FILE]
 
-Videos are made first: some seconds are encoded, and their packets repeated up to MINUTES (5 where not given), without
+Videos are made first: some seconds are encoded, and their packets repeated up to MINUTES (2 where not given), without
 encoding them again. Decoding makes every frame and does nothing with it; reading makes an RGB image of each, too, as
 any program has to that looks at them; storing is the stage, after registration, which skips frames that no row needs,
 and cuts, resizes and stores those of the rows; ingest is the whole, with the audit before it. Speeds are frames of the
@@ -35,7 +35,7 @@ from trainers.stage import Work
 FPS = 25
 ROW_FPS, ROW_PX = 5, 250
 CLIP_FRAMES, BETWEEN_KEYS = 250, 125
-ROUNDS = 3
+ROUNDS = 2
 SIZES = {"480p": (854, 480), "1080p": (1920, 1080)}
 NOISE = 5.0
 """Standard deviation of the noise of a sensor, in grey levels."""
@@ -244,7 +244,7 @@ def main(minutes: float, hour: bool, output: Path | None) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("minutes", type=float, nargs="?", default=5)
+    parser.add_argument("minutes", type=float, nargs="?", default=2)
     parser.add_argument("--hour", action="store_true")
     parser.add_argument("--output", type=Path)
     asked = parser.parse_args()

@@ -45,13 +45,13 @@ def opened(path: Path, file: DigestedFile | None = None) -> Iterator[tuple[Input
     Raises:
         InputError: it is missing, empty, no video, or cut off; or reading it fails inside the `with` block.
     """
-    refuse_other_files(path)
     try:
+        refuse_other_files(path)
         with av.open(file or str(path), "r", options=OPTIONS, buffer_size=BUFFER_BYTES) as container:
             yield container, _video_stream(path, container)
     except av.FFmpegError as error:
         raise damaged(path, str(error.strerror)) from error
-    except PermissionError as error:
+    except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): let this user read it.") from error
 
 

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Self
 
+from trainers.stage import InputError
+
 CHUNK_BYTES = 1 << 20
 DIGEST_BYTES = 16
 MOST_SKIPPED_BYTES = 1 << 20
@@ -16,11 +18,17 @@ class DigestedFile:
 
     Args:
         path: the file.
+
+    Raises:
+        InputError: it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self._file = path.open("rb", buffering=0)
+        try:
+            self._file = path.open("rb", buffering=0)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}): let this user read it.") from error
         self._content = hashlib.blake2b(digest_size=DIGEST_BYTES)
         self._num_digested = 0
 

@@ -1,13 +1,35 @@
 """Files that are digested while they are read, in order or not."""
 
+import errno
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from trainers.data.ingest import digested_file
 from trainers.data.ingest.digested_file import DigestedFile
+from trainers.data.ingest.video_file import read_timeline
+from trainers.stage import InputError
+
+
+def test_what_cannot_be_opened_is_one_sentence(tmp_path: Path):
+    for path, reason in ((tmp_path, "Is a directory"), (tmp_path / "none", "No such file or directory")):
+        with pytest.raises(InputError, match=rf"{path} cannot be read \({reason}\): let this user read it"):
+            DigestedFile(path)
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_one_sentence(
+    tmp_path: Path, encode_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(self: DigestedFile, size: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    video = encode_video(tmp_path / "video.mp4", 20)
+    monkeypatch.setattr(DigestedFile, "read", fail)
+    with DigestedFile(video) as file, pytest.raises(InputError, match=r"video\.mp4 .*\(Input/output error\)"):
+        read_timeline(video, file)
 
 
 @pytest.fixture
