@@ -1,6 +1,6 @@
 """Times ingest beside plain decoding, and counts how often a file is read and how much memory that takes.
 
-    python benchmarks/ingest.py [MINUTES] [--hour] [--output FILE]
+    PYTHONPATH=. python benchmarks/ingest.py [MINUTES] [--hour] [--output FILE]
 
 Videos are made first: some seconds are encoded, and their packets repeated up to MINUTES (2 where not given), without
 encoding them again. Decoding makes every frame and does nothing with it; reading makes an RGB image of each, too, as

@@ -65,7 +65,7 @@ class VideoPictures:
             last = None
             for position in spread(times, step_seconds, most):
                 container.seek(self.key_timestamps[position], stream=stream)
-                frame = next(container.decode(stream), None)
+                frame = _next_key_frame(container, stream)
                 if frame is not None and frame.pts not in (None, last):
                     last = frame.pts
                     assert last is not None, "it has just been looked at"
@@ -145,6 +145,16 @@ def spread(times: Sequence[float], step_seconds: float, most: int) -> list[int]:
         if time - times[kept[-1]] >= step - 1e-6:
             kept.append(position)
     return kept[:most]
+
+
+def _next_key_frame(container: InputContainer, stream: VideoStream) -> av.VideoFrame | None:
+    """The next key frame, without reading on until the decoder gives it away by itself."""
+    for packet in container.demux(stream):
+        if packet.is_keyframe and packet.size:
+            for frame in (*packet.decode(), *stream.codec_context.decode(None)):
+                return frame
+            stream.codec_context.flush_buffers()
+    return None
 
 
 def _grey(frame: av.VideoFrame) -> np.ndarray:
