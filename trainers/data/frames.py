@@ -244,5 +244,12 @@ def _kept_rows(store: FrameStore, sample_every: int, labelled_only: bool, left_o
 
 def _record_batch(rows: list[tuple[int, int, bytes]], schema: pa.Schema) -> pa.RecordBatch:
     indices, labels, images = zip(*rows, strict=True)
-    columns = [pa.array(indices, pa.int32()), pa.array(labels, pa.int8()), pa.array(images, pa.binary())]
+    columns = [pa.array(indices, pa.int32()), pa.array(labels, pa.int8()), _binary(images)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _binary(values: Sequence[bytes]) -> pa.Array:
+    """The values as one array; Arrow's own way to it takes twice the memory."""
+    ends = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(pa.binary(), len(values), buffers)
