@@ -31,6 +31,7 @@ class Conditions:
         dataset: the videos that are learnt from with labels, and tested on.
         pretrain_on: the videos that encoders are pre-trained on; those of `dataset` where None.
         weights: public weights by their names in this home. They teach students of any architecture.
+        stand_in: whether stand-ins are asked for where public weights are missing.
         brief: whether to make one pass over the shortest video of each side only, to check that every stage runs.
 
     Pre-training on another dataset is a transfer: its training and unlabelled videos, none else, are what teachers,
@@ -43,6 +44,7 @@ class Conditions:
     dataset: Dataset
     pretrain_on: Dataset | None = None
     weights: tuple[RegisteredWeights, ...] = ()
+    stand_in: bool = False
     brief: bool = False
 
     def __post_init__(self) -> None:
@@ -153,7 +155,7 @@ class Conditions:
 
     def _stand_in_note(self, kinds: str) -> str:
         note = f"Whatever starts from {kinds} public weights starts from a stand-in, trained on drawn images"
-        if self.scale.architecture == "resnet10":
+        if not self.scale.has_published_weights:
             return (
                 f"{note}: nobody publishes weights of the network of scale {self.scale.name}, but those of others can "
                 "teach it, by `--weights NAME`."

@@ -101,6 +101,11 @@ class Scale:
     temporal_halve_after: tuple[int, ...] = (30, 60, 90)
     rivals: RivalSizes = RivalSizes()
 
+    @property
+    def has_published_weights(self) -> bool:
+        """Whether somebody publishes weights of its network."""
+        return self.architecture != "resnet10"
+
 
 SCALES = {
     scale.name: scale

@@ -59,6 +59,7 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
         metavar="NAME",
         help="Public weights to start from; one of each kind, or any number that study teachers compares.",
     ),
+    click.option("--stand-in", is_flag=True, help="Train stand-ins on drawn images where public weights are missing."),
     click.option(
         "--set", "settings", type=Line(), multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."
     ),
@@ -73,6 +74,7 @@ class ConditionValues(TypedDict):
     datasets: tuple[str, ...]
     pretrain_on: str | None
     weights: tuple[str, ...]
+    stand_in: bool
     settings: tuple[str, ...]
 
 
@@ -227,6 +229,7 @@ def _conditions(name: str, values: ConditionValues) -> "Request":
         dataset=dataset,
         settings=_settings(values["settings"]),
         weights=values["weights"],
+        stand_in=values["stand_in"],
         pretrain_on=values["pretrain_on"],
         beside=tuple(each for each in beside if each),
     )

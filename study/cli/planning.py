@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from search_spaces.protocol.conditions import Conditions
+from search_spaces.protocol.forgotten_weights import forgotten_weights_notes
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS, is_split
 from search_spaces.protocol.queue_notes import queue_notes
@@ -40,6 +41,7 @@ TRIAL_NOTES = (
     fold_notes,
     stretch_notes,
     selection_notes,
+    forgotten_weights_notes,
 )
 PRETRAINED_ON = "pre-trained on"
 """Name of this fact in reports."""
@@ -114,6 +116,16 @@ class PlannedStudy:
         with translate_own_study_errors(self.request.study):
             own = dict.fromkeys(note for same in self._by_dataset(parts) for note in self._notes_of(same))
             return (*own, *setting_notes(trials, settings), *published)
+
+    def check_weights(self) -> None:
+        """Refuses to compute what starts from public weights, where none are named and no stand-in is asked for.
+
+        Raises:
+            InputError: weights are missing.
+        """
+        for same in self._by_dataset(self.parts) if self.plan.missing else ():
+            for note in forgotten_weights_notes(self.conditions(same[0].request), together(same)):
+                raise InputError(note)
 
     def plan_notes(self) -> tuple[str, ...]:
         """Notes on finished stages that other files of the same revision, or other libraries, have computed."""
@@ -203,7 +215,12 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     pretrain_on = _dataset(store, request.pretrain_on) if request.pretrain_on else None
     weights = tuple(find_weights(store.home, each) for each in request.weights)
     return Conditions(
-        preset=PRESETS[request.preset], scale=scale, dataset=dataset, pretrain_on=pretrain_on, weights=weights
+        preset=PRESETS[request.preset],
+        scale=scale,
+        dataset=dataset,
+        pretrain_on=pretrain_on,
+        weights=weights,
+        stand_in=request.stand_in,
     )
 
 

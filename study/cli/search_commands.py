@@ -51,8 +51,11 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
         check_shared(context.home, writing=True)
         Store(context.home).clean()
         request = search_request.request
-        make_demo_where_asked(context.home, request, lambda: PlannedSearch(context.home, search_request))
+        make_demo_where_asked(
+            context.home, request, lambda: PlannedSearch(context.home, search_request).check_weights()
+        )
         planned = PlannedSearch(context.home, search_request)
+        planned.check_weights()
         with (
             planned.open_study() as optuna_study,
             exclusive(planned),

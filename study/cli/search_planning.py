@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from search_spaces.protocol.forgotten_weights import forgotten_weights_notes
 from search_spaces.protocol.weights_notes import check_weights_used
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
@@ -69,6 +70,15 @@ class PlannedSearch:
             driver=_driver_id(self.home),
             halving=self.halving,
         )
+
+    def check_weights(self) -> None:
+        """Refuses a search whose trials start from public weights, where none are named and no stand-in is asked for.
+
+        Raises:
+            InputError: weights are missing.
+        """
+        for note in forgotten_weights_notes(self.conditions, self.space.extreme_trials()):
+            raise InputError(note)
 
     def trial_notes(self) -> tuple[str, ...]:
         """Notes on trials; the extreme ones contain all fixed values, and the longest queue."""

@@ -18,6 +18,7 @@ from study.cli.values import Count, Line
 from study.home.commands import with_home
 
 if TYPE_CHECKING:
+    from study.cli.planning import PlannedStudy
     from study.cli.resources import ComputeTarget
     from study.core.study import Study
     from study.core.suite import Suite
@@ -101,7 +102,6 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
         freelunch run table3 --scale demo --local
     """
     from study.cli.demo import make_demo_where_asked
-    from study.cli.planning import PlannedStudy
     from study.core.store import Store
     from study.home import runs
     from study.home.sharing import check_shared
@@ -115,7 +115,7 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
         interruptible(command + check_option),
         runs.register_run(context.home, request.name, kept + check_option),
     ):
-        make_demo_where_asked(context.home, request, lambda: PlannedStudy(context.home, request))
+        make_demo_where_asked(context.home, request, lambda: _plan_of_run(context, request, check=check))
         if check:
             _check(context, request, target, command)
         else:
@@ -160,13 +160,22 @@ def _check(context: HomeContext, request: "Request", target: "ComputeTarget", co
     print_next(command)
 
 
+def _plan_of_run(context: HomeContext, request: "Request", *, check: bool = False) -> "PlannedStudy":
+    """The plan of a run, which is refused where weights were forgotten, or of a check, which goes on without them."""
+    from study.cli.planning import PlannedStudy
+
+    planned = PlannedStudy(context.home, request)
+    if not check:
+        planned.check_weights()
+    return planned
+
+
 def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, kept: str) -> None:
     """Computes the missing stages, and reports."""
-    from study.cli.planning import PlannedStudy
     from study.cli.reporting import StudyReporter
     from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run
 
-    planned = PlannedStudy(context.home, request)
+    planned = _plan_of_run(context, request)
     record_run(planned, {}, kept)
     with open_trackers(planned, mlflow=mlflow) as trackers:
         failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers)

@@ -39,6 +39,7 @@ class Request:
         weights: names of public weights.
         pretrain_on: name of the dataset that encoders are pre-trained on; `dataset` where None.
         beside: names of further datasets of which the same is asked.
+        stand_in: whether to train stand-ins where public weights are missing; it changes no trial.
     """
 
     study: str
@@ -51,6 +52,7 @@ class Request:
     weights: tuple[str, ...] = ()
     pretrain_on: str | None = None
     beside: tuple[str, ...] = ()
+    stand_in: bool = False
 
     @property
     def name(self) -> str:
@@ -69,6 +71,7 @@ class Request:
         options += [f"--pretrain-on {self.pretrain_on}"] if self.pretrain_on else []
         options += [f"--dataset {name}" for name in (self.dataset, *self.beside) if name]
         options += [f"--weights {shlex.quote(name)}" for name in self.weights]
+        options += ["--stand-in"] if self.stand_in else []
         options += [f"--seeds {self.seeds}"] if self.seeds != Request.seeds else []
         options += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in self.settings.items()]
         options += [f"--row {shlex.quote(name)}" for name in self.rows]
