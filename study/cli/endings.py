@@ -11,6 +11,7 @@ from study.home.interrupts import handle_interrupts
 from trainers.stage import FreelunchError, MachineError
 
 EXIT_TRIAL_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
+NOTHING_LOST = "nothing is lost"
 
 
 def print_next(what: str) -> None:
@@ -29,13 +30,14 @@ def exit_code(error: FreelunchError) -> int:
 
 
 @contextmanager
-def interruptible(command: str) -> Iterator[None]:
+def interruptible(command: str, kept: str = NOTHING_LOST) -> Iterator[None]:
     """Ends the block on Ctrl-C and SIGTERM with a sentence that says how to continue.
 
     Finished stages are kept, and the running stage continues from its checkpoint later.
 
     Args:
         command: the command that continues.
+        kept: what is true of what was computed until then.
     """
     with handle_interrupts() as interrupts:
         try:
@@ -44,5 +46,5 @@ def interruptible(command: str) -> Iterator[None]:
             # Some libraries, SQLAlchemy among them, answer an interrupt with an exception of their own.
             if not (isinstance(error, KeyboardInterrupt) or interrupts.raised):
                 raise
-            click.echo(f"\ninterrupted; nothing is lost. To go on, type: {command}", err=True)
+            click.echo(f"\ninterrupted; {kept}. To go on, type: {command}", err=True)
             sys.exit(EXIT_INTERRUPTED)

@@ -107,6 +107,7 @@ class ResourceValues(TypedDict):
     gpus_per_worker: float | None
     threads: int | None
     callbacks: tuple[str, ...]
+    yes: bool
 
 
 def study_options(command: Command) -> Command:
@@ -172,6 +173,7 @@ def resource_options(command: Command) -> Command:
             metavar="MODULE:CLASS",
             help="A callback of Ray Tune.",
         ),
+        click.option("--yes", is_flag=True, help="Start scale full without a GPU, too, and ask nothing."),
     )
     return with_options(command, options, "target", ResourceValues.__annotations__, _target)
 

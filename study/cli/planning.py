@@ -10,6 +10,7 @@ from search_spaces.protocol.forgotten_weights import forgotten_weights_notes
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS, is_split
 from search_spaces.protocol.queue_notes import queue_notes
+from search_spaces.protocol.scales import Scale
 from search_spaces.protocol.selection_notes import selection_notes
 from search_spaces.protocol.stretch_notes import stretch_notes
 from search_spaces.protocol.transfer_notes import published_notes
@@ -82,6 +83,11 @@ class PlannedStudy:
             check_last_stages(self.trials)
             check_weights_used(next(iter(self._conditions.values())), self.trials, request.name)
             self.plan: Plan = make_plan(self.trials, self.store)
+
+    @property
+    def scale(self) -> Scale:
+        """The sizes of all trials."""
+        return next(iter(self._conditions.values())).scale
 
     def conditions(self, request: Request) -> Conditions:
         """Preset, scale, datasets and weights of the request of a part."""

@@ -20,6 +20,7 @@ class ComputeTarget:
         gpus_per_worker: GPUs of every worker.
         threads: CPU threads of every worker.
         callbacks: of Ray Tune, each as MODULE:CLASS.
+        yes: the answer to what would be asked before the start.
     """
 
     local: bool = False
@@ -29,6 +30,7 @@ class ComputeTarget:
     gpus_per_worker: float | None = None
     threads: int | None = None
     callbacks: tuple[str, ...] = ()
+    yes: bool = False
 
     def __post_init__(self) -> None:
         check_gpus(self.gpus_per_worker or 0, "--gpus-per-worker")
@@ -52,7 +54,8 @@ class ComputeTarget:
         }
         given = [f"{name} {shlex.quote(f'{value}')}" for name, value in named.items() if value is not None]
         callbacks = [f"--callback {shlex.quote(name)}" for name in self.callbacks]
-        return [*(["--local"] if self.local else []), *given, *callbacks]
+        flags = [name for name, is_given in {"--local": self.local, "--yes": self.yes}.items() if is_given]
+        return [*flags, *given, *callbacks]
 
     def options_of_run(self, *, mlflow: bool) -> tuple[str, ...]:
         """The command-line options of a run on this target, logged to MLflow or not."""

@@ -41,6 +41,8 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
     from study.cli.search_planning import PlannedSearch
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
+    from study.cli.starting import confirm_without_gpu
+    from study.core.plan import make_plan
     from study.core.store import Store
     from study.home import runs
     from study.home.sharing import check_shared
@@ -56,6 +58,8 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
         )
         planned = PlannedSearch(context.home, search_request)
         planned.check_weights()
+        costs = make_plan(planned.space.extreme_trials()[:1], planned.store)
+        confirm_without_gpu(planned.conditions.scale, costs, target, is_search=True)
         with (
             planned.open_study() as optuna_study,
             exclusive(planned),

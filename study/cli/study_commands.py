@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from study.cli.context import HomeContext
-from study.cli.endings import EXIT_TRIAL_FAILED, interruptible, print_next
+from study.cli.endings import EXIT_TRIAL_FAILED, NOTHING_LOST, interruptible, print_next
 from study.cli.group import main
 from study.cli.options import json_option, mlflow_option, resource_options, study_options
 from study.cli.values import Count, Line
@@ -111,8 +111,9 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
     kept = request.command("run", *target.options_of_run(mlflow=mlflow))
     command = with_home(kept, context.home)
     check_option = " --check" if check else ""
+    kept_of_check = "what is finished is kept, what the check alone needs until it has ended"
     with (
-        interruptible(command + check_option),
+        interruptible(command + check_option, kept_of_check if check else NOTHING_LOST),
         runs.register_run(context.home, request.name, kept + check_option),
     ):
         make_demo_where_asked(context.home, request, lambda: _plan_of_run(context, request, check=check))
@@ -173,9 +174,11 @@ def _plan_of_run(context: HomeContext, request: "Request", *, check: bool = Fals
 def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, kept: str) -> None:
     """Computes the missing stages, and reports."""
     from study.cli.reporting import StudyReporter
+    from study.cli.starting import confirm_without_gpu
     from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run
 
     planned = _plan_of_run(context, request)
+    confirm_without_gpu(planned.scale, planned.plan, target)
     record_run(planned, {}, kept)
     with open_trackers(planned, mlflow=mlflow) as trackers:
         failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers)

@@ -29,7 +29,7 @@ def compute_study(planned: PlannedStudy, target: ComputeTarget, *observers: Obse
     console.print(plan_line(planned.plan), highlight=False)
     if len(planned.parts) > 1:
         console.print(parts_table(planned.plan, planned.parts), saving_line(planned.plan), highlight=False)
-    for warning in (*planned.trial_notes(planned.parts), *planned.plan_notes()):
+    for warning in (*planned.notes(planned.parts), *planned.plan_notes()):
         console.print(f"[yellow]note[/] {escape(expand_commands(warning, planned.home))}", highlight=False)
     return compute(planned.plan, planned.store, target, *observers).failures
 
