@@ -58,6 +58,23 @@ class Resources:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Rough cost of a stage, of which a faster device shortens what networks take.
+
+    Attributes:
+        cpu_seconds: of all that CPU cores do, on two of them.
+        training_gmacs: multiply-adds (10⁹) of networks in training, their backward passes and frozen teachers counted.
+        inference_gmacs: multiply-adds (10⁹) of frozen networks.
+        precision: of training.
+    """
+
+    cpu_seconds: float = 0.0
+    training_gmacs: float = 0.0
+    inference_gmacs: float = 0.0
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """Progress of a running stage.
 
@@ -212,3 +229,7 @@ class Stage(Config, ABC):
     @abstractmethod
     def expected_seconds(self) -> float:
         """Rough cost on the reference machine (two CPU cores); the plan corrects it by what was measured here."""
+
+    def expected_cost(self) -> Cost:
+        """Rough cost of which a faster device shortens what networks take; CPU cores do all of it if not said here."""
+        return Cost(cpu_seconds=self.expected_seconds())

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -29,6 +29,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 threads_option = click.option("--threads", type=Count(1, MOST_THREADS), help="CPU threads; all cores where not given.")
 mlflow_option = click.option(
     "--mlflow/--no-mlflow", default=True, envvar="FREELUNCH_MLFLOW", help="Keep the trials in MLflow."
+)
+MACHINE_OPTIONS: tuple[Decorator, ...] = (
+    click.option("--profile", type=Location(), help="TOML file: what every type of stage is granted."),
+    click.option("--workers", type=Count(1, MOST_WORKERS), help="Processes that train together; one where not given."),
+    click.option("--gpus-per-worker", type=Number(0, MOST_GPUS), help="One where there are any; 0 leaves them alone."),
 )
 CONDITION_OPTIONS: tuple[Decorator, ...] = (
     click.option(
@@ -110,6 +115,15 @@ class ResourceValues(TypedDict):
     yes: bool
 
 
+class MachineValues(TypedDict):
+    """Values of `machine_options`."""
+
+    device: str | None
+    profile: Path | None
+    workers: int | None
+    gpus_per_worker: float | None
+
+
 def study_options(command: Command) -> Command:
     """Adds the options that decide the trials of a study; the command gets them as `request`."""
     options: tuple[Decorator, ...] = (
@@ -155,13 +169,7 @@ def resource_options(command: Command) -> Command:
             envvar="RAY_ADDRESS",
             help="Join this Ray cluster (also RAY_ADDRESS); else start one.",
         ),
-        click.option("--profile", type=Location(), help="TOML file: what every type of stage is granted."),
-        click.option(
-            "--workers", type=Count(1, MOST_WORKERS), help="Processes that train together; one where not given."
-        ),
-        click.option(
-            "--gpus-per-worker", type=Number(0, MOST_GPUS), help="One where there are any; 0 leaves them alone."
-        ),
+        *MACHINE_OPTIONS,
         click.option(
             "--threads", type=Count(1, MOST_THREADS), help="CPU threads per worker; by the size of the nodes."
         ),
@@ -176,6 +184,25 @@ def resource_options(command: Command) -> Command:
         click.option("--yes", is_flag=True, help="Start scale full without a GPU, too, and ask nothing."),
     )
     return with_options(command, options, "target", ResourceValues.__annotations__, _target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedMachine:
+    """The machine that a plan is asked for: a target, and a device of the table where it is not the one here."""
+
+    target: "ComputeTarget"
+    device: str | None
+
+
+def machine_options(command: Command) -> Command:
+    """Adds the options that decide which machine a plan is made for; the command gets them as `machine`."""
+    options: tuple[Decorator, ...] = (
+        click.option(
+            "--device", type=Line(), metavar="NAME", help="Plan for this device, such as h100; else for this one."
+        ),
+        *MACHINE_OPTIONS,
+    )
+    return with_options(command, options, "machine", MachineValues.__annotations__, _machine)
 
 
 def with_options(
@@ -244,6 +271,15 @@ def _target(values: ResourceValues) -> "ComputeTarget":
     if values["local"] and _is_from_environment("address"):
         values = {**values, "address": None}
     return ComputeTarget(**values)
+
+
+def _machine(values: MachineValues) -> AskedMachine:
+    from study.cli.resources import ComputeTarget
+
+    target = ComputeTarget(
+        profile=values["profile"], workers=values["workers"], gpus_per_worker=values["gpus_per_worker"]
+    )
+    return AskedMachine(target=target, device=values["device"])
 
 
 def _is_from_environment(option: str) -> bool:

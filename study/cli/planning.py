@@ -21,6 +21,7 @@ from study.cli.resolve import check_last_stages, find_study, translate_own_study
 from study.cli.videos import find_scale
 from study.cli.weights import find_weights
 from study.core.manifest import versions
+from study.core.outlook import PlannedMachine
 from study.core.plan import Plan, make_plan
 from study.core.rows import MeasuredOn
 from study.core.store import Store
@@ -66,7 +67,9 @@ class PlannedStudy:
         MachineError: the home folder cannot be used.
     """
 
-    def __init__(self, home: Path, request: Request, *, brief: bool = False) -> None:
+    def __init__(
+        self, home: Path, request: Request, *, brief: bool = False, machine: PlannedMachine | None = None
+    ) -> None:
         self.request = request
         self.study: Study | Suite = find_study(request.study)
         self.home = home
@@ -82,7 +85,11 @@ class PlannedStudy:
             self.trials: tuple[Trial, ...] = together(self.parts)
             check_last_stages(self.trials)
             check_weights_used(next(iter(self._conditions.values())), self.trials, request.name)
-            self.plan: Plan = make_plan(self.trials, self.store)
+            self.plan: Plan = (
+                make_plan(self.trials, self.store, machine.seconds, is_here=machine.is_here)
+                if machine
+                else make_plan(self.trials, self.store)
+            )
 
     @property
     def scale(self) -> Scale:

@@ -13,11 +13,12 @@ import click
 from study.cli.context import HomeContext
 from study.cli.endings import EXIT_TRIAL_FAILED, NOTHING_LOST, interruptible, print_next
 from study.cli.group import main
-from study.cli.options import json_option, mlflow_option, resource_options, study_options
+from study.cli.options import json_option, machine_options, mlflow_option, resource_options, study_options
 from study.cli.values import Count, Line
 from study.home.commands import with_home
 
 if TYPE_CHECKING:
+    from study.cli.options import AskedMachine
     from study.cli.planning import PlannedStudy
     from study.cli.resources import ComputeTarget
     from study.core.study import Study
@@ -54,29 +55,38 @@ def list_studies(as_json: bool) -> None:
 
 @main.command()
 @study_options
+@machine_options
+@click.option("--energy", is_flag=True, help="Show the energy that the devices would take.")
 @json_option
 @click.pass_obj
-def plan(context: HomeContext, request: "Request", as_json: bool) -> None:
-    """Plan a study: its stages, shared and cached ones, and the expected time.
+def plan(context: HomeContext, request: "Request", machine: "AskedMachine", energy: bool, as_json: bool) -> None:
+    """Plan a study: its stages, shared and cached ones, wall time and GPU-hours on this machine or another.
 
     \b
     Examples:
         freelunch plan table3 --scale demo
         freelunch plan table3 --dataset cholec80 --seeds 3 --set queue_size=4096
+        freelunch plan paper --dataset cholec80 --device h100 --energy
     """
+    from study.cli.machine import planned_machine
     from study.cli.planning import PlannedStudy
+    from study.console.outlook_tables import outlook_record, outlook_table
     from study.console.plan_tables import plan_record, plan_tables
     from study.console.terminal import new_console
 
-    planned = PlannedStudy(context.home, request)
+    here = planned_machine(machine.target, machine.device)
+    planned = PlannedStudy(context.home, request, machine=here)
     if as_json:
+        record = {**plan_record(planned.plan), **outlook_record(planned.plan, planned.parts, here)}
         warnings = [*planned.data_notes(), *planned.plan_notes()]
-        click.echo(json.dumps({**plan_record(planned.plan), "warnings": warnings}, indent=1))
+        click.echo(json.dumps({**record, "warnings": warnings}, indent=1))
         return
     console = new_console()
     notes = [context.copyable(note) for note in (*planned.notes(planned.parts), *planned.plan_notes())]
-    for table in plan_tables(planned.study, planned.plan, planned.num_videos(), notes, planned.parts):
+    for table in plan_tables(planned.study, planned.plan, planned.num_videos(), notes, planned.parts, here):
         console.print(table, highlight=False)
+    if planned.plan.missing:
+        console.print(outlook_table(planned.plan, planned.parts, here, energy=energy), highlight=False)
     print_next(planned.request.command("run", program=context.program))
 
 
@@ -116,7 +126,7 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
         interruptible(command + check_option, kept_of_check if check else NOTHING_LOST),
         runs.register_run(context.home, request.name, kept + check_option),
     ):
-        make_demo_where_asked(context.home, request, lambda: _plan_of_run(context, request, check=check))
+        make_demo_where_asked(context.home, request, lambda: _plan_of_run(context, request, target, check=check))
         if check:
             _check(context, request, target, command)
         else:
@@ -161,11 +171,14 @@ def _check(context: HomeContext, request: "Request", target: "ComputeTarget", co
     print_next(command)
 
 
-def _plan_of_run(context: HomeContext, request: "Request", *, check: bool = False) -> "PlannedStudy":
+def _plan_of_run(
+    context: HomeContext, request: "Request", target: "ComputeTarget", *, check: bool = False
+) -> "PlannedStudy":
     """The plan of a run, which is refused where weights were forgotten, or of a check, which goes on without them."""
+    from study.cli.machine import planned_machine
     from study.cli.planning import PlannedStudy
 
-    planned = PlannedStudy(context.home, request)
+    planned = PlannedStudy(context.home, request, machine=None if target.address else planned_machine(target))
     if not check:
         planned.check_weights()
     return planned
@@ -177,7 +190,7 @@ def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlfl
     from study.cli.starting import confirm_without_gpu
     from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run
 
-    planned = _plan_of_run(context, request)
+    planned = _plan_of_run(context, request, target)
     confirm_without_gpu(planned.scale, planned.plan, target)
     record_run(planned, {}, kept)
     with open_trackers(planned, mlflow=mlflow) as trackers:

@@ -10,6 +10,7 @@ from rich.table import Table
 from study.analysis.paired_tests import wilcoxon_power
 from study.console.terminal import new_table
 from study.core.graph import key
+from study.core.outlook import PlannedMachine
 from study.core.plan import Plan
 from study.core.savings import shares
 from study.core.study import Study
@@ -46,6 +47,7 @@ def plan_tables(
     sides: Mapping[str, Mapping[str, int]],
     notes: Sequence[str] = (),
     parts: Sequence[Part] = (),
+    machine: PlannedMachine | None = None,
 ) -> list[RenderableType]:
     """A plan by type of stage and, of several studies, by study; then sentences on its time, power and notes.
 
@@ -55,6 +57,7 @@ def plan_tables(
         sides: number of videos by side of the split, for every dataset.
         notes: sentences to end with.
         parts: the studies of the plan.
+        machine: that it is made for; two CPU cores where not given.
     """
     table = new_table("stage", "number", "shared", "cached", "to compute", "expected")
     for record in plan.by_type():
@@ -62,7 +65,8 @@ def plan_tables(
         table.add_row(*map(str, cells), duration(record["seconds"]) if record["missing"] else "")
     unmeasured = sorted({plan.stages[k].kind for k in plan.missing if k not in plan.measured})
     basis = (
-        f"no {', '.join(unmeasured)} of this size was measured here yet: a guess for two CPU cores"
+        f"no {', '.join(unmeasured)} of this size was measured {_where(machine)} yet: a guess for "
+        f"{machine.title if machine else 'two CPU cores'}{f', {machine.source}' if machine else ''}"
         if unmeasured
         else "as measured"
     )
@@ -75,6 +79,10 @@ def plan_tables(
         *(f"[yellow]note[/] {escape(note)}" for note in notes),
     ]
     return [table, *([parts_table(plan, parts)] if len(parts) > 1 else []), *lines]
+
+
+def _where(machine: PlannedMachine | None) -> str:
+    return "here" if machine is None or machine.is_here else "there"
 
 
 def parts_table(plan: Plan, parts: Sequence[Part]) -> Table:

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,8 +77,20 @@ class Plan:
         return [{"type": name, **count, "seconds": seconds[name]} for name, count in counts.items()]
 
 
-def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
+def make_plan(
+    trials: Sequence[Trial],
+    store: Store,
+    seconds_of: Callable[[Stage], float] = lambda stage: stage.expected_seconds(),
+    *,
+    is_here: bool = True,
+) -> Plan:
     """Plans trials against what the store already holds.
+
+    Args:
+        trials: what is planned.
+        store: the finished stages.
+        seconds_of: expects seconds of a stage where nothing like it was measured; those of two CPU cores if not given.
+        is_here: whether the plan is for machines like those that computed the finished stages.
 
     Raises:
         MachineError: the manifest of a finished stage among them is damaged.
@@ -89,14 +101,14 @@ def make_plan(trials: Sequence[Trial], store: Store) -> Plan:
     manifests = {manifest.key: manifest for manifest in store.manifests()}
     manifests |= {stage_key: store.manifest(stage_key) for stage_key in cached - manifests.keys()}  # the damaged ones
     finished = {stage_key: manifests[stage_key] for stage_key in cached}
-    corrections = _corrections(manifests.values())
+    corrections = _corrections(manifests.values() if is_here else ())
     return Plan(
         trials=tuple(trials),
         stages=stages,
         cached=cached,
         missing=tuple(stage_key for stage_key in stages if stage_key in needed),
         users=_users(stages, trials),
-        seconds={k: s.expected_seconds() * _correction(s, corrections) for k, s in stages.items()},
+        seconds={k: _seconds(s, corrections, seconds_of) for k, s in stages.items()},
         measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
         changed_sources=_changed_sources(stages, finished),
         warnings=tuple(_other_versions(stages, finished)),
@@ -153,8 +165,11 @@ def _is_like_measured(stage: Stage, corrections: Mapping[str, _Correction]) -> b
     return correction is not None and stage.expected_seconds() <= LIKE_FACTOR * correction.longest_seconds
 
 
-def _correction(stage: Stage, corrections: Mapping[str, _Correction]) -> float:
-    return corrections[type(stage).__name__].ratio if _is_like_measured(stage, corrections) else 1.0
+def _seconds(stage: Stage, corrections: Mapping[str, _Correction], seconds_of: Callable[[Stage], float]) -> float:
+    """Expected seconds of a stage: as measured, or else as they are expected of a machine that measured nothing."""
+    if _is_like_measured(stage, corrections):
+        return stage.expected_seconds() * corrections[type(stage).__name__].ratio
+    return seconds_of(stage)
 
 
 def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> dict[str, int]:

@@ -1,17 +1,24 @@
-"""Rough costs on the reference machine, two CPU cores, for the plan's estimates."""
+"""Costs of networks for a plan's estimates: multiply-adds, and seconds in which two CPU cores prepare frames."""
 
 from trainers.networks.backbones import FeatureExtractor
+from trainers.stage import Cost
 
 REFERENCE_GFLOPS = 45.0
-"""Multiply-adds (10⁹) per second that narrow ResNets reach there in single precision."""
+"""Multiply-adds (10⁹) per second that narrow ResNets reach on two CPU cores in single precision."""
 SECONDS_PER_VIEW = 1.5e-4
-"""Decoding and augmenting one small view."""
+"""Decoding and augmenting one small view there; a larger one takes as much more as it has more pixels."""
+SMALL_PX = 112
 
 
-def training_seconds(
-    backbone: FeatureExtractor, size_px: int, num_frames: float, forward_equivalents: float, num_views: int = 2
-) -> float:
-    """Training time for a number of frames.
+def training_cost(
+    backbone: FeatureExtractor,
+    size_px: int,
+    num_frames: float,
+    forward_equivalents: float,
+    num_views: int = 2,
+    precision: str = "fp32",
+) -> Cost:
+    """Cost of training on a number of frames.
 
     Args:
         backbone: the architecture.
@@ -19,16 +26,25 @@ def training_seconds(
         num_frames: frames seen, over all epochs.
         forward_equivalents: forward-pass equivalents per frame; a trained view counts 3.
         num_views: of every frame.
+        precision: of the network.
     """
-    gflops = backbone.gflops_at(size_px)
-    return num_frames * (forward_equivalents * gflops / REFERENCE_GFLOPS + num_views * SECONDS_PER_VIEW)
+    return Cost(
+        cpu_seconds=num_frames * num_views * _seconds_per_view(size_px),
+        training_gmacs=num_frames * forward_equivalents * backbone.gflops_at(size_px),
+        precision=precision,
+    )
 
 
-def forward_seconds(backbone: FeatureExtractor, size_px: int, num_images: float) -> float:
-    """Time of forward passes alone; arguments as in `training_seconds`."""
-    return num_images * backbone.gflops_at(size_px) / REFERENCE_GFLOPS
+def inference_cost(backbone: FeatureExtractor, size_px: int, num_frames: float) -> Cost:
+    """Cost of the features of a number of frames; arguments as in `training_cost`."""
+    seconds = num_frames * _seconds_per_view(size_px)
+    return Cost(cpu_seconds=seconds, inference_gmacs=num_frames * backbone.gflops_at(size_px))
 
 
-def inference_seconds(backbone: FeatureExtractor, size_px: int, num_frames: float) -> float:
-    """Time to compute the features of a number of frames; arguments as in `training_seconds`."""
-    return forward_seconds(backbone, size_px, num_frames) + num_frames * SECONDS_PER_VIEW
+def reference_seconds(cost: Cost) -> float:
+    """Seconds of a cost on two CPU cores."""
+    return (cost.training_gmacs + cost.inference_gmacs) / REFERENCE_GFLOPS + cost.cpu_seconds
+
+
+def _seconds_per_view(size_px: int) -> float:
+    return SECONDS_PER_VIEW * max(1.0, (size_px / SMALL_PX) ** 2)

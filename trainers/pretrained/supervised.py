@@ -16,14 +16,14 @@ from trainers.data.loading import ViewLoader
 from trainers.fields import BatchSize, Channels, Epochs, LearningRate, Seed, Weight
 from trainers.networks import schedules
 from trainers.networks.architectures import AnyBackbone
-from trainers.networks.costs import training_seconds
+from trainers.networks.costs import reference_seconds, training_cost
 from trainers.networks.features import network_input
 from trainers.networks.supervised import SupervisedTask, train_supervised
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.ssl.encoders import Encoder, EncoderStage, write_weights
 from trainers.ssl.heads import projection_mlp
 from trainers.ssl.pairs import SharedBackbonePair
-from trainers.stage import InputError, Work
+from trainers.stage import Cost, InputError, Work
 
 CROP_AND_FLIP = MoCoAugmentation(min_scale=0.08, jitter_probability=0, grayscale_probability=0, blur_probability=0)
 """The usual augmentation of supervised training on ImageNet."""
@@ -74,8 +74,11 @@ class TrainClassifier(EncoderStage):
         return schedules.cosine(self.learning_rate, epoch, self.epochs)
 
     def expected_seconds(self) -> float:
+        return reference_seconds(self.expected_cost())
+
+    def expected_cost(self) -> Cost:
         num_images = sum(source.num_source_frames for source in self.frames)
-        return training_seconds(self.backbone, self.augmentation.size_px, num_images * self.epochs, 6)
+        return training_cost(self.backbone, self.augmentation.size_px, num_images * self.epochs, 6)
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)

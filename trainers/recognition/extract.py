@@ -12,11 +12,11 @@ import torch
 from trainers.data.frames import UNLABELLED, Frames
 from trainers.data.ingest.video import Ingest
 from trainers.fields import Count, added
-from trainers.networks.costs import inference_seconds
+from trainers.networks.costs import inference_cost, reference_seconds
 from trainers.networks.features import features_of
 from trainers.recognition.finetune import FineTune, load_classifier
 from trainers.runtime import devices
-from trainers.stage import InputError, Stage, Work
+from trainers.stage import Cost, InputError, Stage, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,11 @@ class ExtractFeatures(Stage):
     needs_labels: bool = added(True)
 
     def expected_seconds(self) -> float:
+        return reference_seconds(self.expected_cost())
+
+    def expected_cost(self) -> Cost:
         num_frames = sum(video.num_source_frames for video in self.videos) / self.sample_every
-        return inference_seconds(self.model.backbone, self.model.size_px, num_frames)
+        return inference_cost(self.model.backbone, self.model.size_px, num_frames)
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)

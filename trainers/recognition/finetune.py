@@ -18,12 +18,12 @@ from trainers.data.loading import plain_batches
 from trainers.evaluation.metrics import right_share
 from trainers.fields import BatchSize, Channels, Count, Epochs, LearningRate, Pixels, Seed, Weight
 from trainers.networks.backbones import FeatureExtractor
-from trainers.networks.costs import inference_seconds, training_seconds
+from trainers.networks.costs import inference_cost, reference_seconds, training_cost
 from trainers.networks.features import features_of, network_input
 from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.ssl.encoders import EncoderStage, load_backbone
-from trainers.stage import InputError, Stage, Work
+from trainers.stage import Cost, InputError, Stage, Work
 
 WEIGHTS = "classifier.pt"
 LEARNING_RATES = {"linear": 1e-2, "full": 1e-4}
@@ -100,10 +100,13 @@ class FineTune(Stage):
         return task
 
     def expected_seconds(self) -> float:
+        return reference_seconds(self.expected_cost())
+
+    def expected_cost(self) -> Cost:
         num_frames = sum(video.num_source_frames for video in self.videos + self.validation) / self.sample_every
         if self.mode == "linear":
-            return inference_seconds(self.backbone, self.size_px, num_frames)
-        return training_seconds(self.backbone, self.size_px, num_frames * self.epochs, 3)
+            return inference_cost(self.backbone, self.size_px, num_frames)
+        return training_cost(self.backbone, self.size_px, num_frames * self.epochs, 3)
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)

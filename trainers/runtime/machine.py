@@ -25,6 +25,13 @@ def this_machine() -> Machine:
     return Machine(cpus=available_cpus(), memory_bytes=available_bytes(), gpus=num_gpus())
 
 
+def gpu_name() -> str:
+    """The name that the driver gives to the first GPU."""
+    import torch
+
+    return torch.cuda.get_device_name(0)
+
+
 def num_gpus(environment: Mapping[str, str] = os.environ) -> int:
     """The number of GPUs, by number, UUID or MIG instance, of which every process can be given its own.
 

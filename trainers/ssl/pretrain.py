@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -15,7 +15,7 @@ from trainers.data.loading import ViewLoader
 from trainers.fields import Channels, Count, Seed, added
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
-from trainers.networks.costs import forward_seconds, training_seconds
+from trainers.networks.costs import reference_seconds, training_cost
 from trainers.runtime import checkpoint, devices, distributed
 from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage, write_weights
@@ -23,7 +23,7 @@ from trainers.ssl.loop import Optimisation, Training, train
 from trainers.ssl.method import MethodConfig
 from trainers.ssl.pairs import random_pair
 from trainers.ssl.probe import KnnProbe, Prober
-from trainers.stage import InputError, Resources, Work
+from trainers.stage import Cost, InputError, Resources, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +117,18 @@ class Pretrain(EncoderStage):
             )
 
     def expected_seconds(self) -> float:
+        return reference_seconds(self.expected_cost())
+
+    def expected_cost(self) -> Cost:
         num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every - self._num_left_out
         size_px, _, *further = self.augmentation.sizes_px
         equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
         num_frames *= self.optimisation.epochs
-        return training_seconds(self.backbone, size_px, num_frames, equivalents, num_views=2 + len(further)) + sum(
-            forward_seconds(each, size_px, self.method.teacher_views * num_frames) for each in self.method.teachers
-        )
+        precision, num_views = self.optimisation.precision, 2 + len(further)
+        own = training_cost(self.backbone, size_px, num_frames, equivalents, num_views, precision)
+        of_teachers = sum(each.gflops_at(size_px) for each in self.method.teachers)
+        of_teachers *= self.method.teacher_views * num_frames
+        return replace(own, training_gmacs=own.training_gmacs + of_teachers)
 
     def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
         return self.method.remarks(metrics)

@@ -1,5 +1,6 @@
 """What is asked before a run or a search starts."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from study.cli import starting
 from study.cli.planning import PlannedStudy
 from study.cli.resources import ComputeTarget
 from study.cli.starting import confirm_without_gpu
+from study.core.devices import devices
 from study.home.request import Request
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import LOCAL, copy_of, done, refused
@@ -88,3 +90,25 @@ def test_run_prints_the_notes_that_plan_prints(tiny_home: Path, tmp_path: Path):
     for output in noted:
         assert "nobody publishes weights of the network of scale tiny" in output
         assert "they flatter every method" in output
+
+
+def test_a_plan_is_made_for_the_machine_that_is_named(tiny_home: Path):
+    asked = ("plan", "table3", *FULL, "--stand-in")
+    here, there = (
+        json.loads(done(called(tiny_home, *asked, *more, "--json")).output)
+        for more in (("--gpus-per-worker", "0"), ("--device", "h100"))
+    )
+    assert here["machine"]["device"] == "cpu"
+    assert there["machine"] == {
+        "title": "1 × h100",
+        "device": "h100",
+        "gpus": 1,
+        "cores": 8,
+        "source": devices()["h100"].source,
+    }
+    assert here["outlook"]["together"]["gpu_hours"] == 0 < there["outlook"]["together"]["gpu_hours"]
+    assert there["outlook"]["together"]["wall_seconds"] < here["outlook"]["together"]["wall_seconds"] / 100
+    shown = done(called(tiny_home, *asked, "--device", "h100", "--energy")).output
+    assert "on 1 × h100" in shown
+    assert "kWh" in shown
+    refused(called(tiny_home, *asked, "--device", "h10"), 2, "no device named 'h10'", "did you mean 'h100'?")

@@ -1,0 +1,76 @@
+"""Outlook on a plan: wall time, GPU-hours and energy, of all stages and of some."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from study.core.devices import CPU, device_named
+from study.core.graph import key
+from study.core.outlook import PlannedMachine, outlook
+from study.core.plan import make_plan
+from study.core.store import Store
+from tests.study.core.test_plan import STUDY, Clip, Train, publish
+from trainers.stage import Stage
+
+CORES = PlannedMachine(title="2 cores", device=device_named(CPU), gpus=0, cores=2, gpus_of=lambda stage: 0)
+ONE_H100 = PlannedMachine(
+    title="1 × h100", device=device_named("h100"), gpus=1, cores=2, gpus_of=lambda stage: int(isinstance(stage, Train))
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def test_on_two_cores_stages_take_what_they_expect_one_after_the_other(store: Store):
+    plan = make_plan(STUDY.trials(3), store, CORES.seconds)
+    found = outlook(plan, CORES, plan.seconds)
+    assert found.wall_seconds == plan.expected_seconds == 3 * 10 + 2 * (100 + 10) + 10
+    assert found.gpu_hours == 0
+    assert found.kwh == pytest.approx(plan.expected_seconds * 2 * 8 / 3.6e6)
+
+
+def test_gpu_hours_are_those_of_stages_that_are_granted_one(store: Store):
+    plan = make_plan(STUDY.trials(3), store, ONE_H100.seconds)
+    assert outlook(plan, ONE_H100, plan.seconds).gpu_hours == pytest.approx(2 * 100 / 3600)
+
+
+def test_more_gpus_shorten_the_wall_time_down_to_the_longest_chain(store: Store):
+    plan = make_plan(STUDY.trials(3), store, CORES.seconds)
+    many = replace(ONE_H100, gpus=100)
+    assert outlook(plan, many, plan.seconds).wall_seconds == 10 + 100 + 10
+
+
+def test_the_outlook_on_some_stages_counts_no_others(store: Store):
+    plan = make_plan(STUDY.trials(3), store, CORES.seconds)
+    assert outlook(plan, CORES, plan.seconds, {key(Clip(name="0"))}).wall_seconds == 10
+    assert outlook(plan, CORES, plan.seconds, set()).wall_seconds == 0
+
+
+def test_several_workers_divide_the_time_and_not_the_gpu_hours(store: Store):
+    two = replace(ONE_H100, gpus=2, gpus_of=lambda stage: 2 * int(isinstance(stage, Train)))
+    plan = make_plan(STUDY.trials(3), store, two.seconds)
+    assert outlook(plan, two, plan.seconds).gpu_hours == pytest.approx(2 * 100 / 3600)
+
+
+def test_of_an_unknown_gpu_there_is_a_range(store: Store):
+    stage = next(s for s in make_plan(STUDY.trials(3), store).stages.values() if isinstance(s, Train))
+    unknown = replace(ONE_H100, device=None)
+    assert unknown.fewest_seconds(stage) <= unknown.seconds(stage)
+    assert "nothing is known" in unknown.source
+
+
+def test_what_was_measured_here_says_nothing_of_another_machine(store: Store):
+    publish(store, Clip(name="x"), 77.0)
+
+    def seconds(is_here: bool) -> float:
+        return make_plan(STUDY.trials(3), store, CORES.seconds, is_here=is_here).seconds[key(Clip(name="0"))]
+
+    assert (seconds(is_here=True), seconds(is_here=False)) == (77, 10)
+
+
+def test_a_stage_that_says_nothing_of_networks_is_work_of_cores():
+    stage: Stage = Clip(name="0")
+    assert stage.expected_cost().cpu_seconds == stage.expected_seconds()
