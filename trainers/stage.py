@@ -8,6 +8,9 @@ from typing import ClassVar
 
 from trainers.fields import fault_of
 
+SMALL_BYTES = 1e5
+"""Of a log, a manifest and a few numbers."""
+
 
 class FreelunchError(Exception):
     """A problem that its reader can solve: one sentence that names the value, the place and what to do."""
@@ -233,3 +236,11 @@ class Stage(Config, ABC):
     def expected_cost(self) -> Cost:
         """Rough cost of which a faster device shortens what networks take; CPU cores do all of it if not said here."""
         return Cost(cpu_seconds=self.expected_seconds())
+
+    def expected_bytes(self) -> float:
+        """Rough size of what it leaves; the plan corrects it by what was measured here."""
+        return SMALL_BYTES
+
+    def expected_working_bytes(self) -> float:  # most stages need none
+        """Rough size of what it needs on disk only while it is computed, such as checkpoints."""
+        return 0.0

@@ -10,19 +10,23 @@ from study.core.graph import walk
 from study.core.outlook import Outlook, PlannedMachine, outlook
 from study.core.plan import Plan
 from study.core.suite import Part, names_of
-from study.home.text import duration
+from study.home.text import duration, size
 
 
 def outlook_table(plan: Plan, parts: Sequence[Part], machine: PlannedMachine, *, energy: bool) -> Table:
-    """Wall time and GPU-hours, of every study alone and of all together; energy where it is asked for."""
-    table = new_table(f"on {machine.title}", "wall time", "GPU-hours", *(["energy"] if energy else []))
+    """Wall time, GPU-hours and disk, of every study alone and of all together; energy where it is asked for."""
+    table = new_table(
+        f"on {machine.title}", "wall time", "GPU-hours", "disk kept", "at most", *(["energy"] if energy else [])
+    )
     for name, (most, least) in _outlooks(plan, parts, machine):
         cells = [
             _between(least.wall_seconds, most.wall_seconds, duration),
             _between(least.gpu_hours, most.gpu_hours, lambda hours: f"{hours:.3g}"),
+            size(most.kept_bytes),
+            size(most.peak_bytes),
             _between(least.kwh, most.kwh, lambda kwh: f"{kwh:.3g} kWh"),
         ]
-        table.add_row(name, *cells[: 3 if energy else 2])
+        table.add_row(name, *cells[: 5 if energy else 4])
     return table
 
 

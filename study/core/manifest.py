@@ -43,6 +43,7 @@ class Manifest:
     expected_seconds: float
     finished: str
     host: str
+    expected_bytes: float = 0.0
 
 
 def computed_seconds(folder: Path) -> float | None:
@@ -100,6 +101,7 @@ def manifest_of(stage: Stage, folder: Path, seconds: float) -> Manifest:
         expected_seconds=stage.expected_seconds(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         host=platform.node(),
+        expected_bytes=stage.expected_bytes(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Outlook on the missing stages of a plan on a machine: wall time, GPU-hours and energy."""
+"""Outlook on the missing stages of a plan on a machine: wall time, GPU-hours, energy and disk."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -64,11 +64,15 @@ class Outlook:
         wall_seconds: until all are done, as many at a time as there are GPUs.
         gpu_hours: of all GPUs that stages are granted.
         kwh: by the power of the devices at work.
+        kept_bytes: disk that they take in the end.
+        peak_bytes: disk at most, with the largest checkpoints of as many stages as are computed at a time.
     """
 
     wall_seconds: float
     gpu_hours: float
     kwh: float
+    kept_bytes: float
+    peak_bytes: float
 
 
 def outlook(
@@ -90,10 +94,14 @@ def outlook(
     total = sum(seconds[stage_key] for stage_key in missing)
     watts = 0.0 if device.name == CPU else device.watts
     joules = gpu_seconds * watts + total * device_named(CPU).watts * machine.cores
+    kept = sum(plan.kept_bytes[stage_key] for stage_key in missing)
+    working = sorted((plan.working_bytes[stage_key] for stage_key in missing), reverse=True)
     return Outlook(
         wall_seconds=max((gpu_seconds + cpu_seconds) / max(machine.gpus, 1), _longest_chain(plan, missing, seconds)),
         gpu_hours=gpu_seconds / SECONDS_PER_HOUR,
         kwh=joules / JOULES_PER_KWH,
+        kept_bytes=kept,
+        peak_bytes=kept + sum(working[: max(machine.gpus, 1)]),
     )
 
 

@@ -28,6 +28,8 @@ class Plan:
         users: the numbers of the trials that need a stage.
         seconds: expected cost of every stage, by key.
         measured: keys of the stages whose cost was corrected by what stages of their type and size took in this home.
+        kept_bytes: expected size on disk of every stage, by key.
+        working_bytes: what every stage needs there beside it while it is computed, by key.
         changed_sources: the classes whose file changed since stages were computed, though their `revision` did not, by
             name; each with the number of finished stages.
     """
@@ -39,6 +41,8 @@ class Plan:
     users: Mapping[str, tuple[int, ...]]
     seconds: Mapping[str, float]
     measured: frozenset[str]
+    kept_bytes: Mapping[str, float] = field(default_factory=dict)
+    working_bytes: Mapping[str, float] = field(default_factory=dict)
     changed_sources: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
@@ -110,6 +114,8 @@ def make_plan(
         users=_users(stages, trials),
         seconds={k: _seconds(s, corrections, seconds_of) for k, s in stages.items()},
         measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
+        kept_bytes=_kept_bytes(stages, manifests.values()),
+        working_bytes={k: s.expected_working_bytes() for k, s in stages.items()},
         changed_sources=_changed_sources(stages, finished),
         warnings=tuple(_other_versions(stages, finished)),
     )
@@ -170,6 +176,17 @@ def _seconds(stage: Stage, corrections: Mapping[str, _Correction], seconds_of: C
     if _is_like_measured(stage, corrections):
         return stage.expected_seconds() * corrections[type(stage).__name__].ratio
     return seconds_of(stage)
+
+
+def _kept_bytes(stages: Mapping[str, Stage], manifests: Iterable[Manifest]) -> dict[str, float]:
+    """Expected sizes of stages, corrected by those of finished stages of their type; sizes are the same anywhere."""
+    measured: dict[str, list[float]] = defaultdict(list)
+    for manifest in manifests:
+        if manifest.expected_bytes > 0:  # those of earlier versions expect none
+            found = sum(size for size, _ in manifest.files.values())
+            measured[manifest.stage].append(found / manifest.expected_bytes)
+    ratios = {stage: statistics.median(each) for stage, each in measured.items()}
+    return {k: s.expected_bytes() * ratios.get(type(s).__name__, 1.0) for k, s in stages.items()}
 
 
 def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> dict[str, int]:

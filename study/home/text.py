@@ -13,6 +13,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
+def size(num_bytes: float) -> str:
+    """Bytes in one number: 40 kB, 3.2 MB, 59 GB."""
+    for divisor, unit in ((1e9, "GB"), (1e6, "MB")):
+        if num_bytes >= divisor:
+            return f"{num_bytes / divisor:.{0 if num_bytes >= 9.95 * divisor else 1}f} {unit}"
+    return f"{num_bytes / 1e3:.0f} kB"
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """End of an error sentence: the nearest valid name, and all of them."""
     valid = list(valid)

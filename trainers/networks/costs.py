@@ -1,5 +1,9 @@
 """Costs of networks for a plan's estimates: multiply-adds, and seconds in which two CPU cores prepare frames."""
 
+import functools
+
+import torch
+
 from trainers.networks.backbones import FeatureExtractor
 from trainers.stage import Cost
 
@@ -8,6 +12,7 @@ REFERENCE_GFLOPS = 45.0
 SECONDS_PER_VIEW = 1.5e-4
 """Decoding and augmenting one small view there; a larger one takes as much more as it has more pixels."""
 SMALL_PX = 112
+BYTES_PER_NUMBER = 4
 
 
 def training_cost(
@@ -44,6 +49,14 @@ def inference_cost(backbone: FeatureExtractor, size_px: int, num_frames: float) 
 def reference_seconds(cost: Cost) -> float:
     """Seconds of a cost on two CPU cores."""
     return (cost.training_gmacs + cost.inference_gmacs) / REFERENCE_GFLOPS + cost.cpu_seconds
+
+
+@functools.cache
+def stored_bytes(network: FeatureExtractor) -> float:
+    """Size of a network's tensors in a file, in single precision; nothing is computed for it."""
+    with torch.device("meta"):
+        tensors = network.build(0).state_dict().values()
+    return float(BYTES_PER_NUMBER * sum(tensor.numel() for tensor in tensors))
 
 
 def _seconds_per_view(size_px: int) -> float:

@@ -12,7 +12,7 @@ import torch
 from trainers.data.frames import UNLABELLED, Frames
 from trainers.data.ingest.video import Ingest
 from trainers.fields import Count, added
-from trainers.networks.costs import inference_cost, reference_seconds
+from trainers.networks.costs import BYTES_PER_NUMBER, inference_cost, reference_seconds
 from trainers.networks.features import features_of
 from trainers.recognition.finetune import FineTune, load_classifier
 from trainers.runtime import devices
@@ -45,6 +45,10 @@ class ExtractFeatures(Stage):
     def expected_cost(self) -> Cost:
         num_frames = sum(video.num_source_frames for video in self.videos) / self.sample_every
         return inference_cost(self.model.backbone, self.model.size_px, num_frames)
+
+    def expected_bytes(self) -> float:
+        num_rows = sum(video.num_source_frames for video in self.videos) / self.sample_every
+        return num_rows * BYTES_PER_NUMBER * self.model.backbone.num_features
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)

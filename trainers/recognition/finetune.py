@@ -18,7 +18,7 @@ from trainers.data.loading import plain_batches
 from trainers.evaluation.metrics import right_share
 from trainers.fields import BatchSize, Channels, Count, Epochs, LearningRate, Pixels, Seed, Weight
 from trainers.networks.backbones import FeatureExtractor
-from trainers.networks.costs import inference_cost, reference_seconds, training_cost
+from trainers.networks.costs import inference_cost, reference_seconds, stored_bytes, training_cost
 from trainers.networks.features import features_of, network_input
 from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
 from trainers.runtime import checkpoint, devices, randomness
@@ -107,6 +107,14 @@ class FineTune(Stage):
         if self.mode == "linear":
             return inference_cost(self.backbone, self.size_px, num_frames)
         return training_cost(self.backbone, self.size_px, num_frames * self.epochs, 3)
+
+    def expected_bytes(self) -> float:
+        return stored_bytes(self.backbone)
+
+    def expected_working_bytes(self) -> float:
+        return (
+            0.0 if self.mode == "linear" else 2 * 3 * self.expected_bytes()
+        )  # two checkpoints, with Adam's two momenta
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)

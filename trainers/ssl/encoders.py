@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
+from trainers.networks.costs import BYTES_PER_NUMBER, stored_bytes
 from trainers.ssl.heads import projection_mlp
 from trainers.stage import Stage
 
@@ -39,6 +40,11 @@ class EncoderStage(Stage):
     @abstractmethod
     def output_size(self) -> int:
         """Length of both encoders' embeddings."""
+
+    def expected_bytes(self) -> float:
+        num_features, key = self.backbone.num_features, int(self.has_key_encoder)
+        head = BYTES_PER_NUMBER * num_features * (num_features + self.output_size)
+        return stored_bytes(self.extractor) + key * stored_bytes(self.backbone) + (1 + key) * head
 
 
 class Encoder(nn.Module):

@@ -15,7 +15,7 @@ from trainers.data.loading import ViewLoader
 from trainers.fields import Channels, Count, Seed, added
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
-from trainers.networks.costs import reference_seconds, training_cost
+from trainers.networks.costs import reference_seconds, stored_bytes, training_cost
 from trainers.runtime import checkpoint, devices, distributed
 from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage, write_weights
@@ -129,6 +129,10 @@ class Pretrain(EncoderStage):
         of_teachers = sum(each.gflops_at(size_px) for each in self.method.teachers)
         of_teachers *= self.method.teacher_views * num_frames
         return replace(own, training_gmacs=own.training_gmacs + of_teachers)
+
+    def expected_working_bytes(self) -> float:
+        """Checkpoints, two of them while one replaces the other: encoders, as much for momenta, and teachers."""
+        return 2 * (2 * self.expected_bytes() + sum(map(stored_bytes, self.method.teachers)))
 
     def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
         return self.method.remarks(metrics)

@@ -16,7 +16,7 @@ from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.study import standalone
 from study.execution.events import Failure, Started
-from study.home.text import duration
+from study.home.text import duration, size
 from trainers.stage import Progress, Stage, Work
 
 
@@ -74,6 +74,14 @@ def lines(heard: io.StringIO) -> list[str]:
 )
 def test_durations_are_said_as_people_say_them(seconds: float, words: str):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "words"),
+    [(40_400, "40 kB"), (3.24e6, "3.2 MB"), (59e6, "59 MB"), (1.5e9, "1.5 GB"), (359e9, "359 GB")],
+)
+def test_sizes_are_said_in_one_number(num_bytes: float, words: str):
+    assert size(num_bytes) == words
 
 
 def started(*, resumed: bool, where: str = "") -> Started:

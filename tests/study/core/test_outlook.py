@@ -11,7 +11,7 @@ from study.core.outlook import PlannedMachine, outlook
 from study.core.plan import make_plan
 from study.core.store import Store
 from tests.study.core.test_plan import STUDY, Clip, Train, publish
-from trainers.stage import Stage
+from trainers.stage import SMALL_BYTES, Stage
 
 CORES = PlannedMachine(title="2 cores", device=device_named(CPU), gpus=0, cores=2, gpus_of=lambda stage: 0)
 ONE_H100 = PlannedMachine(
@@ -74,3 +74,25 @@ def test_what_was_measured_here_says_nothing_of_another_machine(store: Store):
 def test_a_stage_that_says_nothing_of_networks_is_work_of_cores():
     stage: Stage = Clip(name="0")
     assert stage.expected_cost().cpu_seconds == stage.expected_seconds()
+
+
+def test_disk_at_most_is_what_is_kept_and_the_largest_checkpoints_at_a_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Clip, "expected_bytes", lambda clip: 5e6)
+    monkeypatch.setattr(Train, "expected_working_bytes", lambda stage: 7e6)
+    plan = make_plan(STUDY.trials(3), store, CORES.seconds)
+    found = outlook(plan, CORES, plan.seconds)
+    assert found.kept_bytes == 3 * 5e6 + 5 * SMALL_BYTES
+    assert found.peak_bytes == found.kept_bytes + 7e6
+    two = replace(ONE_H100, gpus=2)
+    assert outlook(plan, two, plan.seconds).peak_bytes == found.kept_bytes + 2 * 7e6
+
+
+def test_sizes_follow_what_stages_of_the_type_left(store: Store):
+    with store.claim(key(Clip(name="x"))) as folder:
+        (folder / "left").write_bytes(bytes(3000))
+        store.publish(Clip(name="x"), folder, 1.0)
+    plan = make_plan(STUDY.trials(3), store)
+    assert plan.kept_bytes[key(Clip(name="0"))] == pytest.approx(3000)
+    assert plan.kept_bytes[key(STUDY.trials(3)[0].stage)] == SMALL_BYTES
