@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import click
 
 from study.cli.context import HomeContext
-from study.home.interrupts import handle_interrupts
+from study.home.interrupts import RunEnded, handle_interrupts
 from trainers.stage import FreelunchError, MachineError
 
 EXIT_TRIAL_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -46,5 +46,6 @@ def interruptible(command: str, kept: str = NOTHING_LOST) -> Iterator[None]:
             # Some libraries, SQLAlchemy among them, answer an interrupt with an exception of their own.
             if not (isinstance(error, KeyboardInterrupt) or interrupts.raised):
                 raise
-            click.echo(f"\ninterrupted; {kept}. To go on, type: {command}", err=True)
+            reason = f"stopped: {error}" if isinstance(error, RunEnded) else "interrupted"
+            click.echo(f"\n{reason}; {kept}. To go on, type: {command}", err=True)
             sys.exit(EXIT_INTERRUPTED)

@@ -1,6 +1,7 @@
 """Machine that a plan is made for: the one that is here, or one with a device of the table."""
 
 import math
+from collections.abc import Callable
 
 from study.cli.resources import ComputeTarget
 from study.core.devices import CPU, device_named, device_of_driver
@@ -52,6 +53,14 @@ def _machine_with(target: ComputeTarget, name: str) -> PlannedMachine:
         gpus_of=lambda stage: _granted(profile, stage),
         is_here=False,
     )
+
+
+def gpus_granted(target: ComputeTarget) -> Callable[[Stage], float]:
+    """GPUs that a stage is granted on a target; of a cluster to join, as where there are some."""
+    if not target.address:
+        return _machine_here(target).gpus_of
+    profile = target.profile_of(MAX_THREADS, 1)
+    return lambda stage: _granted(profile, stage)
 
 
 def _granted(profile: Profile, stage: Stage) -> float:

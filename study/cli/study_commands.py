@@ -4,6 +4,7 @@ Everything but click is imported inside the commands, so that `freelunch --help`
 """
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from study.cli.values import Count, Line
 from study.home.commands import with_home
 
 if TYPE_CHECKING:
+    from study.cli.budget import Budget
     from study.cli.options import AskedMachine
     from study.cli.planning import PlannedStudy
     from study.cli.resources import ComputeTarget
@@ -99,8 +101,11 @@ def plan(context: HomeContext, request: "Request", machine: "AskedMachine", ener
     is_flag=True,
     help="Take every stage through one short pass first; stages of this pass alone are removed when it has ended.",
 )
+@click.option("--budget", type=Line(), metavar="AMOUNT", help="End in order after so much: 40gpuh, or 200GB of disk.")
 @click.pass_obj
-def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, check: bool) -> None:
+def run(
+    context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, check: bool, budget: str | None
+) -> None:
     """Run a study, or continue it: finished stages are not computed again.
 
     \b
@@ -108,17 +113,21 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
         freelunch run table3 --scale demo
         freelunch run table3 --dataset cholec80 --check
         freelunch run table3 --dataset cholec80 --seeds 3 --workers 2
+        freelunch run table3 --dataset cholec80 --budget 40gpuh
         freelunch run table3 --scale demo --set distillation_weight=2 --row head
         freelunch run table3 --scale demo --local
     """
+    from study.cli.budget import parse_budget
     from study.cli.demo import make_demo_where_asked
     from study.core.store import Store
     from study.home import runs
     from study.home.sharing import check_shared
 
+    limit = parse_budget(budget) if budget else None
     check_shared(context.home, writing=True)
     Store(context.home).clean()  # one that cannot be used is refused before this run is made known in it
-    kept = request.command("run", *target.options_of_run(mlflow=mlflow))
+    options = (*target.options_of_run(mlflow=mlflow), *([f"--budget {shlex.quote(budget)}"] if budget else []))
+    kept = request.command("run", *options)
     command = with_home(kept, context.home)
     check_option = " --check" if check else ""
     kept_of_check = "what is finished is kept, what the check alone needs until it has ended"
@@ -130,7 +139,7 @@ def run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflo
         if check:
             _check(context, request, target, command)
         else:
-            _run(context, request, target, mlflow, kept)
+            _run(context, request, target, mlflow, kept, limit)
 
 
 @main.command()
@@ -184,17 +193,26 @@ def _plan_of_run(
     return planned
 
 
-def _run(context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, kept: str) -> None:
+def _run(
+    context: HomeContext,
+    request: "Request",
+    target: "ComputeTarget",
+    mlflow: bool,
+    kept: str,
+    limit: "Budget | None",
+) -> None:
     """Computes the missing stages, and reports."""
+    from study.cli.budget import watches_of
     from study.cli.reporting import StudyReporter
     from study.cli.starting import confirm_without_gpu
     from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run
 
     planned = _plan_of_run(context, request, target)
     confirm_without_gpu(planned.scale, planned.plan, target)
+    watches = watches_of(limit, planned, target)
     record_run(planned, {}, kept)
     with open_trackers(planned, mlflow=mlflow) as trackers:
-        failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers)
+        failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers, *watches)
         record_run(planned, failures, kept)
         reports = StudyReporter(planned, failures).show_reports()
         for tracker, report in zip(trackers, reports, strict=False):  # no tracker, or one for each report

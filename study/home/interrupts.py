@@ -10,6 +10,10 @@ from contextlib import contextmanager
 AGAIN_SECONDS = 0.05
 
 
+class RunEnded(KeyboardInterrupt):
+    """Ends a run as an interrupt does, for a reason of the run's own; its message is the reason."""
+
+
 class _Interrupts:
     """State of the interrupts of this process; only its main thread is interrupted.
 
