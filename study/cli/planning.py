@@ -85,11 +85,7 @@ class PlannedStudy:
             self.trials: tuple[Trial, ...] = together(self.parts)
             check_last_stages(self.trials)
             check_weights_used(next(iter(self._conditions.values())), self.trials, request.name)
-            self.plan: Plan = (
-                make_plan(self.trials, self.store, machine.seconds, is_here=machine.is_here)
-                if machine
-                else make_plan(self.trials, self.store)
-            )
+            self.plan: Plan = make_plan(self.trials, self.store, machine)
 
     @property
     def scale(self) -> Scale:

@@ -44,6 +44,8 @@ class Manifest:
     finished: str
     host: str
     expected_bytes: float = 0.0
+    gpus: float | None = None
+    """That it was granted, over all of its workers; None in manifests of earlier versions."""
 
 
 def computed_seconds(folder: Path) -> float | None:
@@ -81,7 +83,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def manifest_of(stage: Stage, folder: Path, seconds: float) -> Manifest:
+def manifest_of(stage: Stage, folder: Path, seconds: float, gpus: float | None = None) -> Manifest:
     """The manifest of a stage whose files are in a folder."""
     files = {
         str(path.relative_to(folder)): (path.stat().st_size, _digest(path))
@@ -102,6 +104,7 @@ def manifest_of(stage: Stage, folder: Path, seconds: float) -> Manifest:
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         host=platform.node(),
         expected_bytes=stage.expected_bytes(),
+        gpus=gpus,
     )
 
 

@@ -4,7 +4,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from study.core.graph import configs, inputs, key, source_hash, walk
 from study.core.manifest import Manifest
@@ -81,20 +81,33 @@ class Plan:
         return [{"type": name, **count, "seconds": seconds[name]} for name, count in counts.items()]
 
 
+class Speeds(Protocol):
+    """A machine that computes stages, as far as plans need to know it."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is like those that have computed what the home holds."""
+
+    @property
+    def gpus_of(self) -> Callable[[Stage], float]:
+        """GPUs that a stage is granted."""
+
+    def seconds(self, stage: Stage) -> float:
+        """Expected seconds of a stage of which nothing was measured."""
+
+
 def make_plan(
     trials: Sequence[Trial],
     store: Store,
-    seconds_of: Callable[[Stage], float] = lambda stage: stage.expected_seconds(),
-    *,
-    is_here: bool = True,
+    machine: Speeds | None = None,
 ) -> Plan:
     """Plans trials against what the store already holds.
 
     Args:
         trials: what is planned.
         store: the finished stages.
-        seconds_of: expects seconds of a stage where nothing like it was measured; those of two CPU cores if not given.
-        is_here: whether the plan is for machines like those that computed the finished stages.
+        machine: where trials would be computed; stages of which nothing was measured take what they expect of two CPU
+            cores where it is not given.
 
     Raises:
         MachineError: the manifest of a finished stage among them is damaged.
@@ -105,14 +118,14 @@ def make_plan(
     manifests = {manifest.key: manifest for manifest in store.manifests()}
     manifests |= {stage_key: store.manifest(stage_key) for stage_key in cached - manifests.keys()}  # the damaged ones
     finished = {stage_key: manifests[stage_key] for stage_key in cached}
-    corrections = _corrections(manifests.values() if is_here else ())
+    corrections = _corrections(_comparable(manifests.values(), stages.values(), machine))
     return Plan(
         trials=tuple(trials),
         stages=stages,
         cached=cached,
         missing=tuple(stage_key for stage_key in stages if stage_key in needed),
         users=_users(stages, trials),
-        seconds={k: _seconds(s, corrections, seconds_of) for k, s in stages.items()},
+        seconds={k: _seconds(s, corrections, machine) for k, s in stages.items()},
         measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
         kept_bytes=_kept_bytes(stages, manifests.values()),
         working_bytes={k: s.expected_working_bytes() for k, s in stages.items()},
@@ -152,6 +165,16 @@ class _Correction:
     longest_seconds: float
 
 
+def _comparable(manifests: Iterable[Manifest], stages: Iterable[Stage], machine: Speeds | None) -> Iterable[Manifest]:
+    """The manifests whose seconds say something of a machine: on a CPU, stages take other times than on a GPU."""
+    if machine is None:
+        return manifests
+    if not machine.is_here:
+        return ()
+    on_gpus = {type(stage).__name__: machine.gpus_of(stage) > 0 for stage in stages}
+    return [m for m in manifests if m.gpus is None or on_gpus.get(m.stage) == (m.gpus > 0)]
+
+
 def _corrections(manifests: Iterable[Manifest]) -> dict[str, _Correction]:
     by_type: dict[str, list[Manifest]] = defaultdict(list)
     for manifest in manifests:
@@ -171,11 +194,11 @@ def _is_like_measured(stage: Stage, corrections: Mapping[str, _Correction]) -> b
     return correction is not None and stage.expected_seconds() <= LIKE_FACTOR * correction.longest_seconds
 
 
-def _seconds(stage: Stage, corrections: Mapping[str, _Correction], seconds_of: Callable[[Stage], float]) -> float:
+def _seconds(stage: Stage, corrections: Mapping[str, _Correction], machine: Speeds | None) -> float:
     """Expected seconds of a stage: as measured, or else as they are expected of a machine that measured nothing."""
     if _is_like_measured(stage, corrections):
         return stage.expected_seconds() * corrections[type(stage).__name__].ratio
-    return seconds_of(stage)
+    return machine.seconds(stage) if machine else stage.expected_seconds()
 
 
 def _kept_bytes(stages: Mapping[str, Stage], manifests: Iterable[Manifest]) -> dict[str, float]:

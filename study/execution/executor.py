@@ -60,7 +60,8 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, list
                 if computed_seconds(folder) is None:
                     _run(stage, _work(stage, folder, store, resources, listener, stopwatch))
             # The log is closed: it becomes a file of the artifact, which an interrupt must not write its traceback to.
-            store.publish(stage, folder, computed_seconds(folder) or stopwatch.seconds())
+            seconds = computed_seconds(folder) or stopwatch.seconds()
+            store.publish(stage, folder, seconds, resources.workers * resources.gpus)
     except DiskFullError:
         raise
     except Exception as error:

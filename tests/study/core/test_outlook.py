@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_on_two_cores_stages_take_what_they_expect_one_after_the_other(store: Store):
-    plan = make_plan(STUDY.trials(3), store, CORES.seconds)
+    plan = make_plan(STUDY.trials(3), store, CORES)
     found = outlook(plan, CORES, plan.seconds)
     assert found.wall_seconds == plan.expected_seconds == 3 * 10 + 2 * (100 + 10) + 10
     assert found.gpu_hours == 0
@@ -33,25 +33,25 @@ def test_on_two_cores_stages_take_what_they_expect_one_after_the_other(store: St
 
 
 def test_gpu_hours_are_those_of_stages_that_are_granted_one(store: Store):
-    plan = make_plan(STUDY.trials(3), store, ONE_H100.seconds)
+    plan = make_plan(STUDY.trials(3), store, ONE_H100)
     assert outlook(plan, ONE_H100, plan.seconds).gpu_hours == pytest.approx(2 * 100 / 3600)
 
 
 def test_more_gpus_shorten_the_wall_time_down_to_the_longest_chain(store: Store):
-    plan = make_plan(STUDY.trials(3), store, CORES.seconds)
+    plan = make_plan(STUDY.trials(3), store, CORES)
     many = replace(ONE_H100, gpus=100)
     assert outlook(plan, many, plan.seconds).wall_seconds == 10 + 100 + 10
 
 
 def test_the_outlook_on_some_stages_counts_no_others(store: Store):
-    plan = make_plan(STUDY.trials(3), store, CORES.seconds)
+    plan = make_plan(STUDY.trials(3), store, CORES)
     assert outlook(plan, CORES, plan.seconds, {key(Clip(name="0"))}).wall_seconds == 10
     assert outlook(plan, CORES, plan.seconds, set()).wall_seconds == 0
 
 
 def test_several_workers_divide_the_time_and_not_the_gpu_hours(store: Store):
     two = replace(ONE_H100, gpus=2, gpus_of=lambda stage: 2 * int(isinstance(stage, Train)))
-    plan = make_plan(STUDY.trials(3), store, two.seconds)
+    plan = make_plan(STUDY.trials(3), store, two)
     assert outlook(plan, two, plan.seconds).gpu_hours == pytest.approx(2 * 100 / 3600)
 
 
@@ -66,7 +66,7 @@ def test_what_was_measured_here_says_nothing_of_another_machine(store: Store):
     publish(store, Clip(name="x"), 77.0)
 
     def seconds(is_here: bool) -> float:
-        return make_plan(STUDY.trials(3), store, CORES.seconds, is_here=is_here).seconds[key(Clip(name="0"))]
+        return make_plan(STUDY.trials(3), store, replace(CORES, is_here=is_here)).seconds[key(Clip(name="0"))]
 
     assert (seconds(is_here=True), seconds(is_here=False)) == (77, 10)
 
@@ -81,7 +81,7 @@ def test_disk_at_most_is_what_is_kept_and_the_largest_checkpoints_at_a_time(
 ):
     monkeypatch.setattr(Clip, "expected_bytes", lambda clip: 5e6)
     monkeypatch.setattr(Train, "expected_working_bytes", lambda stage: 7e6)
-    plan = make_plan(STUDY.trials(3), store, CORES.seconds)
+    plan = make_plan(STUDY.trials(3), store, CORES)
     found = outlook(plan, CORES, plan.seconds)
     assert found.kept_bytes == 3 * 5e6 + 5 * SMALL_BYTES
     assert found.peak_bytes == found.kept_bytes + 7e6
@@ -96,3 +96,14 @@ def test_sizes_follow_what_stages_of_the_type_left(store: Store):
     plan = make_plan(STUDY.trials(3), store)
     assert plan.kept_bytes[key(Clip(name="0"))] == pytest.approx(3000)
     assert plan.kept_bytes[key(STUDY.trials(3)[0].stage)] == SMALL_BYTES
+
+
+def test_seconds_of_a_cpu_say_nothing_of_a_gpu_nor_those_of_a_gpu_of_a_cpu(store: Store):
+    stage = next(s for s in make_plan(STUDY.trials(3), store).stages.values() if isinstance(s, Train))
+    other = replace(stage, rate=0.7)
+    with store.claim(key(other)) as folder:
+        store.publish(other, folder, 3.0, gpus=1)
+    on_gpu, on_cpu, unknown = (
+        make_plan(STUDY.trials(3), store, m).seconds[key(stage)] for m in (ONE_H100, CORES, None)
+    )
+    assert (on_gpu, on_cpu, unknown) == (3, 100, 3)
