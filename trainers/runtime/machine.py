@@ -1,7 +1,9 @@
 """What this machine lends: the cores, memory and GPUs that processes started here may use."""
 
 import os
+import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from trainers.runtime.cpus import available_cpus
@@ -9,6 +11,9 @@ from trainers.runtime.memory import available_bytes
 
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 PART_OF_A_GPU = "MIG-"
+UNKNOWN_GPU = "GPU of an unknown kind"
+ANSWER_SECONDS = 10
+"""Time limit for the driver to name a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +30,15 @@ def this_machine() -> Machine:
     return Machine(cpus=available_cpus(), memory_bytes=available_bytes(), gpus=num_gpus())
 
 
-def gpu_name() -> str:
-    """The name that the driver gives to the first GPU."""
-    import torch
-
-    return torch.cuda.get_device_name(0)
+def gpu_name(environment: Mapping[str, str] = os.environ) -> str:
+    """The name that the driver gives to the first GPU; torch would take memory of the GPU to say it."""
+    first = environment.get(VISIBLE_GPUS, "").partition(",")[0].strip()
+    chosen = [f"--id={first}"] if first and not first.startswith(PART_OF_A_GPU) else []
+    command = ["nvidia-smi", *chosen, "--query-gpu=name", "--format=csv,noheader"]
+    with suppress(OSError, subprocess.SubprocessError):
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=True)
+        return answer.stdout.partition("\n")[0].strip() or UNKNOWN_GPU
+    return UNKNOWN_GPU
 
 
 def num_gpus(environment: Mapping[str, str] = os.environ) -> int:
