@@ -8,17 +8,20 @@ from study.core.devices import CPU, device_named, device_of_driver
 from study.core.outlook import PlannedMachine
 from study.execution.resources import MAX_THREADS, Profile
 from trainers.runtime.cpus import available_cpus
-from trainers.runtime.machine import gpu_name, num_gpus
+from trainers.runtime.machine import UNKNOWN_GPU, gpu_name, num_gpus
 from trainers.stage import Stage
 
 
 def planned_machine(target: ComputeTarget, device_name: str | None = None) -> PlannedMachine:
-    """The machine that computes on a target, or one with a device of the table in its place.
+    """The machine or the cluster that computes on a target, or one with a device of the table in its place.
 
     Raises:
         InputError: there is no such device, or the profile cannot be read.
+        MachineError: the cluster cannot be joined.
     """
-    return _machine_here(target) if device_name is None else _machine_with(target, device_name)
+    if device_name is not None:
+        return _machine_with(target, device_name)
+    return _cluster(target, target.address) if target.address else _machine_here(target)
 
 
 def _machine_here(target: ComputeTarget) -> PlannedMachine:
@@ -31,6 +34,25 @@ def _machine_here(target: ComputeTarget) -> PlannedMachine:
         title=f"{gpus} × {gpu_name()}",
         device=device_of_driver(gpu_name()),
         gpus=gpus,
+        cores=profile.default.threads,
+        gpus_of=lambda stage: _granted(profile, stage),
+    )
+
+
+def _cluster(target: ComputeTarget, address: str) -> PlannedMachine:
+    """A cluster, as Ray describes its nodes; one without GPUs is expected to compute on one node at a time."""
+    from study.execution.ray import connection, nodes
+
+    with connection.connect(address):
+        (cpus, gpus), total, name = nodes.largest_node(), int(nodes.totals()[1]), nodes.gpu_type()
+    profile = target.profile_of(cpus, gpus)
+    if not total or target.gpus_per_worker == 0:
+        title, device = f"{cpus} CPU cores of {address}", device_named(CPU)
+        return PlannedMachine(title=title, device=device, gpus=0, cores=cpus, gpus_of=lambda stage: 0)
+    return PlannedMachine(
+        title=f"{total} × {name or UNKNOWN_GPU} of {address}",
+        device=device_of_driver(name),
+        gpus=total,
         cores=profile.default.threads,
         gpus_of=lambda stage: _granted(profile, stage),
     )

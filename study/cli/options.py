@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -115,15 +115,6 @@ class ResourceValues(TypedDict):
     yes: bool
 
 
-class MachineValues(TypedDict):
-    """Values of `machine_options`."""
-
-    device: str | None
-    profile: Path | None
-    workers: int | None
-    gpus_per_worker: float | None
-
-
 def study_options(command: Command) -> Command:
     """Adds the options that decide the trials of a study; the command gets them as `request`."""
     options: tuple[Decorator, ...] = (
@@ -184,25 +175,6 @@ def resource_options(command: Command) -> Command:
         click.option("--yes", is_flag=True, help="Start scale full without a GPU, too, and ask nothing."),
     )
     return with_options(command, options, "target", ResourceValues.__annotations__, _target)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedMachine:
-    """The machine that a plan is asked for: a target, and a device of the table where it is not the one here."""
-
-    target: "ComputeTarget"
-    device: str | None
-
-
-def machine_options(command: Command) -> Command:
-    """Adds the options that decide which machine a plan is made for; the command gets them as `machine`."""
-    options: tuple[Decorator, ...] = (
-        click.option(
-            "--device", type=Line(), metavar="NAME", help="Plan for this device, such as h100; else for this one."
-        ),
-        *MACHINE_OPTIONS,
-    )
-    return with_options(command, options, "machine", MachineValues.__annotations__, _machine)
 
 
 def with_options(
@@ -271,15 +243,6 @@ def _target(values: ResourceValues) -> "ComputeTarget":
     if values["local"] and _is_from_environment("address"):
         values = {**values, "address": None}
     return ComputeTarget(**values)
-
-
-def _machine(values: MachineValues) -> AskedMachine:
-    from study.cli.resources import ComputeTarget
-
-    target = ComputeTarget(
-        profile=values["profile"], workers=values["workers"], gpus_per_worker=values["gpus_per_worker"]
-    )
-    return AskedMachine(target=target, device=values["device"])
 
 
 def _is_from_environment(option: str) -> bool:

@@ -14,13 +14,14 @@ import click
 from study.cli.context import HomeContext
 from study.cli.endings import EXIT_TRIAL_FAILED, NOTHING_LOST, interruptible, print_next
 from study.cli.group import main
-from study.cli.options import json_option, machine_options, mlflow_option, resource_options, study_options
+from study.cli.machine_options import machine_options
+from study.cli.options import json_option, mlflow_option, resource_options, study_options
 from study.cli.values import Count, Line
 from study.home.commands import with_home
 
 if TYPE_CHECKING:
     from study.cli.budget import Budget
-    from study.cli.options import AskedMachine
+    from study.cli.machine_options import AskedMachine
     from study.cli.planning import PlannedStudy
     from study.cli.resources import ComputeTarget
     from study.core.study import Study

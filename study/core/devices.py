@@ -1,6 +1,7 @@
 """Table of devices, shipped with the package: how fast each computes the networks of stages, and how that is known."""
 
 import functools
+import re
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,7 +21,7 @@ class Device:
 
     Attributes:
         name: its name in the table.
-        matches: parts of the names that drivers give it.
+        matches: words in the names that drivers, and Ray, give it.
         training_bf16: multiply-adds (10⁹) per second of training in bf16; of a CPU per core, as the others.
         training_fp32: of training in fp32.
         inference: of frozen networks.
@@ -66,7 +67,14 @@ def device_named(name: str) -> Device:
 
 def device_of_driver(name: str) -> Device | None:
     """The device of the table that a driver's name is of; None where the table has none."""
-    return next((each for each in devices().values() if any(part in name for part in each.matches)), None)
+    return next(
+        (
+            each
+            for each in devices().values()
+            if any(re.search(rf"\b{re.escape(words)}\b", name) for words in each.matches)
+        ),
+        None,
+    )
 
 
 def extreme_gpu(which: Literal["slowest", "fastest"]) -> Device:

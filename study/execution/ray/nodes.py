@@ -9,6 +9,8 @@ from trainers.stage import Resources
 
 ROUNDING = 1e-6
 """Of sums of fractions of GPUs."""
+ACCELERATOR = "accelerator_type:"
+"""Beginning of the resource by which Ray says what a node's GPUs are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,13 @@ def largest_node() -> tuple[int, int]:
     """CPUs and GPUs of the node that has most."""
     gpus, cpus = max((node.gpus, node.cpus) for node in living_nodes())
     return int(cpus), int(gpus)
+
+
+def gpu_type() -> str:
+    """The name that Ray gives to the GPUs of the node that has most; empty where it gives none."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    resources = max((node["Resources"] for node in nodes if node["Alive"]), key=lambda each: each.get("GPU", 0))
+    return next((name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR)), "")
 
 
 def totals() -> tuple[float, float]:

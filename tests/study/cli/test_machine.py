@@ -1,11 +1,15 @@
 """The machine that a plan is made for, with GPUs of any kind and without."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from study.cli import machine
 from study.cli.machine import gpus_granted, planned_machine
 from study.cli.resources import ComputeTarget
 from study.core.devices import CPU
+from study.execution.ray import connection, nodes
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.networks.backbones import Backbone
 from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier
@@ -63,3 +67,22 @@ def test_a_device_of_the_table_stands_for_another_machine():
 
 def test_of_a_cluster_to_join_stages_are_expected_to_get_gpus():
     assert gpus_granted(ComputeTarget(address="10.0.0.1:6379"))(TRAINING) == 1
+
+
+@contextmanager
+def joined(address: str) -> Iterator[str]:
+    yield address
+
+
+def test_a_cluster_is_planned_for_as_ray_describes_its_nodes(monkeypatch: pytest.MonkeyPatch):
+    gpus = {"CPU": 32.0, "GPU": 4.0, "accelerator_type:H100": 1.0}
+    alive = [{"CPU": 8.0}, gpus, gpus]
+    described = {"Alive": True, "NodeID": "", "NodeManagerHostname": "", "NodeManagerAddress": ""}
+    monkeypatch.setattr(connection, "connect", joined)
+    monkeypatch.setattr(nodes.ray, "nodes", lambda: [{**described, "Resources": each} for each in alive])
+    there = planned_machine(ComputeTarget(address="10.0.0.1:6379"))
+    assert (there.title, there.gpus, there.cores) == ("8 × H100 of 10.0.0.1:6379", 8, 8)
+    assert there.device is not None
+    assert there.device.name == "h100"
+    without = planned_machine(ComputeTarget(address="10.0.0.1:6379", gpus_per_worker=0))
+    assert (without.title, without.gpus) == ("32 CPU cores of 10.0.0.1:6379", 0)

@@ -13,9 +13,16 @@ def test_every_entry_says_where_it_comes_from_and_has_speeds():
 
 
 def test_devices_are_found_by_the_names_of_drivers():
-    named = {"NVIDIA H100 80GB HBM3": "h100", "NVIDIA A100-SXM4-40GB": "a100", "Tesla T4": "t4", "NVIDIA L4": "l4"}
+    named = {
+        "NVIDIA H100 80GB HBM3": "h100",
+        "NVIDIA A100-SXM4-40GB": "a100",
+        "Tesla T4": "t4",
+        "NVIDIA L4": "l4",
+        "T4": "t4",
+        "A100-80G": "a100",
+    }
     assert {driver: device.name for driver in named if (device := device_of_driver(driver))} == named
-    assert device_of_driver("Radeon 9000") is None
+    assert [device_of_driver(name) for name in ("Radeon 9000", "NVIDIA L40S", "NVIDIA H1000")] == [None] * 3
 
 
 def test_no_driver_name_is_of_two_entries():
