@@ -1,7 +1,6 @@
 """Training on workers of a real Ray cluster of three nodes with a CPU each, started once for this file."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -137,7 +136,7 @@ def started_in_a_task(cluster, stage, output):
     return task, psutil.Process(int((output / "caller").read_text()))
 
 
-def test_a_run_whose_caller_is_cancelled_or_killed_or_that_loses_a_worker_or_a_node_goes_on_to_the_same_end(
+def test_a_run_whose_caller_is_cancelled_or_killed_or_that_loses_a_node_goes_on_to_the_same_end(
     undisturbed, cluster, stage, tmp_path
 ):
     output = tmp_path / "out"
@@ -155,22 +154,17 @@ def test_a_run_whose_caller_is_cancelled_or_killed_or_that_loses_a_worker_or_a_n
     wait_until(lambda: all_is_given_back(cluster))
     (output / "caller").unlink()
 
-    gangs, lost = [], []
+    lost = []
 
     def lose(report):
         gang = train_workers()
-        if len(lost) == 2 or len(gang) < 2 or gang in gangs or not isinstance(report, EpochEnd):
-            return
-        if not lost:
-            gang[-1].send_signal(signal.SIGKILL)
-        else:
+        if not lost and len(gang) == 2 and isinstance(report, EpochEnd):
             cluster.nodes.remove_node(one_that_runs(gang, cluster.others), allow_graceful=False)
-        gangs.append(gang)
-        lost.append(report.number)
+            lost.append(report.number)
 
     weights, history = run(stage, 2, output, listener=lose)
-    assert len(lost) == 2
-    assert lost[-1] < EPOCHS
+    assert len(lost) == 1
+    assert lost[0] < EPOCHS
     assert {path.name for path in output.iterdir()} == {"encoders.pt", "history.parquet"}
     wait_until(lambda: all_is_given_back(cluster))
 

@@ -80,8 +80,8 @@ def test_a_stage_of_a_node_that_dies_goes_on_elsewhere(start, cluster, undisturb
     finally:
         for node in nodes.values():
             cluster.remove_node(node)
-    # If it was the node that the driver is connected to, the broker went with it.
-    assert re.search("teacher interrupted: (its node died|the broker was lost)", program.said)
+    # Ray may see the stage's process end before its node; if the driver was connected to it, the broker went with it.
+    assert re.search("teacher interrupted: (its node died|its process|the broker was lost)", program.said), program.said
     assert "teacher resumed" in program.said
     assert_resumed(program.diary)
     assert program.artifacts() == undisturbed
