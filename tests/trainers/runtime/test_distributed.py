@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import distributed as group
-from torch import multiprocessing
 
+from tests.trainers.process_group import run_in_processes
 from tests.trainers.tiny import (
     BACKBONE,
     CONVNEXT,
@@ -188,9 +187,6 @@ def lose_a_worker():
 
 
 def work_as(rank, workers, folder):
-    torch.set_num_threads(1)
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    group.init_process_group("gloo", f"file://{folder}/meet-{workers}", rank=rank, world_size=workers)
     results = {name: train(name, folder) for name in TRAININGS}
     results |= {
         "on frames": train_on_frames(folder),
@@ -201,7 +197,6 @@ def work_as(rank, workers, folder):
     if workers == 2:
         torch.save(lose_a_worker(), folder / "lost.pt")
         os._exit(0)  # there is nobody left to say goodbye to
-    group.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +213,7 @@ def folder(tmp_path_factory):
             parameter.data += 0.05
         write_pair(folder / name, pair)
     for workers in WORKERS:
-        multiprocessing.spawn(work_as, (workers, folder), nprocs=workers)
+        run_in_processes(work_as, f"{folder}/meet-{workers}", workers, workers, folder)
     return folder
 
 

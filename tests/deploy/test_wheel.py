@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 Command = Callable[..., str]
 pytestmark = pytest.mark.slow
 
@@ -61,9 +61,8 @@ def test_the_installed_command_lists_the_studies(freelunch: Command):
     assert {"table1", "table2", "table3", "fig3"} <= {study["name"] for study in listed["studies"]}
 
 
-def test_the_installed_command_plans_a_study_on_videos_that_it_makes(freelunch: Command, tmp_path: Path):
-    freelunch("synthesize", str(tmp_path / "videos"), "--videos", "4", "--minutes", "0.05")
-    freelunch("ingest", "cholec80", str(tmp_path / "videos"), "--name", "few", "--scale", "demo")
+def test_the_installed_command_plans_a_study_on_ingested_videos(freelunch: Command, tiny_videos: Path):
+    freelunch("ingest", "cholec80", str(tiny_videos), "--name", "few", "--scale", "demo")
     asked = ("--scale", "demo", "--dataset", "few")
     plan = json.loads(freelunch("plan", "table3", *asked, "--row", "majority", "--json"))
     assert len(plan["trials"]) == 1
