@@ -129,7 +129,8 @@ def test_a_database_that_goes_after_it_was_looked_at_is_given_up_soon(home: Path
     assert 1 <= len(attempts) <= 2
 
 
-def test_a_database_that_cannot_be_written_to_is_refused_in_a_sentence(home: Path):
+def test_a_database_that_cannot_be_written_to_is_refused_in_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(home)  # where MLflow makes folders named as the URI
     uri = f"sqlite:///file:{home / 'mlflow.db'}?mode=ro&uri=true"
     with pytest.raises(MachineError, match=r"cannot be written to \(.*readonly database\): start it, or correct"):
         tracker(home, trials_of("head"), uri=uri).__enter__()
