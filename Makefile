@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach version,3.12 3.13 3.11,$(shell command -v python$(version) >/dev/null 2>&1 && python$(version) -c 'import venv, ensurepip' >/dev/null 2>&1 && echo python$(version))) python3)
 INSTALLED := $(VENV)/.installed
 SERVICES := $(VENV)/.services
-LANES := --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+LANES := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo check check-fast check-static check-external bench chaos format install clean
 .DELETE_ON_ERROR:
@@ -14,7 +14,7 @@ LANES := --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 demo: install ## Table 3 on synthetic videos through Ray and MLflow: set-up, videos, study, report
 	$(BIN)/freelunch run table3 --scale demo
 
-check: check-static ## format, lint, types, import contracts, tests in four lanes, of which two share clusters of Ray
+check: check-static ## format, lint, types, import contracts, tests in three lanes, of which two share clusters of Ray
 	$(BIN)/pytest $(LANES) -m "not services" --durations=25
 
 check-fast: check-static ## the same without tests of Ray, of killed processes, of servers and of whole studies
