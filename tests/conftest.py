@@ -15,9 +15,9 @@ os.environ["RAY_AUTH_MODE"] = "token"
 os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex)
 # The lanes of tests share few cores: more threads than that slow each other down many times over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Ray's workers give way to all other processes, and so to the lane that computes without Ray, unless told otherwise.
+# By default Ray's workers give way to all other processes, and so to the lane that computes without Ray.
 os.environ.setdefault("RAY_worker_niceness", "0")
-# Nor does it start processes for tasks that nobody has asked for yet.
+# By default every node of Ray starts processes before a task needs them.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 RAY_FIXTURES = {"cluster", "ray"}
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leaves the modules, which stay to the end, out of every later search for garbage: it takes half a second else."""
+    """Leaves what is imported, and stays to the end, out of later garbage collections, which take half a second each."""
     gc.collect()
     gc.freeze()
 
