@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leaves what is imported, and stays to the end, out of later garbage collections, which take half a second each."""
+    """Leaves what is imported, and stays to the end, out of later garbage collections: each takes half a second."""
     gc.collect()
     gc.freeze()
 
