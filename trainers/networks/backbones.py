@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainers.fields import BatchSize, Channels
+from trainers.networks import resnet_sizes
 from trainers.networks.batch_norm import normalise_together
 from trainers.runtime import distributed, randomness
 from trainers.stage import Config, InputError
@@ -37,6 +38,12 @@ class FeatureExtractor(Config, ABC):
     def gflops_at(self, size_px: int) -> float:
         """Multiply-adds of one forward pass of an image of this side, in units of 10⁹."""
         return self.gflops_at_224 * (size_px / 224) ** 2
+
+    @property
+    def num_numbers(self) -> int:
+        """Numbers in all of its tensors, those of normalisation counted; nothing is computed for it."""
+        with torch.device("meta"):
+            return sum(tensor.numel() for tensor in self.build(0).state_dict().values())
 
     def check_size(self, size_px: int) -> None:  # ResNets take any
         """Refuses images of a size that the network cannot see.
@@ -95,6 +102,10 @@ class Backbone(FeatureExtractor):
     @property
     def gflops_at_224(self) -> float:
         return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 0.8 * (self.width / 64) ** 2}[self.architecture]
+
+    @property
+    def num_numbers(self) -> int:
+        return resnet_sizes.num_numbers(self.architecture, self.width)
 
     def without_splits(self) -> Self:
         return replace(self, batch_norm_splits=1)

@@ -2,8 +2,6 @@
 
 import functools
 
-import torch
-
 from trainers.networks.backbones import FeatureExtractor
 from trainers.stage import Cost
 
@@ -54,9 +52,7 @@ def reference_seconds(cost: Cost) -> float:
 @functools.cache
 def stored_bytes(network: FeatureExtractor) -> float:
     """Size of a network's tensors in a file, in single precision; nothing is computed for it."""
-    with torch.device("meta"):
-        tensors = network.build(0).state_dict().values()
-    return float(BYTES_PER_NUMBER * sum(tensor.numel() for tensor in tensors))
+    return float(BYTES_PER_NUMBER * network.num_numbers)
 
 
 def _seconds_per_view(size_px: int) -> float:

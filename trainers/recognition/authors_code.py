@@ -224,6 +224,10 @@ class Unnormalised(FeatureExtractor):
     def check_size(self, size_px: int) -> None:
         self.extractor.check_size(size_px)
 
+    @property
+    def num_numbers(self) -> int:
+        return self.extractor.num_numbers
+
     def build(self, seed: int) -> nn.Module:
         return UnnormalisedNetwork(self.extractor.build(seed))
 

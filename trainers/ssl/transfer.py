@@ -100,6 +100,10 @@ class Combined(FeatureExtractor):
     def gflops_at(self, size_px: int) -> float:
         return self.teacher.gflops_at(size_px) + self.student.gflops_at(size_px)
 
+    @property
+    def num_numbers(self) -> int:
+        return self.teacher.num_numbers + self.student.num_numbers
+
     def build(self, seed: int) -> nn.Module:
         return self.join(self.teacher.build(seed), self.student.build(seed))
 
