@@ -84,9 +84,9 @@ class ViewLoader:
         permutation = numpy_generator(self.seed, "permutation", epoch).permutation(len(self.frames))
         return permutation[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
 
-    def epoch(self, epoch: int) -> Generator[ViewBatch, None, None]:
-        """The batches of an epoch; closing the iterator ends its threads."""
-        batches = (self._begin(rows[self.share], epoch) for rows in self.order(epoch))
+    def epoch(self, epoch: int, first: int = 0) -> Generator[ViewBatch, None, None]:
+        """The batches of an epoch from a step (0-based) on; closing the iterator ends its threads."""
+        batches = (self._begin(rows[self.share], epoch) for rows in self.order(epoch)[first:])
         return _ahead(batches, self.threads)
 
     def _begin(self, rows: np.ndarray, epoch: int) -> tuple[ViewBatch, list[Task]]:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -66,12 +67,13 @@ def train_supervised(task: SupervisedTask) -> list[Record]:
     model = task.model.to(task.device)
     optimiser = _new_optimiser(task)
     state = _resumed(task, model, optimiser)
+    pace = checkpoint.Pace()
     for epoch in range(state["epoch"], task.epochs):
         if task.new_optimiser_every_epoch:
             optimiser = _new_optimiser(task)
         for group in optimiser.param_groups:
             group["lr"] = task.learning_rate(epoch)
-        watch = LossWatch(epoch, ADVICE, lag_steps=lag_on(task.device))
+        watch = LossWatch(epoch, ADVICE, partial(checkpoint.described, task.work.output), lag_steps=lag_on(task.device))
         record: Record = {"epoch": epoch + 1.0, "loss": _train_epoch(task, model, optimiser, epoch, watch)}
         watch.end(record["loss"], model.state_dict())
         accuracy = task.validate()
@@ -80,7 +82,10 @@ def train_supervised(task: SupervisedTask) -> list[Record]:
         if _is_better(task.selection, accuracy, state["best_accuracy"]):
             state |= {"best_accuracy": accuracy, "best_weights": copy.deepcopy(model.state_dict())}
         state |= {"epoch": epoch + 1, "history": [*state["history"], record]}
-        checkpoint.save(task.work.output, {**state, "model": model.state_dict(), "optimiser": optimiser.state_dict()})
+        if pace.is_due():
+            with pace.writing():
+                states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+                checkpoint.save(task.work.output, state | states)
         task.work.epoch(epoch + 1, record)
         task.work.progress((epoch + 1) / task.epochs, epoch=epoch + 1)
     model.load_state_dict(state["best_weights"])
@@ -94,12 +99,18 @@ def _new_optimiser(task: SupervisedTask) -> torch.optim.Optimizer:
 
 
 def _resumed(task: SupervisedTask, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    start = {"epoch": 0, "history": [], "best_accuracy": None, "best_weights": None}
     state = checkpoint.load(task.work.output)
     if state is None:
-        return {"epoch": 0, "history": [], "best_accuracy": None, "best_weights": None}
+        return start
+    missing = [name for name in (*start, "model", "optimiser") if name not in state]
+    fault = f"{missing[0]} is missing from it" if missing else checkpoint.difference(model.state_dict(), state["model"])
+    if fault:
+        checkpoint.refuse(fault)
+        return start
     model.load_state_dict(state.pop("model"))
     optimiser.load_state_dict(state.pop("optimiser"))
-    print(f"resumed after epoch {state['epoch']}")
+    print(f"resumed after {checkpoint.position(state['epoch'], 0)}")
     return state
 
 

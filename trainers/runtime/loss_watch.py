@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -35,12 +35,14 @@ class LossWatch:
     Args:
         epoch: the epoch (0-based).
         advice: what to change, as the error says it.
+        kept: says which checkpoint is the last, in words.
         lag_steps: the number of steps after which a loss is read; it is copied while these are computed.
     """
 
-    def __init__(self, epoch: int, advice: str, *, lag_steps: int = 0) -> None:
+    def __init__(self, epoch: int, advice: str, kept: Callable[[], str], *, lag_steps: int = 0) -> None:
         self._epoch = epoch
         self._advice = advice
+        self._kept = kept
         self._lag_steps = lag_steps
         self._copied: deque[_Copied] = deque()
 
@@ -56,6 +58,19 @@ class LossWatch:
         if len(self._copied) > self._lag_steps:
             self._check_first()
 
+    def check(self, num_done: int, weights: Mapping[str, object]) -> None:
+        """Checks what is known after this many steps, before a checkpoint is saved within the epoch.
+
+        Args:
+            num_done: steps of the epoch.
+            weights: as of `end`.
+
+        Raises:
+            InputError: a loss or a tensor is not finite.
+        """
+        self._check_losses()
+        self._check_weights(weights, f"step {num_done}")
+
     def end(self, mean: float, weights: Mapping[str, object]) -> None:
         """Ends the epoch, before its checkpoint is saved.
 
@@ -66,13 +81,19 @@ class LossWatch:
         Raises:
             InputError: a loss, their mean, or a tensor is not finite.
         """
-        while self._copied:
-            self._check_first()
+        self._check_losses()
         if not math.isfinite(mean):
             raise self._error(f"the mean loss became {mean} in epoch {self._epoch + 1}")
+        self._check_weights(weights, "the last step")
+
+    def _check_losses(self) -> None:
+        while self._copied:
+            self._check_first()
+
+    def _check_weights(self, weights: Mapping[str, object], after: str) -> None:
         name = not_finite(weights)
         if name is not None:
-            raise self._error(f"{name} is no longer finite after the last step of epoch {self._epoch + 1}")
+            raise self._error(f"{name} is no longer finite after {after} of epoch {self._epoch + 1}")
 
     def _check_first(self) -> None:
         first = self._copied.popleft()
@@ -83,10 +104,7 @@ class LossWatch:
             raise self._error(f"the loss became {value} at step {first.step + 1} of epoch {self._epoch + 1}")
 
     def _error(self, fault: str) -> InputError:
-        kept = (
-            f"the last good checkpoint is that of epoch {self._epoch}" if self._epoch else "there is no checkpoint yet"
-        )
-        return InputError(f"{fault} ({kept}): {self._advice}.")
+        return InputError(f"{fault} ({self._kept()}): {self._advice}.")
 
 
 def not_finite(state: Mapping[str, object]) -> str | None:

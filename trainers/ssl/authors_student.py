@@ -182,6 +182,10 @@ class AuthorsStudent(ContrastiveConfig):
         return (self.teacher.extractor,)
 
     @property
+    def moving_teachers(self) -> tuple[FeatureExtractor, ...]:
+        return self.teachers if self.moving_teacher else ()
+
+    @property
     def forward_equivalents(self) -> float:
         return 4
 

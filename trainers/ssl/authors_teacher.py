@@ -102,5 +102,9 @@ class AuthorsTeacher(ContrastiveConfig):
         return self.trains != "head"
 
     @property
+    def moves_backbone(self) -> bool:
+        return self.trains_backbone or self.batch_statistics
+
+    @property
     def forward_equivalents(self) -> float:
         return 2 if self.trains == "head" else 4

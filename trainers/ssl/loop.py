@@ -1,10 +1,9 @@
-"""Step loop of self-supervised training, for any method: precision, schedule, checkpoint, resume."""
+"""Step loop of self-supervised training, for any method: precision, schedule, metrics."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -16,8 +15,9 @@ from trainers.fields import BatchSize, Epochs, LearningRate, Momentum, Weight
 from trainers.networks import schedules
 from trainers.networks.backbones import sync_running_statistics_
 from trainers.networks.features import network_input
-from trainers.runtime import checkpoint, distributed
+from trainers.runtime import distributed
 from trainers.runtime.loss_watch import LossWatch, lag_on
+from trainers.ssl.checkpoints import Checkpoints
 from trainers.ssl.method import Method, Views
 from trainers.stage import Config, Work
 
@@ -90,21 +90,20 @@ def train(training: Training) -> list[Record]:
     optimisation = training.optimisation
     method = training.method.to(training.device).to(memory_format=torch.channels_last)
     optimiser = optimisation.optimiser(parameter_groups(method))
-    first_epoch, history = _resume(training.work.output, method, optimiser)
-    for past in history:  # the listener may not know the epochs of the run that was interrupted
+    checkpoints = Checkpoints(training.work.output, method, optimiser, len(training.loader))
+    for past in checkpoints.history:  # the listener may not know the epochs of the run that was interrupted
         training.work.epoch(int(past["epoch"]), past)
-    for epoch in range(first_epoch, optimisation.epochs):
+    for epoch in range(checkpoints.epoch, optimisation.epochs):
         set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
-        watch = LossWatch(epoch, method.advice, lag_steps=lag_on(training.device))
-        record: Record = {"epoch": epoch + 1.0, **_train_epoch(training, method, optimiser, epoch, watch)}
+        watch = LossWatch(epoch, method.advice, checkpoints.kept, lag_steps=lag_on(training.device))
+        means = _train_epoch(training, method, optimiser, epoch, watch, checkpoints)
+        record: Record = {"epoch": epoch + 1.0, **means}
         sync_running_statistics_(method)
         watch.end(record["loss"], method.state_dict())
         record |= training.probe(method.encoders.query.backbone, epoch + 1)
-        if distributed.is_first():
-            _save(training.work.output, epoch + 1, method, optimiser, [*history, record])
-        history.append(record)
+        checkpoints.end_epoch(record)
         training.work.epoch(epoch + 1, record)
-    return history
+    return checkpoints.history
 
 
 def parameter_groups(method: Method) -> list[dict[str, Any]]:
@@ -124,38 +123,27 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) ->
             group["lr"] = learning_rate
 
 
-def _save(
-    folder: Path, epoch: int, method: Method, optimiser: torch.optim.Optimizer, history: Sequence[Record]
-) -> None:
-    states = {"method": method.state_dict(), "optimiser": optimiser.state_dict()}
-    checkpoint.save(folder, {"epoch": epoch, "history": list(history), **states})
-
-
-def _resume(folder: Path, method: Method, optimiser: torch.optim.Optimizer) -> tuple[int, list[Record]]:
-    state = checkpoint.load(folder)
-    if state is None:
-        return 0, []
-    method.load_state_dict(state["method"])
-    optimiser.load_state_dict(state["optimiser"])
-    print(f"resumed after epoch {state['epoch']}")
-    return state["epoch"], state["history"]
-
-
 def _train_epoch(
-    training: Training, method: Method, optimiser: torch.optim.Optimizer, epoch: int, watch: LossWatch
+    training: Training,
+    method: Method,
+    optimiser: torch.optim.Optimizer,
+    epoch: int,
+    watch: LossWatch,
+    checkpoints: Checkpoints,
 ) -> dict[str, float]:
     steps = len(training.loader)
     method.train()
-    totals: dict[str, Tensor] = {}
-    meter = _Meter(training, epoch, steps)
-    with closing(training.loader.epoch(epoch)) as batches:
-        for index, batch in enumerate(meter.timed(batches)):
+    first, totals = checkpoints.begin_epoch(training.device)
+    meter = _Meter(training, epoch, steps, first)
+    with closing(training.loader.epoch(epoch, first)) as batches, checkpoints.between_steps():
+        for index, batch in enumerate(meter.timed(batches), first):
             views = _on_device(batch, training.device, epoch, epoch * steps + index)
             terms = take_step(method, optimiser, views, training.optimisation.precision)
             watch.see(index, torch.stack([value.detach() for value in terms.values()]).sum())
             losses = {f"loss_{name}": value for name, value in terms.items()}
             for name, value in {**losses, **method.metrics()}.items():
                 totals[name] = totals[name] + value.detach() if name in totals else value.detach()
+            checkpoints.end_step(index + 1, totals, watch)
             meter.tick(index + 1, totals)
     distributed.average_(totals.values())
     means = {name: float(total) / steps for name, total in totals.items()}
@@ -189,10 +177,11 @@ def _on_device(batch: ViewBatch, device: torch.device, epoch: int, step: int) ->
 class _Meter:
     """Frames per second, the share of time spent waiting for data, and the losses so far, reported periodically."""
 
-    def __init__(self, training: Training, epoch: int, steps: int) -> None:
+    def __init__(self, training: Training, epoch: int, steps: int, first: int) -> None:
         self._training = training
         self._epoch = epoch
         self._steps = steps
+        self._first = first
         self._start = self._last = time.monotonic()
         self._waited = 0.0
 
@@ -215,6 +204,6 @@ class _Meter:
             (self._epoch + done / self._steps) / self._training.optimisation.epochs,
             epoch=self._epoch + 1,
             metrics={name: float(total) / done for name, total in totals.items()},
-            frames_per_second=done * self._training.optimisation.batch_size / elapsed,
+            frames_per_second=(done - self._first) * self._training.optimisation.batch_size / elapsed,
             data_wait=self._waited / elapsed,
         )

@@ -119,9 +119,19 @@ class MethodConfig(Config, ABC):
         return ()
 
     @property
+    def moving_teachers(self) -> tuple[FeatureExtractor, ...]:
+        """Those of `teachers` that move all the same: checkpoints hold both encoders of each."""
+        return ()
+
+    @property
     def trains_backbone(self) -> bool:
         """Whether the backbone is among what learns."""
         return True
+
+    @property
+    def moves_backbone(self) -> bool:
+        """Whether parameters or statistics of the backbone move."""
+        return self.trains_backbone
 
     def check_size(self, size_px: int) -> None:
         """Refuses views of a size that the method cannot work with.

@@ -15,7 +15,7 @@ from trainers.data.loading import ViewLoader
 from trainers.fields import Channels, Count, Seed, added
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
-from trainers.networks.costs import reference_seconds, stored_bytes, training_cost
+from trainers.networks.costs import BYTES_PER_NUMBER, reference_seconds, stored_bytes, training_cost
 from trainers.runtime import checkpoint, devices, distributed
 from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage, write_weights
@@ -131,8 +131,12 @@ class Pretrain(EncoderStage):
         return replace(own, training_gmacs=own.training_gmacs + of_teachers)
 
     def expected_working_bytes(self) -> float:
-        """Checkpoints, two of them while one replaces the other: encoders, as much for momenta, and teachers."""
-        return 2 * (2 * self.expected_bytes() + sum(map(stored_bytes, self.method.teachers)))
+        """Two checkpoints, of which one replaces the other: what moves, and the momenta of what learns."""
+        num_features = self.backbone.num_features
+        head = BYTES_PER_NUMBER * num_features * (num_features + self.output_size)
+        encoder = head + (stored_bytes(self.backbone) if self.method.moves_backbone else 0.0)
+        teachers = 2 * sum(map(stored_bytes, self.method.moving_teachers))
+        return 2 * ((2 + int(self.has_key_encoder)) * encoder + teachers)
 
     def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
         return self.method.remarks(metrics)

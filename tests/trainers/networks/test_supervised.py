@@ -196,3 +196,24 @@ def fitted(task, name, **fields):
     model = new_model()
     train_supervised(task(name, model=model, **fields))
     return model.state_dict()
+
+
+def test_a_checkpoint_of_another_model_is_left_alone_with_a_line(task, capsys):
+    whole = fitted(task, "whole")
+    for state in (
+        {"epoch": 2, "history": []},
+        {**ended_after_one(task, "other"), "model": {"0.weight": torch.ones(1)}},
+    ):
+        given = task("begun")
+        checkpoint.save(given.work.output, state)
+        train_supervised(given)
+        assert_same_state(given.model.state_dict(), whole)
+        (said,) = capsys.readouterr().out.splitlines()
+        assert said.startswith("the checkpoint is left alone, and training starts again (")
+
+
+def ended_after_one(task, name):
+    """The checkpoint of a run of one epoch."""
+    given = task(name, epochs=1)
+    train_supervised(given)
+    return checkpoint.load(given.work.output)

@@ -187,6 +187,7 @@ def lose_a_worker():
 
 
 def work_as(rank, workers, folder):
+    checkpoint.MOST_OF_TIME = 1e9  # one after every epoch, however short
     results = {name: train(name, folder) for name in TRAININGS}
     results |= {
         "on frames": train_on_frames(folder),
@@ -258,7 +259,8 @@ def test_the_step_loop_trains_on_shares_of_the_same_batches_and_records_the_same
     one = train_on_frames(folder)
     for workers in WORKERS:
         assert_close(one, found[workers, workers - 1]["on frames"])
-        assert_close(one, {"state": checkpoint.load(folder / f"output-{workers}")["method"], "losses": one["losses"]})
+        kept = checkpoint.load(folder / f"output-{workers}")["method"]
+        assert_close({"state": kept, "losses": one["losses"]}, {**one, "losses": one["losses"]})
 
 
 @pytest.mark.parametrize("name", TRAININGS)
