@@ -20,6 +20,7 @@ from trainers.data.ingest.image_file import audit_images
 from trainers.data.ingest.kept_timeline import keep_timeline
 from trainers.data.ingest.looks import Oddity, oddities
 from trainers.data.ingest.margins import Margins
+from trainers.data.ingest.passing import passing_pictures
 from trainers.data.ingest.pictures import ImagePictures, Pictures, VideoPictures
 from trainers.data.ingest.remarks import remarks, time_remarks
 from trainers.data.ingest.samples import Sampler, Samples, take
@@ -193,8 +194,8 @@ def _size_and_time(stat: os.stat_result) -> str:
 
 
 def _scan_video(path: Path) -> Scanned:
-    with DigestedFile(path) as file:
-        timeline = read_timeline(path, file)
+    with DigestedFile(path) as file, passing_pictures(path) as passing:
+        timeline = read_timeline(path, file, passing.see)
         digest = file.digest()
     scan = Scan(
         digest=digest,
@@ -209,7 +210,7 @@ def _scan_video(path: Path) -> Scanned:
         oddities=oddities(timeline.looks),
         first=timeline.timestamps[0],
     )
-    return *_with_samples(scan, VideoPictures.of(path, timeline)), timeline
+    return *_with_samples(scan, VideoPictures.of(path, timeline, passing.taken)), timeline
 
 
 def _with_samples(scan: Scan, pictures: Pictures) -> tuple[Scan, Samples]:

@@ -16,7 +16,6 @@ MOST_SAMPLES = 1800
 """Per recording: an hour with one every two seconds; in longer ones they are further apart."""
 SHORT_SECONDS, SHORT_STEP_SECONDS = 60.0, 1.0
 """Up to this length a recording has a sample every second."""
-TOLERATED_SECONDS = 1e-3
 IMAGES_FOR_MARGINS = 64
 
 
@@ -83,19 +82,11 @@ def take(pictures: Pictures, length: float) -> tuple[Sampler, Samples]:
         length: of the recording, in seconds; a short one is decoded whole, as it has few key frames.
     """
     if length <= SHORT_SECONDS:
-        images = list(_apart(pictures.between(0, length + 1)))
+        images = list(pictures.apart(SHORT_STEP_SECONDS))
     else:
         images = list(pictures.keys(STEP_SECONDS, MOST_SAMPLES))
     sampler = Sampler(pictures, dict(_margins(images)))
     return sampler, sampler.of(images)
-
-
-def _apart(images: Iterable[TimedImage]) -> Iterator[TimedImage]:
-    due = 0.0
-    for time, image in images:
-        if time >= due - TOLERATED_SECONDS:
-            yield time, image
-            due += SHORT_STEP_SECONDS
 
 
 def _margins(images: list[TimedImage]) -> Iterator[tuple[tuple[int, ...], Margins]]:

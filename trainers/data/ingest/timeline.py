@@ -5,6 +5,8 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from trainers.data.ingest.looks import Look
 from trainers.data.ingest.shown import Orientation
@@ -135,3 +137,8 @@ class Timeline:
     def end_seconds(self) -> float:
         """The time before which the last row begins."""
         return self.seconds if self.is_constant else self.seconds - LAST_PART * self.interval * float(self.time_base)
+
+
+def time_of(packet: "Packet[VideoStream]") -> int | None:
+    """The time stamp at which the frame of a packet is shown, or else that at which it is decoded, if it has any."""
+    return packet.dts if packet.pts is None else packet.pts

@@ -1,7 +1,7 @@
 """Reading the timeline of a video file, and looking at its first frames and its key frames."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -20,7 +20,7 @@ from trainers.data.ingest.file_ends import file_end
 from trainers.data.ingest.looks import Look
 from trainers.data.ingest.rows import TOLERATED_SECONDS
 from trainers.data.ingest.shown import Orientation
-from trainers.data.ingest.timeline import NOMINAL_FPS, Timeline
+from trainers.data.ingest.timeline import NOMINAL_FPS, Timeline, time_of
 from trainers.stage import InputError
 
 __all__ = ["NOMINAL_FPS", "Timeline", "irregularity", "irregularity_by_time", "read_timeline"]
@@ -33,6 +33,8 @@ HEAD_FRAMES = 48
 """Frames at the beginning that are decoded to see how the video is coded."""
 ALL_KEYS, KEY_SECONDS = 64, 30.0
 """So many key frames are looked at, and after them one in so many seconds."""
+See = Callable[["Packet[VideoStream]"], None]
+"""What is done with every packet of a video in passing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +49,20 @@ class _Packets:
     digest: str
 
 
-def read_timeline(path: Path, file: DigestedFile | None = None) -> Timeline:
+def read_timeline(path: Path, file: DigestedFile | None = None, see: See = lambda packet: None) -> Timeline:
     """Reads the time stamps of a video's frames, and looks at its key frames.
 
     Args:
         path: the video.
         file: what it is read through, where it is digested meanwhile.
+        see: called with every packet that is read, in the order of the file.
 
     Raises:
         InputError: the video cannot be read, is cut off, or its time stamps go back.
     """
     head, is_ordered = _head(path)
     with opened(path, file) as (container, stream):
-        packets = _demuxed(path, container, stream, head[0].orientation)
+        packets = _demuxed(path, container, stream, head[0].orientation, see)
         if not len(packets.shown):
             raise InputError(f"{path} holds no frames: copy it again from its source.")
         time_base, pixel_aspect = Fraction(stream.time_base or 1), stream.sample_aspect_ratio
@@ -105,7 +108,9 @@ def _head(path: Path) -> tuple[tuple[Look, ...], bool]:
     return tuple(looks), all(before < after for before, after in pairwise(times))
 
 
-def _demuxed(path: Path, container: InputContainer, stream: VideoStream, orientation: Orientation) -> _Packets:
+def _demuxed(
+    path: Path, container: InputContainer, stream: VideoStream, orientation: Orientation, see: See
+) -> _Packets:
     """Reads all packets of a video, and decodes some of its key frames alone."""
     times: list[int] = []
     decoding: list[int] = []
@@ -115,7 +120,8 @@ def _demuxed(path: Path, container: InputContainer, stream: VideoStream, orienta
     num_hidden, has_all_times, due = 0, True, 0.0
     stream.codec_context.skip_frame = "NONKEY"
     for packet in container.demux(stream):
-        time = packet.dts if packet.pts is None else packet.pts
+        see(packet)
+        time = time_of(packet)
         if time is None or not packet.size:
             continue
         if packet.is_discard:

@@ -57,6 +57,15 @@ def test_a_copy_is_known_again_and_no_other_operation_is_taken_for_it(
     assert is_copy(originals[0], copy)
 
 
+@pytest.mark.parametrize("ending", ["ts", "mpg"])
+def test_a_copy_in_a_stream_without_an_index_is_known_again(videos: list[Path], tmp_path: Path, ending: str):
+    stream = recode(videos[0], tmp_path / f"copy.{ending}")
+    other = recode(videos[0], tmp_path / "copy.mp4", starts_at=60)
+    copy, originals = sampled(stream), [sampled(video) for video in videos]
+    assert list(copies_among([copy], originals)) == [(copy, originals[0])]
+    assert is_copy(sampled(other), copy)
+
+
 def test_operations_of_the_generator_are_no_copies_of_each_other(videos: list[Path], tmp_path: Path):
     originals = [sampled(video) for video in videos]
     assert not list(copies_among(originals))
