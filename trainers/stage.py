@@ -130,7 +130,10 @@ class Work:
     output: Path
     """The folder to fill. It survives a retry: resume from what is there."""
     inputs: Mapping[str, Path] = field(default_factory=dict)
-    """The artifact folder of every input stage, by its dotted path, such as `method.teacher` or `videos.3`."""
+    """The artifact folder of every input stage, by its dotted path, such as `method.teacher` or `videos.3`.
+
+    Those of aids, where they are there, are among them by their names.
+    """
     resources: Resources = Resources()
     listener: Listener = ignore_report
     """Called with every report of the stage."""
@@ -178,6 +181,9 @@ class Stage(Config, ABC):
     trains_on_workers: ClassVar[bool] = False
     """Whether several workers can compute it together; others are granted one."""
 
+    granted_as: ClassVar[str] = ""
+    """Type of stage whose resources it is granted where a profile names none for its own type."""
+
     curves: ClassVar[str] = ""
     """The name of the curves in its history, such as `pretrain`; without one they appear in no report.
 
@@ -208,6 +214,21 @@ class Stage(Config, ABC):
         Raises:
             InputError: it cannot; the message says what would do.
         """
+
+    def aids(self) -> Mapping[str, "Stage"]:
+        """Stages that make this one cheaper and change none of its numbers, by the names of their folders in `inputs`.
+
+        They enter no key. Where the artifact of one is not there, this stage is computed without it.
+        """
+        return {}
+
+    def tapes(self) -> Mapping[str, "Stage"]:
+        """Stages that record what this one could replay in place of computing it, by kind of recording."""
+        return {}
+
+    def replaying(self, tape: "Stage") -> "Stage":
+        """This stage with one of its tapes among its aids: its key is the same, and its cost is lower."""
+        raise NotImplementedError
 
     def library_versions(self) -> Mapping[str, str]:
         """Versions of libraries that decide its numbers, beyond those that every manifest holds."""

@@ -65,7 +65,7 @@ class Outlook:
         gpu_hours: of all GPUs that stages are granted.
         kwh: by the power of the devices at work.
         kept_bytes: disk that they take in the end.
-        peak_bytes: disk at most, with the largest checkpoints of as many stages as are computed at a time.
+        peak_bytes: disk at most, with tapes and the largest checkpoints of as many stages as are computed at a time.
     """
 
     wall_seconds: float
@@ -94,14 +94,15 @@ def outlook(
     total = sum(seconds[stage_key] for stage_key in missing)
     watts = 0.0 if device.name == CPU else device.watts
     joules = gpu_seconds * watts + total * device_named(CPU).watts * machine.cores
-    kept = sum(plan.kept_bytes[stage_key] for stage_key in missing)
+    kept = sum(plan.kept_bytes[stage_key] for stage_key in missing if stage_key not in plan.tapes)
+    tapes = sum(plan.kept_bytes[stage_key] for stage_key in missing if stage_key in plan.tapes)
     working = sorted((plan.working_bytes[stage_key] for stage_key in missing), reverse=True)
     return Outlook(
         wall_seconds=max((gpu_seconds + cpu_seconds) / max(machine.gpus, 1), _longest_chain(plan, missing, seconds)),
         gpu_hours=gpu_seconds / SECONDS_PER_HOUR,
         kwh=joules / JOULES_PER_KWH,
         kept_bytes=kept,
-        peak_bytes=kept + sum(working[: max(machine.gpus, 1)]),
+        peak_bytes=kept + tapes + sum(working[: max(machine.gpus, 1)]),
     )
 
 

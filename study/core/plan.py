@@ -10,6 +10,7 @@ from study.core.graph import configs, inputs, key, source_hash, walk
 from study.core.manifest import Manifest
 from study.core.store import Store
 from study.core.study import Trial
+from study.core.tapes import NO_TAPES, TapeChoice, choose_tapes, with_tapes
 from trainers.stage import Stage
 
 LIKE_FACTOR = 10.0
@@ -30,6 +31,8 @@ class Plan:
         measured: keys of the stages whose cost was corrected by what stages of their type and size took in this home.
         kept_bytes: expected size on disk of every stage, by key.
         working_bytes: what every stage needs there beside it while it is computed, by key.
+        tapes: keys of the stages that others replay; they are of no use once those are finished.
+        saved_seconds: expected seconds that replaying saves, those of recording taken off.
         changed_sources: the classes whose file changed since stages were computed, though their `revision` did not, by
             name; each with the number of finished stages.
     """
@@ -43,6 +46,8 @@ class Plan:
     measured: frozenset[str]
     kept_bytes: Mapping[str, float] = field(default_factory=dict)
     working_bytes: Mapping[str, float] = field(default_factory=dict)
+    tapes: frozenset[str] = frozenset()
+    saved_seconds: float = 0.0
     changed_sources: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
@@ -100,6 +105,7 @@ def make_plan(
     trials: Sequence[Trial],
     store: Store,
     machine: Speeds | None = None,
+    tapes: TapeChoice = NO_TAPES,
 ) -> Plan:
     """Plans trials against what the store already holds.
 
@@ -108,27 +114,36 @@ def make_plan(
         store: the finished stages.
         machine: where trials would be computed; stages of which nothing was measured take what they expect of two CPU
             cores where it is not given.
+        tapes: which recordings of frozen networks stages may replay.
 
     Raises:
         MachineError: the manifest of a finished stage among them is damaged.
     """
     stages = walk(*(trial.stage for trial in trials))
+    manifests = {manifest.key: manifest for manifest in store.manifests()}
+    corrections = _corrections(_comparable(manifests.values(), stages.values(), machine))
+    replaying = _replaying(stages, store, trials, tapes, lambda stage: _seconds(stage, {}, machine))
+    unsaved = {k: _seconds(stages[k], corrections, machine) for k in replaying}
+    stages = with_tapes(stages, replaying)
     cached = frozenset(stage_key for stage_key in stages if store.find(stage_key))
     needed = _needed(stages, cached, trials)
-    manifests = {manifest.key: manifest for manifest in store.manifests()}
     manifests |= {stage_key: store.manifest(stage_key) for stage_key in cached - manifests.keys()}  # the damaged ones
     finished = {stage_key: manifests[stage_key] for stage_key in cached}
-    corrections = _corrections(_comparable(manifests.values(), stages.values(), machine))
+    seconds = {k: _seconds(s, corrections, machine) for k, s in stages.items()}
+    chosen = frozenset(key(tape) for stage in replaying.values() for tape in stage.aids().values())
+    saved = sum(unsaved[k] - seconds[k] for k in replaying) - sum(seconds[k] for k in chosen - cached)
     return Plan(
         trials=tuple(trials),
         stages=stages,
         cached=cached,
         missing=tuple(stage_key for stage_key in stages if stage_key in needed),
         users=_users(stages, trials),
-        seconds={k: _seconds(s, corrections, machine) for k, s in stages.items()},
+        seconds=seconds,
         measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
         kept_bytes=_kept_bytes(stages, manifests.values()),
         working_bytes={k: s.expected_working_bytes() for k, s in stages.items()},
+        tapes=chosen,
+        saved_seconds=saved,
         changed_sources=_changed_sources(stages, finished),
         warnings=tuple(_other_versions(stages, finished)),
     )
@@ -140,7 +155,7 @@ def _users(stages: Mapping[str, Stage], trials: Sequence[Trial]) -> dict[str, tu
     for trial in trials:
         users[key(trial.stage)].add(trial.number)
     for stage_key in reversed(users):
-        for needed in inputs(stages[stage_key]).values():
+        for needed in _read_by(stages[stage_key]):
             users[key(needed)] |= users[stage_key]
     return {stage_key: tuple(sorted(numbers)) for stage_key, numbers in users.items()}
 
@@ -153,8 +168,29 @@ def _needed(stages: Mapping[str, Stage], cached: frozenset[str], trials: Sequenc
         if stage_key in cached or stage_key in needed:
             continue
         needed.add(stage_key)
-        pending.extend(key(stage) for stage in inputs(stages[stage_key]).values())
+        pending.extend(key(stage) for stage in _read_by(stages[stage_key]))
     return needed
+
+
+def _read_by(stage: Stage) -> tuple[Stage, ...]:
+    """The inputs and aids of a stage."""
+    return (*inputs(stage).values(), *stage.aids().values())
+
+
+def _replaying(
+    stages: Mapping[str, Stage],
+    store: Store,
+    trials: Sequence[Trial],
+    tapes: TapeChoice,
+    seconds: Callable[[Stage], float],
+) -> dict[str, Stage]:
+    """The missing stages that replay a tape, by key."""
+    if tapes.kinds == "off":
+        return {}
+    cached = frozenset(stage_key for stage_key in stages if store.find(stage_key))
+    needed = _needed(stages, cached, trials)
+    missing = {stage_key: stage for stage_key, stage in stages.items() if stage_key in needed}
+    return choose_tapes(missing, tapes, lambda tape_key: store.find(tape_key) is not None, seconds)
 
 
 @dataclass(frozen=True)

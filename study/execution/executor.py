@@ -14,7 +14,7 @@ from study.core.manifest import LOG, computed_seconds
 from study.core.progress import StageProgress, read_progress, write_progress
 from study.core.store import Store
 from study.execution.events import Failure, StageStopped, error_line, failure_of
-from trainers.stage import FreelunchError, InputError, Listener, Progress, Report, Resources, Stage, Work
+from trainers.stage import FreelunchError, InputError, Listener, MachineError, Progress, Report, Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
 RAYS_HANDLER = "sigterm_handler"
@@ -108,10 +108,22 @@ def _work(
 
     return Work(
         output=folder,
-        inputs={path: store.check(key(needed)) for path, needed in inputs(stage).items()},
+        inputs={path: store.check(key(needed)) for path, needed in inputs(stage).items()} | _found_aids(stage, store),
         resources=resources,
         listener=hear,
     )
+
+
+def _found_aids(stage: Stage, store: Store) -> dict[str, Path]:
+    """The artifacts of a stage's aids, as far as they are there and whole."""
+    found: dict[str, Path] = {}
+    for name, aid in stage.aids().items():
+        if store.find(key(aid)):
+            try:
+                found[name] = store.check(key(aid))
+            except MachineError as error:
+                print(f"computed without its {name}: {error}")
+    return found
 
 
 class _ProgressNote:

@@ -42,7 +42,8 @@ class Profile:
 
     def grant(self, stage: Stage) -> Resources:
         """The resources of a stage."""
-        granted = self.by_type.get(type(stage).__name__, self.default)
+        names = (name for name in (type(stage).__name__, stage.granted_as) if name in self.by_type)
+        granted = self.by_type.get(next(names, ""), self.default)
         return replace(
             granted,
             workers=granted.workers if stage.trains_on_workers else 1,

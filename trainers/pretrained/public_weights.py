@@ -44,6 +44,10 @@ class PublicWeights(EncoderStage):
     path: Path = field(compare=False)
 
     @property
+    def shared_backbone(self) -> EncoderStage:
+        return self
+
+    @property
     def output_size(self) -> int:
         return self.embedding_size
 

@@ -34,6 +34,10 @@ class Release(EncoderStage):
         return self.encoder.extractor
 
     @property
+    def shared_backbone(self) -> EncoderStage:
+        return self
+
+    @property
     def output_size(self) -> int:
         return self.encoder.output_size
 

@@ -66,6 +66,10 @@ class TrainClassifier(EncoderStage):
         self.backbone.check_size(self.augmentation.size_px)
 
     @property
+    def shared_backbone(self) -> EncoderStage:
+        return self
+
+    @property
     def output_size(self) -> int:
         return self.embedding_size
 

@@ -17,7 +17,7 @@ from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import anchor_kl, anchor_similarities
 from trainers.ssl.encoders import Encoder, EncoderStage
-from trainers.ssl.method import Method, MethodConfig, Views, check_pair, check_queue
+from trainers.ssl.method import Frozen, Method, MethodConfig, Views, check_pair, check_queue
 from trainers.ssl.pairs import EncoderPair, frozen_query, random_pair, shuffle_order
 from trainers.ssl.queue import Queue
 
@@ -98,6 +98,9 @@ class CompRess(MethodConfig):
     @property
     def teachers(self) -> tuple[FeatureExtractor, ...]:
         return (self.teacher.extractor,)
+
+    def recordable(self) -> Mapping[str, Frozen]:
+        return {"embeddings": Frozen(self.teacher, "query")}
 
     @property
     def forward_equivalents(self) -> float:

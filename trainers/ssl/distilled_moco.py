@@ -17,7 +17,16 @@ from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import distillation_kl
 from trainers.ssl.encoders import EncoderStage
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue, check_start
+from trainers.ssl.method import (
+    ContrastiveConfig,
+    Frozen,
+    Method,
+    Views,
+    check_pair,
+    check_queue,
+    check_start,
+    features_of,
+)
 from trainers.ssl.pairs import EncoderPair, frozen_pair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import Queue
 
@@ -114,6 +123,9 @@ class DistilledMoCo(ContrastiveConfig):
     @property
     def teachers(self) -> tuple[FeatureExtractor, ...]:
         return (self.teacher.extractor,)
+
+    def recordable(self) -> Mapping[str, Frozen]:
+        return {"embeddings": Frozen(self.teacher, "pair"), **features_of(self.teacher)}
 
     @property
     def forward_equivalents(self) -> float:

@@ -37,6 +37,11 @@ class EncoderStage(Stage):
         return self.backbone
 
     @property
+    def shared_backbone(self) -> "EncoderStage | None":
+        """The stage whose query backbone, as it is, serves both encoders of this one; None where each has its own."""
+        return None
+
+    @property
     @abstractmethod
     def output_size(self) -> int:
         """Length of both encoders' embeddings."""

@@ -137,7 +137,7 @@ def _train_epoch(
     meter = _Meter(training, epoch, steps, first)
     with closing(training.loader.epoch(epoch, first)) as batches, checkpoints.between_steps():
         for index, batch in enumerate(meter.timed(batches), first):
-            views = _on_device(batch, training.device, epoch, epoch * steps + index)
+            views = on_device(batch, training.device, epoch, epoch * steps + index)
             terms = take_step(method, optimiser, views, training.optimisation.precision)
             watch.see(index, torch.stack([value.detach() for value in terms.values()]).sum())
             losses = {f"loss_{name}": value for name, value in terms.items()}
@@ -168,7 +168,8 @@ def take_step(
     return terms
 
 
-def _on_device(batch: ViewBatch, device: torch.device, epoch: int, step: int) -> Views:
+def on_device(batch: ViewBatch, device: torch.device, epoch: int, step: int) -> Views:
+    """The views of a batch on the device, as networks take them."""
     query, key, *small = (network_input(view, device) for view in (*batch.views, *batch.small))
     ids = batch.frame_ids.to(device, non_blocking=True)
     return Views(query=query, key=key, frame_ids=ids, step=step, epoch=epoch, small=tuple(small))

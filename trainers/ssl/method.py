@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -80,6 +80,26 @@ class Chance:
     formula: str
 
 
+Asked = Literal["pair", "query", "queries", "features"]
+"""What a step asks of a frozen network: the embeddings of a pair's two encoders, each of its view; those of the query
+encoder, of the first view or of each; or the features of both views of the backbone that a pair's encoders share."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A frozen network that a method asks about every batch, whose answers can be recorded.
+
+    Attributes:
+        network: the stage whose encoders they are.
+        asked: what is asked.
+        module: name of the method's module that asks.
+    """
+
+    network: EncoderStage
+    asked: Asked
+    module: str = "teacher"
+
+
 class MethodConfig(Config, ABC):
     """A method's hyperparameters: a frozen dataclass that builds the method."""
 
@@ -117,6 +137,13 @@ class MethodConfig(Config, ABC):
     def teachers(self) -> tuple[FeatureExtractor, ...]:
         """Networks that see views of every frame beside the encoders that are trained, and learn nothing."""
         return ()
+
+    def recordable(self) -> Mapping[str, Frozen]:
+        """The answers of frozen networks that can be recorded, by kind: `features` or `embeddings`.
+
+        Each kind alone replaces all forward passes of what is frozen.
+        """
+        return {}
 
     @property
     def moving_teachers(self) -> tuple[FeatureExtractor, ...]:
@@ -192,6 +219,12 @@ def _losses_at_chance(chance: Mapping[str, Chance], metrics: Mapping[str, float]
                 f"the {name.replace('_', ' ')} loss, {loss:.3f}, has not left {each.formula} = {each.value:.3f}, its "
                 "value at chance."
             )
+
+
+def features_of(network: EncoderStage, module: str = "teacher") -> Mapping[str, Frozen]:
+    """The features of the backbone that a network's encoders share, to be recorded; nothing where each has its own."""
+    shared = network.shared_backbone
+    return {} if shared is None else {"features": Frozen(shared, "features", module)}
 
 
 def check_queue(queue_size: int, batch_size: int) -> None:

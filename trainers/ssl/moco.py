@@ -14,7 +14,7 @@ from trainers.fields import Channels, Count, Momentum, Temperature
 from trainers.networks.architectures import AnyBackbone
 from trainers.ssl.encoders import EncoderStage, Trains
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import ContrastiveConfig, Method, Views, check_queue, check_start
+from trainers.ssl.method import ContrastiveConfig, Frozen, Method, Views, check_queue, check_start
 from trainers.ssl.pairs import EncoderPair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError
@@ -85,6 +85,11 @@ class MoCo(ContrastiveConfig):
     @property
     def trains_backbone(self) -> bool:
         return self.trains != "head"
+
+    def recordable(self) -> Mapping[str, Frozen]:
+        if self.start is None or self.trains != "head":
+            return {}
+        return {"features": Frozen(self.start.shared_backbone or self.start, "features", module="encoders")}
 
     @property
     def forward_equivalents(self) -> float:

@@ -162,6 +162,13 @@ def frozen_pair(stage: EncoderStage, folder: Path) -> EncoderPair:
     return MomentumPair(query, key, trains="none").eval()
 
 
+def shared_pair(stage: EncoderStage, folder: Path) -> SharedBackbonePair:
+    """Another stage's query encoder in both roles, on one backbone, as it is."""
+    pair = started_pair(stage.extractor, stage, folder, trains="none")
+    assert isinstance(pair, SharedBackbonePair)
+    return pair.eval()
+
+
 def frozen_query(stage: EncoderStage, folder: Path) -> Encoder:
     """Another stage's query encoder as it is, in eval mode; nothing of it learns."""
     encoder = load_encoder(stage.extractor, stage.output_size, read_weights(folder)["query"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -20,10 +20,17 @@ from trainers.runtime import checkpoint, devices, distributed
 from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.loop import Optimisation, Training, train
-from trainers.ssl.method import MethodConfig
+from trainers.ssl.method import Frozen, MethodConfig
 from trainers.ssl.pairs import random_pair
 from trainers.ssl.probe import KnnProbe, Prober
-from trainers.stage import Cost, InputError, Resources, Work
+from trainers.ssl.replay import BlindLoader, Fitting, replay
+from trainers.ssl.tape import Tape
+from trainers.stage import Cost, InputError, Resources, Stage, Work
+
+TAPE = "tape"
+"""Name of the tape among a stage's aids."""
+SECONDS_PER_HEAD_STEP = 2e-4
+"""Of a frame, where only heads are trained, on features that were recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,7 @@ class Pretrain(EncoderStage):
         left_out: stretches of the videos that are left out, such as those with the camera out of the body.
         probe: evaluates the backbone after every epoch; None without labelled validation videos.
         seed: of everything drawn.
+        tape: recording of what is frozen, replayed where it is there; the numbers are the same.
     """
 
     curves: ClassVar[str] = PRETRAINING
@@ -58,6 +66,7 @@ class Pretrain(EncoderStage):
     left_out: tuple[LeftOut, ...] = added(())
     probe: KnnProbe | None = None
     seed: Seed = 0
+    tape: Tape | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,6 +92,11 @@ class Pretrain(EncoderStage):
         return self.method.has_key_encoder
 
     @property
+    def shared_backbone(self) -> EncoderStage | None:
+        frozen = self.method.recordable().get("features")
+        return frozen.network if frozen and frozen.module == "encoders" else None
+
+    @property
     def kind(self) -> str:
         return f"Pretrain {type(self.method).__name__}"
 
@@ -93,6 +107,18 @@ class Pretrain(EncoderStage):
         if not all(counts):
             return None
         return sum(-(-count // self.sample_every) for count in counts) - self._num_left_out
+
+    @property
+    def _frozen(self) -> Frozen | None:
+        """What is replayed; None without a tape."""
+        if self.tape is None:
+            return None
+        return next(each for each in self.method.recordable().values() if each.asked == self.tape.asked)
+
+    @property
+    def _is_blind(self) -> bool:
+        """Whether all that looks at images is replayed."""
+        return self._frozen is not None and self._frozen.module == "encoders"
 
     @property
     def _num_left_out(self) -> int:
@@ -124,8 +150,12 @@ class Pretrain(EncoderStage):
         size_px, _, *further = self.augmentation.sizes_px
         equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
         num_frames *= self.optimisation.epochs
+        if self._is_blind:
+            return Cost(cpu_seconds=num_frames * SECONDS_PER_HEAD_STEP)
         precision, num_views = self.optimisation.precision, 2 + len(further)
         own = training_cost(self.backbone, size_px, num_frames, equivalents, num_views, precision)
+        if self.tape is not None:
+            return own
         of_teachers = sum(each.gflops_at(size_px) for each in self.method.teachers)
         of_teachers *= self.method.teacher_views * num_frames
         return replace(own, training_gmacs=own.training_gmacs + of_teachers)
@@ -137,6 +167,31 @@ class Pretrain(EncoderStage):
         encoder = head + (stored_bytes(self.backbone) if self.method.moves_backbone else 0.0)
         teachers = 2 * sum(map(stored_bytes, self.method.moving_teachers))
         return 2 * ((2 + int(self.has_key_encoder)) * encoder + teachers)
+
+    def aids(self) -> Mapping[str, Stage]:
+        return {} if self.tape is None else {TAPE: self.tape}
+
+    def tapes(self) -> Mapping[str, Stage]:
+        optimisation = self.optimisation
+        return {
+            kind: Tape(
+                network=frozen.network,
+                asked=frozen.asked,
+                frames=self.frames,
+                augmentation=self.augmentation,
+                epochs=optimisation.epochs,
+                batch_size=optimisation.batch_size,
+                precision=optimisation.precision,
+                sample_every=self.sample_every,
+                left_out=self.left_out,
+                seed=self.seed,
+            )
+            for kind, frozen in self.method.recordable().items()
+        }
+
+    def replaying(self, tape: Stage) -> "Pretrain":
+        assert isinstance(tape, Tape)
+        return replace(self, tape=tape)
 
     def remarks(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
         return self.method.remarks(metrics)
@@ -169,7 +224,12 @@ class Pretrain(EncoderStage):
             frames = stack.enter_context(
                 Frames(work.inputs_of("frames"), sample_every=self.sample_every, left_out=self.left_out)
             )
-            loader = ViewLoader(
+            replayed = False
+            if self._frozen is not None and TAPE in work.inputs:
+                steps = len(frames) // self.optimisation.batch_size
+                fitting = Fitting(steps=steps, epochs=self.optimisation.epochs, device=device)
+                replayed = replay(method, self._frozen, work.inputs[TAPE], fitting, stack)
+            loader = (BlindLoader if replayed and self._is_blind else ViewLoader)(
                 frames,
                 batch_size=self.optimisation.batch_size,
                 augmentation=self.augmentation,

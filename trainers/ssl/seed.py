@@ -19,7 +19,7 @@ from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import soft_cross_entropy
 from trainers.ssl.encoders import Encoder, EncoderStage, SingleEncoder, random_encoder
 from trainers.ssl.losses import dictionary_logits
-from trainers.ssl.method import Chance, Method, MethodConfig, Views, check_pair, check_queue, check_taught
+from trainers.ssl.method import Chance, Frozen, Method, MethodConfig, Views, check_pair, check_queue, check_taught
 from trainers.ssl.pairs import frozen_query
 from trainers.ssl.queue import Queue
 
@@ -95,6 +95,9 @@ class SEED(MethodConfig):
     @property
     def teachers(self) -> tuple[FeatureExtractor, ...]:
         return (self.teacher.extractor,)
+
+    def recordable(self) -> Mapping[str, Frozen]:
+        return {"embeddings": Frozen(self.teacher, "query")}
 
     @property
     def forward_equivalents(self) -> float:

@@ -209,6 +209,9 @@ class Broker:
             outcome = await settled
             if not outcome.is_done:
                 return self._blocked(job, outcome)
+        aids = [self._jobs[key].task for key in job.request.aids if key in self._jobs]
+        if aids:
+            await asyncio.wait(aids)
         while not self._store.find(job.key):
             async with self._admission.admitted(job.number, job.request.resources, partial(self._note_waiting, job)):
                 result = await self._attempt(job)
@@ -286,7 +289,8 @@ class Broker:
             key = pending.pop()
             if key not in needed and key in self._jobs:
                 needed.add(key)
-                pending.extend(self._jobs[key].request.inputs)
+                request = self._jobs[key].request
+                pending.extend((*request.inputs, *request.aids))
         return needed
 
     def _failed(self, job: _Job, failure: Failure) -> StageOutcome:

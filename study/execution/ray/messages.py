@@ -15,6 +15,7 @@ class StageRequest:
         key: the stage's key.
         title: the stage's name in messages.
         inputs: keys of the stages that must be computed before it; those that were finished already are left out.
+        aids: keys of the stages that it waits for, too, but is computed without where they fail.
         resources: what it is granted.
         stage: the pickled stage, which only the process that computes it opens.
     """
@@ -24,6 +25,7 @@ class StageRequest:
     inputs: tuple[str, ...]
     resources: Resources
     stage: bytes = field(repr=False)
+    aids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

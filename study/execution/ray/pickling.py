@@ -43,12 +43,14 @@ def unpickled(stage: bytes) -> Stage:
 
 def _request(stage: Stage, wanted: set[str], grant: Grant) -> StageRequest:
     needed = {key(needed): None for needed in inputs(stage).values()}  # its key, and theirs, travel in the pickle
+    aids = {key(aid): None for aid in stage.aids().values()}
     return StageRequest(
         key=key(stage),
         title=stage.title,
         inputs=tuple(stage_key for stage_key in needed if stage_key in wanted),
         resources=grant(stage),
         stage=zlib.compress(cloudpickle.dumps(stage), 1),  # type: ignore[no-untyped-call]
+        aids=tuple(stage_key for stage_key in aids if stage_key in wanted),
     )
 
 

@@ -1,0 +1,102 @@
+"""Choice of tapes: recordings of what frozen networks say, which several stages replay in place of computing it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from study.core.graph import key
+from trainers.stage import Stage
+
+Tapes = Literal["auto", "off", "features", "embeddings"]
+"""`auto`: what costs least; `features` or `embeddings`: this kind wherever a stage can replay it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TapeChoice:
+    """What decides which tapes a plan takes.
+
+    Attributes:
+        kinds: the tapes that are wanted.
+        limit_bytes: that all of them may take on disk.
+    """
+
+    kinds: Tapes = "off"
+    limit_bytes: float = 0.0
+
+
+NO_TAPES = TapeChoice()
+
+
+@dataclass
+class _Candidate:
+    """A tape, and the stages that could replay it, by key: as they are, and as they replay it."""
+
+    tape: Stage
+    is_recorded: bool
+    stages: dict[str, tuple[Stage, Stage]] = field(default_factory=dict)
+
+    def saving(self, seconds: Callable[[Stage], float], free: Iterable[str]) -> float:
+        """Seconds that are saved where those of its stages replay it that are free."""
+        saved = sum(seconds(self.stages[each][0]) - seconds(self.stages[each][1]) for each in free)
+        return saved - (0.0 if self.is_recorded else seconds(self.tape))
+
+
+def choose_tapes(
+    missing: Mapping[str, Stage],
+    choice: TapeChoice,
+    is_recorded: Callable[[str], bool],
+    seconds: Callable[[Stage], float],
+    size: Callable[[Stage], float] = lambda tape: tape.expected_bytes(),
+) -> dict[str, Stage]:
+    """The stages that replay a tape, by key, each with its tape among its aids.
+
+    The tape that saves most is taken first, and so on while tapes save time (`auto`) or there is a stage without one
+    (one of the kinds), and as long as they fit on the disk.
+
+    Args:
+        missing: stages that are to be computed, by key.
+        choice: what is wanted.
+        is_recorded: whether the tape with a key is there.
+        seconds: expected for a stage.
+        size: expected of a tape, in bytes.
+    """
+    candidates = _candidates(missing, choice, is_recorded)
+    replaying: dict[str, Stage] = {}
+    room = choice.limit_bytes
+    while candidates:
+        free = {k: [each for each in c.stages if each not in replaying] for k, c in candidates.items()}
+        savings = {k: c.saving(seconds, free[k]) for k, c in candidates.items() if free[k]}
+        fitting = [k for k in savings if candidates[k].is_recorded or size(candidates[k].tape) <= room]
+        best = max(fitting, key=lambda k: (savings[k], k), default=None)
+        if best is None or (choice.kinds == "auto" and savings[best] <= 0):
+            break
+        chosen = candidates.pop(best)
+        room -= 0.0 if chosen.is_recorded else size(chosen.tape)
+        replaying |= {each: chosen.stages[each][1] for each in free[best]}
+    return replaying
+
+
+def _candidates(
+    missing: Mapping[str, Stage], choice: TapeChoice, is_recorded: Callable[[str], bool]
+) -> dict[str, _Candidate]:
+    found: dict[str, _Candidate] = {}
+    if choice.kinds == "off":
+        return found
+    for stage_key, stage in missing.items():
+        for kind, tape in stage.tapes().items():
+            if choice.kinds in ("auto", kind):
+                tape_key = key(tape)
+                candidate = found.setdefault(tape_key, _Candidate(tape, is_recorded(tape_key)))
+                candidate.stages[stage_key] = (stage, stage.replaying(tape))
+    return found
+
+
+def with_tapes(stages: Mapping[str, Stage], replaying: Mapping[str, Stage]) -> dict[str, Stage]:
+    """The stages of a plan in order, some of them replaying tapes: each tape comes before the first that does."""
+    ordered: dict[str, Stage] = {}
+    for stage_key, stage in stages.items():
+        taking = replaying.get(stage_key, stage)
+        for tape in taking.aids().values():
+            ordered.setdefault(key(tape), tape)
+        ordered[stage_key] = taking
+    return ordered

@@ -1,0 +1,272 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.trainers.process_group import run_in_processes
+from tests.trainers.tiny import (
+    BACKBONE,
+    BATCH,
+    EMBEDDING,
+    SIZE_PX,
+    assert_same_state,
+    raising,
+    untrained,
+    work,
+    write_recording,
+)
+from trainers.artifacts.history import read_history
+from trainers.data.augmentation import MoCoAugmentation
+from trainers.ssl.authors_student import AuthorsStudent
+from trainers.ssl.compress import CompRess
+from trainers.ssl.disco import DisCo
+from trainers.ssl.distilled_moco import DistilledMoCo
+from trainers.ssl.encoders import read_weights
+from trainers.ssl.loop import Optimisation
+from trainers.ssl.moco import MoCo
+from trainers.ssl.pretrain import Pretrain
+from trainers.ssl.seed import SEED
+from trainers.ssl.tape_files import INDEX
+from trainers.stage import MachineError, Progress
+
+SIZES = {"queue_size": 2 * BATCH, "embedding_size": EMBEDDING}
+EPOCHS = 2
+STEPS = 3
+
+
+class Killed(BaseException):
+    """What a test ends a run with."""
+
+
+@pytest.fixture
+def videos(tmp_path):
+    return [write_recording(tmp_path / name, [0, 1, 2, 1] * STEPS, name=name) for name in ("video01", "video02")]
+
+
+@pytest.fixture
+def inputs(videos):
+    return {f"frames.{index}": folder for index, (_, folder) in enumerate(videos)}
+
+
+@pytest.fixture
+def stage_of(videos):
+    def make(method, **optimisation):
+        return Pretrain(
+            frames=tuple(video for video, _ in videos),
+            method=method,
+            backbone=BACKBONE if not isinstance(method, MoCo) or method.start is None else method.start.backbone,
+            augmentation=MoCoAugmentation(size_px=SIZE_PX),
+            optimisation=Optimisation(epochs=EPOCHS, batch_size=BATCH, learning_rate=0.05, **optimisation),
+            seed=5,
+        )
+
+    return make
+
+
+@pytest.fixture
+def free(tmp_path):
+    return untrained(tmp_path / "free", seed=11), tmp_path / "free"
+
+
+@pytest.fixture
+def head_teacher(stage_of, inputs, free, tmp_path):
+    """A teacher of which the head alone was trained."""
+    stage = replace(stage_of(MoCo(**SIZES, start=free[0], trains="head")), seed=6)
+    return stage, run(stage, tmp_path / "teacher", inputs | {"method.start": free[1]})
+
+
+def run(stage, output, inputs, **options):
+    stage.run(work(output, inputs, **options))
+    return output
+
+
+def recorded(stage, kind, output, inputs, network, **options):
+    """The stage that replays one of its tapes, and the inputs that it then has."""
+    tape = stage.tapes()[kind]
+    run(tape, output, {**inputs, "network": network}, **options)
+    return stage.replaying(tape), {**inputs, "tape": output}
+
+
+def result(output):
+    return read_weights(output), read_history(output)
+
+
+def assert_same_result(first, second):
+    assert_same_state(result(first)[0], result(second)[0])
+    assert result(first)[1] == result(second)[1]
+
+
+METHODS = {
+    "ours": lambda teacher: DistilledMoCo(**SIZES, teacher=teacher, distillation_weight=2.0),
+    "seed": lambda teacher: SEED(**SIZES, teacher=teacher),
+    "compress": lambda teacher: CompRess(**SIZES, teacher=teacher),
+    "disco": lambda teacher: DisCo(**SIZES, teacher=teacher),
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_student_that_replays_its_teacher_is_the_student_that_asks_it(
+    name, precision, stage_of, inputs, free, tmp_path
+):
+    stage = stage_of(METHODS[name](free[0]), precision=precision)
+    given = inputs | {"method.teacher": free[1]}
+    replaying, with_tape = recorded(stage, "embeddings", tmp_path / "tape", given, free[1])
+    asking = run(stage, tmp_path / "asking", given)
+    assert_same_result(run(replaying, tmp_path / "replaying", with_tape), asking)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_head_trained_on_recorded_features_is_the_head_trained_on_images(precision, stage_of, inputs, free, tmp_path):
+    stage = stage_of(MoCo(**SIZES, start=free[0], trains="head"), precision=precision)
+    given = inputs | {"method.start": free[1]}
+    replaying, with_tape = recorded(stage, "features", tmp_path / "tape", given, free[1])
+    on_images = run(stage, tmp_path / "images", given)
+    assert_same_result(run(replaying, tmp_path / "features", with_tape), on_images)
+
+
+def test_recorded_features_serve_students_of_every_head_on_the_backbone(stage_of, inputs, free, head_teacher, tmp_path):
+    teacher, folder = head_teacher
+    stage = stage_of(DistilledMoCo(**SIZES, teacher=teacher))
+    tape = stage.tapes()["features"]
+    assert tape.network == free[0]
+    assert (
+        tape == stage_of(DistilledMoCo(**SIZES, teacher=replace(teacher, seed=9), temperature=0.2)).tapes()["features"]
+    )
+    given = inputs | {"method.teacher": folder}
+    replaying, with_tape = recorded(stage, "features", tmp_path / "tape", given, free[1])
+    asking = run(stage, tmp_path / "asking", given)
+    assert_same_result(run(replaying, tmp_path / "replaying", with_tape), asking)
+
+
+def test_what_is_replayed_is_what_the_tape_holds(stage_of, inputs, free, tmp_path):
+    """Other embeddings on the tape make another student: it does not ask its teacher."""
+    stage = stage_of(METHODS["ours"](free[0]))
+    given = inputs | {"method.teacher": free[1]}
+    replaying, with_tape = recorded(stage, "embeddings", tmp_path / "tape", given, free[1])
+    layout = replaying.tape.layout
+    for path in (tmp_path / "tape").glob("*.tape"):
+        records = np.fromfile(path, layout.record)
+        records["said"] = records["said"][::-1].copy()
+        records.tofile(path)
+    losses = [
+        read_history(run(each, tmp_path / name, folders))["loss_distillation"]
+        for each, name, folders in ((stage, "asking", given), (replaying, "replaying", with_tape))
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_a_tape_is_recorded_once_for_all_weights_temperatures_and_queues(stage_of, free):
+    def tapes(**changes):
+        return stage_of(DistilledMoCo(**{**SIZES, "teacher": free[0], **changes})).tapes()
+
+    others = ({"distillation_weight": 9.0}, {"temperature": 0.5}, {"queue_size": BATCH}, {"momentum": 0.5})
+    assert all(tapes(**changes) == tapes() for changes in others)
+    assert tapes().keys() == {"embeddings"}
+    assert tapes(teacher=replace(free[0], seed=12)) != tapes()
+
+
+def test_what_is_not_frozen_has_no_tape(stage_of, free):
+    assert stage_of(MoCo(**SIZES)).tapes() == {}
+    assert stage_of(MoCo(**SIZES, start=free[0], trains="backbone")).tapes() == {}
+    assert stage_of(AuthorsStudent(**SIZES, teacher=free[0], moving_teacher=True)).tapes() == {}
+
+
+def test_a_stage_that_replays_has_the_key_of_the_one_that_asks(stage_of, free):
+    stage = stage_of(METHODS["ours"](free[0]))
+    replaying = stage.replaying(stage.tapes()["embeddings"])
+    assert replaying == stage
+    assert replaying.expected_seconds() < stage.expected_seconds()
+    assert (stage.aids(), replaying.aids()) == ({}, {"tape": replaying.tape})
+
+
+def test_a_recording_killed_and_resumed_is_the_recording_that_was_not(stage_of, inputs, free, tmp_path):
+    tape = stage_of(METHODS["ours"](free[0])).tapes()["embeddings"]
+    given = {**inputs, "network": free[1]}
+
+    def die(report):
+        if isinstance(report, Progress) and report.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(tape, tmp_path / "killed", given, listener=die)
+    assert [path.name for path in (tmp_path / "killed").iterdir()] == ["epoch-0001.1-of-1.tape"]
+    first = (tmp_path / "killed" / "epoch-0001.1-of-1.tape").stat().st_mtime_ns
+    whole, killed = (run(tape, tmp_path / name, given) for name in ("whole", "killed"))
+    assert (killed / "epoch-0001.1-of-1.tape").stat().st_mtime_ns == first
+    assert contents(whole) == contents(killed)
+    size = sum(path.stat().st_size for path in whole.glob("*.tape"))
+    assert size == EPOCHS * STEPS * BATCH * tape.layout.record.itemsize
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_tape_of_other_conditions_is_left_alone(stage_of, inputs, free, tmp_path, capsys):
+    stage = stage_of(METHODS["ours"](free[0]))
+    given = inputs | {"method.teacher": free[1]}
+    replaying, with_tape = recorded(stage, "embeddings", tmp_path / "tape", given, free[1])
+    index = json.loads((tmp_path / "tape" / INDEX).read_text())
+    index["conditions"]["device"] = "Another GPU"
+    (tmp_path / "tape" / INDEX).write_text(json.dumps(index))
+    asking = run(stage, tmp_path / "asking", given)
+    assert_same_result(run(replaying, tmp_path / "replaying", with_tape), asking)
+    assert "the tape is not replayed: it was recorded on Another GPU" in capsys.readouterr().out
+
+
+def test_a_stage_without_its_tape_asks_its_teacher(stage_of, inputs, free, tmp_path):
+    stage = stage_of(METHODS["ours"](free[0]))
+    given = inputs | {"method.teacher": free[1]}
+    replaying = stage.replaying(stage.tapes()["embeddings"])
+    asking = run(stage, tmp_path / "asking", given)
+    assert_same_result(run(replaying, tmp_path / "replaying", given), asking)
+
+
+def test_a_tape_that_is_removed_meanwhile_ends_the_training_with_a_sentence(stage_of, inputs, free, tmp_path):
+    stage = stage_of(METHODS["ours"](free[0]))
+    given = inputs | {"method.teacher": free[1]}
+    replaying, with_tape = recorded(stage, "embeddings", tmp_path / "tape", given, free[1])
+    (tmp_path / "tape" / "epoch-0002.1-of-1.tape").unlink()
+    with pytest.raises(MachineError, match=r"tape cannot be read .*type the same command again"):
+        run(replaying, tmp_path / "out", with_tape)
+    assert_same_result(run(replaying, tmp_path / "out", given), run(stage, tmp_path / "asking", given))
+
+
+def test_a_tape_of_other_frames_is_refused(stage_of, inputs, free, tmp_path):
+    stage = stage_of(METHODS["ours"](free[0]))
+    replaying, with_tape = recorded(stage, "embeddings", tmp_path / "tape", inputs, free[1])
+    _, other = write_recording(tmp_path / "other", [0, 1, 2, 1] * STEPS, name="other")
+    given = with_tape | {"method.teacher": free[1], "frames.0": other}
+    with pytest.raises(MachineError, match="the tape holds other frames in epoch 1"):
+        run(replaying, tmp_path / "out", given)
+
+
+@pytest.mark.parametrize("first", ["asking", "replaying"])
+def test_a_training_goes_on_with_a_tape_or_without(first, stage_of, inputs, free, tmp_path):
+    stage = stage_of(METHODS["ours"](free[0]))
+    given = inputs | {"method.teacher": free[1]}
+    replaying, with_tape = recorded(stage, "embeddings", tmp_path / "tape", given, free[1])
+    halves = [(stage, given), (replaying, with_tape | given)]
+    before, after = halves if first == "asking" else reversed(halves)
+    with pytest.raises(Killed):
+        run(before[0], tmp_path / "out", before[1], listener=raising(Killed, after=1))
+    assert_same_result(run(after[0], tmp_path / "out", after[1]), run(stage, tmp_path / "whole", given))
+
+
+def record_and_replay(rank, stage, inputs, network, folder):
+    replaying, with_tape = recorded(stage, "embeddings", folder / "tape", inputs, network)
+    for each, name, given in ((stage, "asking", inputs), (replaying, "replaying", with_tape)):
+        run(each, folder / name, given)
+
+
+def test_every_worker_replays_its_own_rows(stage_of, inputs, free, tmp_path):
+    stage = stage_of(METHODS["ours"](free[0]))
+    given = inputs | {"method.teacher": free[1]}
+    meet = str(tmp_path / "meet")
+    run_in_processes(record_and_replay, meet, 2, stage, given, free[1], tmp_path)
+    assert {path.name for path in (tmp_path / "tape").glob("*-of-2.tape")} == {
+        f"epoch-000{epoch}.{worker}-of-2.tape" for epoch in (1, 2) for worker in (1, 2)
+    }
+    assert_same_result(tmp_path / "asking", tmp_path / "replaying")
