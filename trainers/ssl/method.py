@@ -99,6 +99,11 @@ class Frozen:
     asked: Asked
     module: str = "teacher"
 
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether nothing else of the method looks at images."""
+        return self.module == "encoders"
+
 
 class MethodConfig(Config, ABC):
     """A method's hyperparameters: a frozen dataclass that builds the method."""

@@ -23,7 +23,7 @@ from trainers.ssl.loop import Optimisation, Training, train
 from trainers.ssl.method import Frozen, MethodConfig
 from trainers.ssl.pairs import random_pair
 from trainers.ssl.probe import KnnProbe, Prober
-from trainers.ssl.replay import BlindLoader, Fitting, replay
+from trainers.ssl.replay import Fitting, replay
 from trainers.ssl.tape import Tape
 from trainers.stage import Cost, InputError, Resources, Stage, Work
 
@@ -94,7 +94,7 @@ class Pretrain(EncoderStage):
     @property
     def shared_backbone(self) -> EncoderStage | None:
         frozen = self.method.recordable().get("features")
-        return frozen.network if frozen and frozen.module == "encoders" else None
+        return frozen.network if frozen and frozen.looks_at_all else None
 
     @property
     def kind(self) -> str:
@@ -114,11 +114,6 @@ class Pretrain(EncoderStage):
         if self.tape is None:
             return None
         return next(each for each in self.method.recordable().values() if each.asked == self.tape.asked)
-
-    @property
-    def _is_blind(self) -> bool:
-        """Whether all that looks at images is replayed."""
-        return self._frozen is not None and self._frozen.module == "encoders"
 
     @property
     def _num_left_out(self) -> int:
@@ -150,7 +145,7 @@ class Pretrain(EncoderStage):
         size_px, _, *further = self.augmentation.sizes_px
         equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
         num_frames *= self.optimisation.epochs
-        if self._is_blind:
+        if self._frozen is not None and self._frozen.looks_at_all:
             return Cost(cpu_seconds=num_frames * SECONDS_PER_HEAD_STEP)
         precision, num_views = self.optimisation.precision, 2 + len(further)
         own = training_cost(self.backbone, size_px, num_frames, equivalents, num_views, precision)
@@ -224,12 +219,12 @@ class Pretrain(EncoderStage):
             frames = stack.enter_context(
                 Frames(work.inputs_of("frames"), sample_every=self.sample_every, left_out=self.left_out)
             )
-            replayed = False
+            kind: type[ViewLoader] = ViewLoader
             if self._frozen is not None and TAPE in work.inputs:
                 steps = len(frames) // self.optimisation.batch_size
                 fitting = Fitting(steps=steps, epochs=self.optimisation.epochs, device=device)
-                replayed = replay(method, self._frozen, work.inputs[TAPE], fitting, stack)
-            loader = (BlindLoader if replayed and self._is_blind else ViewLoader)(
+                kind = replay(method, self._frozen, work.inputs[TAPE], fitting, stack)
+            loader = kind(
                 frames,
                 batch_size=self.optimisation.batch_size,
                 augmentation=self.augmentation,

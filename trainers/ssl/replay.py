@@ -109,7 +109,7 @@ class Fitting:
     device: torch.device
 
 
-def replay(method: Method, frozen: Frozen, folder: Path, fitting: Fitting, closing: ExitStack) -> bool:
+def replay(method: Method, frozen: Frozen, folder: Path, fitting: Fitting, closing: ExitStack) -> type[ViewLoader]:
     """Has a method take from a tape what it would ask its frozen network, where that gives the same bits.
 
     All workers come to the same answer.
@@ -122,7 +122,7 @@ def replay(method: Method, frozen: Frozen, folder: Path, fitting: Fitting, closi
         closing: closes the tape.
 
     Returns:
-        Whether the tape is replayed.
+        The loader that the training needs then.
     """
     tape = TapeReader(folder)
     closing.callback(tape.close)
@@ -131,7 +131,7 @@ def replay(method: Method, frozen: Frozen, folder: Path, fitting: Fitting, closi
     if not fits:
         print(f"the tape is not replayed: it was recorded on {recorded.described}, and this is {here.described}")
     if not bool(distributed.all_gather(torch.tensor([int(fits)], device=fitting.device)).min()):
-        return False
+        return ViewLoader
     replaying = Replay(tape, fitting.steps)
     if frozen.asked == "features":
         pair = method.get_submodule(frozen.module)
@@ -140,4 +140,4 @@ def replay(method: Method, frozen: Frozen, folder: Path, fitting: Fitting, closi
     else:
         method.add_module(frozen.module, TapedTeacher(replaying, at_once=frozen.asked == "pair"))
     method.register_forward_pre_hook(replaying.begin)
-    return True
+    return BlindLoader if frozen.looks_at_all else ViewLoader
