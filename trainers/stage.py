@@ -68,12 +68,15 @@ class Cost:
         cpu_seconds: of all that CPU cores do, on two of them.
         training_gmacs: multiply-adds (10⁹) of networks in training, their backward passes and frozen teachers counted.
         inference_gmacs: multiply-adds (10⁹) of frozen networks.
+        gmacs_per_frame: multiply-adds (10⁹) of its network in a forward pass of one frame, which tell small networks
+            from large ones; 0 where it has none.
         precision: of training.
     """
 
     cpu_seconds: float = 0.0
     training_gmacs: float = 0.0
     inference_gmacs: float = 0.0
+    gmacs_per_frame: float = 0.0
     precision: str = "fp32"
 
 
@@ -87,6 +90,7 @@ class Progress:
         metrics: means over the part of the epoch that is done.
         frames_per_second: of this epoch, over all workers.
         data_wait: share of the time that was spent waiting for data.
+        device: name of what computes it, where that is another process than the stage's own.
     """
 
     fraction: float
@@ -94,6 +98,7 @@ class Progress:
     metrics: Mapping[str, float] = field(default_factory=dict)
     frames_per_second: float | None = None
     data_wait: float | None = None
+    device: str | None = None
 
     def speed(self) -> dict[str, float]:
         """The measures of speed that are known, by name."""

@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from study.cli.machine import gpus_granted
 from study.cli.planning import PlannedStudy
-from study.cli.resources import ComputeTarget
 from study.core.graph import key
+from study.core.outlook import PlannedMachine
 from study.core.plan import Plan
 from study.core.store import Store
 from study.execution.events import Failure, Observer, Started
@@ -105,7 +104,7 @@ class BudgetWatch(Observer):
             raise RunEnded(f"--budget {self.budget.text} is used up")
 
 
-def watches_of(budget: Budget | None, planned: PlannedStudy, target: ComputeTarget) -> tuple[BudgetWatch, ...]:
+def watches_of(budget: Budget | None, planned: PlannedStudy, machine: PlannedMachine) -> tuple[BudgetWatch, ...]:
     """The watch of a run's budget; none without a budget.
 
     Raises:
@@ -113,8 +112,8 @@ def watches_of(budget: Budget | None, planned: PlannedStudy, target: ComputeTarg
     """
     if budget is None:
         return ()
-    gpus_of, plan = gpus_granted(target), planned.plan
+    plan = planned.plan
     missing = [plan.stages[stage_key] for stage_key in plan.missing]
-    if budget.unit == "gpuh" and missing and not any(map(gpus_of, missing)):
+    if budget.unit == "gpuh" and missing and not any(map(machine.gpus_of, missing)):
         raise InputError(f"--budget {budget.text}: no stage gets a GPU here, so that none of it would be used.")
-    return (BudgetWatch(budget=budget, plan=plan, store=planned.store, gpus_of=gpus_of),)
+    return (BudgetWatch(budget=budget, plan=plan, store=planned.store, gpus_of=machine.gpus_of),)

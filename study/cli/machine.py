@@ -1,15 +1,18 @@
-"""Machine that a plan is made for: the one that is here, or one with a device of the table."""
+"""Machine that a plan is made for: the one that is here, a cluster, or one with a device of the table."""
 
 import math
-from collections.abc import Callable
+import os
 
 from study.cli.resources import ComputeTarget
 from study.core.devices import CPU, device_named, device_of_driver
 from study.core.outlook import PlannedMachine
+from study.core.schedule import Room
 from study.execution.resources import MAX_THREADS, Profile
 from trainers.runtime.cpus import available_cpus
-from trainers.runtime.machine import UNKNOWN_GPU, gpu_name, num_gpus
-from trainers.stage import Stage
+from trainers.runtime.machine import UNKNOWN_GPU, cpu_name, gpu_name, num_gpus
+
+RAY_ADDRESS = "RAY_ADDRESS"
+"""Variable that names the cluster to join where no option does."""
 
 
 def planned_machine(target: ComputeTarget, device_name: str | None = None) -> PlannedMachine:
@@ -21,40 +24,41 @@ def planned_machine(target: ComputeTarget, device_name: str | None = None) -> Pl
     """
     if device_name is not None:
         return _machine_with(target, device_name)
-    return _cluster(target, target.address) if target.address else _machine_here(target)
+    address = target.address or (None if target.local else os.environ.get(RAY_ADDRESS))
+    return _cluster(target, address) if address else _machine_here(target)
 
 
 def _machine_here(target: ComputeTarget) -> PlannedMachine:
     cores, gpus = available_cpus(), num_gpus()
     profile = target.profile_of(cores, gpus)
-    if not gpus or target.gpus_per_worker == 0:
-        title, device = f"{cores} CPU cores", device_named(CPU)
-        return PlannedMachine(title=title, device=device, gpus=0, cores=cores, gpus_of=lambda stage: 0)
+    has_gpus = gpus > 0 and _grants_gpus(profile)
+    name = gpu_name() if has_gpus else ""
     return PlannedMachine(
-        title=f"{gpus} × {gpu_name()}",
-        device=device_of_driver(gpu_name()),
-        gpus=gpus,
-        cores=profile.default.threads,
-        gpus_of=lambda stage: _granted(profile, stage),
+        title=f"{gpus} × {name}" if has_gpus else f"{cores} CPU cores",
+        device=device_of_driver(name) if has_gpus else device_named(CPU),
+        room=Room(cpus=cores, gpus=gpus if has_gpus else 0, at_once=1 if target.local else None),
+        grant=profile.grant,
+        gpu_name=name,
+        cpu_name=cpu_name(),
     )
 
 
 def _cluster(target: ComputeTarget, address: str) -> PlannedMachine:
-    """A cluster, as Ray describes its nodes; one without GPUs is expected to compute on one node at a time."""
+    """A cluster, as Ray describes its nodes."""
     from study.execution.ray import connection, nodes
 
     with connection.connect(address):
-        (cpus, gpus), total, name = nodes.largest_node(), int(nodes.totals()[1]), nodes.gpu_type()
-    profile = target.profile_of(cpus, gpus)
-    if not total or target.gpus_per_worker == 0:
-        title, device = f"{cpus} CPU cores of {address}", device_named(CPU)
-        return PlannedMachine(title=title, device=device, gpus=0, cores=cpus, gpus_of=lambda stage: 0)
+        largest, (cpus, gpus) = nodes.largest_node(), nodes.totals()
+        name, hosts = nodes.gpu_type(), nodes.host_names()
+    profile = target.profile_of(*largest)
+    has_gpus = gpus > 0 and _grants_gpus(profile)
     return PlannedMachine(
-        title=f"{total} × {name or UNKNOWN_GPU} of {address}",
-        device=device_of_driver(name),
-        gpus=total,
-        cores=profile.default.threads,
-        gpus_of=lambda stage: _granted(profile, stage),
+        title=f"{gpus:g} × {name or UNKNOWN_GPU} of {address}" if has_gpus else f"{cpus:g} CPU cores of {address}",
+        device=device_of_driver(name) if has_gpus else device_named(CPU),
+        room=Room(cpus=cpus, gpus=gpus if has_gpus else 0),
+        grant=profile.grant,
+        gpu_name=name if has_gpus else "",
+        hosts=hosts,
     )
 
 
@@ -63,29 +67,15 @@ def _machine_with(target: ComputeTarget, name: str) -> PlannedMachine:
     device = device_named(name)
     if device.name == CPU:
         cores = target.threads or available_cpus()
-        title = f"{cores} CPU cores"
-        return PlannedMachine(title=title, device=device, gpus=0, cores=cores, gpus_of=lambda stage: 0, is_here=False)
-    profile = target.profile_of(MAX_THREADS, 1)
-    gpus = max(1, math.ceil(profile.default.workers * profile.default.gpus))
-    return PlannedMachine(
-        title=f"{gpus} × {name}",
-        device=device,
-        gpus=gpus,
-        cores=profile.default.threads,
-        gpus_of=lambda stage: _granted(profile, stage),
-        is_here=False,
-    )
+        profile, gpus, title = target.profile_of(cores, 0), 0, f"{cores} CPU cores"
+    else:
+        profile = target.profile_of(MAX_THREADS, 1)
+        gpus = max(1, math.ceil(profile.default.workers * profile.default.gpus))
+        cores, title = max(gpus, profile.default.workers) * profile.default.threads, f"{gpus} × {name}"
+    room = Room(cpus=cores, gpus=gpus)
+    return PlannedMachine(title=title, device=device, room=room, grant=profile.grant, is_here=False)
 
 
-def gpus_granted(target: ComputeTarget) -> Callable[[Stage], float]:
-    """GPUs that a stage is granted on a target; of a cluster to join, as where there are some."""
-    if not target.address:
-        return _machine_here(target).gpus_of
-    profile = target.profile_of(MAX_THREADS, 1)
-    return lambda stage: _granted(profile, stage)
-
-
-def _granted(profile: Profile, stage: Stage) -> float:
-    """GPUs that a stage is granted over all of its workers."""
-    resources = profile.grant(stage)
-    return resources.workers * resources.gpus
+def _grants_gpus(profile: Profile) -> bool:
+    """Whether a profile grants any type of stage a GPU."""
+    return any(each.gpus for each in (profile.default, *profile.by_type.values()))

@@ -61,6 +61,7 @@ class PlannedStudy:
         parts: every study of the request on each of its datasets, with its own trials.
         trials: the trials of all parts, in table order.
         plan: the stages of all trials.
+        machine: that it is made for; None where times are those of two CPU cores, or of whatever was measured.
 
     Raises:
         InputError: the request names something that does not exist, or a value that does not fit.
@@ -73,6 +74,7 @@ class PlannedStudy:
         self.request = request
         self.study: Study | Suite = find_study(request.study)
         self.home = home
+        self.machine = machine
         check_shared(home, writing=False)
         self.store = Store(home, create=False)
         self._conditions = {

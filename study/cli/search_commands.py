@@ -38,6 +38,7 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
     from study.cli.demo import make_demo_where_asked
+    from study.cli.machine import planned_machine
     from study.cli.search_planning import PlannedSearch
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
@@ -58,8 +59,9 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
         )
         planned = PlannedSearch(context.home, search_request)
         planned.check_weights()
-        costs = make_plan(planned.space.extreme_trials()[:1], planned.store)
-        confirm_without_gpu(planned.conditions.scale, costs, target, is_search=True)
+        machine = planned_machine(target)
+        costs = make_plan(planned.space.extreme_trials()[:1], planned.store, machine)
+        confirm_without_gpu(planned.conditions.scale, costs, machine, yes=target.yes, is_search=True)
         with (
             planned.open_study() as optuna_study,
             exclusive(planned),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from study.cli.machine_options import AskedMachine
     from study.cli.planning import PlannedStudy
     from study.cli.resources import ComputeTarget
+    from study.core.outlook import PlannedMachine
     from study.core.study import Study
     from study.core.suite import Suite
     from study.home.request import Request
@@ -120,6 +121,7 @@ def run(
     """
     from study.cli.budget import parse_budget
     from study.cli.demo import make_demo_where_asked
+    from study.cli.machine import planned_machine
     from study.core.store import Store
     from study.home import runs
     from study.home.sharing import check_shared
@@ -136,11 +138,12 @@ def run(
         interruptible(command + check_option, kept_of_check if check else NOTHING_LOST),
         runs.register_run(context.home, request.name, kept + check_option),
     ):
-        make_demo_where_asked(context.home, request, lambda: _plan_of_run(context, request, target, check=check))
+        machine = planned_machine(target)
+        make_demo_where_asked(context.home, request, lambda: _plan_of_run(context, request, machine, check=check))
         if check:
-            _check(context, request, target, command)
+            _check(context, request, target, machine, command)
         else:
-            _run(context, request, target, mlflow, kept, limit)
+            _run(context, request, target, machine, mlflow, kept, limit)
 
 
 @main.command()
@@ -168,12 +171,14 @@ def ui(context: HomeContext, host: str, port: int) -> None:
         serve(context.home, show=click.echo, host=host, port=port)
 
 
-def _check(context: HomeContext, request: "Request", target: "ComputeTarget", command: str) -> None:
+def _check(
+    context: HomeContext, request: "Request", target: "ComputeTarget", machine: "PlannedMachine", command: str
+) -> None:
     """Takes every stage through one short pass."""
     from study.cli.check import check_study
     from study.cli.planning import PlannedStudy
 
-    planned = PlannedStudy(context.home, request, brief=True)
+    planned = PlannedStudy(context.home, request, brief=True, machine=machine)
     if check_study(planned, target):
         print_next(f"fix what failed, then run again: {command} --check")
         sys.exit(EXIT_TRIAL_FAILED)
@@ -182,13 +187,12 @@ def _check(context: HomeContext, request: "Request", target: "ComputeTarget", co
 
 
 def _plan_of_run(
-    context: HomeContext, request: "Request", target: "ComputeTarget", *, check: bool = False
+    context: HomeContext, request: "Request", machine: "PlannedMachine", *, check: bool = False
 ) -> "PlannedStudy":
     """The plan of a run, which is refused where weights were forgotten, or of a check, which goes on without them."""
-    from study.cli.machine import planned_machine
     from study.cli.planning import PlannedStudy
 
-    planned = PlannedStudy(context.home, request, machine=None if target.address else planned_machine(target))
+    planned = PlannedStudy(context.home, request, machine=machine)
     if not check:
         planned.check_weights()
     return planned
@@ -198,6 +202,7 @@ def _run(
     context: HomeContext,
     request: "Request",
     target: "ComputeTarget",
+    machine: "PlannedMachine",
     mlflow: bool,
     kept: str,
     limit: "Budget | None",
@@ -208,9 +213,9 @@ def _run(
     from study.cli.starting import confirm_without_gpu
     from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run
 
-    planned = _plan_of_run(context, request, target)
-    confirm_without_gpu(planned.scale, planned.plan, target)
-    watches = watches_of(limit, planned, target)
+    planned = _plan_of_run(context, request, machine)
+    confirm_without_gpu(planned.scale, planned.plan, machine, yes=target.yes)
+    watches = watches_of(limit, planned, machine)
     record_run(planned, {}, kept)
     with open_trackers(planned, mlflow=mlflow) as trackers:
         failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers, *watches)

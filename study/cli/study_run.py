@@ -26,7 +26,7 @@ from trainers.stage import MachineError, Stage
 def compute_study(planned: PlannedStudy, target: ComputeTarget, *observers: Observer) -> dict[str, Failure]:
     """Prints the plan, computes what is missing, and returns the failures of stages by key."""
     console = new_console()
-    console.print(plan_line(planned.plan), highlight=False)
+    console.print(plan_line(planned.plan, planned.machine), highlight=False)
     if len(planned.parts) > 1:
         console.print(parts_table(planned.plan, planned.parts), saving_line(planned.plan), highlight=False)
     for warning in (*planned.notes(planned.parts), *planned.plan_notes()):

@@ -13,6 +13,12 @@ from study.core.suite import Part, names_of
 from study.home.text import duration, size
 
 
+def wall_time(plan: Plan, machine: PlannedMachine) -> str:
+    """Wall time of what is missing, in words; a range where nothing is known of the machine's GPU."""
+    *_, (_, (most, least)) = _outlooks(plan, (), machine)
+    return _between(least.wall_seconds, most.wall_seconds, duration)
+
+
 def outlook_table(plan: Plan, parts: Sequence[Part], machine: PlannedMachine, *, energy: bool) -> Table:
     """Wall time, GPU-hours and disk, of every study alone and of all together; energy where it is asked for."""
     table = new_table(
@@ -34,7 +40,7 @@ def outlook_record(plan: Plan, parts: Sequence[Part], machine: PlannedMachine) -
     """The same as JSON; of a GPU that the table does not hold, what the slowest of the table takes, and the fastest."""
     found = {name: {**vars(most), "at_least": vars(least)} for name, (most, least) in _outlooks(plan, parts, machine)}
     device = machine.device.name if machine.device else None
-    about = {"title": machine.title, "device": device, "gpus": machine.gpus, "cores": machine.cores}
+    about = {"title": machine.title, "device": device, "gpus": machine.gpus, "cores": machine.room.cpus}
     return {"machine": {**about, "source": machine.source}, "outlook": found}
 
 

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.analysis.paired_tests import wilcoxon_power
+from study.console.outlook_tables import wall_time
 from study.console.terminal import new_table
 from study.core.graph import key
 from study.core.outlook import PlannedMachine
@@ -21,18 +22,17 @@ POWER_GAIN, POWER_SD = 1.0, 3.0
 """The plan's example: a gain of one point where paired differences between videos have this standard deviation."""
 
 
-def plan_line(plan: Plan) -> str:
-    """A plan in a sentence."""
+def plan_line(plan: Plan, machine: PlannedMachine | None = None) -> str:
+    """A plan in a sentence, with its wall time on a machine, or else the time of its stages one after the other."""
     num_stages, missing = len(plan.stages), len(plan.missing)
     line = (
         f"{len(plan.trials)} trials need {num_stages} stages ({len(plan.shared)} shared; "
         f"{plan.num_unshared} if each trial computed its own), {len(plan.cached)} of them are finished"
     )
-    return (
-        f"{line}; {missing} to compute, about {duration(plan.expected_seconds)}"
-        if missing
-        else f"{line}: nothing to do"
-    )
+    if not missing:
+        return f"{line}: nothing to do"
+    time = wall_time(plan, machine) if machine else duration(plan.expected_seconds)
+    return f"{line}; {missing} to compute, about {time}"
 
 
 def saving_line(plan: Plan) -> str:
@@ -72,7 +72,7 @@ def plan_tables(
     )
     lines = [
         f"[bold]{study.name}[/]: {escape(study.title)}",
-        plan_line(plan) + (f" ({basis})" if plan.missing else ""),
+        plan_line(plan, machine) + (f" ({basis})" if plan.missing else ""),
         saving_line(plan),
         *(_power_line(f"videos of {name}" if len(sides) > 1 else "videos", each) for name, each in sides.items()),
         *_equal_trials(plan),

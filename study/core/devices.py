@@ -37,9 +37,15 @@ class Device:
     watts: float
     source: str
 
-    def seconds(self, cost: Cost, cores: int) -> float:
-        """Expected seconds of a stage on one such device beside this number of cores, which prepare its frames."""
-        units = cores if self.name == CPU else 1
+    def seconds(self, cost: Cost, cores: int, gpus: float = 1) -> float:
+        """Expected seconds of a stage.
+
+        Args:
+            cost: of the stage.
+            cores: of the CPU that computes it, or beside the GPUs prepares its frames.
+            gpus: number of such devices, or a share of one.
+        """
+        units = cores if self.name == CPU else gpus
         rate = self.training_bf16 if cost.precision == "bf16" else self.training_fp32
         computing = (cost.training_gmacs / rate + cost.inference_gmacs / self.inference) / units
         preparing = cost.cpu_seconds * REFERENCE_CORES / cores
@@ -67,14 +73,13 @@ def device_named(name: str) -> Device:
 
 def device_of_driver(name: str) -> Device | None:
     """The device of the table that a driver's name is of; None where the table has none."""
-    return next(
-        (
-            each
-            for each in devices().values()
-            if any(re.search(rf"\b{re.escape(words)}\b", name) for words in each.matches)
-        ),
-        None,
-    )
+    found = (each for each in devices().values() if any(is_name_in(words, name) for words in each.matches))
+    return next(found, None)
+
+
+def is_name_in(words: str, name: str) -> bool:
+    """Whether a name holds these whole words, as a driver's does what Ray makes of it."""
+    return bool(words) and re.search(rf"\b{re.escape(words)}\b", name) is not None
 
 
 def extreme_gpu(which: Literal["slowest", "fastest"]) -> Device:

@@ -5,7 +5,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,27 @@ CONTENT_CHECK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Computer:
+    """What has computed a stage; every value is None where it is not known, as in manifests of earlier versions.
+
+    Attributes:
+        gpus: that it was granted, over all of its workers.
+        threads: that it was granted, over all of its workers.
+        device: name of its GPU, or of the CPU where it was granted no GPU.
+        steady_seconds: that the whole stage would take at the pace of its reports, without its start and its end.
+    """
+
+    gpus: float | None = None
+    threads: int | None = None
+    device: str | None = None
+    steady_seconds: float | None = None
+
+
+NOT_KNOWN = Computer()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Computer):
     """Record of a finished stage."""
 
     key: str
@@ -44,8 +64,6 @@ class Manifest:
     finished: str
     host: str
     expected_bytes: float = 0.0
-    gpus: float | None = None
-    """That it was granted, over all of its workers; None in manifests of earlier versions."""
 
 
 def computed_seconds(folder: Path) -> float | None:
@@ -83,7 +101,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def manifest_of(stage: Stage, folder: Path, seconds: float, gpus: float | None = None) -> Manifest:
+def manifest_of(stage: Stage, folder: Path, seconds: float, computer: Computer = NOT_KNOWN) -> Manifest:
     """The manifest of a stage whose files are in a folder."""
     files = {
         str(path.relative_to(folder)): (path.stat().st_size, _digest(path))
@@ -104,7 +122,7 @@ def manifest_of(stage: Stage, folder: Path, seconds: float, gpus: float | None =
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         host=platform.node(),
         expected_bytes=stage.expected_bytes(),
-        gpus=gpus,
+        **asdict(computer),
     )
 
 

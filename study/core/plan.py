@@ -4,17 +4,16 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from study.core.checked_speeds import read_speeds
 from study.core.graph import configs, inputs, key, source_hash, walk
 from study.core.manifest import Manifest
+from study.core.speeds import Machine, Speeds
 from study.core.store import Store
 from study.core.study import Trial
 from study.core.tapes import NO_TAPES, TapeChoice, choose_tapes, with_tapes
 from trainers.stage import Stage
-
-LIKE_FACTOR = 10.0
-"""Finished stages correct the expected cost of stages that cost up to this many times as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +27,7 @@ class Plan:
         missing: keys of the stages that must be computed, in order, without those that only finished stages read.
         users: the numbers of the trials that need a stage.
         seconds: expected cost of every stage, by key.
-        measured: keys of the stages whose cost was corrected by what stages of their type and size took in this home.
+        measured: keys of the stages whose cost was corrected by what stages like them took on such a machine.
         kept_bytes: expected size on disk of every stage, by key.
         working_bytes: what every stage needs there beside it while it is computed, by key.
         tapes: keys of the stages that others replay; they are of no use once those are finished.
@@ -86,25 +85,10 @@ class Plan:
         return [{"type": name, **count, "seconds": seconds[name]} for name, count in counts.items()]
 
 
-class Speeds(Protocol):
-    """A machine that computes stages, as far as plans need to know it."""
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is like those that have computed what the home holds."""
-
-    @property
-    def gpus_of(self) -> Callable[[Stage], float]:
-        """GPUs that a stage is granted."""
-
-    def seconds(self, stage: Stage) -> float:
-        """Expected seconds of a stage of which nothing was measured."""
-
-
 def make_plan(
     trials: Sequence[Trial],
     store: Store,
-    machine: Speeds | None = None,
+    machine: Machine | None = None,
     tapes: TapeChoice = NO_TAPES,
 ) -> Plan:
     """Plans trials against what the store already holds.
@@ -121,15 +105,15 @@ def make_plan(
     """
     stages = walk(*(trial.stage for trial in trials))
     manifests = {manifest.key: manifest for manifest in store.manifests()}
-    corrections = _corrections(_comparable(manifests.values(), stages.values(), machine))
-    replaying = _replaying(stages, store, trials, tapes, lambda stage: _seconds(stage, {}, machine))
-    unsaved = {k: _seconds(stages[k], corrections, machine) for k in replaying}
+    speeds = Speeds(manifests.values(), read_speeds(store.home), machine)
+    replaying = _replaying(stages, store, trials, tapes, Speeds((), (), machine).seconds)
+    unsaved = {k: speeds.seconds(stages[k]) for k in replaying}
     stages = with_tapes(stages, replaying)
     cached = frozenset(stage_key for stage_key in stages if store.find(stage_key))
     needed = _needed(stages, cached, trials)
     manifests |= {stage_key: store.manifest(stage_key) for stage_key in cached - manifests.keys()}  # the damaged ones
     finished = {stage_key: manifests[stage_key] for stage_key in cached}
-    seconds = {k: _seconds(s, corrections, machine) for k, s in stages.items()}
+    seconds = {k: speeds.seconds(s) for k, s in stages.items()}
     chosen = frozenset(key(tape) for stage in replaying.values() for tape in stage.aids().values())
     saved = sum(unsaved[k] - seconds[k] for k in replaying) - sum(seconds[k] for k in chosen - cached)
     return Plan(
@@ -139,7 +123,7 @@ def make_plan(
         missing=tuple(stage_key for stage_key in stages if stage_key in needed),
         users=_users(stages, trials),
         seconds=seconds,
-        measured=frozenset(k for k, s in stages.items() if _is_like_measured(s, corrections)),
+        measured=frozenset(k for k, s in stages.items() if speeds.is_measured(s)),
         kept_bytes=_kept_bytes(stages, manifests.values()),
         working_bytes={k: s.expected_working_bytes() for k, s in stages.items()},
         tapes=chosen,
@@ -191,50 +175,6 @@ def _replaying(
     needed = _needed(stages, cached, trials)
     missing = {stage_key: stage for stage_key, stage in stages.items() if stage_key in needed}
     return choose_tapes(missing, tapes, lambda tape_key: store.find(tape_key) is not None, seconds)
-
-
-@dataclass(frozen=True)
-class _Correction:
-    """Correction by finished stages of one type: measured over expected seconds, and the longest expected ones."""
-
-    ratio: float
-    longest_seconds: float
-
-
-def _comparable(manifests: Iterable[Manifest], stages: Iterable[Stage], machine: Speeds | None) -> Iterable[Manifest]:
-    """The manifests whose seconds say something of a machine: on a CPU, stages take other times than on a GPU."""
-    if machine is None:
-        return manifests
-    if not machine.is_here:
-        return ()
-    on_gpus = {type(stage).__name__: machine.gpus_of(stage) > 0 for stage in stages}
-    return [m for m in manifests if m.gpus is None or on_gpus.get(m.stage) == (m.gpus > 0)]
-
-
-def _corrections(manifests: Iterable[Manifest]) -> dict[str, _Correction]:
-    by_type: dict[str, list[Manifest]] = defaultdict(list)
-    for manifest in manifests:
-        by_type[manifest.stage].append(manifest)
-    return {
-        stage: _Correction(
-            statistics.median(m.seconds / max(m.expected_seconds, 1e-3) for m in finished),
-            max(m.expected_seconds for m in finished),
-        )
-        for stage, finished in by_type.items()
-    }
-
-
-def _is_like_measured(stage: Stage, corrections: Mapping[str, _Correction]) -> bool:
-    """Whether stages of its size were measured: minutes of a small network do not predict days of a large one."""
-    correction = corrections.get(type(stage).__name__)
-    return correction is not None and stage.expected_seconds() <= LIKE_FACTOR * correction.longest_seconds
-
-
-def _seconds(stage: Stage, corrections: Mapping[str, _Correction], machine: Speeds | None) -> float:
-    """Expected seconds of a stage: as measured, or else as they are expected of a machine that measured nothing."""
-    if _is_like_measured(stage, corrections):
-        return stage.expected_seconds() * corrections[type(stage).__name__].ratio
-    return machine.seconds(stage) if machine else stage.expected_seconds()
 
 
 def _kept_bytes(stages: Mapping[str, Stage], manifests: Iterable[Manifest]) -> dict[str, float]:

@@ -25,7 +25,9 @@ from study.core.manifest import (
     CONTENT_CHECK_BYTES,
     LOG,
     MANIFEST,
+    NOT_KNOWN,
     PROGRESS,
+    Computer,
     Manifest,
     fault_of,
     manifest_of,
@@ -188,7 +190,7 @@ class Store:
         with self._open_lock(key) as lock:
             yield self._folder_to_fill(key) if try_lock(lock) else None
 
-    def publish(self, stage: Stage, folder: Path, seconds: float, gpus: float | None = None) -> Path:
+    def publish(self, stage: Stage, folder: Path, seconds: float, computer: Computer = NOT_KNOWN) -> Path:
         """Makes a filled folder the stage's artifact: everything is synced to disk first, then renamed at once.
 
         Where this is interrupted, the stage does not run again: `computed_seconds` knows that it has run.
@@ -199,7 +201,7 @@ class Store:
         with translate_disk_errors(folder):
             _sync_all(folder)
             write_json(folder / COMPUTED, {"seconds": seconds}, durable=True)
-            manifest = manifest_of(stage, folder, seconds, gpus)
+            manifest = manifest_of(stage, folder, seconds, computer)
             write_json(folder / MANIFEST, asdict(manifest), durable=True)
             (folder / COMPUTED).unlink()
             (folder / PROGRESS).unlink(missing_ok=True)

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from study.core.disk import DiskFullError, translate_disk_errors
 from study.core.graph import inputs, key
-from study.core.manifest import LOG, computed_seconds
+from study.core.manifest import LOG, NOT_KNOWN, Computer, computed_seconds
+from study.core.pace import Pace
 from study.core.progress import StageProgress, read_progress, write_progress
 from study.core.store import Store
 from study.execution.events import Failure, StageStopped, error_line, failure_of
+from trainers.runtime.machine import device_name
 from trainers.stage import FreelunchError, InputError, Listener, MachineError, Progress, Report, Resources, Stage, Work
 
 PROGRESS_PERIOD_SECONDS = 0.5
@@ -53,20 +55,37 @@ def compute(stage: Stage, folder: Path, store: Store, resources: Resources, list
     Raises:
         DiskFullError: there is no space for what is computed.
     """
-    stopwatch = _Stopwatch(folder)
+    stopwatch, pace = _Stopwatch(folder), Pace()
+
+    def hear(report: Report) -> None:
+        pace.take(report)
+        listener(report)
+
     try:
         with translate_disk_errors(folder):
+            is_computed = computed_seconds(folder) is not None
             with _log(folder / LOG):
-                if computed_seconds(folder) is None:
-                    _run(stage, _work(stage, folder, store, resources, listener, stopwatch))
+                if not is_computed:
+                    _run(stage, _work(stage, folder, store, resources, hear, stopwatch))
             # The log is closed: it becomes a file of the artifact, which an interrupt must not write its traceback to.
             seconds = computed_seconds(folder) or stopwatch.seconds()
-            store.publish(stage, folder, seconds, resources.workers * resources.gpus)
+            has_all = not is_computed and not stopwatch.began_elsewhere
+            store.publish(stage, folder, seconds, _computer(resources, pace) if has_all else NOT_KNOWN)
     except DiskFullError:
         raise
     except Exception as error:
         return failure_of(error, key=key(stage), title=stage.title)
     return stopwatch.seconds()
+
+
+def _computer(resources: Resources, pace: Pace) -> Computer:
+    """What has computed a stage, which several workers do elsewhere, and their reports say on what."""
+    return Computer(
+        gpus=resources.workers * resources.gpus,
+        threads=resources.workers * resources.threads,
+        device=pace.device or (device_name(resources.gpus) if resources.workers == 1 else None),
+        steady_seconds=pace.steady_seconds,
+    )
 
 
 def _run(stage: Stage, work: Work) -> None:
@@ -160,6 +179,7 @@ class _Stopwatch:
         self._start = time.monotonic()
         before = read_progress(folder)
         self._before = before.seconds if before else 0.0
+        self.began_elsewhere = before is not None and before.host != platform.node()
 
     def seconds(self) -> float:
         return self._before + time.monotonic() - self._start

@@ -34,14 +34,15 @@ def training_cost(
     return Cost(
         cpu_seconds=num_frames * num_views * _seconds_per_view(size_px),
         training_gmacs=num_frames * forward_equivalents * backbone.gflops_at(size_px),
+        gmacs_per_frame=backbone.gflops_at(size_px),
         precision=precision,
     )
 
 
 def inference_cost(backbone: FeatureExtractor, size_px: int, num_frames: float) -> Cost:
     """Cost of the features of a number of frames; arguments as in `training_cost`."""
-    seconds = num_frames * _seconds_per_view(size_px)
-    return Cost(cpu_seconds=seconds, inference_gmacs=num_frames * backbone.gflops_at(size_px))
+    seconds, gmacs = num_frames * _seconds_per_view(size_px), backbone.gflops_at(size_px)
+    return Cost(cpu_seconds=seconds, inference_gmacs=num_frames * gmacs, gmacs_per_frame=gmacs)
 
 
 def reference_seconds(cost: Cost) -> float:

@@ -1,10 +1,12 @@
 """What this machine lends: the cores, memory and GPUs that processes started here may use."""
 
 import os
+import platform
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.memory import available_bytes
@@ -39,6 +41,25 @@ def gpu_name(environment: Mapping[str, str] = os.environ) -> str:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=True)
         return answer.stdout.partition("\n")[0].strip() or UNKNOWN_GPU
     return UNKNOWN_GPU
+
+
+def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The name of this machine's CPU, or of its kind where the system has no name for it."""
+    with suppress(OSError):
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def device_name(gpus: float) -> str | None:
+    """The name of what computes in this process, where it was granted these GPUs; None where it sees none of them."""
+    if not gpus:
+        return cpu_name()
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def num_gpus(environment: Mapping[str, str] = os.environ) -> int:

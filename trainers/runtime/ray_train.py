@@ -131,7 +131,9 @@ def train_worker(config: dict[str, Any]) -> None:
     with worker_channel.while_wanted(scratch), worker_channel.output_to(scratch, distributed.rank()):
         try:
             config["compute"](
-                replace(work, listener=worker_channel.reporter(scratch)) if distributed.is_first() else work
+                replace(work, listener=worker_channel.reporter(scratch, work.resources.gpus))
+                if distributed.is_first()
+                else work
             )
         except Exception as error:
             traceback.print_exc()

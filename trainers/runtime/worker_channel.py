@@ -6,9 +6,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from trainers.runtime.machine import device_name
 from trainers.stage import EpochEnd, Listener, Progress, Report
 
 WANTED = "wanted"
@@ -48,10 +49,17 @@ def while_wanted(folder: Path) -> Iterator[None]:
         done.set()
 
 
-def reporter(folder: Path) -> Listener:
-    """A listener that writes reports where `Relay` reads them."""
+def reporter(folder: Path, gpus: float = 0) -> Listener:
+    """A listener that writes reports where `Relay` reads them, with the name of this worker's device.
+
+    Args:
+        folder: the workers' folder.
+        gpus: that this worker was granted.
+    """
 
     def write(report: Report) -> None:
+        if isinstance(report, Progress):
+            report = replace(report, device=device_name(gpus))
         with (folder / REPORTS).open("a", encoding="utf-8") as file:
             file.write(json.dumps([type(report).__name__, asdict(report)]) + "\n")
 

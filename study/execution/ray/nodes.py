@@ -56,6 +56,12 @@ def gpu_type() -> str:
     return next((name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR)), "")
 
 
+def host_names() -> frozenset[str]:
+    """The names of the hosts of all nodes, as those say them themselves."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return frozenset(node["NodeManagerHostname"] for node in nodes if node["Alive"])
+
+
 def totals() -> tuple[float, float]:
     """CPUs and GPUs of all nodes."""
     nodes = living_nodes()

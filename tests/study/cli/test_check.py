@@ -8,11 +8,14 @@ import pytest
 
 from study.cli import check
 from study.cli.study_run import compute_study
+from study.core import checked_speeds
+from study.core.checked_speeds import read_speeds
 from study.core.store import Store
 from study.execution.events import Observer
 from study.home import runs
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import HERE, LOCAL, copy_of
+from trainers.runtime.machine import cpu_name
 from trainers.stage import Stage
 
 pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.slow]
@@ -33,6 +36,21 @@ def test_a_check_takes_every_stage_through_a_short_pass_and_keeps_only_what_the_
     plan = json.loads(called(home, "plan", "table3", *HERE[2:], *options, "--json").output)
     assert 0 < plan["cached"] == len(list(Store(home).manifests())) < plan["stages"]
     assert "has not been run" in called(home, "status", "table3").stderr
+
+
+def test_what_a_check_has_measured_is_what_plans_expect(home: Path, monkeypatch: pytest.MonkeyPatch):
+    options = ("--set", "student_epochs=5000", "--row", "head")
+
+    def guessed() -> str:
+        output = " ".join(called(home, "plan", "table3", *HERE[2:], *options, "--gpus-per-worker", "0").output.split())
+        return "".join(re.findall(r"\(no (.*?) of this size was measured here yet", output))
+
+    assert "Pretrain DistilledMoCo" in guessed()
+    monkeypatch.setattr(checked_speeds, "LONG_SECONDS", 0.0)
+    assert called(home, "run", "table3", *LOCAL, "--check", *options).exit_code == 0
+    assert "Pretrain DistilledMoCo" not in guessed()
+    (speed,) = (each for each in read_speeds(home) if each.kind == "Pretrain DistilledMoCo")
+    assert speed.device == cpu_name()
 
 
 def num_finished(output: str) -> int:

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import pytest
 
 from study.cli import machine
-from study.cli.machine import gpus_granted, planned_machine
+from study.cli.machine import planned_machine
 from study.cli.resources import ComputeTarget
 from study.core.devices import CPU
+from study.core.schedule import Room
 from study.execution.ray import connection, nodes
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.networks.backbones import Backbone
@@ -36,7 +37,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("two_gpus")
 def test_the_gpus_that_are_here_are_found_in_the_table():
     here = planned_machine(ComputeTarget())
-    assert (here.title, here.gpus, here.cores, here.is_here) == ("2 × NVIDIA A100-SXM4-80GB", 2, 8, True)
+    assert (here.title, here.room, here.is_here) == ("2 × NVIDIA A100-SXM4-80GB", Room(cpus=16, gpus=2), True)
     assert here.device is not None
     assert here.device.name == "a100"
     assert (here.gpus_of(TRAINING), here.gpus_of(IMAGES)) == (1, 0)
@@ -56,17 +57,13 @@ def test_a_gpu_that_the_table_does_not_hold_gets_a_range(monkeypatch: pytest.Mon
 def test_gpus_that_are_left_alone_do_not_count():
     here = planned_machine(ComputeTarget(gpus_per_worker=0))
     assert (here.title, here.gpus, here.device and here.device.name) == ("16 CPU cores", 0, CPU)
-    assert gpus_granted(ComputeTarget(gpus_per_worker=0))(TRAINING) == 0
+    assert here.gpus_of(TRAINING) == 0
 
 
 def test_a_device_of_the_table_stands_for_another_machine():
     there = planned_machine(ComputeTarget(workers=4), "h100")
     assert (there.title, there.gpus, there.is_here) == ("4 × h100", 4, False)
     assert there.gpus_of(TRAINING) == 1  # it trains on one worker
-
-
-def test_of_a_cluster_to_join_stages_are_expected_to_get_gpus():
-    assert gpus_granted(ComputeTarget(address="10.0.0.1:6379"))(TRAINING) == 1
 
 
 @contextmanager
@@ -81,8 +78,8 @@ def test_a_cluster_is_planned_for_as_ray_describes_its_nodes(monkeypatch: pytest
     monkeypatch.setattr(connection, "connect", joined)
     monkeypatch.setattr(nodes.ray, "nodes", lambda: [{**described, "Resources": each} for each in alive])
     there = planned_machine(ComputeTarget(address="10.0.0.1:6379"))
-    assert (there.title, there.gpus, there.cores) == ("8 × H100 of 10.0.0.1:6379", 8, 8)
+    assert (there.title, there.room) == ("8 × H100 of 10.0.0.1:6379", Room(cpus=72, gpus=8))
     assert there.device is not None
     assert there.device.name == "h100"
     without = planned_machine(ComputeTarget(address="10.0.0.1:6379", gpus_per_worker=0))
-    assert (without.title, without.gpus) == ("32 CPU cores of 10.0.0.1:6379", 0)
+    assert (without.title, without.gpus) == ("72 CPU cores of 10.0.0.1:6379", 0)

@@ -8,6 +8,7 @@ import pytest
 
 from search_spaces.protocol.scales import SCALES
 from study.cli import starting
+from study.cli.machine import planned_machine
 from study.cli.planning import PlannedStudy
 from study.cli.resources import ComputeTarget
 from study.cli.starting import confirm_without_gpu
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("tiny_scale")
 SMALL = ("--set", "batch_size=4", "--set", "queue_size=4", "--set", "batch_norm_splits=1")
 FULL = ("--dataset", "tiny", *SMALL)
 """Scale `full` on so few frames."""
+CORES, ONE_H100 = planned_machine(ComputeTarget(gpus_per_worker=0)), planned_machine(ComputeTarget(), "h100")
 
 
 @pytest.mark.parametrize("command", [("run", "table3"), ("search", "distilled")])
@@ -58,28 +60,24 @@ def test_at_a_terminal_the_answer_decides(planned: PlannedStudy, monkeypatch: py
         monkeypatch.setattr(starting.click, "confirm", lambda question: asked.append(question) or answer)
 
     answers(True)
-    confirm_without_gpu(planned.scale, planned.plan, ComputeTarget(gpus_per_worker=0))
+    confirm_without_gpu(planned.scale, planned.plan, CORES, yes=False)
     answers(False)
     with pytest.raises(SystemExit, match="2"):
-        confirm_without_gpu(planned.scale, planned.plan, ComputeTarget(gpus_per_worker=0))
+        confirm_without_gpu(planned.scale, planned.plan, CORES, yes=False)
     assert len(asked) == 2
     assert "Start all the same?" in asked[0]
 
 
-@pytest.mark.parametrize(
-    "target",
-    [ComputeTarget(yes=True), ComputeTarget(gpus_per_worker=1), ComputeTarget(address="10.0.0.1:6379")],
-    ids=["--yes", "with GPUs", "on a cluster"],
-)
-def test_nothing_is_asked(planned: PlannedStudy, target: ComputeTarget):
-    confirm_without_gpu(planned.scale, planned.plan, target)
-    confirm_without_gpu(SCALES["demo"], planned.plan, ComputeTarget(gpus_per_worker=0))
+def test_nothing_is_asked(planned: PlannedStudy):
+    confirm_without_gpu(planned.scale, planned.plan, CORES, yes=True)
+    confirm_without_gpu(planned.scale, planned.plan, ONE_H100, yes=False)
+    confirm_without_gpu(SCALES["demo"], planned.plan, CORES, yes=False)
 
 
 def test_rows_that_use_no_gpu_are_computed_without_a_question(planned: PlannedStudy):
     none = replace(planned.plan, missing=tuple(k for k, s in planned.plan.stages.items() if not s.uses_gpu))
     assert none.missing
-    confirm_without_gpu(planned.scale, none, ComputeTarget(gpus_per_worker=0))
+    confirm_without_gpu(planned.scale, none, CORES, yes=False)
 
 
 def test_run_prints_the_notes_that_plan_prints(tiny_home: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Outlook on a plan: wall time, GPU-hours and energy, of all stages and of some."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,15 +8,26 @@ import pytest
 
 from study.core.devices import CPU, device_named
 from study.core.graph import key
+from study.core.manifest import Computer
 from study.core.outlook import PlannedMachine, outlook
 from study.core.plan import make_plan
+from study.core.schedule import Room
 from study.core.store import Store
 from tests.study.core.test_plan import STUDY, Clip, Train, publish
-from trainers.stage import SMALL_BYTES, Stage
+from trainers.stage import SMALL_BYTES, Resources, Stage
 
-CORES = PlannedMachine(title="2 cores", device=device_named(CPU), gpus=0, cores=2, gpus_of=lambda stage: 0)
+CORES = PlannedMachine(
+    title="2 cores", device=device_named(CPU), room=Room(cpus=2), grant=lambda stage: Resources(threads=2)
+)
+
+
+def on_gpus(workers: int) -> Callable[[Stage], Resources]:
+    """Trainings are granted workers with a GPU each, other stages none."""
+    return lambda stage: Resources(threads=2, workers=workers, gpus=1) if isinstance(stage, Train) else Resources()
+
+
 ONE_H100 = PlannedMachine(
-    title="1 × h100", device=device_named("h100"), gpus=1, cores=2, gpus_of=lambda stage: int(isinstance(stage, Train))
+    title="1 × h100", device=device_named("h100"), room=Room(cpus=2, gpus=1), grant=on_gpus(1), gpu_name="NVIDIA H100"
 )
 
 
@@ -39,7 +51,7 @@ def test_gpu_hours_are_those_of_stages_that_are_granted_one(store: Store):
 
 def test_more_gpus_shorten_the_wall_time_down_to_the_longest_chain(store: Store):
     plan = make_plan(STUDY.trials(3), store, CORES)
-    many = replace(ONE_H100, gpus=100)
+    many = replace(ONE_H100, room=Room(cpus=200, gpus=100))
     assert outlook(plan, many, plan.seconds).wall_seconds == 10 + 100 + 10
 
 
@@ -50,7 +62,7 @@ def test_the_outlook_on_some_stages_counts_no_others(store: Store):
 
 
 def test_several_workers_divide_the_time_and_not_the_gpu_hours(store: Store):
-    two = replace(ONE_H100, gpus=2, gpus_of=lambda stage: 2 * int(isinstance(stage, Train)))
+    two = replace(ONE_H100, room=Room(cpus=4, gpus=2), grant=on_gpus(2))
     plan = make_plan(STUDY.trials(3), store, two)
     assert outlook(plan, two, plan.seconds).gpu_hours == pytest.approx(2 * 100 / 3600)
 
@@ -85,7 +97,7 @@ def test_disk_at_most_is_what_is_kept_and_the_largest_checkpoints_at_a_time(
     found = outlook(plan, CORES, plan.seconds)
     assert found.kept_bytes == 3 * 5e6 + 5 * SMALL_BYTES
     assert found.peak_bytes == found.kept_bytes + 7e6
-    two = replace(ONE_H100, gpus=2)
+    two = replace(ONE_H100, room=Room(cpus=4, gpus=2))
     assert outlook(plan, two, plan.seconds).peak_bytes == found.kept_bytes + 2 * 7e6
 
 
@@ -102,7 +114,7 @@ def test_seconds_of_a_cpu_say_nothing_of_a_gpu_nor_those_of_a_gpu_of_a_cpu(store
     stage = next(s for s in make_plan(STUDY.trials(3), store).stages.values() if isinstance(s, Train))
     other = replace(stage, rate=0.7)
     with store.claim(key(other)) as folder:
-        store.publish(other, folder, 3.0, gpus=1)
+        store.publish(other, folder, 3.0, Computer(gpus=1))
     on_gpu, on_cpu, unknown = (
         make_plan(STUDY.trials(3), store, m).seconds[key(stage)] for m in (ONE_H100, CORES, None)
     )

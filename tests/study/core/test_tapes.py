@@ -8,11 +8,14 @@ from study.core.devices import device_named
 from study.core.graph import key, walk
 from study.core.outlook import PlannedMachine, outlook
 from study.core.plan import make_plan
+from study.core.schedule import Room
 from study.core.store import Store
 from study.core.tapes import NO_TAPES, TapeChoice
-from trainers.stage import SMALL_BYTES, Stage, Work
+from trainers.stage import SMALL_BYTES, Resources, Stage, Work
 
-CORES = PlannedMachine(title="2 CPU cores", device=device_named("cpu"), gpus=0, cores=2, gpus_of=lambda stage: 0)
+CORES = PlannedMachine(
+    title="2 CPU cores", device=device_named("cpu"), room=Room(cpus=2), grant=lambda stage: Resources(threads=2)
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,10 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 from trainers.runtime import worker_channel
+from trainers.runtime.machine import cpu_name
 from trainers.stage import EpochEnd, Progress
 
 WORKER = """
@@ -29,7 +31,7 @@ def test_reports_of_the_first_worker_and_the_lines_of_all_are_handed_on_once(tmp
         worker_channel.reporter(tmp_path)(report)
     relayed.catch_up()
     relayed.catch_up()
-    assert heard == reports
+    assert heard == [replace(reports[0], device=cpu_name()), reports[1]]
     assert capsys.readouterr().out == "[worker 1] printed\n[worker 1] by a library\n"
     relayed.print_output(to_its_end=True)
     assert capsys.readouterr().out == "[worker 1] broken o\n"
