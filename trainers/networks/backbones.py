@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainers.fields import BatchSize, Channels
 from trainers.networks import resnet_sizes
-from trainers.networks.batch_norm import normalise_together
+from trainers.networks.batch_norm import kernels_available, normalise_in_parts, normalise_together
 from trainers.runtime import distributed, randomness
 from trainers.stage import Config, InputError
 
@@ -152,26 +152,52 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         self.num_splits = num_splits
         self.running_statistics = running_statistics
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
+        """Normalises a batch, then adds to it and sets what is negative to zero, where asked.
+
+        Args:
+            x: N×C×H×W.
+            residual: what is added to the normalised batch, N×C×H×W.
+            relu: whether the result is the positive part.
+
+        Raises:
+            ValueError: the batch does not divide into the parts.
+        """
+        splits = self.num_splits // distributed.world_size()
+        if self.training and splits > 1 and len(x) % splits:
+            raise ValueError(f"a batch of {len(x)} does not divide into {splits} parts.")
         if not self.training:
-            return super().forward(x)
-        if self.num_splits == 1 and distributed.world_size() > 1:
-            return normalise_together(self, x)
-        num_splits = self.num_splits // distributed.world_size()
-        if num_splits == 1:
-            return super().forward(x)
-        means = self.running_mean.repeat(num_splits, 1)
-        variances = self.running_var.repeat(num_splits, 1)
-        parts = [
-            F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum, self.eps)
-            for part, mean, variance in zip(x.chunk(num_splits), means, variances, strict=True)
-        ]
+            y = super().forward(x)
+        elif self.num_splits == 1 and distributed.world_size() > 1:
+            y = normalise_together(self, x)
+        elif x.is_cuda and kernels_available():
+            return self._by_kernels(x, splits, residual, relu)
+        elif splits == 1:
+            y = super().forward(x)
+        else:
+            y = self._in_parts(x, splits)
+        if residual is not None:
+            y += residual
+        return F.relu_(y) if relu else y
+
+    def _in_parts(self, x: Tensor, splits: int) -> Tensor:
+        means, variances = self.running_mean.repeat(splits, 1), self.running_var.repeat(splits, 1)
+        y = normalise_in_parts(x, self.weight, self.bias, means, variances, self.momentum, self.eps)
         with torch.no_grad():
             first = self.running_statistics == "first"
             self.running_mean.copy_(means[0] if first else means.mean(0))
             self.running_var.copy_(variances[0] if first else variances.mean(0))
             self.num_batches_tracked += 1
-        return torch.cat(parts)
+        return y
+
+    def _by_kernels(self, x: Tensor, splits: int, residual: Tensor | None, relu: bool) -> Tensor:
+        from trainers.networks.batch_norm_kernels import SplitBatchNorm  # needs Triton
+
+        self.num_batches_tracked += 1
+        return cast(Tensor, SplitBatchNorm.apply(
+            x, self.weight, self.bias, residual, self.running_mean, self.running_var, splits,
+            self.running_statistics == "first", self.momentum, self.eps, relu,
+        ))
 
 
 def sync_running_statistics_(module: nn.Module) -> None:

@@ -1,5 +1,7 @@
 """Batch normalisation over all workers' rows, on any device: N workers compute what one process computes."""
 
+import functools
+import importlib.util
 from typing import Any, cast
 
 import torch
@@ -34,6 +36,78 @@ def normalise_together(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tens
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked += 1
     return cast(Tensor, y)
+
+
+@functools.cache
+def kernels_available() -> bool:
+    """Whether the kernels of `batch_norm_kernels` can be compiled here: torch for CUDA comes with Triton on Linux."""
+    return importlib.util.find_spec("triton") is not None
+
+
+def normalise_in_parts(
+    x: Tensor, weight: Tensor, bias: Tensor, means: Tensor, variances: Tensor, momentum: float, epsilon: float
+) -> Tensor:
+    """Normalises consecutive parts of a batch by the statistics of each, and moves each part's running statistics.
+
+    Args:
+        x: N×C×H×W; S, the number of parts, divides N.
+        weight: γ, C.
+        bias: β, C.
+        means: running means of the parts, S×C; changed in place. `variances` likewise.
+        variances: running variances.
+        momentum: of the running statistics.
+        epsilon: ε.
+    """
+    return cast(Tensor, _NormaliseParts.apply(x, weight, bias, means, variances, momentum, epsilon))
+
+
+class _NormaliseParts(torch.autograd.Function):
+    """Torch's own batch normalisation of each part, written into one tensor: nothing is copied together."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        means: Tensor,
+        variances: Tensor,
+        momentum: float,
+        epsilon: float,
+    ) -> Tensor:
+        y, num_parts = torch.empty_like(x), len(means)
+        centres, scales = torch.empty_like(means), torch.empty_like(means)
+        for index, (part, out) in enumerate(zip(x.chunk(num_parts), y.chunk(num_parts), strict=True)):
+            moving = means[index], variances[index]
+            kept = {"save_mean": centres[index], "save_invstd": scales[index]}
+            torch.ops.aten.native_batch_norm.out(
+                part, weight, bias, *moving, True, momentum, epsilon, out=out, **kept
+            )
+        ctx.save_for_backward(x, weight, centres, scales)
+        ctx.epsilon = epsilon
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, centres, scales = ctx.saved_tensors
+        num_parts, x_gradient = len(centres), torch.empty_like(x)
+        gradient = _laid_out_as(x, gradients[0])
+        own = torch.empty_like(centres), torch.empty_like(centres)
+        for index, (part, out, of_part) in enumerate(
+            zip(x.chunk(num_parts), x_gradient.chunk(num_parts), gradient.chunk(num_parts), strict=True)
+        ):
+            kept = centres[index], scales[index]
+            results = {"out0": out, "out1": own[0][index], "out2": own[1][index]}
+            torch.ops.aten.native_batch_norm_backward.out(
+                of_part, part, weight, None, None, *kept, True, ctx.epsilon, [True, True, True], **results
+            )
+        weight_gradient, bias_gradient = (sum(reversed(each.unbind())) for each in own)  # in autograd's order
+        return x_gradient, cast(Tensor, weight_gradient), cast(Tensor, bias_gradient), None, None, None, None
+
+
+def _laid_out_as(x: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the memory format of x, which the parts' kernels ask for."""
+    return gradient if gradient.stride() == x.stride() else torch.empty_like(x).copy_(gradient)
 
 
 class _Normalise(torch.autograd.Function):

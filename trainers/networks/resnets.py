@@ -16,10 +16,31 @@ def build(architecture: Architecture, width: int, norm: Norm) -> nn.Module:
     """A network at torch's own random start: images N×3×H×W to features N×C."""
     if architecture == "resnet10":
         return SmallResNet(width, norm)
-    block, layers = (Bottleneck, [3, 4, 6, 3]) if architecture == "resnet50" else (BasicBlock, [2, 2, 2, 2])
+    block, layers = (Narrowing, [3, 4, 6, 3]) if architecture == "resnet50" else (Basic, [2, 2, 2, 2])
     network = LargeResNet(block, layers, norm_layer=norm)
     network.fc = nn.Identity()
     return cast(nn.Module, network)
+
+
+class Basic(BasicBlock):  # type: ignore[misc]
+    """torchvision's block of two 3×3 convolutions, with additions and ReLUs left to the normalisation before them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        net = cast(Any, self)
+        identity = x if net.downsample is None else net.downsample(x)
+        out = net.bn1(net.conv1(x), relu=True)
+        return cast(Tensor, net.bn2(net.conv2(out), residual=identity, relu=True))
+
+
+class Narrowing(Bottleneck):  # type: ignore[misc]
+    """torchvision's bottleneck block, with additions and ReLUs left to the normalisation before them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        net = cast(Any, self)
+        identity = x if net.downsample is None else net.downsample(x)
+        out = net.bn1(net.conv1(x), relu=True)
+        out = net.bn2(net.conv2(out), relu=True)
+        return cast(Tensor, net.bn3(net.conv3(out), residual=identity, relu=True))
 
 
 class ResidualMaps(FeatureMaps):
@@ -36,9 +57,13 @@ class ResidualMaps(FeatureMaps):
 class LargeResNet(ResNet, ResidualMaps):  # type: ignore[misc]
     """torchvision's ResNet, which also shows its last feature maps."""
 
-    def feature_maps(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         net = cast(Any, self)  # torchvision has no types
-        x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
+        return cast(Tensor, net.fc(net.avgpool(self.feature_maps(images)).flatten(1)))
+
+    def feature_maps(self, images: Tensor) -> Tensor:
+        net = cast(Any, self)
+        x = net.maxpool(net.bn1(net.conv1(images), relu=True))
         return cast(Tensor, net.layer4(net.layer3(net.layer2(net.layer1(x)))))
 
 
@@ -61,7 +86,7 @@ class SmallResNet(ResidualMaps):
         return self.feature_maps(images).mean((2, 3))
 
     def feature_maps(self, images: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, stride=2, padding=1)
+        x = F.max_pool2d(self.bn1(self.conv1(images), relu=True), 3, stride=2, padding=1)
         maps: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return maps
 
@@ -70,4 +95,4 @@ def _block(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Module:
     shortcut = None
     if stride != 1:
         shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), norm(outputs))
-    return nn.Sequential(BasicBlock(inputs, outputs, stride, shortcut, norm_layer=norm))
+    return nn.Sequential(Basic(inputs, outputs, stride, shortcut, norm_layer=norm))
