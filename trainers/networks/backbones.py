@@ -194,10 +194,22 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         from trainers.networks.batch_norm_kernels import SplitBatchNorm  # needs Triton
 
         self.num_batches_tracked += 1
-        return cast(Tensor, SplitBatchNorm.apply(
-            x, self.weight, self.bias, residual, self.running_mean, self.running_var, splits,
-            self.running_statistics == "first", self.momentum, self.eps, relu,
-        ))
+        return cast(
+            Tensor,
+            SplitBatchNorm.apply(
+                x,
+                self.weight,
+                self.bias,
+                residual,
+                self.running_mean,
+                self.running_var,
+                splits,
+                self.running_statistics == "first",
+                self.momentum,
+                self.eps,
+                relu,
+            ),
+        )
 
 
 def sync_running_statistics_(module: nn.Module) -> None:

@@ -80,9 +80,7 @@ class _NormaliseParts(torch.autograd.Function):
         for index, (part, out) in enumerate(zip(x.chunk(num_parts), y.chunk(num_parts), strict=True)):
             moving = means[index], variances[index]
             kept = {"save_mean": centres[index], "save_invstd": scales[index]}
-            torch.ops.aten.native_batch_norm.out(
-                part, weight, bias, *moving, True, momentum, epsilon, out=out, **kept
-            )
+            torch.ops.aten.native_batch_norm.out(part, weight, bias, *moving, True, momentum, epsilon, out=out, **kept)
         ctx.save_for_backward(x, weight, centres, scales)
         ctx.epsilon = epsilon
         return y

@@ -27,25 +27,23 @@ def _moments(x, means, squares, rows, channels, chunk, ROWS: tl.constexpr, COLUM
     inside = columns < channels
     start = index * chunk
     stop = tl.minimum(start + chunk, rows)
-    mean = tl.zeros([COLUMNS], tl.float32)
-    square = tl.zeros([COLUMNS], tl.float32)
     base = x + part.to(tl.int64) * rows * channels
+    # Deviations from the chunk's first row: their squares are as small as the columns' variances, whatever the means.
+    first = tl.load(base + start.to(tl.int64) * channels + columns, mask=inside, other=0.0).to(tl.float32)
+    total = tl.zeros([ROWS, COLUMNS], tl.float32)
+    square = tl.zeros([ROWS, COLUMNS], tl.float32)
     for row in range(start, stop, ROWS):
         lines = row + tl.arange(0, ROWS)
         mask = (lines < stop)[:, None] & inside[None, :]
         tile = tl.load(base + lines.to(tl.int64)[:, None] * channels + columns[None, :], mask=mask, other=0.0)
-        tile = tile.to(tl.float32)
-        number = tl.minimum(stop - row, ROWS).to(tl.float32)
-        before = (row - start).to(tl.float32)
-        tile_mean = tl.sum(tile, 0) / number
-        deviation = tl.where(mask, tile - tile_mean[None, :], 0.0)
-        change = tile_mean - mean
-        share = number / (before + number)
-        square += tl.sum(deviation * deviation, 0) + change * change * before * share
-        mean += change * share
+        deviation = tl.where(mask, tile.to(tl.float32) - first[None, :], 0.0)
+        total += deviation
+        square += deviation * deviation
+    number = (stop - start).to(tl.float32)
+    mean = tl.sum(total, 0) / number
     out = (part * chunks + index) * channels + columns
-    tl.store(means + out, mean, mask=inside)
-    tl.store(squares + out, square, mask=inside)
+    tl.store(means + out, first + mean, mask=inside)
+    tl.store(squares + out, tl.maximum(tl.sum(square, 0) - number * mean * mean, 0.0), mask=inside)
 
 
 @triton.jit
@@ -120,8 +118,8 @@ def _gradient_sums(
     stop = tl.minimum(start + chunk, rows)
     centre = tl.load(mean + part * channels + columns, mask=inside, other=0.0)
     factor = tl.load(scale + part * channels + columns, mask=inside, other=0.0)
-    total = tl.zeros([COLUMNS], tl.float32)
-    product = tl.zeros([COLUMNS], tl.float32)
+    total = tl.zeros([ROWS, COLUMNS], tl.float32)
+    product = tl.zeros([ROWS, COLUMNS], tl.float32)
     base = part.to(tl.int64) * rows * channels
     for row in range(start, stop, ROWS):
         lines = row + tl.arange(0, ROWS)
@@ -131,11 +129,11 @@ def _gradient_sums(
         if RELU:
             g = tl.where(tl.load(y + at, mask=mask, other=0.0).to(tl.float32) > 0, g, 0.0)
         normalised = (tl.load(x + at, mask=mask, other=0.0).to(tl.float32) - centre[None, :]) * factor[None, :]
-        total += tl.sum(g, 0)
-        product += tl.sum(g * normalised, 0)
+        total += g
+        product += g * normalised
     out = (part * chunks + index) * channels + columns
-    tl.store(sums + out, total, mask=inside)
-    tl.store(products + out, product, mask=inside)
+    tl.store(sums + out, tl.sum(total, 0), mask=inside)
+    tl.store(products + out, tl.sum(product, 0), mask=inside)
 
 
 @triton.jit

@@ -3,13 +3,16 @@
 The workers hold the rows of a batch in rank order, the same number each.
 """
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import ParamSpec, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as group
+
+BUCKET_BYTES = 25 * 2**20
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,6 +82,77 @@ def average_(tensors: Iterable[Tensor]) -> None:
     """Replaces each tensor by its mean over the workers, whose bits are the same on all of them."""
     if world_size() > 1:
         _in_buckets(tensors, lambda bucket: (_all_reduce(bucket), bucket.div_(world_size())))
+
+
+class GradientAverage:
+    """Mean of the gradients over all workers, taken in buckets while the backward pass goes on.
+
+    Buckets hold the parameters from the last to the first, as their gradients come, and are sent in one order by all
+    workers: like that of `average_`, their layout never changes.
+
+    Args:
+        parameters: that get a gradient in every backward pass.
+        bucket_bytes: size from which a bucket is full.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], bucket_bytes: int = BUCKET_BYTES) -> None:
+        self._buckets = _full_buckets(list(parameters)[::-1], bucket_bytes)
+        self._missing: list[int] = []
+        self._sent: list[tuple[Tensor, group.Work]] = []
+        for index, bucket in enumerate(self._buckets):
+            for parameter in bucket:
+                parameter.register_post_accumulate_grad_hook(functools.partial(self._came, index))
+
+    def begin(self) -> None:
+        """Before a backward pass."""
+        self._missing = [len(bucket) for bucket in self._buckets]
+        self._sent = []
+
+    def finish(self) -> None:
+        """After the backward pass: waits for the means, and puts them in the gradients' place."""
+        assert len(self._sent) == len(self._buckets), "a parameter got no gradient"
+        for bucket, (sums, work) in zip(self._buckets, self._sent, strict=True):
+            _wait(work)
+            gradients = [_gradient(parameter) for parameter in bucket]
+            means = sums.div_(world_size()).split([gradient.numel() for gradient in gradients])
+            for gradient, mean in zip(gradients, means, strict=True):
+                gradient.copy_(mean.view_as(gradient))
+
+    def _came(self, index: int, _: Tensor) -> None:
+        self._missing[index] -= 1
+        while len(self._sent) < len(self._buckets) and not self._missing[len(self._sent)]:
+            gradients = [_gradient(parameter) for parameter in self._buckets[len(self._sent)]]
+            sums = torch.cat([gradient.reshape(-1) for gradient in gradients])
+            self._sent.append((sums, _begin_sum(sums)))
+
+
+def _full_buckets(parameters: Sequence[nn.Parameter], bucket_bytes: int) -> list[list[nn.Parameter]]:
+    """Parameters of one type and device each, in their order."""
+    buckets: list[list[nn.Parameter]] = []
+    size = 0
+    for parameter in parameters:
+        if not buckets or size >= bucket_bytes or _kind(buckets[-1][0]) != _kind(parameter):
+            buckets.append([])
+            size = 0
+        buckets[-1].append(parameter)
+        size += parameter.numel() * parameter.element_size()
+    return buckets
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
+@_collective
+def _begin_sum(values: Tensor) -> group.Work:
+    work: group.Work = group.all_reduce(values, async_op=True)
+    return work
+
+
+@_collective
+def _wait(work: group.Work) -> None:
+    work.wait()
 
 
 def broadcast_(tensors: Iterable[Tensor]) -> None:

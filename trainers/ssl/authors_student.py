@@ -48,6 +48,10 @@ class AuthorsStudentMethod(Method):
         self.teacher.train(mode and self.config.moving_teacher)
         return self
 
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        return (*self.encoders.called_once, *self.teacher.called_once)
+
     def forward(self, views: Views) -> Mapping[str, Tensor]:
         config = self.config
         shuffle_s, *others = shuffle_orders(self.seed, views.step, views.key, num_encoders=1 + config.shuffles_apart)
@@ -84,6 +88,10 @@ class MovingTeacher(MomentumPair):
     def train(self, mode: bool = True) -> "MovingTeacher":
         nn.Module.train(self, mode)
         return self
+
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        return self.query.backbone, self.key.backbone
 
     def _learning(self, encoder: Encoder) -> Iterable[nn.Parameter]:
         return encoder.parameters()

@@ -31,6 +31,10 @@ class AuthorsTeacherMethod(Method):
         self.encoders = encoders
         self.seed = seed
 
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        return self.encoders.called_once
+
     def forward(self, views: Views) -> Mapping[str, Tensor]:
         queue = self.encoders.queue
         x_q, x_k = self.encoders.inputs(views.query, views.key)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.fields import Channels, Count, Momentum, Temperature
 from trainers.networks.architectures import AnyBackbone
@@ -44,6 +44,10 @@ class CompRessMethod(Method):
         super().train(mode)
         self.teacher.eval()
         return self
+
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        return self.encoders.called_once
 
     def forward(self, views: Views) -> Mapping[str, Tensor]:
         config = self.config

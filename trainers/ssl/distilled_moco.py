@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.fields import Channels, Count, Momentum, Temperature, Weight
 from trainers.networks.architectures import AnyBackbone
@@ -54,6 +54,10 @@ class DistilledMoCoMethod(Method):
         super().train(mode)
         self.teacher.eval()
         return self
+
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        return self.encoders.called_once
 
     def forward(self, views: Views) -> Mapping[str, Tensor]:
         config = self.config

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.costs import BYTES_PER_NUMBER, stored_bytes
+from trainers.networks.folding import FrozenBackbone
 from trainers.ssl.heads import projection_mlp
 from trainers.stage import Stage
 
@@ -62,6 +63,22 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return embed(self.head, self.backbone(images))
+
+
+class FrozenEncoder(Encoder):
+    """An encoder that stays as it is, in eval mode; it computes with a folded copy of its backbone."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__(backbone, head)
+        self.requires_grad_(False).eval()
+        self._frozen_backbone = FrozenBackbone(backbone)
+
+    def train(self, mode: bool = True) -> "FrozenEncoder":
+        super().train(False)
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        return embed(self.head, self._frozen_backbone(images))
 
 
 def embed(head: nn.Module, features: Tensor) -> Tensor:

@@ -67,6 +67,14 @@ class Method(nn.Module, ABC):
         if len(everyone) > 1:
             self._embedding_std = embedding_std(everyone)
 
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        """The networks that a step calls once each, with the images of a whole batch, in this order.
+
+        On a GPU, their passes are recorded and replayed.
+        """
+        return ()
+
     def fixed_rate_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters whose learning rate does not follow the schedule."""
         return ()

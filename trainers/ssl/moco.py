@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.fields import Channels, Count, Momentum, Temperature
 from trainers.networks.architectures import AnyBackbone
@@ -31,6 +31,10 @@ class MoCoMethod(Method):
         self.encoders = encoders
         self.queue = Queue(config.queue_size, {KEYS: config.embedding_size}, seed)
         self.seed = seed
+
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        return self.encoders.called_once
 
     def forward(self, views: Views) -> Mapping[str, Tensor]:
         x_q, x_k = self.encoders.inputs(views.query, views.key)

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from trainers.networks.backbones import FeatureExtractor
+from trainers.networks.folding import FrozenBackbone
 from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import (
     Encoder,
     Encoders,
     EncoderStage,
+    FrozenEncoder,
     Trains,
     embed,
     load_encoder,
@@ -52,6 +54,11 @@ class EncoderPair(Encoders, ABC):
     def artifact(self) -> dict[str, Any]:
         shared = isinstance(self, SharedBackbonePair)
         return {**super().artifact(), "key": self.key.state_dict(), "shared_backbone": shared}
+
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        """The networks that learn or follow, in the order in which a step calls them with a whole batch, once each."""
+        return ()
 
     @abstractmethod
     def inputs(self, query_images: Tensor, key_images: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,6 +106,10 @@ class EncoderPair(Encoders, ABC):
 class MomentumPair(EncoderPair):
     """Query and key encoder with a backbone each: MoCo as published (He et al., arXiv 1911.05722, Alg. 1)."""
 
+    @property
+    def called_once(self) -> tuple[nn.Module, ...]:
+        return (self.query.backbone, self.key.backbone) if self.learns_backbone else ()
+
     def inputs(self, query_images: Tensor, key_images: Tensor) -> tuple[Tensor, Tensor]:
         return query_images, key_images
 
@@ -124,10 +135,11 @@ class SharedBackbonePair(EncoderPair):
     def __init__(self, query: Encoder, key: Encoder, *, trains: Literal["none", "head"]) -> None:
         key.backbone = query.backbone
         super().__init__(query, key, trains=trains)
+        self._frozen_backbone = FrozenBackbone(query.backbone)
 
     @torch.no_grad()
     def inputs(self, query_images: Tensor, key_images: Tensor) -> tuple[Tensor, Tensor]:
-        query_features, key_features = self.query.backbone(torch.cat([query_images, key_images])).chunk(2)
+        query_features, key_features = self._frozen_backbone(torch.cat([query_images, key_images])).chunk(2)
         return query_features, key_features
 
     def embed_queries(self, inputs: Tensor) -> Tensor:
@@ -159,7 +171,8 @@ def frozen_pair(stage: EncoderStage, folder: Path) -> EncoderPair:
     query, key = (load_encoder(stage.extractor, stage.output_size, weights[role]) for role in ("query", "key"))
     if weights["shared_backbone"]:
         return SharedBackbonePair(query, key, trains="none").eval()
-    return MomentumPair(query, key, trains="none").eval()
+    frozen = (FrozenEncoder(encoder.backbone, encoder.head) for encoder in (query, key))
+    return MomentumPair(*frozen, trains="none").eval()
 
 
 def shared_pair(stage: EncoderStage, folder: Path) -> SharedBackbonePair:
@@ -172,7 +185,7 @@ def shared_pair(stage: EncoderStage, folder: Path) -> SharedBackbonePair:
 def frozen_query(stage: EncoderStage, folder: Path) -> Encoder:
     """Another stage's query encoder as it is, in eval mode; nothing of it learns."""
     encoder = load_encoder(stage.extractor, stage.output_size, read_weights(folder)["query"])
-    return encoder.requires_grad_(False).eval()
+    return FrozenEncoder(encoder.backbone, encoder.head)
 
 
 def separate_encoders(backbone: FeatureExtractor, stage: EncoderStage, folder: Path) -> tuple[Encoder, Encoder]:

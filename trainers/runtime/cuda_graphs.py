@@ -1,0 +1,33 @@
+"""CUDA graphs of networks: all kernels of a pass are launched at once, which Python cannot do fast enough one by one."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+def record(networks: Sequence[nn.Module], images_shape: Sequence[int], *, bf16: bool) -> None:
+    """Makes every network replay its recorded forward and backward passes, in the mode that it is in now.
+
+    A network must be called once between two updates of the weights, with images of this shape, channels last; where
+    several are called, in this order. Results are the same bits: the kernels are. Buffers are left as they were, and
+    in the other mode a network computes as before.
+
+    Args:
+        networks: on the GPU, in training mode.
+        images_shape: N×3×H×W.
+        bf16: whether they are called under autocast to bf16.
+    """
+    if not networks:
+        return
+    kept = [[buffer.clone() for buffer in network.buffers()] for network in networks]
+    device = next(networks[0].parameters()).device
+    arguments = tuple(
+        (torch.zeros(*images_shape, device=device).contiguous(memory_format=torch.channels_last),) for _ in networks
+    )
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=bf16, cache_enabled=False):
+        torch.cuda.make_graphed_callables(tuple(networks), arguments)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for network, before in zip(networks, kept, strict=True):
+            for buffer, value in zip(network.buffers(), before, strict=True):
+                buffer.copy_(value)
