@@ -7,7 +7,7 @@ from trainers.fields import Form
 from trainers.names import FOLD_PATTERN, fold_named
 from trainers.networks.backbones import RunningStatistics
 from trainers.recognition.authors_code import AccuracyOver
-from trainers.ssl.loop import Precision
+from trainers.ssl.step import Precision
 
 FoldName = Annotated[str, Form(FOLD_PATTERN, "a fold such as fold3of5, or fold3of5r2 of the second drawing")]
 SplitName = Literal["selection", "official"] | FoldName

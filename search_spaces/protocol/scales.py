@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from trainers.networks.architectures import ArchitectureName
 from trainers.networks.backbones import Architecture
-from trainers.ssl.loop import Precision
+from trainers.ssl.step import Precision
 
 BRIEF_BATCHES = 4
 

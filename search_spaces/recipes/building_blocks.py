@@ -22,11 +22,12 @@ from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier
 from trainers.runtime.randomness import derived_seed
 from trainers.ssl.authors_teacher import AuthorsTeacher
 from trainers.ssl.encoders import EncoderStage, Trains
-from trainers.ssl.loop import Optimisation, Precision
+from trainers.ssl.loop import Optimisation
 from trainers.ssl.method import MethodConfig
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.probe import KnnProbe
+from trainers.ssl.step import Precision
 from trainers.stage import InputError
 
 Value = TypeVar("Value")

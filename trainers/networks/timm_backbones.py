@@ -190,8 +190,8 @@ class SplitBatchNormAct2d(SplitBatchNorm2d):
     drop: nn.Module
     act: nn.Module
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.act(self.drop(super().forward(x)))
+    def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
+        y: Tensor = self.act(self.drop(super().forward(x, residual, relu)))
         return y
 
 

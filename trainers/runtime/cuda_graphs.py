@@ -1,9 +1,9 @@
-"""CUDA graphs of networks: all kernels of a pass are launched at once, which Python cannot do fast enough one by one."""
+"""CUDA graphs of networks, which launch all kernels of a pass at once: Python is too slow to launch each."""
 
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def record(networks: Sequence[nn.Module], images_shape: Sequence[int], *, bf16: bool) -> None:
@@ -12,6 +12,8 @@ def record(networks: Sequence[nn.Module], images_shape: Sequence[int], *, bf16: 
     A network must be called once between two updates of the weights, with images of this shape, channels last; where
     several are called, in this order. Results are the same bits: the kernels are. Buffers are left as they were, and
     in the other mode a network computes as before.
+
+    Where a GPU or its memory does not permit it, that is printed, and every kernel is launched by itself as before.
 
     Args:
         networks: on the GPU, in training mode.
@@ -22,12 +24,16 @@ def record(networks: Sequence[nn.Module], images_shape: Sequence[int], *, bf16: 
         return
     kept = [[buffer.clone() for buffer in network.buffers()] for network in networks]
     device = next(networks[0].parameters()).device
-    arguments = tuple(
-        (torch.zeros(*images_shape, device=device).contiguous(memory_format=torch.channels_last),) for _ in networks
-    )
-    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=bf16, cache_enabled=False):
-        torch.cuda.make_graphed_callables(tuple(networks), arguments)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        for network, before in zip(networks, kept, strict=True):
-            for buffer, value in zip(network.buffers(), before, strict=True):
-                buffer.copy_(value)
+    images = [_images(images_shape, device) for _ in networks]
+    try:
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=bf16, cache_enabled=False):
+            torch.cuda.make_graphed_callables(tuple(networks), tuple((each,) for each in images))
+    except RuntimeError as error:
+        print(f"training goes on without CUDA graphs, which is slower: {error}")
+    for network, before in zip(networks, kept, strict=True):
+        for buffer, value in zip(network.buffers(), before, strict=True):
+            buffer.copy_(value)
+
+
+def _images(shape: Sequence[int], device: torch.device) -> Tensor:
+    return torch.zeros(*shape, device=device).contiguous(memory_format=torch.channels_last)

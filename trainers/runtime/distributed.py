@@ -101,7 +101,7 @@ class GradientAverage:
         self._sent: list[tuple[Tensor, group.Work]] = []
         for index, bucket in enumerate(self._buckets):
             for parameter in bucket:
-                parameter.register_post_accumulate_grad_hook(functools.partial(self._came, index))
+                parameter.register_post_accumulate_grad_hook(functools.partial(self._came, index))  # type: ignore[no-untyped-call]
 
     def begin(self) -> None:
         """Before a backward pass."""
@@ -114,7 +114,7 @@ class GradientAverage:
         for bucket, (sums, work) in zip(self._buckets, self._sent, strict=True):
             _wait(work)
             gradients = [_gradient(parameter) for parameter in bucket]
-            means = sums.div_(world_size()).split([gradient.numel() for gradient in gradients])
+            means = torch.split(sums.div_(world_size()), [gradient.numel() for gradient in gradients])
             for gradient, mean in zip(gradients, means, strict=True):
                 gradient.copy_(mean.view_as(gradient))
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +14,13 @@ from trainers.data.loading import ViewBatch, ViewLoader
 from trainers.fields import BatchSize, Epochs, LearningRate, Momentum, Weight
 from trainers.networks import schedules
 from trainers.networks.backbones import sync_running_statistics_
-from trainers.networks.features import network_input
 from trainers.runtime import distributed
 from trainers.runtime.loss_watch import LossWatch, lag_on
 from trainers.ssl.checkpoints import Checkpoints
-from trainers.ssl.method import Method, Views
+from trainers.ssl.method import Method
+from trainers.ssl.step import Precision, Stepper, learning_parameters
 from trainers.stage import Config, Work
 
-Precision = Literal["fp32", "bf16"]
 REPORT_PERIOD_SECONDS = 1.0
 CONSTANT_RATE = "constant_rate"
 """Key of a parameter group whose learning rate does not follow the schedule."""
@@ -91,12 +90,15 @@ def train(training: Training) -> list[Record]:
     method = training.method.to(training.device).to(memory_format=torch.channels_last)
     optimiser = optimisation.optimiser(parameter_groups(method))
     checkpoints = Checkpoints(training.work.output, method, optimiser, len(training.loader))
+    size_px = training.loader.augmentation.size_px
+    local = len(range(*training.loader.share.indices(optimisation.batch_size)))
+    stepper = Stepper(method, optimiser, optimisation.precision, (local, 3, size_px, size_px))
     for past in checkpoints.history:  # the listener may not know the epochs of the run that was interrupted
         training.work.epoch(int(past["epoch"]), past)
     for epoch in range(checkpoints.epoch, optimisation.epochs):
         set_learning_rate(optimiser, optimisation.learning_rate_at(epoch))
         watch = LossWatch(epoch, method.advice, checkpoints.kept, lag_steps=lag_on(training.device))
-        means = _train_epoch(training, method, optimiser, epoch, watch, checkpoints)
+        means = _train_epoch(training, stepper, epoch, watch, checkpoints)
         record: Record = {"epoch": epoch + 1.0, **means}
         sync_running_statistics_(method)
         watch.end(record["loss"], method.state_dict())
@@ -109,7 +111,7 @@ def train(training: Training) -> list[Record]:
 def parameter_groups(method: Method) -> list[dict[str, Any]]:
     """Groups of a method's learning parameters: those on the schedule and, if there are any, those off it."""
     constant = {id(parameter) for parameter in method.fixed_rate_parameters()}
-    learning = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    learning = learning_parameters(method)
     groups: list[dict[str, Any]] = [{"params": [each for each in learning if id(each) not in constant]}]
     if constant:
         groups.append({"params": [each for each in learning if id(each) in constant], CONSTANT_RATE: True})
@@ -124,21 +126,14 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) ->
 
 
 def _train_epoch(
-    training: Training,
-    method: Method,
-    optimiser: torch.optim.Optimizer,
-    epoch: int,
-    watch: LossWatch,
-    checkpoints: Checkpoints,
+    training: Training, stepper: Stepper, epoch: int, watch: LossWatch, checkpoints: Checkpoints
 ) -> dict[str, float]:
-    steps = len(training.loader)
-    method.train()
+    steps, method = len(training.loader), stepper.method.train()
     first, totals = checkpoints.begin_epoch(training.device)
     meter = _Meter(training, epoch, steps, first)
     with closing(training.loader.epoch(epoch, first)) as batches, checkpoints.between_steps():
         for index, batch in enumerate(meter.timed(batches), first):
-            views = on_device(batch, training.device, epoch, epoch * steps + index)
-            terms = take_step(method, optimiser, views, training.optimisation.precision)
+            terms = stepper.take(batch, epoch, epoch * steps + index)
             watch.see(index, torch.stack([value.detach() for value in terms.values()]).sum())
             losses = {f"loss_{name}": value for name, value in terms.items()}
             for name, value in {**losses, **method.metrics()}.items():
@@ -148,31 +143,6 @@ def _train_epoch(
     distributed.average_(totals.values())
     means = {name: float(total) / steps for name, total in totals.items()}
     return {"loss": sum(means[name] for name in losses), **means}
-
-
-def take_step(
-    method: Method, optimiser: torch.optim.Optimizer, views: Views, precision: Precision = "fp32"
-) -> Mapping[str, Tensor]:
-    """One step on this worker's views; the gradients are the mean over all workers'.
-
-    Returns:
-        The loss terms of this worker's views.
-    """
-    with torch.autocast(views.query.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-        terms: Mapping[str, Tensor] = method(views)
-    optimiser.zero_grad(set_to_none=True)
-    loss: Any = sum(terms.values())
-    loss.backward()
-    distributed.average_(parameter.grad for parameter in method.parameters() if parameter.grad is not None)
-    optimiser.step()
-    return terms
-
-
-def on_device(batch: ViewBatch, device: torch.device, epoch: int, step: int) -> Views:
-    """The views of a batch on the device, as networks take them."""
-    query, key, *small = (network_input(view, device) for view in (*batch.views, *batch.small))
-    ids = batch.frame_ids.to(device, non_blocking=True)
-    return Views(query=query, key=key, frame_ids=ids, step=step, epoch=epoch, small=tuple(small))
 
 
 class _Meter:

@@ -19,9 +19,10 @@ from trainers.runtime import devices, distributed
 from trainers.runtime.conditions import conditions_on
 from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage
-from trainers.ssl.loop import REPORT_PERIOD_SECONDS, Precision, on_device
+from trainers.ssl.loop import REPORT_PERIOD_SECONDS
 from trainers.ssl.method import Asked, Views
 from trainers.ssl.pairs import frozen_pair, frozen_query, shared_pair, shuffle_order
+from trainers.ssl.step import Precision, on_device
 from trainers.ssl.tape_files import Index, Layout, num_recorded, recording, remove_other_files, write_batch
 from trainers.stage import Cost, Stage, Work
 

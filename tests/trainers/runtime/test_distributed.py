@@ -39,6 +39,7 @@ from trainers.ssl.pretrain import Pretrain, Untrained
 from trainers.ssl.regioncl import RegionCL
 from trainers.ssl.seed import SEED
 from trainers.ssl.simsiam import SimSiam
+from trainers.ssl.step import take_step
 from trainers.ssl.swav import SwAV
 from trainers.ssl.transfer import CombinedMoCo
 from trainers.stage import InputError, Resources, Work
@@ -101,7 +102,7 @@ def take_steps(method, optimiser, steps):
         query, key, ids = (distributed.local_rows(each) for each in (whole.query, whole.key, whole.frame_ids))
         small = tuple(distributed.local_rows(each) for each in whole.small)
         views = replace(whole, query=query, key=key, frame_ids=ids, small=small)
-        terms = loop.take_step(method, optimiser, views)
+        terms = take_step(method, optimiser, views)
         losses.append({name: value.detach().clone() for name, value in {**terms, **method.metrics()}.items()})
         distributed.average_(losses[-1].values())
     sync_running_statistics_(method)
