@@ -25,6 +25,7 @@ def record(networks: Sequence[nn.Module], images_shape: Sequence[int], *, bf16: 
     kept = [[buffer.clone() for buffer in network.buffers()] for network in networks]
     device = next(networks[0].parameters()).device
     images = [_images(images_shape, device) for _ in networks]
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)  # recording takes place on another stream
     try:
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=bf16, cache_enabled=False):
             torch.cuda.make_graphed_callables(tuple(networks), tuple((each,) for each in images))

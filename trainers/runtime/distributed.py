@@ -91,14 +91,14 @@ class GradientAverage:
     workers: like that of `average_`, their layout never changes.
 
     Args:
-        parameters: that get a gradient in every backward pass.
+        parameters: whose gradients are averaged.
         bucket_bytes: size from which a bucket is full.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], bucket_bytes: int = BUCKET_BYTES) -> None:
         self._buckets = _full_buckets(list(parameters)[::-1], bucket_bytes)
         self._missing: list[int] = []
-        self._sent: list[tuple[Tensor, group.Work]] = []
+        self._sent: list[tuple[list[Tensor], Tensor, group.Work | None]] = []
         for index, bucket in enumerate(self._buckets):
             for parameter in bucket:
                 parameter.register_post_accumulate_grad_hook(functools.partial(self._came, index))  # type: ignore[no-untyped-call]
@@ -109,11 +109,15 @@ class GradientAverage:
         self._sent = []
 
     def finish(self) -> None:
-        """After the backward pass: waits for the means, and puts them in the gradients' place."""
-        assert len(self._sent) == len(self._buckets), "a parameter got no gradient"
-        for bucket, (sums, work) in zip(self._buckets, self._sent, strict=True):
-            _wait(work)
-            gradients = [_gradient(parameter) for parameter in bucket]
+        """After the backward pass: waits for the means, and puts them in the gradients' place.
+
+        A parameter without a gradient has none on any worker, and is left out.
+        """
+        while len(self._sent) < len(self._buckets):
+            self._send()
+        for gradients, sums, work in self._sent:
+            if work is not None:
+                _wait(work)
             means = torch.split(sums.div_(world_size()), [gradient.numel() for gradient in gradients])
             for gradient, mean in zip(gradients, means, strict=True):
                 gradient.copy_(mean.view_as(gradient))
@@ -121,9 +125,13 @@ class GradientAverage:
     def _came(self, index: int, _: Tensor) -> None:
         self._missing[index] -= 1
         while len(self._sent) < len(self._buckets) and not self._missing[len(self._sent)]:
-            gradients = [_gradient(parameter) for parameter in self._buckets[len(self._sent)]]
-            sums = torch.cat([gradient.reshape(-1) for gradient in gradients])
-            self._sent.append((sums, _begin_sum(sums)))
+            self._send()
+
+    def _send(self) -> None:
+        """Begins to sum the next bucket's gradients."""
+        gradients = [each.grad for each in self._buckets[len(self._sent)] if each.grad is not None]
+        sums = torch.cat([gradient.reshape(-1) for gradient in gradients]) if gradients else torch.empty(0)
+        self._sent.append((gradients, sums, _begin_sum(sums) if gradients else None))
 
 
 def _full_buckets(parameters: Sequence[nn.Parameter], bucket_bytes: int) -> list[list[nn.Parameter]]:
@@ -137,11 +145,6 @@ def _full_buckets(parameters: Sequence[nn.Parameter], bucket_bytes: int) -> list
         buckets[-1].append(parameter)
         size += parameter.numel() * parameter.element_size()
     return buckets
-
-
-def _gradient(parameter: nn.Parameter) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad
 
 
 @_collective

@@ -39,12 +39,14 @@ from trainers.ssl.pretrain import Pretrain, Untrained
 from trainers.ssl.regioncl import RegionCL
 from trainers.ssl.seed import SEED
 from trainers.ssl.simsiam import SimSiam
-from trainers.ssl.step import take_step
+from trainers.ssl.step import learning_parameters, take_step
 from trainers.ssl.swav import SwAV
 from trainers.ssl.transfer import CombinedMoCo
 from trainers.stage import InputError, Resources, Work
 
 BATCH = 16
+BUCKET_BYTES = 512
+"""A parameter or two."""
 HALF = 2
 WORKERS = (2, 4)
 QUARTERS = replace(BACKBONE, batch_norm_splits=4)
@@ -93,7 +95,14 @@ def new_method(name, folder):
     return config.build(backbone, inputs(name, folder), seed=7).double()
 
 
-def take_steps(method, optimiser, steps):
+def average_of(method):
+    """The mean of gradients, in many buckets; None in a process alone."""
+    if distributed.world_size() == 1:
+        return None
+    return distributed.GradientAverage(learning_parameters(method), bucket_bytes=BUCKET_BYTES)
+
+
+def take_steps(method, optimiser, average, steps):
     """An epoch of this worker's share of the steps' batches; the loss terms of each over all workers."""
     method.train()
     losses = []
@@ -102,7 +111,7 @@ def take_steps(method, optimiser, steps):
         query, key, ids = (distributed.local_rows(each) for each in (whole.query, whole.key, whole.frame_ids))
         small = tuple(distributed.local_rows(each) for each in whole.small)
         views = replace(whole, query=query, key=key, frame_ids=ids, small=small)
-        terms = take_step(method, optimiser, views)
+        terms = take_step(method, optimiser, views, average=average)
         losses.append({name: value.detach().clone() for name, value in {**terms, **method.metrics()}.items()})
         distributed.average_(losses[-1].values())
     sync_running_statistics_(method)
@@ -112,8 +121,9 @@ def take_steps(method, optimiser, steps):
 def train(name, folder):
     """A training of two epochs: state and losses."""
     method = new_method(name, folder)
-    optimiser = new_optimiser(method)
-    losses = take_steps(method, optimiser, range(HALF)) + take_steps(method, optimiser, range(HALF, 2 * HALF))
+    optimiser, average = new_optimiser(method), average_of(method)
+    losses = take_steps(method, optimiser, average, range(HALF))
+    losses += take_steps(method, optimiser, average, range(HALF, 2 * HALF))
     return {"state": method.state_dict(), "losses": losses}
 
 
@@ -121,10 +131,10 @@ def train_resumed(name, folder):
     """The same, saved and loaded after the first."""
     first, second = new_method(name, folder), new_method(name, folder)
     optimiser, resumed = new_optimiser(first), new_optimiser(second)
-    take_steps(first, optimiser, range(HALF))
+    take_steps(first, optimiser, average_of(first), range(HALF))
     second.load_state_dict(first.state_dict())
     resumed.load_state_dict(optimiser.state_dict())
-    take_steps(second, resumed, range(HALF, 2 * HALF))
+    take_steps(second, resumed, average_of(second), range(HALF, 2 * HALF))
     return second.state_dict()
 
 
@@ -249,7 +259,7 @@ def test_workers_compute_what_one_process_computes(name, folder, found):
 def test_on_several_workers_too_the_authors_student_and_teacher_draw_a_shuffle_each(folder, found):
     config = replace(TRAININGS["the authors' student"][1], shuffles_apart=False)
     together = config.build(FIRST, inputs("the authors' student", folder), seed=7).double()
-    (shared,) = take_steps(together, new_optimiser(together), [0])
+    (shared,) = take_steps(together, new_optimiser(together), average_of(together), [0])
     for workers in WORKERS:
         apart = found[workers, 0]["the authors' student"]["losses"][0]
         assert float(apart["contrastive"]) == pytest.approx(float(shared["contrastive"]), rel=0, abs=1e-9)
