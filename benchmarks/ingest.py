@@ -3,12 +3,14 @@
     PYTHONPATH=. python benchmarks/ingest.py [MINUTES] [--hour] [--output FILE]
 
 Videos are made first: some seconds are encoded, and their packets repeated up to MINUTES (2 where not given), without
-encoding them again. Decoding makes every frame and does nothing with it; reading makes an RGB image of each, too, as
-any program has to that looks at them; storing is the stage, after registration, which skips frames that no row needs,
-and cuts, resizes and stores those of the rows; ingest is the whole, with the audit before it. Speeds are frames of the
-video per second of CPU time, so that other work on the machine does little harm; each is the best of some rounds, which
-take turns. Passes are bytes that ingest read, over the size of the file. `--hour` ingests an hour of 1080p instead,
-once, without noise and without the others. `--output FILE` writes FILE.json and FILE.md.
+encoding them again. Four plain programs stand beside ours. Decoding makes every frame and does nothing with it.
+Reading makes an image of each, too, as any program has to that looks at them: by PyAV's `to_ndarray`, and by OpenCV's
+`VideoCapture`. Cutting is what a program does instead of ours: it decodes every frame, resizes every fifth, and makes a
+JPEG of it. Storing is the stage, after registration, which skips frames that no row needs, and cuts, resizes and
+stores those of the rows; ingest is the whole, with the audit before it. Speeds are frames of the video per second of
+CPU time, so that other work on the machine does little harm; each is the best of some rounds, which take turns. Passes
+are bytes that ingest read, over the size of the file. `--hour` ingests an hour of 1080p instead, once, without noise
+and without the others. `--output FILE` writes FILE.json and FILE.md.
 """
 
 import argparse
@@ -26,10 +28,12 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from trainers.data.datasets import registry
 from trainers.data.datasets.audit import Audit
 from trainers.data.datasets.description import parse
+from trainers.data.frames import JPEG_QUALITY
 from trainers.stage import Work
 
 FPS = 25
@@ -60,13 +64,11 @@ class Line:
     megabytes: int
     frames: int
     decoding: int
-    reading: int
+    reading_pyav: int
+    reading_opencv: int
+    cutting: int
     storing: int
     ingest: int
-    storing_to_decoding: float
-    storing_to_reading: float
-    ingest_to_decoding: float
-    ingest_to_reading: float
     passes: float
     peak_mib: int
 
@@ -114,6 +116,25 @@ def read(path: Path) -> None:
         container.streams.video[0].codec_context.thread_count = 1
         for frame in container.decode(video=0):
             frame.to_ndarray(format="rgb24")
+
+
+def capture(path: Path) -> None:
+    """Plain reading of every frame by OpenCV, on one thread."""
+    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    while video.read()[0]:
+        pass
+
+
+def cut(path: Path) -> None:
+    """Plain decoding of every frame, and a small JPEG of every fifth, on one thread."""
+    reformatter = VideoReformatter()
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        for number, frame in enumerate(container.decode(video=0)):
+            if number % (FPS // ROW_FPS) == 0:
+                image = reformatter.reformat(frame, format="bgr24").to_ndarray()
+                small = cv2.resize(image, (ROW_PX, ROW_PX), interpolation=cv2.INTER_AREA)
+                cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def audit(path: Path, home: Path) -> Audit:
@@ -177,27 +198,31 @@ def time_all(folder: Path, size: str, minutes: float) -> Line:
     clip, path, frames = make(folder, size, minutes, NOISE)
     for each in (clip, path):
         registry.write(each.parent / "home", audit(each, each.parent / "home"))
-    works = (decode, read, store, ingest)
+    works = (decode, read, capture, cut, store, ingest)
     rounds = [[cost(work, path, clip) for work in works] for _ in range(ROUNDS)]
-    decoding, reading, storing, ours = (
-        min(each.cpu_seconds for each in column) for column in zip(*rounds, strict=True)
-    )
+    speeds = [round(frames / min(each.cpu_seconds for each in column)) for column in zip(*rounds, strict=True)]
+    passes, peak = min(costs[-1].read_bytes for costs in rounds), max(costs[-1].peak_bytes for costs in rounds)
     return Line(
         video=size,
         minutes=minutes,
         megabytes=round(path.stat().st_size / 1e6),
         frames=frames,
-        decoding=round(frames / decoding),
-        reading=round(frames / reading),
-        storing=round(frames / storing),
-        ingest=round(frames / ours),
-        storing_to_decoding=round(decoding / storing, 2),
-        storing_to_reading=round(reading / storing, 2),
-        ingest_to_decoding=round(decoding / ours, 2),
-        ingest_to_reading=round(reading / ours, 2),
-        passes=round(min(costs[-1].read_bytes for costs in rounds) / path.stat().st_size, 2),
-        peak_mib=round(max(costs[-1].peak_bytes for costs in rounds) / MIB),
+        decoding=speeds[0],
+        reading_pyav=speeds[1],
+        reading_opencv=speeds[2],
+        cutting=speeds[3],
+        storing=speeds[4],
+        ingest=speeds[5],
+        passes=round(passes / path.stat().st_size, 2),
+        peak_mib=round(peak / MIB),
     )
+
+
+def ratios(line: dict[str, object]) -> dict[str, object]:
+    """The speeds of storing and of ingest over those of plain programs."""
+    plain = ("decoding", "reading_pyav", "reading_opencv", "cutting")
+    found = {f"{ours}_to_{each}": round(line[ours] / line[each], 2) for ours in ("storing", "ingest") for each in plain}
+    return {"video": line["video"], **found}
 
 
 def time_hour(folder: Path) -> dict[str, float]:
@@ -237,6 +262,7 @@ def main(minutes: float, hour: bool, output: Path | None) -> None:
     parts = [f"# Ingest beside plain decoding\n\n{machine}. What is measured: `benchmarks/ingest.py`."]
     if "speeds" in found:
         parts.append(f"Source frames per second of CPU time, on one core:\n\n{table(found['speeds'])}")
+        parts.append(f"The same, ours over plain programs:\n\n{table([ratios(line) for line in found['speeds']])}")
     if "hour" in found:
         parts.append(f"An hour of 1080p, audit and rows:\n\n{table(found['hour'])}")
     output.with_suffix(".md").write_text("\n\n".join(parts) + "\n")

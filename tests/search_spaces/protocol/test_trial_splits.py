@@ -44,6 +44,7 @@ def test_a_plan_says_what_its_folds_test():
     assert "3 folds of 2 drawings; 4 of them are not asked for" in part
     (lone,) = fold_notes(here, asked("fold2of3"))
     assert lone.startswith("fold2of3 alone is asked for: its test videos are neither those of the published split")
+    assert "a study by `cross_validated` has one of all folds" in lone
 
 
 def test_a_text_that_is_no_split_is_refused_with_those_that_are():
