@@ -22,6 +22,12 @@ DESCRIPTIONS = (
     Case(
         "intervals",
         "intervals.toml",
+        ('"Closure"]', '"unlabelled"]'),
+        "intervals.toml:1, field 'phases', names 'unlabelled', which says in annotations that a row has no phase",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
         ('"Closure"]', "7]"),
         "intervals.toml:1, field 'phases', holds 7, which is no text",
     ),

@@ -77,6 +77,19 @@ def write_sizes(path: Path, sizes: Sequence[tuple[int, int]], each: int) -> Path
     return path
 
 
+def write_streams(path: Path, sizes: Sequence[tuple[int, int]], num_frames: int) -> Path:
+    """Writes a video with a stream of every size (width, height), all of which show the number of the frame."""
+    with av.open(str(path), "w") as container:
+        streams = [Coding().stream(container, *size) for size in sizes]
+        for number in range(num_frames):
+            for stream, (width, height) in zip(streams, sizes, strict=True):
+                image = np.kron(paint(number)[::32, ::32], np.ones((height // 3, width // 4, 1), np.uint8))
+                container.mux(stream.encode(_frame(image, number, Coding())))
+        for stream in streams:
+            container.mux(stream.encode())
+    return path
+
+
 def copy_packets(
     source: Path,
     target: Path,

@@ -1,5 +1,6 @@
 """Description of a data set: where its videos and annotations lie, how they are to be read, and how they are split."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -150,6 +151,7 @@ def parse(text: str, source: str) -> Description:
     annotations = table.table("annotations")
     phases = _phases(table, is_labelled=annotations is not None)
     patterns, layout = read_annotations(annotations) if annotations else ((), None)
+    _refuse_words_of_no_phase(table, phases, layout)
     words = table.table("phase_names")
     if words:
         layout = with_phase_names(layout, words, phases)
@@ -213,6 +215,16 @@ def _phases(table: TomlTable, *, is_labelled: bool) -> tuple[str, ...]:
         if name != name.strip() or not name.isprintable():
             raise table.fault("phases", f"has the name {name!r}: leave out spaces around it and control characters")
     return phases
+
+
+def _refuse_words_of_no_phase(table: TomlTable, phases: Sequence[str], layout: AnnotationFormat | None) -> None:
+    for name in phases:
+        if layout is not None and name in layout.unlabelled:
+            raise table.fault(
+                "phases",
+                f"names {name!r}, which says in annotations that a row has no phase: leave it out of phases, or give "
+                "another word as `unlabelled` of annotations",
+            )
 
 
 def _patterns(table: TomlTable, key: str, *, frames: bool) -> tuple[Pattern, ...]:

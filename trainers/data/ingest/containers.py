@@ -48,7 +48,10 @@ def opened(path: Path, file: DigestedFile | None = None) -> Iterator[tuple[Input
     try:
         refuse_other_files(path)
         with av.open(file or str(path), "r", options=OPTIONS, buffer_size=BUFFER_BYTES) as container:
-            yield container, _video_stream(path, container)
+            streams = video_streams(container)
+            if not streams:
+                raise InputError(f"{path} holds no video stream: copy it again from its source.")
+            yield container, streams[0]
     except av.FFmpegError as error:
         raise damaged(path, str(error.strerror)) from error
     except OSError as error:
@@ -85,9 +88,6 @@ def _begins_like_a_video(head: bytes) -> bool:
     return head[4:8] in FIRST_BOXES or head.startswith(SIGNATURES) or head[M2TS_PREFIX_BYTES:].startswith(b"G")
 
 
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    """The first video stream that is no cover picture."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise InputError(f"{path} holds no video stream: copy it again from its source.")
+def video_streams(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are no cover pictures."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]

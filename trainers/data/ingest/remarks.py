@@ -76,6 +76,8 @@ def _file_remarks(timeline: Timeline, seen: Seen | None) -> Iterator[str]:
         yield f"{timeline.num_hidden} frames in the file are not shown, as its edit list says"
     if timeline.num_undecodable:
         yield f"{timeline.num_undecodable} frames before the first that can be decoded are left out"
+    if timeline.num_streams > 1:
+        yield f"{timeline.num_streams} video streams, of which the first is read"
     if timeline.num_trailing:
         yield f"{timeline.num_trailing} bytes after the end of the video are left out"
     if seen and seen.num_substitutes:

@@ -1,5 +1,6 @@
 """Timeline of a video: when each of its frames is shown, read without decoding more than its key frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -17,9 +18,10 @@ USUAL_RATES = tuple(
     Fraction(*rate)
     for rate in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001), (60, 1))
 )
-FINE_TICKS = 8
-"""Ticks of the time base in a frame's time, from which rounded time stamps are known as such."""
-EXACT_SECONDS = 1e-6
+FURTHER_RATES = (Fraction(15, 2), Fraction(25, 2))
+FINE_TICKS, FINEST_TICKS = 8, 1000
+"""Ticks of the time base in a frame's time, from which rounded time stamps are known as such: by one tick, by two."""
+EXACT_SECONDS, EXACT_TICKS = 1e-6, 1e-6
 LAST_PART = 0.1
 """Of a frame's time: where it varies, no row begins in this part of the last frame, whose end is a guess."""
 
@@ -40,6 +42,7 @@ class Timeline:
         num_undecodable: frames at the beginning that need others from before it.
         pixel_aspect: width of a pixel over its height.
         num_trailing: bytes after the end of the container.
+        num_streams: video streams of the file, pictures of a cover not counted; the first is this one.
     """
 
     shown: np.ndarray
@@ -54,6 +57,7 @@ class Timeline:
     num_undecodable: int = 0
     pixel_aspect: Fraction = Fraction(1)
     num_trailing: int = 0
+    num_streams: int = 1
 
     @property
     def orientation(self) -> Orientation:
@@ -114,14 +118,25 @@ class Timeline:
         """Whether all time stamps are those of a constant rate, some of whose frames may be missing."""
         ticks = self.shown - self.shown[0]
         exact = np.rint(ticks / self.interval) / float(self.rate * self.time_base)
-        return bool(np.abs(exact - ticks).max() <= (1 if self.interval >= FINE_TICKS else 0))
+        return bool(np.abs(exact - ticks).max() <= self._rounded_ticks + EXACT_TICKS)
 
     @cached_property
     def rate(self) -> Fraction:
-        """The usual rate that the time stamps are those of, or else the rate that was measured."""
-        allowed = 1.5 / max(self.shown[-1] - self.shown[0], 1)
-        near = [rate for rate in USUAL_RATES if abs(float(rate) / self.fps - 1) <= allowed]
-        return min(near, key=lambda rate: abs(float(rate) / self.fps - 1)) if near else Fraction(self.fps)
+        """The usual rate that the time stamps are those of, or else a plain one, or else the rate that was measured."""
+        whole, ntsc = round(self.fps), round(self.fps * 1.001)
+        plain = [Fraction(whole), Fraction(ntsc * 1000, 1001)] if min(whole, ntsc) > 0 else []
+        return self._near(USUAL_RATES) or self._near((*plain, *FURTHER_RATES)) or Fraction(self.fps)
+
+    def _near(self, rates: Sequence[Fraction]) -> Fraction | None:
+        """The nearest of some rates, where the time stamps may be those of it."""
+        allowed = (max(self._rounded_ticks, 1) + 0.5) / max(self.shown[-1] - self.shown[0], 1)
+        nearest = min(rates, key=lambda rate: abs(float(rate) / self.fps - 1))
+        return nearest if abs(float(nearest) / self.fps - 1) <= allowed else None
+
+    @property
+    def _rounded_ticks(self) -> int:
+        """By how many ticks the time stamps of a constant rate may differ from it."""
+        return 2 if self.interval >= FINEST_TICKS else 1 if self.interval >= FINE_TICKS else 0
 
     @property
     def seconds(self) -> float:

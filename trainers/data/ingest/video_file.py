@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from trainers.data.ingest.containers import damaged, opened
+from trainers.data.ingest.containers import damaged, opened, video_streams
 from trainers.data.ingest.decoding import decoded
 from trainers.data.ingest.digested_file import DigestedFile
 from trainers.data.ingest.file_ends import file_end
@@ -66,7 +66,7 @@ def read_timeline(path: Path, file: DigestedFile | None = None, see: See = lambd
         if not len(packets.shown):
             raise InputError(f"{path} holds no frames: copy it again from its source.")
         time_base, pixel_aspect = Fraction(stream.time_base or 1), stream.sample_aspect_ratio
-        is_stream = container.format.name in STREAMS
+        is_stream, num_streams = container.format.name in STREAMS, len(video_streams(container))
         has_times = packets.has_all_times and is_ordered and not _lacks_times(container, stream)
     shown = np.sort(packets.shown[packets.shown >= _first_decodable(packets, head)])
     num_undecodable = len(packets.shown) - len(shown)
@@ -85,6 +85,7 @@ def read_timeline(path: Path, file: DigestedFile | None = None, see: See = lambd
         num_undecodable=num_undecodable,
         pixel_aspect=Fraction(pixel_aspect or 1),
         num_trailing=file_end(path).num_trailing,
+        num_streams=num_streams,
     )
 
 
@@ -113,7 +114,7 @@ def _demuxed(
 ) -> _Packets:
     """Reads all packets of a video, and decodes some of its key frames alone."""
     times: list[int] = []
-    decoding: list[int] = []
+    decoding: list[float] = []
     keys: list[bool] = []
     looks: list[Look] = []
     content = hashlib.sha256()
@@ -129,7 +130,7 @@ def _demuxed(
             continue
         has_all_times &= packet.pts is not None
         times.append(time)
-        decoding.append(time if packet.dts is None else packet.dts)
+        decoding.append(float("nan") if packet.dts is None else packet.dts)
         keys.append(packet.is_keyframe)
         content.update(packet)
         seconds = float(time * packet.time_base)
@@ -137,7 +138,7 @@ def _demuxed(
             looks += _looks(stream, packet, orientation)
             due = seconds + KEY_SECONDS
     looks += _looks(stream, None, orientation)
-    _refuse_jumps(path, np.array(decoding, np.int64) * float(stream.time_base or 0))
+    _refuse_jumps(path, np.array(decoding) * float(stream.time_base or 0))
     return _Packets(
         shown=np.array(times, np.int64),
         is_key=np.array(keys, bool),
@@ -157,13 +158,14 @@ def _looks(stream: VideoStream, packet: "Packet[VideoStream] | None", orientatio
 
 
 def _refuse_jumps(path: Path, decoding: np.ndarray) -> None:
-    """Refuses time stamps that begin again."""
-    back = np.flatnonzero(np.diff(decoding) < -TOLERATED_SECONDS)
+    """Refuses time stamps that begin again; the first frames of some containers have none of decoding."""
+    known = np.flatnonzero(~np.isnan(decoding))
+    back = np.flatnonzero(np.diff(decoding[known]) < -TOLERATED_SECONDS)
     if len(back):
-        before, after = decoding[back[0]], decoding[back[0] + 1]
+        last, first = known[back[0]], known[back[0] + 1]
         raise InputError(
-            f"{path} goes back in time at frame {back[0] + 1}, from {before:.2f} s to {after:.2f} s, as recordings do "
-            "that were put together without new time stamps: encode it again."
+            f"{path} goes back in time at frame {first}, from {decoding[last]:.2f} s to {decoding[first]:.2f} s, as "
+            "recordings do that were put together without new time stamps: encode it again."
         )
 
 

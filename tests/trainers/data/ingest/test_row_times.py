@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from tests.trainers.data.conftest import paint, read_index
-from tests.trainers.data.timed_videos import Coding, copy_packets, pack, turn, write, write_sizes
+from tests.trainers.data.timed_videos import Coding, copy_packets, pack, turn, write, write_sizes, write_streams
 from trainers.data.frames import FrameStore
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.decoding import Seen, read_numbered
+from trainers.data.ingest.passing import passing_pictures
+from trainers.data.ingest.pictures import VideoPictures
 from trainers.data.ingest.video import Video
 from trainers.data.ingest.video_file import read_timeline
 from trainers.stage import InputError, Work
@@ -96,6 +98,25 @@ def test_a_row_shows_what_a_player_shows_and_has_the_label_of_that_time(tmp_path
     assert audit["num_frames_video"] == NUM_FRAMES
 
 
+OTHER_RATES = [
+    *map(Fraction, (1, 5, 10, 12.5, 15, 24, 48, 60)),
+    *(Fraction(rate, 1001) for rate in (15000, 24000, 60000)),
+]
+
+
+@pytest.mark.parametrize("rate", OTHER_RATES, ids=lambda rate: f"{float(rate):g}")
+@pytest.mark.parametrize("name", ["mp4", "mkv", "avi", "ts"])
+def test_videos_of_other_rates_show_and_tell_the_same(tmp_path: Path, name: str, rate: Fraction):
+    test_a_row_shows_what_a_player_shows_and_has_the_label_of_that_time(tmp_path, name, rate)
+
+
+@pytest.mark.parametrize(
+    "rate", [24, Fraction(24000, 1001), 60, Fraction(60000, 1001)], ids=lambda rate: f"{float(rate):g}"
+)
+def test_videos_of_mpeg_show_and_tell_the_same(tmp_path: Path, rate: Fraction):
+    test_a_row_shows_what_a_player_shows_and_has_the_label_of_that_time(tmp_path, "mpg", Fraction(rate))
+
+
 def test_the_same_frames_in_other_containers_give_the_same_rows(tmp_path: Path):
     plain = write(tmp_path / "plain.mp4", NUM_FRAMES, Coding(rate=NTSC, options=B_FRAMES))
     _, *expected = ingest(plain, tmp_path / "plain", fps=25, annotation=INTERVALS)
@@ -153,6 +174,21 @@ def test_a_recording_that_starts_between_two_key_frames_begins_with_the_first_th
     audit, shown, _ = ingest(path, tmp_path / "out", fps=25)
     assert shown == list(range(12, NUM_FRAMES))
     assert audit["warnings"] == ["7 frames before the first that can be decoded are left out"]
+
+
+def test_of_several_video_streams_the_first_is_read_and_said_so(tmp_path: Path):
+    path = write_streams(tmp_path / "video.mkv", [(128, 96), (64, 48)], NUM_FRAMES)
+    audit, shown, _ = ingest(path, tmp_path / "out", fps=25)
+    assert shown == list(range(NUM_FRAMES))
+    assert audit["warnings"] == ["2 video streams, of which the first is read"]
+    with passing_pictures(path) as passing:
+        timeline = read_timeline(path, see=passing.see)
+    pictures = VideoPictures.of(path, timeline, passing.taken)
+    assert (
+        {image.shape for _, image in pictures.apart(1)}
+        == {image.shape for _, image in pictures.keys(0, 9)}
+        == {(96, 128)}
+    )
 
 
 def test_time_stamps_that_begin_again_are_refused(tmp_path: Path):
