@@ -30,6 +30,7 @@ check-external: $(SERVICES) ## losses against lightly's, augmentation against PI
 	$(BIN)/pytest -m "external or services"
 
 bench: install ## how fast is what matters; ratios, side by side in one run
+	$(BIN)/python -m benchmarks.gpu
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/ingest.py

@@ -1,0 +1,14 @@
+import json
+
+import torch
+
+from benchmarks import gpu, measuring
+
+
+def test_benchmarks_of_training_run_in_their_smallest_form_and_their_figures_can_be_written():
+    device = torch.device("cpu")
+    figures = {**measuring.machine(device), **gpu.measure(device, small=True)}
+    assert [figures[name].get("failed") for name in gpu.BENCHMARKS] == [None] * len(gpu.BENCHMARKS)
+    assert all(rate > 0 for step in figures["step"]["steps"] for rate in step["frames_per_second"].values())
+    assert {"Pretrain DistilledMoCo", "Evaluate"} <= {line["stage"] for line in figures["full_scale"]["stages"]}
+    assert json.loads(json.dumps(figures)) == figures
