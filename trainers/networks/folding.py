@@ -75,20 +75,28 @@ class FoldedConvolution(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         """Convolves and normalises, adds a residual, and takes the positive part, as `SplitBatchNorm2d` does."""
-        if relu and x.is_cuda and torch.get_autocast_dtype("cuda") == torch.bfloat16 and torch.is_autocast_enabled():
-            return self._fused(x.to(torch.bfloat16), residual)
-        y = F.conv2d(x, self.weight, self.bias, *self._form)
+        weight, bias = self.weight, self.bias
+        if torch.is_autocast_enabled(x.device.type):
+            precision = torch.get_autocast_dtype(x.device.type)
+            weight, bias = self._in(precision)
+            x = x.to(precision)
+            if relu and x.is_cuda and precision == torch.bfloat16:
+                return self._fused(x, residual, weight, bias)
+        y = F.conv2d(x, weight, bias, *self._form)
         if residual is not None:
             y += residual
         return F.relu_(y) if relu else y
 
-    def _fused(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        if self._rounded is None:
-            self._rounded = self.weight.to(torch.bfloat16), self.bias.to(torch.bfloat16)
-        weight, bias = self._rounded
+    def _in(self, precision: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Weight and bias in another precision; autocast would round them in every pass."""
+        if self._rounded is None or self._rounded[0].dtype != precision:
+            self._rounded = self.weight.to(precision), self.bias.to(precision)
+        return self._rounded
+
+    def _fused(self, x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
         if residual is None:
             return torch.cudnn_convolution_relu(x, weight, bias, *self._form)
-        return torch.cudnn_convolution_add_relu(x, weight, residual.to(torch.bfloat16), 1.0, bias, *self._form)
+        return torch.cudnn_convolution_add_relu(x, weight, residual.to(x.dtype), 1.0, bias, *self._form)
 
 
 def _pairs(module: nn.Module) -> list[tuple[str, str]]:

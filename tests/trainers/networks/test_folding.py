@@ -57,3 +57,13 @@ def test_a_folded_convolution_adds_and_rectifies_as_the_normalisation_does():
         found = FoldedConvolution(convolution, norm)(x, residual=residual)
         assert torch.allclose(found, expected, atol=1e-6)
         assert torch.equal(FoldedConvolution(convolution, norm)(x, residual=residual, relu=True), found.relu())
+
+
+def test_under_autocast_a_folded_network_computes_in_bf16_as_the_network_does():
+    network = moved("resnet10").float()
+    x = images().float()
+    with torch.no_grad():
+        exact = network(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            errors = [(found(x).float() - exact).norm() / exact.norm() for found in (network, folded(network))]
+    assert 1e-4 < errors[1] < 2 * errors[0]
