@@ -70,7 +70,7 @@ class Cost:
         inference_gmacs: multiply-adds (10⁹) of frozen networks.
         gmacs_per_frame: multiply-adds (10⁹) of its network in a forward pass of one frame, which tell small networks
             from large ones; 0 where it has none.
-        precision: of training.
+        precision: of its networks.
     """
 
     cpu_seconds: float = 0.0

@@ -24,7 +24,8 @@ class Device:
         matches: words in the names that drivers, and Ray, give it.
         training_bf16: multiply-adds (10⁹) per second of training in bf16; of a CPU per core, as the others.
         training_fp32: of training in fp32.
-        inference: of frozen networks.
+        inference_bf16: of frozen networks in bf16.
+        inference_fp32: of frozen networks in fp32.
         watts: its power at work; of a CPU per core.
         source: "measured" with its date, or "estimated" with how.
     """
@@ -33,7 +34,8 @@ class Device:
     matches: tuple[str, ...]
     training_bf16: float
     training_fp32: float
-    inference: float
+    inference_bf16: float
+    inference_fp32: float
     watts: float
     source: str
 
@@ -46,8 +48,12 @@ class Device:
             gpus: number of such devices, or a share of one.
         """
         units = cores if self.name == CPU else gpus
-        rate = self.training_bf16 if cost.precision == "bf16" else self.training_fp32
-        computing = (cost.training_gmacs / rate + cost.inference_gmacs / self.inference) / units
+        training, inference = (
+            (self.training_bf16, self.inference_bf16)
+            if cost.precision == "bf16"
+            else (self.training_fp32, self.inference_fp32)
+        )
+        computing = (cost.training_gmacs / training + cost.inference_gmacs / inference) / units
         preparing = cost.cpu_seconds * REFERENCE_CORES / cores
         return computing + preparing if self.name == CPU else max(computing, preparing)
 

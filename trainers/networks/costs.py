@@ -39,10 +39,10 @@ def training_cost(
     )
 
 
-def inference_cost(backbone: FeatureExtractor, size_px: int, num_frames: float) -> Cost:
+def inference_cost(backbone: FeatureExtractor, size_px: int, num_frames: float, precision: str = "fp32") -> Cost:
     """Cost of the features of a number of frames; arguments as in `training_cost`."""
     seconds, gmacs = num_frames * _seconds_per_view(size_px), backbone.gflops_at(size_px)
-    return Cost(cpu_seconds=seconds, inference_gmacs=num_frames * gmacs, gmacs_per_frame=gmacs)
+    return Cost(cpu_seconds=seconds, inference_gmacs=num_frames * gmacs, gmacs_per_frame=gmacs, precision=precision)
 
 
 def reference_seconds(cost: Cost) -> float:

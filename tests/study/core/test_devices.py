@@ -9,7 +9,9 @@ from trainers.stage import Cost, InputError
 def test_every_entry_says_where_it_comes_from_and_has_speeds():
     for device in devices().values():
         assert device.source.startswith(("measured 20", "estimated: "))
-        assert min(device.training_bf16, device.training_fp32, device.inference, device.watts) > 0
+        assert 0 < device.training_fp32 <= device.training_bf16
+        assert 0 < device.inference_fp32 <= device.inference_bf16
+        assert device.watts > 0
 
 
 def test_devices_are_found_by_the_names_of_drivers():
@@ -36,16 +38,21 @@ def test_an_unknown_name_is_refused_with_all_that_there_are():
 
 
 def test_a_gpu_computes_while_cores_prepare_frames_and_a_cpu_does_one_after_the_other():
-    cost = Cost(cpu_seconds=10, training_gmacs=23000, precision="bf16")
+    rate = device_named("h100").training_bf16
+    cost = Cost(cpu_seconds=10, training_gmacs=rate, precision="bf16")
     assert device_named("h100").seconds(cost, cores=8) == 10 * 2 / 8
     assert device_named("h100").seconds(cost, cores=200) == 1
-    assert device_named(CPU).seconds(cost, cores=4) == 23000 / 22.5 / 4 + 10 * 2 / 4
+    assert device_named(CPU).seconds(cost, cores=4) == pytest.approx(rate / 22.5 / 4 + 10 * 2 / 4)
 
 
 def test_bf16_and_inference_have_speeds_of_their_own():
-    h100 = device_named("h100")
-    fp32, bf16 = (h100.seconds(Cost(training_gmacs=1, precision=each), 1) for each in ("fp32", "bf16"))
-    assert fp32 == 2 * bf16 == h100.seconds(Cost(inference_gmacs=1), 1)
+    h200 = device_named("h200")
+    for kind, rates in {
+        "training_gmacs": {"bf16": h200.training_bf16, "fp32": h200.training_fp32},
+        "inference_gmacs": {"bf16": h200.inference_bf16, "fp32": h200.inference_fp32},
+    }.items():
+        for precision, rate in rates.items():
+            assert h200.seconds(Cost(**{kind: rate}, precision=precision), 1) == 1  # type: ignore[arg-type]
 
 
 def test_what_is_unknown_lies_between_the_slowest_and_the_fastest():
