@@ -1,14 +1,14 @@
 """Budget of a run in GPU-hours or disk: when it is used up, the run ends in order, and the same command goes on."""
 
 import re
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from study.cli.planning import PlannedStudy
 from study.core.graph import key
 from study.core.outlook import PlannedMachine
-from study.core.plan import Plan
+from study.core.plan import Plan, Sizes
 from study.core.store import Store
 from study.execution.events import Failure, Observer, Started
 from study.home.interrupts import RunEnded
@@ -52,26 +52,28 @@ class BudgetWatch(Observer):
 
     Attributes:
         budget: of this run; what was there before does not count.
-        plan: what is computed.
         store: where it goes.
+        sizes: expected of stages.
         gpus_of: GPUs that a stage is granted.
         clock: the time in seconds.
     """
 
     budget: Budget
-    plan: Plan
     store: Store
+    sizes: Sizes
     gpus_of: Callable[[Stage], float]
     clock: Callable[[], float] = time.monotonic
     _used: float = 0.0
     _since: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _sizes: dict[str, float] = field(default_factory=dict)
 
     def on_started(self, stage: Stage, event: Started) -> None:
         self._since[key(stage)] = (self.clock(), self.gpus_of(stage))
         if self.budget.unit == "gpuh":
             self._check_hours()
             return
-        at_work = sum(self.plan.kept_bytes[each] + self.plan.working_bytes[each] for each in self._since)
+        self._sizes[key(stage)] = self.sizes.kept(stage) + stage.expected_working_bytes()
+        at_work = sum(self._sizes[each] for each in self._since)
         if self._used + at_work > self.budget.amount:
             raise RunEnded(
                 f"--budget {self.budget.text} does not hold the next stage: {size(self._used)} are used, and what is "
@@ -104,16 +106,26 @@ class BudgetWatch(Observer):
             raise RunEnded(f"--budget {self.budget.text} is used up")
 
 
-def watches_of(budget: Budget | None, planned: PlannedStudy, machine: PlannedMachine) -> tuple[BudgetWatch, ...]:
+def options_of(budget: Budget | None) -> tuple[str, ...]:
+    """The command-line options of a budget."""
+    return (f"--budget {shlex.quote(budget.text)}",) if budget else ()
+
+
+def watches_of(budget: Budget | None, plan: Plan, store: Store, machine: PlannedMachine) -> tuple[BudgetWatch, ...]:
     """The watch of a run's budget; none without a budget.
+
+    Args:
+        budget: of the run.
+        plan: what is to be computed; of a search, a trial like those that it will have.
+        store: where it goes.
+        machine: what computes it.
 
     Raises:
         InputError: GPU-hours are given, and no stage is granted a GPU, so that they would never be used up.
     """
     if budget is None:
         return ()
-    plan = planned.plan
     missing = [plan.stages[stage_key] for stage_key in plan.missing]
     if budget.unit == "gpuh" and missing and not any(map(machine.gpus_of, missing)):
         raise InputError(f"--budget {budget.text}: no stage gets a GPU here, so that none of it would be used.")
-    return (BudgetWatch(budget=budget, plan=plan, store=planned.store, gpus_of=machine.gpus_of),)
+    return (BudgetWatch(budget=budget, store=store, sizes=Sizes(store.manifests()), gpus_of=machine.gpus_of),)

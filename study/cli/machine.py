@@ -1,7 +1,6 @@
 """Machine that a plan is made for: the one that is here, a cluster, or one with a device of the table."""
 
 import math
-import os
 
 from study.cli.resources import ComputeTarget
 from study.core.devices import CPU, device_named, device_of_driver
@@ -10,9 +9,6 @@ from study.core.schedule import Room
 from study.execution.resources import MAX_THREADS, Profile
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.machine import UNKNOWN_GPU, cpu_name, gpu_name, num_gpus
-
-RAY_ADDRESS = "RAY_ADDRESS"
-"""Variable that names the cluster to join where no option does."""
 
 
 def planned_machine(target: ComputeTarget, device_name: str | None = None) -> PlannedMachine:
@@ -24,8 +20,7 @@ def planned_machine(target: ComputeTarget, device_name: str | None = None) -> Pl
     """
     if device_name is not None:
         return _machine_with(target, device_name)
-    address = target.address or (None if target.local else os.environ.get(RAY_ADDRESS))
-    return _cluster(target, address) if address else _machine_here(target)
+    return _cluster(target, target.address) if target.address else _machine_here(target)
 
 
 def _machine_here(target: ComputeTarget) -> PlannedMachine:

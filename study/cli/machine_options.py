@@ -37,7 +37,12 @@ def machine_options(command: Command) -> Command:
         click.option(
             "--device", type=Line(), metavar="NAME", help="Plan for this device, such as h100; else for this one."
         ),
-        click.option("--address", type=Line(), help="Plan for this Ray cluster, which is joined to look at its nodes."),
+        click.option(
+            "--address",
+            type=Line(),
+            envvar="RAY_ADDRESS",
+            help="Plan for this Ray cluster (also RAY_ADDRESS), which is joined to look at its nodes.",
+        ),
         *MACHINE_OPTIONS,
     )
     return with_options(command, options, "machine", MachineValues.__annotations__, _machine)

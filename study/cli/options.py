@@ -71,6 +71,11 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
 )
 
 
+budget_option = click.option(
+    "--budget", type=Line(), metavar="AMOUNT", help="End in order after so much: 40gpuh, or 200GB of disk."
+)
+
+
 class ConditionValues(TypedDict):
     """Values of the options that decide under which conditions trials run."""
 

@@ -12,7 +12,7 @@ import click
 from study.cli.context import HomeContext
 from study.cli.endings import EXIT_TRIAL_FAILED, interruptible, print_next
 from study.cli.group import main
-from study.cli.options import mlflow_option, resource_options, search_options
+from study.cli.options import budget_option, mlflow_option, resource_options, search_options
 
 if TYPE_CHECKING:
     from study.cli.resources import ComputeTarget
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 @search_options
 @resource_options
 @mlflow_option
+@budget_option
 @click.pass_obj
-def search(context: HomeContext, search_request: "SearchRequest", target: "ComputeTarget", mlflow: bool) -> None:
+def search(
+    context: HomeContext, search_request: "SearchRequest", target: "ComputeTarget", mlflow: bool, budget: str | None
+) -> None:
     """Search for the best settings on validation videos, or continue a search.
 
     Optuna suggests every trial from the earlier ones, and stops trials early whose probe falls behind. Hyperparameters
@@ -34,9 +37,11 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
     Examples:
         freelunch search distilled --trials 40 --hours 8
         freelunch search distilled --scale demo --trials 10 --local
+        freelunch search distilled --trials 40 --budget 200gpuh
         freelunch search distilled --set teacher_trains=head --trials 60
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
+    from study.cli.budget import options_of, parse_budget, watches_of
     from study.cli.demo import make_demo_where_asked
     from study.cli.machine import planned_machine
     from study.cli.search_planning import PlannedSearch
@@ -48,7 +53,8 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
     from study.home import runs
     from study.home.sharing import check_shared
 
-    search_request = replace(search_request, options=target.options_of_run(mlflow=mlflow))
+    limit = parse_budget(budget) if budget else None
+    search_request = replace(search_request, options=(*target.options_of_run(mlflow=mlflow), *options_of(limit)))
     command = search_request.command(context.program)
     with interruptible(command):
         check_shared(context.home, writing=True)
@@ -61,6 +67,7 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
         planned.check_weights()
         machine = planned_machine(target)
         costs = make_plan(planned.space.extreme_trials()[:1], planned.store, machine)
+        watches = watches_of(limit, costs, planned.store, machine)
         confirm_without_gpu(planned.conditions.scale, costs, machine, yes=target.yes, is_search=True)
         with (
             planned.open_study() as optuna_study,
@@ -69,7 +76,7 @@ def search(context: HomeContext, search_request: "SearchRequest", target: "Compu
         ):
             reporter = SearchReporter(planned, optuna_study)
             run = SearchRun(planned, optuna_study, reporter)
-            run.compute(target, mlflow=mlflow)
+            run.compute(target, machine, *watches, mlflow=mlflow)
             reporter.show()
             if run.stop_reason:
                 click.echo(f"stopped: {context.copyable(run.stop_reason)}", err=True)

@@ -10,11 +10,14 @@ from search_spaces.protocol.weights_notes import check_weights_used
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli.planning import TRIAL_NOTES, conditions_of
+from study.core.outlook import PlannedMachine
+from study.core.plan import Plan, make_plan
 from study.core.store import Store
 from study.home.files import locked, note_ignored, write_text
 from study.home.request import Request
 from study.home.sharing import check_shared
 from study.home.text import nearest
+from study.search.expected import expected_trials
 from study.search.home_storage import move_to_journal
 from study.search.optuna_study import OptunaStudy
 from study.search.pruner import SuccessiveHalving
@@ -36,17 +39,22 @@ class PlannedSearch:
         halving: the rule that stops trials early; None where no stage of a trial reports while it trains.
         folder: the folder of the report.
 
+    Args:
+        home: the home folder.
+        search_request: the request.
+        writing: whether the home is made where it is missing.
+
     Raises:
         InputError: there is no such search, a value does not fit, or there is nothing to search.
         MachineError: the home folder cannot be used.
     """
 
-    def __init__(self, home: Path, search_request: SearchRequest) -> None:
+    def __init__(self, home: Path, search_request: SearchRequest, *, writing: bool = True) -> None:
         self.search_request = search_request
         self.search: Search = find_search(search_request.request.study)
         self.home = home
         check_shared(home, writing=False)
-        self.store = Store(home)
+        self.store = Store(home, create=writing)
         self.conditions = conditions_of(self.store, search_request.request)
         self.space: Space = self.search.bind(self.conditions, search_request.request.settings)
         check_weights_used(self.conditions, self.space.extreme_trials(), f"search {self.search.name}")
@@ -70,6 +78,17 @@ class PlannedSearch:
             driver=_driver_id(self.home),
             halving=self.halving,
         )
+
+    def expected_plan(self, machine: PlannedMachine, num_known: int = 0) -> Plan:
+        """The plan of the trials that are left, as if their points were drawn at random and none were stopped early.
+
+        Args:
+            machine: that it is made for.
+            num_known: trials that were begun earlier.
+        """
+        left = max(self.search_request.num_trials - num_known, 0)
+        trials = expected_trials(self.space, left, self.search_request.seed)
+        return make_plan(trials, self.store, machine)
 
     def check_weights(self) -> None:
         """Refuses a search whose trials start from public weights, where none are named and no stand-in is asked for.

@@ -11,8 +11,10 @@ from rich.markup import escape
 from study.cli.resources import ComputeTarget
 from study.cli.search_planning import PlannedSearch
 from study.cli.search_reporting import SearchReporter
+from study.console.outlook_tables import outlook_table
 from study.console.terminal import new_console
 from study.core.graph import walk
+from study.core.outlook import PlannedMachine
 from study.execution.events import Observer, Observers
 from study.execution.executor import check_granted
 from study.home.files import try_lock
@@ -28,6 +30,7 @@ from trainers.runtime.machine import num_gpus
 from trainers.stage import InputError
 
 HOUR_SECONDS = 3600
+EXPECTED = "expected of the trials that are left, as if their points were drawn at random and none were stopped early:"
 
 
 @contextmanager
@@ -65,12 +68,22 @@ class SearchRun:
         self.stop_reason: str | None = None
         self.num_failed = 0
 
-    def compute(self, target: ComputeTarget, *, mlflow: bool) -> None:
-        """Computes trials until there are enough, and writes the report even after an error, where that is possible."""
+    def compute(self, target: ComputeTarget, machine: PlannedMachine, *watches: Observer, mlflow: bool) -> None:
+        """Computes trials until there are enough, and writes the report even after an error, where that is possible.
+
+        Args:
+            target: where.
+            machine: the same, as plans know it.
+            watches: further observers, which may end the search.
+            mlflow: whether trials are logged.
+        """
         planned, best = self._planned, self._reporter.best()
         remember_search(planned.search_request, planned.home)
         console = new_console()
         console.print(self._opening_line(), highlight=False, soft_wrap=True)
+        expected = planned.expected_plan(machine, len(self._optuna_study.trials()))
+        if expected.missing:
+            console.print(EXPECTED, outlook_table(expected, (), machine, energy=False), highlight=False, soft_wrap=True)
         for note in planned.trial_notes():
             console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
         best_value = best.values[0] if best else None
@@ -78,7 +91,7 @@ class SearchRun:
         with ExitStack() as stack:
             trackers = [stack.enter_context(self._tracker())] if mlflow else []
             try:
-                self._search(target, (narrator, *trackers), Observers(narrator, *trackers))
+                self._search(target, (narrator, *trackers), Observers(narrator, *trackers, *watches))
             except BaseException:
                 with suppress(Exception):  # a full disk or a lost storage fails the report too: the first error counts
                     self._report(trackers)

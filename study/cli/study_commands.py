@@ -4,7 +4,6 @@ Everything but click is imported inside the commands, so that `freelunch --help`
 """
 
 import json
-import shlex
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ from study.cli.context import HomeContext
 from study.cli.endings import EXIT_TRIAL_FAILED, NOTHING_LOST, interruptible, print_next
 from study.cli.group import main
 from study.cli.machine_options import machine_options
-from study.cli.options import json_option, mlflow_option, resource_options, study_options
+from study.cli.options import MOST_TRIALS, budget_option, json_option, mlflow_option, resource_options, study_options
 from study.cli.values import Count, Line
 from study.home.commands import with_home
+from trainers.stage import InputError
 
 if TYPE_CHECKING:
     from study.cli.budget import Budget
@@ -60,18 +60,23 @@ def list_studies(as_json: bool) -> None:
 @main.command()
 @study_options
 @machine_options
+@click.option("--trials", type=Count(1, MOST_TRIALS), help="Of a search: trials in all; 40 where not given.")
 @click.option("--energy", is_flag=True, help="Show the energy that the devices would take.")
 @json_option
 @click.pass_obj
-def plan(context: HomeContext, request: "Request", machine: "AskedMachine", energy: bool, as_json: bool) -> None:
-    """Plan a study: its stages, shared and cached ones, wall time and GPU-hours on this machine or another.
+def plan(
+    context: HomeContext, request: "Request", machine: "AskedMachine", trials: int | None, energy: bool, as_json: bool
+) -> None:
+    """Plan a study or a search: its stages, shared and cached ones, wall time and GPU-hours on this machine or another.
 
     \b
     Examples:
         freelunch plan table3 --scale demo
         freelunch plan table3 --dataset cholec80 --seeds 3 --set queue_size=4096
         freelunch plan paper --dataset cholec80 --device h100 --energy
+        freelunch plan distilled --dataset cholec80 --device h100 --trials 40
     """
+    from search_spaces.searches.distilled import SEARCHES
     from study.cli.machine import planned_machine
     from study.cli.planning import PlannedStudy
     from study.console.outlook_tables import outlook_record, outlook_table
@@ -79,6 +84,15 @@ def plan(context: HomeContext, request: "Request", machine: "AskedMachine", ener
     from study.console.terminal import new_console
 
     here = planned_machine(machine.target, machine.device)
+    if request.study in SEARCHES:
+        from study.cli.search_plan import plan_search  # Optuna takes a second to import
+
+        plan_search(context, request, trials, here, energy=energy, as_json=as_json)
+        return
+    if trials is not None:
+        raise InputError(
+            f"--trials {trials}: {request.study} is a study; a search has trials, and --seeds repeats rows."
+        )
     planned = PlannedStudy(context.home, request, machine=here)
     if as_json:
         record = {**plan_record(planned.plan), **outlook_record(planned.plan, planned.parts, here)}
@@ -103,7 +117,7 @@ def plan(context: HomeContext, request: "Request", machine: "AskedMachine", ener
     is_flag=True,
     help="Take every stage through one short pass first; stages of this pass alone are removed when it has ended.",
 )
-@click.option("--budget", type=Line(), metavar="AMOUNT", help="End in order after so much: 40gpuh, or 200GB of disk.")
+@budget_option
 @click.pass_obj
 def run(
     context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, check: bool, budget: str | None
@@ -119,7 +133,7 @@ def run(
         freelunch run table3 --scale demo --set distillation_weight=2 --row head
         freelunch run table3 --scale demo --local
     """
-    from study.cli.budget import parse_budget
+    from study.cli.budget import options_of, parse_budget
     from study.cli.demo import make_demo_where_asked
     from study.cli.machine import planned_machine
     from study.core.store import Store
@@ -129,7 +143,7 @@ def run(
     limit = parse_budget(budget) if budget else None
     check_shared(context.home, writing=True)
     Store(context.home).clean()  # one that cannot be used is refused before this run is made known in it
-    options = (*target.options_of_run(mlflow=mlflow), *([f"--budget {shlex.quote(budget)}"] if budget else []))
+    options = (*target.options_of_run(mlflow=mlflow), *options_of(limit))
     kept = request.command("run", *options)
     command = with_home(kept, context.home)
     check_option = " --check" if check else ""
@@ -215,7 +229,7 @@ def _run(
 
     planned = _plan_of_run(context, request, machine)
     confirm_without_gpu(planned.scale, planned.plan, machine, yes=target.yes)
-    watches = watches_of(limit, planned, machine)
+    watches = watches_of(limit, planned.plan, planned.store, machine)
     record_run(planned, {}, kept)
     with open_trackers(planned, mlflow=mlflow) as trackers:
         failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers, *watches)

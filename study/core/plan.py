@@ -85,6 +85,26 @@ class Plan:
         return [{"type": name, **count, "seconds": seconds[name]} for name, count in counts.items()]
 
 
+class Sizes:
+    """Expected sizes of stages, corrected by those of finished stages of their type; sizes are the same anywhere.
+
+    Args:
+        manifests: of finished stages.
+    """
+
+    def __init__(self, manifests: Iterable[Manifest]) -> None:
+        measured: dict[str, list[float]] = defaultdict(list)
+        for manifest in manifests:
+            if manifest.expected_bytes > 0:  # those of earlier versions expect none
+                found = sum(size for size, _ in manifest.files.values())
+                measured[manifest.stage].append(found / manifest.expected_bytes)
+        self._ratios = {stage: statistics.median(each) for stage, each in measured.items()}
+
+    def kept(self, stage: Stage) -> float:
+        """Bytes that a stage is expected to leave."""
+        return stage.expected_bytes() * self._ratios.get(type(stage).__name__, 1.0)
+
+
 def make_plan(
     trials: Sequence[Trial],
     store: Store,
@@ -105,6 +125,7 @@ def make_plan(
     """
     stages = walk(*(trial.stage for trial in trials))
     manifests = {manifest.key: manifest for manifest in store.manifests()}
+    sizes = Sizes(manifests.values())
     speeds = Speeds(manifests.values(), read_speeds(store.home), machine)
     replaying = _replaying(stages, store, trials, tapes, Speeds((), (), machine).seconds)
     unsaved = {k: speeds.seconds(stages[k]) for k in replaying}
@@ -124,7 +145,7 @@ def make_plan(
         users=_users(stages, trials),
         seconds=seconds,
         measured=frozenset(k for k, s in stages.items() if speeds.is_measured(s)),
-        kept_bytes=_kept_bytes(stages, manifests.values()),
+        kept_bytes={k: sizes.kept(s) for k, s in stages.items()},
         working_bytes={k: s.expected_working_bytes() for k, s in stages.items()},
         tapes=chosen,
         saved_seconds=saved,
@@ -175,17 +196,6 @@ def _replaying(
     needed = _needed(stages, cached, trials)
     missing = {stage_key: stage for stage_key, stage in stages.items() if stage_key in needed}
     return choose_tapes(missing, tapes, lambda tape_key: store.find(tape_key) is not None, seconds)
-
-
-def _kept_bytes(stages: Mapping[str, Stage], manifests: Iterable[Manifest]) -> dict[str, float]:
-    """Expected sizes of stages, corrected by those of finished stages of their type; sizes are the same anywhere."""
-    measured: dict[str, list[float]] = defaultdict(list)
-    for manifest in manifests:
-        if manifest.expected_bytes > 0:  # those of earlier versions expect none
-            found = sum(size for size, _ in manifest.files.values())
-            measured[manifest.stage].append(found / manifest.expected_bytes)
-    ratios = {stage: statistics.median(each) for stage, each in measured.items()}
-    return {k: s.expected_bytes() * ratios.get(type(s).__name__, 1.0) for k, s in stages.items()}
 
 
 def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> dict[str, int]:

@@ -6,11 +6,11 @@ import pytest
 
 from study.cli.budget import Budget, BudgetWatch, parse_budget
 from study.core.graph import key
-from study.core.plan import make_plan
+from study.core.plan import Sizes
 from study.core.store import Store
 from study.execution.events import Started
 from study.home.interrupts import RunEnded
-from tests.study.core.test_plan import STUDY, Clip, publish
+from tests.study.core.test_plan import Clip, publish
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import LOCAL, copy_of, done, refused
 from trainers.stage import InputError, Progress
@@ -27,8 +27,8 @@ class Clock:
 
 def watch(home: Path, text: str, clock: Clock, gpus: float = 1) -> BudgetWatch:
     store = Store(home)
-    plan = make_plan(STUDY.trials(3), store)
-    return BudgetWatch(budget=parse_budget(text), plan=plan, store=store, gpus_of=lambda stage: gpus, clock=clock)
+    sizes = Sizes(store.manifests())
+    return BudgetWatch(budget=parse_budget(text), store=store, sizes=sizes, gpus_of=lambda stage: gpus, clock=clock)
 
 
 def start(watched: BudgetWatch, stage: Clip) -> None:
