@@ -10,7 +10,7 @@ import types
 import typing
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
-from typing import Annotated, Any, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 from annotated_types import Interval
 
@@ -35,6 +35,8 @@ Share = Annotated[float, Interval(gt=0, le=1)]
 """Part of a whole that is not empty."""
 Rate = Annotated[float, Interval(gt=0, le=1e4)]
 """Frames per second."""
+Precision = Literal["fp32", "bf16"]
+"""Precision of the forward passes of a network, whose parameters are in single precision."""
 
 
 @dataclass(frozen=True)

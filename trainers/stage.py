@@ -10,6 +10,8 @@ from trainers.fields import fault_of
 
 SMALL_BYTES = 1e5
 """Of a log, a manifest and a few numbers."""
+SMALL_SHARE = 0.25
+"""Part of a GPU that suffices for a small model on features that are computed already."""
 
 
 class FreelunchError(Exception):
@@ -188,6 +190,11 @@ class Stage(Config, ABC):
 
     granted_as: ClassVar[str] = ""
     """Type of stage whose resources it is granted where a profile names none for its own type."""
+
+    @property
+    def gpu_share(self) -> float:
+        """Part of one GPU that suffices where nobody says how much of it a stage of this type is granted."""
+        return 1.0
 
     curves: ClassVar[str] = ""
     """The name of the curves in its history, such as `pretrain`; without one they appear in no report.

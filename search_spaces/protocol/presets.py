@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeGuard
 
-from trainers.fields import Form
+from trainers.fields import Form, Precision
 from trainers.names import FOLD_PATTERN, fold_named
 from trainers.networks.backbones import RunningStatistics
 from trainers.recognition.authors_code import AccuracyOver
-from trainers.ssl.step import Precision
 
 FoldName = Annotated[str, Form(FOLD_PATTERN, "a fold such as fold3of5, or fold3of5r2 of the second drawing")]
 SplitName = Literal["selection", "official"] | FoldName
@@ -37,7 +36,7 @@ class Preset:
         moving_teacher: whether the teacher is in train mode, and its key encoder follows, while the student is trained.
         queues_apart: whether teacher and student have queues and pointers of their own.
         shuffles_apart: whether teacher and student shuffle the batch each in an order of their own.
-        precision: of pre-training on surgical frames; the scale's where None.
+        precision: of pre-training on surgical frames, of features and of fine-tuning; the scale's where None.
         training_fps: rate of the frames that pre-training, probe and fine-tuning see; the scale's where None.
         finetune_mode: what is fine-tuned on labelled frames.
         finetune_learning_rate: of Adam there, at the start.

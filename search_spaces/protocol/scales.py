@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from trainers.fields import Precision
 from trainers.networks.architectures import ArchitectureName
 from trainers.networks.backbones import Architecture
-from trainers.ssl.step import Precision
+from trainers.recognition.sequences import Kept
 
 BRIEF_BATCHES = 4
 
@@ -61,7 +62,8 @@ class Scale:
         student_epochs: passes of a student over the frames.
         teacher_epochs: passes of a teacher over the frames.
         learning_rate: of pre-training, at the start.
-        precision: of pre-training.
+        precision: of pre-training, of features, and of fine-tuning all layers.
+        features_kept: type that features are stored as.
         probe_every_epochs: how often the kNN probe looks at a student.
         generic_images: number of generic images that the free weights are trained on.
         generic_epochs: passes over them.
@@ -90,6 +92,7 @@ class Scale:
     teacher_epochs: int
     learning_rate: float
     precision: Precision
+    features_kept: Kept
     probe_every_epochs: int
     generic_images: int
     generic_epochs: int
@@ -124,6 +127,7 @@ SCALES = {
             teacher_epochs=200,
             learning_rate=0.01,
             precision="bf16",
+            features_kept="fp16",
             probe_every_epochs=10,
             generic_images=100_000,
             generic_epochs=200,
@@ -149,6 +153,7 @@ SCALES = {
             teacher_epochs=4,
             learning_rate=0.03,
             precision="fp32",
+            features_kept="fp32",
             probe_every_epochs=1,
             generic_images=4096,
             generic_epochs=6,

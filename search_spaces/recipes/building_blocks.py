@@ -9,12 +9,20 @@ from typing import TypedDict, TypeVar
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.presets import PRESETS
-from search_spaces.recipes.settings import USUAL, MoCoSettings, QueueSettings, TeacherSettings, TrainingSettings
+from search_spaces.recipes.settings import (
+    USUAL,
+    DataSettings,
+    MoCoSettings,
+    QueueSettings,
+    TeacherSettings,
+    TrainingSettings,
+)
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.datasets.splits import Split
 from trainers.data.frames import LeftOut
 from trainers.data.ingest.video import Ingest
 from trainers.data.synthetic.generic_images import GenericImages
+from trainers.fields import Precision
 from trainers.networks.architectures import AnyBackbone, backbone_of
 from trainers.networks.backbones import Backbone
 from trainers.pretrained.release import Release
@@ -170,13 +178,14 @@ def usual_optimisation(conditions: Conditions, epochs: int, settings: TrainingSe
         batch_size=given(settings.get("batch_size"), scale.batch_size),
         learning_rate=given(settings.get("learning_rate"), scale.learning_rate),
         weight_decay=given(settings.get("weight_decay"), Optimisation.weight_decay),
-        precision=precision(conditions),
+        precision=precision(conditions, settings),
     )
 
 
-def precision(conditions: Conditions) -> Precision:
-    """Precision of pre-training: the preset's, else the scale's."""
-    return given(conditions.preset.precision, conditions.scale.precision)
+def precision(conditions: Conditions, settings: DataSettings = USUAL) -> Precision:
+    """Precision of networks on surgical frames: the one that is set, else the preset's, else the scale's."""
+    usual = given(conditions.preset.precision, conditions.scale.precision)
+    return given(settings.get("precision"), usual)
 
 
 def network(conditions: Conditions, settings: TrainingSettings = USUAL) -> AnyBackbone:

@@ -75,7 +75,7 @@ def swav(
             learning_rate=rate,
             weight_decay=given(settings.get("weight_decay"), LARCOptimisation.weight_decay),
             final_learning_rate=rate / 1000,
-            precision=precision(conditions),
+            precision=precision(conditions, settings),
         ),
         augmentation=MultiCropAugmentation(
             size_px=scale.size_px, num_small=sizes.num_small_crops, small_size_px=sizes.small_crop_px
@@ -106,7 +106,7 @@ def simsiam(
             batch_size=sizes.simsiam_batch_size,
             learning_rate=rate * sizes.simsiam_batch_size / RATES_PER_FRAMES,
             weight_decay=given(settings.get("weight_decay"), Optimisation.weight_decay),
-            precision=precision(conditions),
+            precision=precision(conditions, settings),
         ),
         backbone=_synchronised(conditions, settings),
     )

@@ -6,7 +6,7 @@ A value that is left out, or None, is the preset's (the protocol) or the scale's
 from typing import Literal, TypedDict
 
 from search_spaces.protocol.presets import SplitName
-from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Share, Temperature, Weight
+from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Precision, Share, Temperature, Weight
 from trainers.networks.architectures import ArchitectureName
 
 FineTuneMode = Literal["linear", "full"]
@@ -20,6 +20,8 @@ class DataSettings(TypedDict, total=False):
     """Division into videos that train, validate and test: `selection`, `official`, or a fold such as `fold3of5`."""
     label_fraction: Share | None
     """Fraction of the training videos whose labels fine-tuning and the temporal model see."""
+    precision: Precision | None
+    """Precision of pre-training on surgical frames, of features and of fine-tuning: fp32 or bf16."""
 
 
 class LabelSettings(DataSettings, total=False):

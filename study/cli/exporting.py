@@ -111,12 +111,14 @@ def load_part(store: Store, found: FoundTrial, name: str) -> Part:
     """
     assert name in get_args(PartName), "click has checked it"
     temporal, phases = found.model.temporal, found.model.like.phases
-    tuned = temporal.training.model
     if name in ("student", "teacher"):
         stage = _stage(found, name)
         assert isinstance(stage, EncoderStage), "a student's teacher is an encoder"
-        return encoder_part(name, stage, _folder(store, stage, name), tuned.size_px)  # type: ignore[arg-type]
-    classifier = classifier_part(tuned, _folder(store, tuned, "classifier"), phases)
+        size_px = temporal.training.input_px
+        return encoder_part(name, stage, _folder(store, stage, name), size_px)  # type: ignore[arg-type]
+    tuned = found.model.classifier
+    encoder = _folder(store, tuned.encoder, "encoder") if tuned.features is not None else None
+    classifier = classifier_part(tuned, _folder(store, tuned, "classifier"), phases, encoder)
     if name == "classifier":
         return classifier
     return pipeline_part(temporal, _folder(store, temporal, "temporal model"), classifier)
@@ -125,7 +127,7 @@ def load_part(store: Store, found: FoundTrial, name: str) -> Part:
 def _stage(found: FoundTrial, name: str) -> Stage:
     """The last stage of a part."""
     temporal = found.model.temporal
-    encoder = temporal.training.model.encoder
+    encoder = found.model.encoder
     if name == "teacher":
         teacher = inputs(encoder).get(TEACHER)
         if teacher is None:
@@ -134,7 +136,9 @@ def _stage(found: FoundTrial, name: str) -> Stage:
                 "name a trial with one, or another --part."
             )
         return teacher
-    return {"student": encoder, "classifier": temporal.training.model, "pipeline": temporal}[name]
+    if name == "classifier":
+        return found.model.classifier
+    return {"student": encoder, "pipeline": temporal}[name]
 
 
 def _folder(store: Store, stage: Stage, what: str) -> Path:

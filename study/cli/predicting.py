@@ -26,7 +26,7 @@ from trainers.data.datasets import registry as datasets
 from trainers.data.datasets.new_videos import find_videos, ingest_like
 from trainers.data.datasets.scan import Scans
 from trainers.data.ingest.video import Ingest
-from trainers.recognition.extract import ExtractFeatures
+from trainers.recognition.sequences import FeatureStage
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.machine import num_gpus
 from trainers.runtime.registry import names
@@ -154,7 +154,7 @@ class _Work(Observer):
         self._show()
 
     def on_progress(self, stage: Stage, progress: Progress) -> None:
-        half = 0.5 if isinstance(stage, ExtractFeatures) else 0.0  # a video is decoded, then read by the network
+        half = 0.5 if isinstance(stage, FeatureStage) else 0.0  # a video is decoded, then read by the network
         self._bar.show(self._num_done + half + 0.5 * progress.fraction)
 
     def on_finished(self, stage: Stage, seconds: float) -> None:

@@ -8,7 +8,7 @@ from study.core.graph import key
 from study.report import predicted_files
 from trainers.artifacts.predicted_video import read_predicted
 from trainers.data.ingest.video import Ingest
-from trainers.recognition.extract import read_sequence
+from trainers.recognition.sequences import read_sequence
 from trainers.stage import Stage
 
 
@@ -54,5 +54,6 @@ class Features(Product):
     def write(self, model: TrainedModel, video: Ingest, artifact: Path, folder: Path) -> str:
         sequence = read_sequence(artifact, video.name)
         stage_key = key(self.stage(model, video))
-        predicted_files.write_features(folder, video.name, sequence.frames, sequence.features, stage_key=stage_key)
+        features = sequence.tensor.numpy()
+        predicted_files.write_features(folder, video.name, sequence.frames, features, stage_key=stage_key)
         return f"{len(sequence.frames)} rows of {sequence.features.shape[1]} features"

@@ -1,7 +1,7 @@
 """Resolution of TRIAL in a command line: the models that a finished trial of a study or a search has trained."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from study.cli.history import AskedTrial, asked_trials_of, known_asked_trials
@@ -12,9 +12,13 @@ from study.core.study import Trial
 from study.home.request import Request
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.evaluate import Evaluate
+from trainers.recognition.encode import EncoderFeatures
 from trainers.recognition.extract import ExtractFeatures
+from trainers.recognition.finetune import FineTune
 from trainers.recognition.new_videos import PredictProbabilities
+from trainers.recognition.sequences import FeatureStage
 from trainers.recognition.temporal import PredictPhases, TrainTemporal
+from trainers.ssl.encoders import EncoderStage
 from trainers.stage import InputError, Stage
 
 KEY_SHOWN = 12
@@ -26,7 +30,7 @@ class TrainedModel:
 
     Attributes:
         label: of the trial.
-        temporal: the temporal model; the features it was trained on are those of the network.
+        temporal: the temporal model, with the frame-wise classifier on the features that it was trained on.
     """
 
     label: str
@@ -42,16 +46,37 @@ class TrainedModel:
         """Rate of the rows that it predicts."""
         return 25 / self.temporal.training.sample_every
 
-    def features_of(self, video: Ingest) -> ExtractFeatures:
+    @property
+    def classifier(self) -> FineTune:
+        """The frame-wise classifier on the same features.
+
+        Raises:
+            InputError: the trial has none.
+        """
+        training, found = self.temporal.training, self.temporal.classifier
+        if isinstance(training, ExtractFeatures):
+            found = training.model
+        if found is None:
+            raise InputError(f"{self.label} has no frame-wise classifier: its temporal model was trained without one.")
+        return found
+
+    @property
+    def encoder(self) -> EncoderStage:
+        """The pre-trained encoder."""
+        training = self.temporal.training
+        return training.encoder if isinstance(training, EncoderFeatures) else self.classifier.encoder
+
+    def features_of(self, video: Ingest) -> FeatureStage:
         """The stage of a new video's features."""
         training = self.temporal.training
-        return ExtractFeatures(
-            model=training.model, videos=(video,), sample_every=training.sample_every, needs_labels=False
-        )
+        assert isinstance(training, EncoderFeatures | ExtractFeatures), "features are of one of these"
+        return replace(training, videos=(video,), needs_labels=False)
 
     def predictions_of(self, video: Ingest) -> PredictProbabilities:
         """The stage of the phases of a new video."""
-        return PredictProbabilities(model=self.temporal, features=self.features_of(video), video=video)
+        features, apart = self.features_of(video), isinstance(self.temporal.training, EncoderFeatures)
+        classifier = self.classifier if apart else None
+        return PredictProbabilities(model=self.temporal, features=features, video=video, classifier=classifier)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +117,12 @@ def find_trial(home: Path, target: str) -> FoundTrial:
         raise InputError(f"{target} has {len(by_model)} trained models: name one by its key: {named}.")
     ((model_key, asked),) = by_model.items()
     trial, temporal = asked.trial, last_model(asked.trial)
-    if store.find(model_key) is None or store.find(key(temporal.training.model)) is None:
+    study, slash, _ = target.partition("/")
+    model = TrainedModel(label=f"{study}/{trial.label}" if slash else trial.label, temporal=temporal)
+    if any(store.find(each) is None for each in (model_key, key(model.classifier), key(model.encoder))):
         raise InputError(
             f"{target} ({trial.label}) is not trained yet: run its study first; `freelunch status` shows the command."
         )
-    study, slash, _ = target.partition("/")
-    model = TrainedModel(label=f"{study}/{trial.label}" if slash else trial.label, temporal=temporal)
     return FoundTrial(model=model, trial=trial, request=asked.request)
 
 

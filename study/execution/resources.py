@@ -34,16 +34,24 @@ MAX_THREADS = 8
 class Profile:
     """Resources of stages: by type, or else the default.
 
-    A stage that cannot use a GPU, or several workers, is granted none, or one, whatever stands here.
+    A stage that cannot use a GPU, or several workers, is granted none, or one, whatever stands here. One that needs
+    little of a GPU (`Stage.gpu_share`) shares it with others like it, unless its type has resources of its own.
+
+    Attributes:
+        default: of types that have none of their own.
+        by_type: of a type of stage, by its name.
+        shares_gpus: whether stages share GPUs: not where a command line says how many each is granted.
     """
 
     default: Resources = Resources()
     by_type: Mapping[str, Resources] = field(default_factory=dict)
+    shares_gpus: bool = True
 
     def grant(self, stage: Stage) -> Resources:
         """The resources of a stage."""
-        names = (name for name in (type(stage).__name__, stage.granted_as) if name in self.by_type)
-        granted = self.by_type.get(next(names, ""), self.default)
+        names = [name for name in (type(stage).__name__, stage.granted_as) if name in self.by_type]
+        share = stage.gpu_share if self.shares_gpus else 1.0
+        granted = self.by_type[names[0]] if names else _shared(self.default, share)
         return replace(
             granted,
             workers=granted.workers if stage.trains_on_workers else 1,
@@ -55,7 +63,15 @@ class Profile:
         asked = {"workers": workers, "threads": threads, "gpus": gpus}
         given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         by_type = {name: replace(resources, **given) for name, resources in self.by_type.items()}
-        return Profile(default=replace(self.default, **given), by_type=by_type)
+        shares = self.shares_gpus and gpus is None
+        return Profile(default=replace(self.default, **given), by_type=by_type, shares_gpus=shares)
+
+
+def _shared(resources: Resources, share: float) -> Resources:
+    """Resources on a GPU, of which a part suffices, with as many of the threads; others stay as they are."""
+    if resources.gpus != 1 or share >= 1:
+        return resources
+    return replace(resources, gpus=share, threads=max(1, round(share * resources.threads)))
 
 
 def suggested(cpus: int, gpus: int) -> Profile:

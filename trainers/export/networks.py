@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from trainers.export.parts import Colours, ImageInput, Part, built
 from trainers.networks.backbones import FeatureExtractor
-from trainers.recognition.temporal import TemporalNetwork
+from trainers.recognition.multi_stage_tcn import TemporalNetwork
 
 FRAMES_AT_ONCE = 64
 

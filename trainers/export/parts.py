@@ -13,7 +13,8 @@ from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 from trainers.networks.timm_backbones import TimmBackbone, TimmNetwork
 from trainers.recognition.authors_code import UnnormalisedNetwork
 from trainers.recognition.finetune import FineTune, load_classifier
-from trainers.recognition.temporal import MultiStageTCN, TemporalNetwork, TrainTemporal, load_temporal
+from trainers.recognition.multi_stage_tcn import MultiStageTCN, TemporalNetwork
+from trainers.recognition.temporal import TrainTemporal, load_temporal
 from trainers.ssl.encoders import EncoderStage, load_backbone, read_weights
 
 PartName = Literal["student", "teacher", "classifier", "pipeline"]
@@ -127,15 +128,16 @@ def encoder_part(name: PartName, stage: EncoderStage, folder: Path, size_px: int
     return Part(name=name, extractor=extractor, network=network, image=image, encoders=read_weights(folder))
 
 
-def classifier_part(stage: FineTune, folder: Path, phases: tuple[str, ...]) -> Part:
+def classifier_part(stage: FineTune, folder: Path, phases: tuple[str, ...], encoder: Path | None = None) -> Part:
     """The fine-tuned backbone and the classifier of frames.
 
     Args:
         stage: the fine-tuning.
         folder: its artifact.
         phases: names of the phases, in index order.
+        encoder: the artifact of its encoder, whose backbone it is where the classifier was trained on stored features.
     """
-    network, classifier = load_classifier(stage, folder)
+    network, classifier = load_classifier(stage, folder, encoder)
     image = ImageInput(size_px=stage.size_px)
     if isinstance(network, UnnormalisedNetwork):
         network, image = network.network, ImageInput(size_px=stage.size_px, mean=(0, 0, 0), std=(1, 1, 1))

@@ -7,22 +7,43 @@ from torch import Tensor, nn
 
 from trainers.data.frames import Frames
 from trainers.data.loading import plain_batches
+from trainers.fields import Precision
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 FEATURE_BATCH = 256
 
 
-def features_of(backbone: nn.Module, frames: Frames, size_px: int, device: torch.device, threads: int) -> Tensor:
-    """Pooled features of every frame, in row order: float32 on the CPU, N×C. There must be a frame."""
+def features_of(
+    backbone: nn.Module, frames: Frames, size_px: int, device: torch.device, threads: int, precision: Precision = "fp32"
+) -> Tensor:
+    """Pooled features of every frame, in row order: float32 on the CPU, N×C. There must be a frame.
+
+    Args:
+        backbone: the network.
+        frames: whose rows are read.
+        size_px: side of the square input.
+        device: to compute on.
+        threads: how many decode at once.
+        precision: of the forward pass.
+    """
     backbone.eval()
-    pinned = device.type == "cuda"
-    with torch.inference_mode():
-        batches = [
-            backbone(network_input(batch, device)).float().cpu()
-            for batch in plain_batches(frames, size_px, FEATURE_BATCH, threads, pin_memory=pinned)
-        ]
-    return torch.cat(batches)
+    on_gpu = device.type == "cuda"
+    rows: list[Tensor] = []
+    for batch in plain_batches(frames, size_px, FEATURE_BATCH, threads, pin_memory=on_gpu):
+        found = forward(backbone, network_input(batch, device), precision)
+        rows.append(torch.empty(found.shape, pin_memory=on_gpu).copy_(found, non_blocking=True))
+    if on_gpu:
+        torch.cuda.synchronize(device)  # no batch waits for the copy of the one before it
+    return torch.cat(rows)
+
+
+@torch.inference_mode()
+def forward(network: nn.Module, inputs: Tensor, precision: Precision) -> Tensor:
+    """What a network gives for inputs, without a gradient: float32, on their device."""
+    with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        found: Tensor = network(inputs)
+    return found.float()
 
 
 def network_input(images: Tensor, device: torch.device) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.artifacts.history import Record
+from trainers.fields import Precision
 from trainers.runtime import checkpoint, randomness
 from trainers.runtime.loss_watch import LossWatch, lag_on
 from trainers.stage import Work
@@ -36,6 +37,7 @@ class SupervisedTask:
         seed: of dropout.
         work: gets a report of every epoch; checkpoints go to its folder.
         device: to compute on.
+        precision: of the model's forward passes; the loss is taken in single precision.
         new_optimiser_every_epoch: whether Adam forgets its moments between epochs, as in the paper's code.
         dropout_in_first_epoch_only: whether the model stays in eval mode after the first epoch, as in the paper's code.
     """
@@ -51,6 +53,7 @@ class SupervisedTask:
     seed: int
     work: Work
     device: torch.device
+    precision: Precision = "fp32"
     new_optimiser_every_epoch: bool = False
     dropout_in_first_epoch_only: bool = False
 
@@ -121,7 +124,7 @@ def _train_epoch(
     model.train(epoch == 0 or not task.dropout_in_first_epoch_only)
     for step, (inputs, targets) in enumerate(task.batches(epoch)):
         with randomness.torch_seeded(task.seed, "dropout", epoch, step):
-            loss: Any = task.loss(model(inputs), targets)
+            loss: Any = task.loss(_outputs(task, inputs), targets)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -129,6 +132,13 @@ def _train_epoch(
         total += loss.detach()
         count += 1
     return float(total) / max(count, 1)
+
+
+def _outputs(task: SupervisedTask, inputs: Tensor) -> Tensor:
+    """The model's outputs, in single precision."""
+    with torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=task.precision == "bf16"):
+        outputs: Tensor = task.model(inputs)
+    return outputs.float()
 
 
 def _is_better(selection: Selection, accuracy: float | None, best: float | None) -> bool:

@@ -19,6 +19,7 @@ from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 from trainers.networks.supervised import SupervisedTask
+from trainers.recognition.encode import EncoderFeatures
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import LabelPair, PredictPhases, TrainTemporal
 from trainers.runtime import randomness
@@ -113,6 +114,21 @@ class AuthorsFineTune(FineTune):
 
     def task(self, task: SupervisedTask) -> SupervisedTask:
         return replace(task, new_optimiser_every_epoch=self.new_optimiser_every_epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorsEncoderFeatures(EncoderFeatures):
+    """Features of an encoder as it is, of frames as the same code feeds them.
+
+    Attributes:
+        normalised_input: whether frames are normalised as in pre-training; the authors' code feeds values from 0 to 1.
+    """
+
+    normalised_input: bool = False
+
+    def started(self, folder: Path) -> nn.Module:
+        network = super().started(folder)
+        return network if self.normalised_input else UnnormalisedNetwork(network)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,12 @@ import numpy as np
 from trainers.artifacts.audit import read_audit
 from trainers.artifacts.predicted_video import PredictedVideo, write_predicted
 from trainers.data.ingest.video import Ingest
-from trainers.recognition.extract import ExtractFeatures, read_sequences
-from trainers.recognition.temporal import TrainTemporal, load_temporal, phase_logits
+from trainers.fields import added
+from trainers.recognition.finetune import FineTune, load_linear
+from trainers.recognition.sequences import FeatureStage, read_sequences
+from trainers.recognition.temporal import TrainTemporal, framewise_phases, load_temporal, phase_logits
 from trainers.runtime import devices
-from trainers.stage import Stage, Work
+from trainers.stage import SMALL_SHARE, InputError, Stage, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +26,22 @@ class PredictProbabilities(Stage):
         model: the trained temporal model.
         features: of the video.
         video: the video.
+        classifier: whose frame-wise phases are written, where they are not stored with the features.
+
+    Raises:
+        InputError: there are no frame-wise phases.
     """
 
     uses_gpu: ClassVar[bool] = True
 
     model: TrainTemporal
-    features: ExtractFeatures
+    features: FeatureStage
     video: Ingest
+    classifier: FineTune | None = added(None)
+
+    @property
+    def gpu_share(self) -> float:
+        return SMALL_SHARE
 
     @property
     def title(self) -> str:
@@ -42,6 +53,10 @@ class PredictProbabilities(Stage):
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
         (sequence,) = read_sequences(self.features, work.inputs["features"])
+        classifier = load_linear(self.classifier, work.inputs["classifier"]) if self.classifier else None
+        framewise = framewise_phases(sequence, classifier)
+        if framewise is None:
+            raise InputError("the trial has no frame-wise classifier: train one on the features of its temporal model.")
         model = load_temporal(self.model, work.inputs["model"], sequence.features.shape[1]).to(device)
         logits = phase_logits(model, sequence, device)
         predicted = PredictedVideo(
@@ -50,7 +65,7 @@ class PredictProbabilities(Stage):
             seconds=read_audit(work.inputs["video"]).seconds,
             frames=sequence.frames,
             prediction=logits.argmax(0).numpy().astype(np.int8),
-            framewise=sequence.framewise,
+            framewise=framewise.astype(np.int8),
             probabilities=logits.softmax(0).T.contiguous().numpy(),
         )
         write_predicted(work.output, predicted)

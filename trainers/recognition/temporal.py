@@ -1,4 +1,4 @@
-"""Temporal model: a causal multi-stage temporal convolutional network over fixed frame features."""
+"""Temporal model over fixed frame features: its training, and its predictions."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,104 +7,33 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainers.artifacts.history import TEMPORAL, write_history
 from trainers.artifacts.predictions import VideoPredictions, write_predictions
 from trainers.data.frames import UNLABELLED
+from trainers.data.ingest.video import Ingest
 from trainers.evaluation.metrics import mean_accuracy
-from trainers.fields import Channels, CountOrZero, Epochs, Layers, LearningRate, Probability, Seed, Weight
+from trainers.fields import Channels, CountOrZero, Epochs, LearningRate, Seed, Weight, added
 from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
-from trainers.recognition.extract import ExtractFeatures, Sequence, read_sequences
+from trainers.recognition.finetune import FineTune, load_linear
+from trainers.recognition.multi_stage_tcn import MultiStageTCN, TemporalNetwork, temporal_loss
+from trainers.recognition.sequences import FeatureStage, Sequence, phases_of, read_sequences
 from trainers.runtime import checkpoint, devices, randomness
-from trainers.stage import Config, Stage, Work
+from trainers.stage import SMALL_SHARE, InputError, Stage, Work
 
 WEIGHTS = "temporal.pt"
-SMOOTHING_CLAMP = 16.0
 REFERENCE_SECONDS_PER_LAYER = 5e-4
 """Overhead of a layer's forward and backward pass, on the reference machine."""
 REFERENCE_SECONDS_PER_LAYER_STEP = 1.3e-6
 """Forward and backward pass of one dilated layer of 64 maps over one time step, on the reference machine."""
 
 
+LARGEST_PART = 0.15
+"""Of a GPU's memory, that the sequences of one side may take: several such stages share a GPU."""
+
 LabelPair = tuple[np.ndarray, np.ndarray]
 """True and predicted phase of every labelled step of a video."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TemporalNetwork(Config):
-    """MS-TCN with causal convolutions (Farha & Gall, arXiv 1903.01945; causal as in TeCNO, arXiv 2003.10751).
-
-    Attributes:
-        num_stages: the first reads features, each later one refines the phases of the one before it.
-        num_layers: dilated layers per stage; layer i looks 2·2^i steps back.
-        num_maps: channels inside a stage.
-        dropout: on whole channels of the features, and inside every layer.
-    """
-
-    num_stages: Layers = 2
-    num_layers: Layers = 12
-    num_maps: Channels = 64
-    dropout: Probability = 0.5
-
-    def build(self, num_features: int, num_phases: int, seed: int) -> "MultiStageTCN":
-        with randomness.torch_seeded(seed, "temporal"):
-            return MultiStageTCN(self, num_features, num_phases)
-
-
-class MultiStageTCN(nn.Module):
-    """Features 1×C×T to phase logits of every stage, S×1×P×T."""
-
-    def __init__(self, config: TemporalNetwork, num_features: int, num_phases: int) -> None:
-        super().__init__()
-        inputs = [num_features] + [num_phases] * (config.num_stages - 1)
-        self.channel_dropout = nn.Dropout1d(config.dropout)
-        self.stages = nn.ModuleList(_stage(config, channels, num_phases) for channels in inputs)
-
-    def forward(self, features: Tensor) -> Tensor:
-        first, *refinements = self.stages
-        outputs = [first(self.channel_dropout(features))]
-        for stage in refinements:
-            outputs.append(stage(outputs[-1].softmax(1)))
-        return torch.stack(outputs)
-
-
-class CausalLayer(nn.Module):
-    """A dilated residual layer that sees the past only: B×M×T to B×M×T."""
-
-    def __init__(self, num_maps: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        self.padding = 2 * dilation
-        self.dilated = nn.Conv1d(num_maps, num_maps, 3, dilation=dilation)
-        self.pointwise = nn.Conv1d(num_maps, num_maps, 1)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        past = F.relu(self.dilated(F.pad(x, (self.padding, 0))))
-        change: Tensor = self.dropout(self.pointwise(past))
-        return x + change
-
-
-def temporal_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy plus a truncated smoothing term, averaged over the stages.
-
-    Source: Farha & Gall, arXiv 1903.01945, eqs. 7 to 11, with weight 1. Steps without a label have no cross-entropy;
-    smoothing needs no label, and goes on over them.
-
-    Args:
-        logits: S×1×P×T.
-        labels: phase of every step, T; -1 where it is unknown. One at least is known.
-    """
-    per_stage = [F.cross_entropy(stage, labels[None], ignore_index=UNLABELLED) + smoothing(stage) for stage in logits]
-    return torch.stack(per_stage).mean()
-
-
-def smoothing(logits: Tensor) -> Tensor:
-    """Mean over phases and steps of min((log p_t − stopgrad(log p_{t−1}))², 16), for logits B×P×T."""
-    log_p = logits.log_softmax(1)
-    change = log_p[..., 1:] - log_p[..., :-1].detach()
-    return change.square().clamp(max=SMOOTHING_CLAMP).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +43,7 @@ class TrainTemporal(Stage):
     Leaves `temporal.pt` and `history.parquet`.
 
     Attributes:
-        training: features of the training videos.
+        training: features of the training videos, and of others where `labelled` names some.
         validation: features of the videos to choose the epoch on; may be missing.
         network: the architecture.
         num_phases: number of classes.
@@ -124,14 +53,16 @@ class TrainTemporal(Stage):
         weight_decay: of Adam.
         selection: which epoch's weights are kept.
         seed: of the start, the order of videos, and dropout.
+        labelled: the videos to train on, of those whose features are given; all of them where empty.
+        classifier: the frame-wise classifier on the same features that goes with the model; nothing is learnt from it.
     """
 
     revision: ClassVar[int] = 2
     curves: ClassVar[str] = TEMPORAL
     uses_gpu: ClassVar[bool] = True
 
-    training: ExtractFeatures
-    validation: ExtractFeatures | None = None
+    training: FeatureStage
+    validation: FeatureStage | None = None
     network: TemporalNetwork = TemporalNetwork()
     num_phases: Channels = 7
     epochs: Epochs = 100
@@ -140,6 +71,24 @@ class TrainTemporal(Stage):
     weight_decay: Weight = 1e-5
     selection: Selection = "validation"
     seed: Seed = 0
+    labelled: tuple[Ingest, ...] = added(())
+    classifier: FineTune | None = added(None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = {video.name for video in self.training.videos}
+        missing = [video.name for video in self.labelled if video.name not in known]
+        if missing:
+            raise InputError(f"labelled videos have no features: {', '.join(missing)}.")
+
+    @property
+    def gpu_share(self) -> float:
+        return SMALL_SHARE
+
+    @property
+    def videos(self) -> tuple[Ingest, ...]:
+        """The videos to train on."""
+        return self.labelled or self.training.videos
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of an epoch (0-based)."""
@@ -154,23 +103,24 @@ class TrainTemporal(Stage):
         return mean_accuracy(videos)
 
     def expected_seconds(self) -> float:
-        num_steps = sum(video.num_source_frames for video in self.training.videos) / self.training.sample_every
+        num_steps = sum(video.num_source_frames for video in self.videos) / self.training.sample_every
         num_layers = self.network.num_stages * self.network.num_layers
         width = (self.network.num_maps / 64) ** 2
-        per_layer = len(self.training.videos) * REFERENCE_SECONDS_PER_LAYER
+        per_layer = len(self.videos) * REFERENCE_SECONDS_PER_LAYER
         per_layer += num_steps * width * REFERENCE_SECONDS_PER_LAYER_STEP
         return self.epochs * num_layers * per_layer
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
-        training = read_sequences(self.training, work.inputs["training"])
-        validation = read_sequences(self.validation, work.inputs["validation"]) if self.validation else []
+        training = _placed(read_sequences(self.training, work.inputs["training"], self.videos), device)
+        read = read_sequences(self.validation, work.inputs["validation"]) if self.validation else []
+        validation = _placed(read, device)
         model = self.network.build(training[0].features.shape[1], self.num_phases, self.seed)
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
             order = randomness.numpy_generator(self.seed, "permutation", epoch).permutation(len(training))
-            for sequence in (training[index] for index in order):
-                yield _features(sequence, device), torch.from_numpy(sequence.labels.astype(np.int64)).to(device)
+            for each in (training[index] for index in order):
+                yield each.inputs(device), each.labels.to(device)
 
         history = train_supervised(
             self.task(
@@ -193,11 +143,12 @@ class TrainTemporal(Stage):
         write_history(work.output, history)
         checkpoint.discard(work.output)
 
-    def _accuracy(self, model: nn.Module, videos: list[Sequence], device: torch.device) -> float | None:
+    def _accuracy(self, model: nn.Module, videos: list["_Placed"], device: torch.device) -> float | None:
         """Accuracy on videos; None without any."""
         if not videos:
             return None
-        return self.validation_accuracy([_labelled(video, _predict(model, video, device)) for video in videos])
+        found = [_logits(model, video.inputs(device)).argmax(0).cpu().numpy() for video in videos]
+        return self.validation_accuracy([_labelled(*pair) for pair in zip(videos, found, strict=True)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,21 +158,28 @@ class PredictPhases(Stage):
     Attributes:
         model: the trained temporal model.
         features: of the videos to predict.
+        classifier: whose frame-wise phases are written beside the model's, where they are not stored with the features.
     """
 
     uses_gpu: ClassVar[bool] = True
 
     model: TrainTemporal
-    features: ExtractFeatures
+    features: FeatureStage
+    classifier: FineTune | None = added(None)
+
+    @property
+    def gpu_share(self) -> float:
+        return SMALL_SHARE
 
     def expected_seconds(self) -> float:
         return 0.01 * len(self.features.videos)
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
+        classifier = load_linear(self.classifier, work.inputs["classifier"]) if self.classifier else None
         sequences = read_sequences(self.features, work.inputs["features"])
         model = load_temporal(self.model, work.inputs["model"], sequences[0].features.shape[1]).to(device)
-        predictions = (_predictions(model, sequence, device) for sequence in sequences)
+        predictions = (_predictions(model, sequence, classifier, device) for sequence in sequences)
         write_predictions(work.output, self.written(predictions, work))
 
     def written(self, predictions: Iterable[VideoPredictions], work: Work) -> Iterable[VideoPredictions]:
@@ -242,38 +200,68 @@ def load_temporal(stage: TrainTemporal, folder: Path, num_features: int) -> Mult
     return model
 
 
-@torch.inference_mode()
 def phase_logits(model: nn.Module, sequence: Sequence, device: torch.device) -> Tensor:
     """Logits of every phase in every row, by the model's last stage: P×T, on the CPU."""
+    return _logits(model, _features(sequence.tensor, device)).cpu()
+
+
+def framewise_phases(sequence: Sequence, classifier: nn.Linear | None) -> np.ndarray | None:
+    """The frame-wise phases of a video: a classifier's where it is given, else those that are stored, if any."""
+    return sequence.framewise if classifier is None else phases_of(classifier, sequence.tensor)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A video's rows, on the device where they fit, in the type that they are stored in."""
+
+    features: Tensor
+    """T×C."""
+    labels: Tensor
+    """T."""
+
+    def inputs(self, device: torch.device) -> Tensor:
+        """The features as the model takes them."""
+        return _features(self.features, device)
+
+
+def _placed(sequences: list[Sequence], device: torch.device) -> list[_Placed]:
+    """Sequences moved to the device once for the whole stage, unless they would take too much of a GPU's memory."""
+    if device.type == "cuda":
+        room = LARGEST_PART * torch.cuda.get_device_properties(device).total_memory
+        if sum(sequence.features.nbytes for sequence in sequences) > room:
+            device = torch.device("cpu")
+    return [
+        _Placed(torch.from_numpy(each.features).to(device), torch.from_numpy(each.labels.astype(np.int64)).to(device))
+        for each in sequences
+    ]
+
+
+def _features(rows: Tensor, device: torch.device) -> Tensor:
+    """Rows T×C as the model takes them: 1×C×T in single precision."""
+    return rows.to(device).float().T.contiguous()[None]
+
+
+@torch.inference_mode()
+def _logits(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Logits by the model's last stage, P×T, on its device."""
     model.eval()
-    logits: Tensor = model(_features(sequence, device))[-1, 0].cpu()
+    logits: Tensor = model(inputs)[-1, 0]
     return logits
 
 
-def _stage(config: TemporalNetwork, inputs: int, num_phases: int) -> nn.Module:
-    layers = [CausalLayer(config.num_maps, 2**i, config.dropout) for i in range(config.num_layers)]
-    return nn.Sequential(nn.Conv1d(inputs, config.num_maps, 1), *layers, nn.Conv1d(config.num_maps, num_phases, 1))
+def _labelled(video: _Placed, predicted: np.ndarray) -> LabelPair:
+    labels = video.labels.cpu().numpy()
+    known = labels != UNLABELLED
+    return labels[known], predicted[known]
 
 
-def _features(sequence: Sequence, device: torch.device) -> Tensor:
-    return torch.from_numpy(sequence.features.T.copy())[None].to(device)
-
-
-def _predict(model: nn.Module, sequence: Sequence, device: torch.device) -> np.ndarray:
-    phases: np.ndarray = phase_logits(model, sequence, device).argmax(0).numpy()
-    return phases
-
-
-def _labelled(video: Sequence, predicted: np.ndarray) -> LabelPair:
-    known = video.labels != UNLABELLED
-    return video.labels[known], predicted[known]
-
-
-def _predictions(model: nn.Module, sequence: Sequence, device: torch.device) -> VideoPredictions:
+def _predictions(
+    model: nn.Module, sequence: Sequence, classifier: nn.Linear | None, device: torch.device
+) -> VideoPredictions:
     return VideoPredictions(
         video=sequence.video,
         frames=sequence.frames,
         truth=sequence.labels,
-        prediction=_predict(model, sequence, device).astype(np.int8),
-        framewise=sequence.framewise,
+        prediction=phase_logits(model, sequence, device).argmax(0).numpy().astype(np.int8),
+        framewise=framewise_phases(sequence, classifier),
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainers.artifacts.history import Record
 from trainers.data.loading import ViewBatch, ViewLoader
-from trainers.fields import BatchSize, Epochs, LearningRate, Momentum, Weight
+from trainers.fields import BatchSize, Epochs, LearningRate, Momentum, Precision, Weight
 from trainers.networks import schedules
 from trainers.networks.backbones import sync_running_statistics_
 from trainers.runtime import distributed

@@ -262,6 +262,7 @@ class Pretrain(EncoderStage):
                 size_px=self.augmentation.size_px,
                 device=device,
                 threads=work.resources.threads,
+                precision=self.optimisation.precision,
             )
         )
 

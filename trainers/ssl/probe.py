@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainers.data.frames import Frames
 from trainers.evaluation.metrics import mean_accuracy
-from trainers.fields import Count, Temperature
+from trainers.fields import Count, Precision, Temperature
 from trainers.networks.features import features_of
 from trainers.stage import Config, InputError, Stage
 
@@ -80,6 +80,7 @@ class Prober:
         size_px: int,
         device: torch.device,
         threads: int,
+        precision: Precision = "fp32",
     ) -> None:
         self._probe = probe
         self._bank = Frames(training, sample_every=probe.sample_every, labelled_only=True)
@@ -90,11 +91,12 @@ class Prober:
         self._size_px = size_px
         self._device = device
         self._threads = threads
+        self._precision: Precision = precision
 
     def accuracy(self, backbone: nn.Module) -> float:
         """Accuracy of a backbone's features."""
         bank, queries = (
-            features_of(backbone, frames, self._size_px, self._device, self._threads)
+            features_of(backbone, frames, self._size_px, self._device, self._threads, self._precision)
             for frames in (self._bank, self._queries)
         )
         labels = torch.from_numpy(self._bank.labels).long()

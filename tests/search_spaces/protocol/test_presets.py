@@ -157,7 +157,7 @@ def test_the_authors_code_pre_trains_in_single_precision_at_every_scale(recipe: 
     surgical = [stage for stage in of_type(recipe(here, seed=0), Pretrain) if isinstance(stage.frames[0], Ingest)]
     assert surgical
     assert {stage.optimisation.precision for stage in surgical} == {"fp32"}
-    assert moco(conditions("full"), seed=0).predictions.model.training.model.encoder.optimisation.precision == "bf16"
+    assert moco(conditions("full"), seed=0).predictions.model.training.encoder.optimisation.precision == "bf16"
 
 
 def test_the_authors_code_chooses_epochs_on_test_videos_and_says_so():

@@ -17,9 +17,9 @@ from study.core.graph import inputs, key, walk
 from study.core.recipe import vocabulary
 from tests.search_spaces.fake_dataset import conditions
 from trainers.data.ingest.video import Video
-from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Share, Temperature, Weight
+from trainers.fields import BatchSize, Count, Epochs, LearningRate, Momentum, Precision, Share, Temperature, Weight
 from trainers.networks.architectures import ArchitectureName
-from trainers.recognition.extract import ExtractFeatures
+from trainers.recognition.encode import EncoderFeatures
 from trainers.recognition.finetune import FineTune
 from trainers.recognition.temporal import PredictPhases, TrainTemporal
 from trainers.ssl.distilled_moco import DistilledMoCo
@@ -55,11 +55,11 @@ def different(one: Stage, other: Stage) -> list[str]:
 
 
 AFTER_THE_STUDENT = [
+    "EncoderFeatures",
+    "EncoderFeatures",
     "FineTune linear",
-    "ExtractFeatures",
-    "ExtractFeatures",
     "TrainTemporal",
-    "ExtractFeatures",
+    "EncoderFeatures",
     "PredictPhases",
     "Evaluate",
 ]
@@ -200,7 +200,7 @@ def test_test_videos_are_read_by_the_last_extraction_alone(recipe: Callable[...,
     (prediction,) = of_type(trial, PredictPhases)
     readers = [s for s in walk(trial).values() if test_videos & {key(needed) for needed in inputs(s).values()}]
     assert readers == [prediction.features]
-    assert isinstance(prediction.features, ExtractFeatures)
+    assert isinstance(prediction.features, EncoderFeatures)
 
 
 def test_without_validation_videos_nothing_is_probed():
@@ -243,6 +243,7 @@ def test_what_can_be_set_of_distillation_is_what_its_signature_offers():
         "split": SplitName | None,
         "finetune_mode": FineTuneMode | None,
         "label_fraction": Share | None,
+        "precision": Precision | None,
         "free_model": str | None,
     }
 

@@ -25,8 +25,8 @@ from study.core.study import setting_notes
 from tests.search_spaces.fake_dataset import conditions
 from trainers.data.ingest.video import Video
 from trainers.recognition.baselines import MajorityClass
-from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune
+from trainers.recognition.sequences import FeatureStage
 from trainers.recognition.temporal import TrainTemporal
 from trainers.ssl.larc import LARCOptimisation
 from trainers.ssl.pretrain import Pretrain
@@ -146,9 +146,11 @@ def test_a_fraction_of_labels_reaches_everything_that_learns_from_labels_and_not
     assert classifier.validation == of_all.validation
     assert classifier.encoder == of_all.encoder
     (temporal,) = of_type(some, TrainTemporal)
-    assert temporal.training.videos == classifier.videos
-    tested = [each.videos for each in of_type(some, ExtractFeatures)]
+    assert temporal.videos == classifier.videos
+    tested = [each.videos for each in of_type(some, FeatureStage)]
     assert here.videos().test in tested
+    if classifier.mode == "linear":  # no label decides the features: draws share them
+        assert set(of_type(some, FeatureStage)) == set(of_type(every, FeatureStage))
     assert key(every) == key(recipe(here, seed=1))
 
 

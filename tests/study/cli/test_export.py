@@ -52,7 +52,7 @@ def command(home: Path, output: Path, *options: str, trial: str = ROW, format_na
 
 
 def tuned(home: Path) -> FineTune:
-    return find_model(home, ROW).temporal.training.model
+    return find_model(home, ROW).classifier
 
 
 def weights(home: Path, stage: object) -> dict[str, dict[str, torch.Tensor]]:

@@ -16,7 +16,7 @@ from study.core.store import Store
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import copy_of, done, refused, tiny_settings
 from trainers.artifacts.predictions import read_predictions
-from trainers.recognition.extract import read_sequence
+from trainers.recognition.sequences import read_sequence
 
 ROW = "table3/head"
 TESTED = ("video03", "video04")

@@ -116,9 +116,9 @@ def test_a_failing_row_is_exit_code_1_and_the_others_are_reported(table3_home: P
     assert [trial["state"] for trial in status["trials"]] == ["failed", "done"]
 
 
-def test_encoders_and_classifiers_take_about_the_disk_that_is_expected_of_them(table3_home: Path):
-    networks = [m for m in Store(table3_home).manifests() if m.stage in ("Pretrain", "FineTune", "Untrained")]
-    assert networks
+def test_encoders_and_features_take_about_the_disk_that_is_expected_of_them(table3_home: Path):
+    networks = [m for m in Store(table3_home).manifests() if m.stage in ("Pretrain", "EncoderFeatures", "Untrained")]
+    assert len({manifest.stage for manifest in networks}) == 3
     for manifest in networks:
         left = sum(size for size, _ in manifest.files.values())
         assert manifest.expected_bytes / 3 < left < 2 * manifest.expected_bytes, manifest.title

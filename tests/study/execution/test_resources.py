@@ -23,6 +23,12 @@ class Train(Extract):
     trains_on_workers = True
 
 
+class Small(Extract):
+    @property
+    def gpu_share(self) -> float:
+        return 0.25
+
+
 def written(folder: Path, text: str) -> Path:
     path = folder / "cluster.toml"
     path.write_text(text)
@@ -47,6 +53,23 @@ def test_the_command_line_has_the_last_word(tmp_path: Path):
     profile = read_profile(written(tmp_path, "[Train]\nworkers = 2\nthreads = 6\n"), Profile())
     assert profile.having(workers=4, gpus=0).grant(Train()) == Resources(workers=4, threads=6)
     assert profile.having() == profile
+
+
+def test_small_stages_share_a_gpu_unless_their_type_or_the_command_line_is_granted_its_own(tmp_path: Path):
+    default = Profile(default=Resources(gpus=1, threads=8))
+    assert default.grant(Small()) == Resources(gpus=0.25, threads=2)
+    assert default.grant(Extract()) == Resources(gpus=1, threads=8)
+    assert default.having(gpus=1).grant(Small()) == Resources(gpus=1, threads=8)
+    assert default.having(threads=4).grant(Small()) == Resources(gpus=0.25, threads=1)
+    own = read_profile(written(tmp_path, "[Small]\ngpus = 0.5\n"), default)
+    assert own.grant(Small()) == Resources(gpus=0.5, threads=8)
+
+
+def test_without_a_gpu_small_stages_are_granted_what_others_are():
+    cores = Resources(threads=8)
+    assert Profile(default=cores).grant(Small()) == cores
+    half = Resources(gpus=0.5, threads=8)
+    assert Profile(default=half).grant(Small()) == half
 
 
 @pytest.mark.parametrize(

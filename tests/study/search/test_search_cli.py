@@ -109,7 +109,7 @@ def test_the_printed_command_evaluates_the_winner_and_trains_nothing(searched: P
     plan = called(searched, "plan", *command.group(1).split(), "--json")
     assert plan.exit_code == 0, plan.output
     missing = [stage["title"].split()[0] for stage in json.loads(plan.output)["missing"]]
-    assert {"Evaluate", "PredictPhases"} <= set(missing) <= {"Evaluate", "PredictPhases", "ExtractFeatures", "Video"}
+    assert {"Evaluate", "PredictPhases"} <= set(missing) <= {"Evaluate", "PredictPhases", "EncoderFeatures", "Video"}
 
 
 def test_mlflow_has_a_run_for_the_search_and_one_below_it_for_every_trial(searched: Path):

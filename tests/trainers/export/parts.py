@@ -12,7 +12,8 @@ from trainers.recognition import finetune, temporal
 from trainers.recognition.authors_code import AuthorsFineTune
 from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune
-from trainers.recognition.temporal import TemporalNetwork, TrainTemporal
+from trainers.recognition.multi_stage_tcn import TemporalNetwork
+from trainers.recognition.temporal import TrainTemporal
 from trainers.runtime.randomness import torch_generator
 from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.pairs import random_pair

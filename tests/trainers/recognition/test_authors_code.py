@@ -23,9 +23,11 @@ from trainers.recognition.authors_code import (
     UnnormalisedNetwork,
     as_long_as_annotated,
 )
-from trainers.recognition.extract import ExtractFeatures, Sequence, write_sequence
+from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune, load_classifier
-from trainers.recognition.temporal import PredictPhases, TemporalNetwork, TrainTemporal
+from trainers.recognition.multi_stage_tcn import TemporalNetwork
+from trainers.recognition.sequences import Sequence, write_sequence
+from trainers.recognition.temporal import PredictPhases, TrainTemporal
 from trainers.ssl.encoders import load_backbone, read_weights, write_weights
 from trainers.ssl.pairs import MomentumPair, frozen_pair
 

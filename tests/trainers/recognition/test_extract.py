@@ -6,8 +6,9 @@ from tests.trainers.tiny import SIZE_PX, untrained, work, write_recording
 from trainers.data.frames import Frames
 from trainers.data.loading import plain_batches
 from trainers.networks.features import network_input
-from trainers.recognition.extract import ExtractFeatures, Sequence, read_sequence, read_sequences, write_sequence
+from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune, load_classifier
+from trainers.recognition.sequences import Sequence, read_sequence, read_sequences, write_sequence
 from trainers.stage import InputError
 
 

@@ -12,9 +12,11 @@ from trainers.artifacts.history import read_history
 from trainers.artifacts.predictions import read_predictions, write_predictions
 from trainers.evaluation.evaluate import Evaluate
 from trainers.recognition.authors_code import AuthorsTrainTemporal
-from trainers.recognition.extract import ExtractFeatures, read_sequences
+from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune
-from trainers.recognition.temporal import PredictPhases, TemporalNetwork, TrainTemporal
+from trainers.recognition.multi_stage_tcn import TemporalNetwork
+from trainers.recognition.sequences import read_sequences
+from trainers.recognition.temporal import PredictPhases, TrainTemporal
 
 LABELS = [-1, 0, 0, 0, -1, -1, 1, 1, 2, -1, 2, 2]
 KNOWN = [index for index, label in enumerate(LABELS) if label >= 0]

@@ -9,17 +9,11 @@ import torch.nn.functional as F
 from tests.trainers.tiny import SIZE_PX, Recording, assert_same_state, raising, untrained, work
 from trainers.artifacts.history import read_history
 from trainers.artifacts.predictions import read_predictions
-from trainers.recognition.extract import ExtractFeatures, Sequence, write_sequence
+from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune
-from trainers.recognition.temporal import (
-    WEIGHTS,
-    CausalLayer,
-    PredictPhases,
-    TemporalNetwork,
-    TrainTemporal,
-    smoothing,
-    temporal_loss,
-)
+from trainers.recognition.multi_stage_tcn import CausalLayer, TemporalNetwork, smoothing, temporal_loss
+from trainers.recognition.sequences import Sequence, write_sequence
+from trainers.recognition.temporal import WEIGHTS, PredictPhases, TrainTemporal
 
 NETWORK = TemporalNetwork(num_stages=2, num_layers=3, num_maps=8, dropout=0.5)
 C, P, T = 5, 3, 40

@@ -19,8 +19,9 @@ from tests.trainers.tiny import (
 from trainers.artifacts.history import read_history
 from trainers.data.augmentation import MoCoAugmentation, MultiCropAugmentation
 from trainers.pretrained.release import Release
-from trainers.recognition.extract import ExtractFeatures, read_sequence
+from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune
+from trainers.recognition.sequences import read_sequence
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import load_backbone, read_weights
 from trainers.ssl.larc import LARCOptimisation

@@ -21,8 +21,9 @@ from tests.trainers.tiny import (
 )
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.pretrained.release import Release
-from trainers.recognition.extract import ExtractFeatures, read_sequences
+from trainers.recognition.extract import ExtractFeatures
 from trainers.recognition.finetune import FineTune, load_classifier
+from trainers.recognition.sequences import read_sequences
 from trainers.ssl.encoders import load_backbone
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.losses import dictionary_logits, info_nce
