@@ -35,7 +35,6 @@ from trainers.ssl.method import MethodConfig
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.probe import KnnProbe
-from trainers.ssl.step import Precision
 from trainers.stage import InputError
 
 Value = TypeVar("Value")

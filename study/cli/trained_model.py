@@ -100,7 +100,16 @@ def find_model(home: Path, target: str) -> TrainedModel:
     Raises:
         InputError: there is no such trial, there are several, it has no model, or it is not trained yet.
     """
-    return find_trial(home, target).model
+    model = find_trial(home, target).model
+    if (
+        isinstance(model.temporal.training, EncoderFeatures)
+        and Store(home, create=False).find(key(model.encoder)) is None
+    ):
+        raise InputError(
+            f"the encoder of {target} (stage {key(model.encoder)[:KEY_SHOWN]}) is not stored any more: run the study "
+            "again, which computes what is missing."
+        )
+    return model
 
 
 def find_trial(home: Path, target: str) -> FoundTrial:
@@ -119,7 +128,7 @@ def find_trial(home: Path, target: str) -> FoundTrial:
     trial, temporal = asked.trial, last_model(asked.trial)
     study, slash, _ = target.partition("/")
     model = TrainedModel(label=f"{study}/{trial.label}" if slash else trial.label, temporal=temporal)
-    if any(store.find(each) is None for each in (model_key, key(model.classifier), key(model.encoder))):
+    if store.find(model_key) is None or store.find(key(model.classifier)) is None:
         raise InputError(
             f"{target} ({trial.label}) is not trained yet: run its study first; `freelunch status` shows the command."
         )

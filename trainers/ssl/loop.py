@@ -18,7 +18,7 @@ from trainers.runtime import distributed
 from trainers.runtime.loss_watch import LossWatch, lag_on
 from trainers.ssl.checkpoints import Checkpoints
 from trainers.ssl.method import Method
-from trainers.ssl.step import Precision, Stepper, learning_parameters
+from trainers.ssl.step import Stepper, learning_parameters
 from trainers.stage import Config, Work
 
 REPORT_PERIOD_SECONDS = 1.0

@@ -1,18 +1,17 @@
 """One optimisation step of self-supervised training, on any device and any number of workers."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trainers.data.loading import ViewBatch
+from trainers.fields import Precision
 from trainers.networks.features import network_input
 from trainers.networks.folding import is_residual
 from trainers.runtime import cuda_graphs, distributed
 from trainers.ssl.method import Method, Views
-
-Precision = Literal["fp32", "bf16"]
 
 
 def take_step(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource, LeftOut
 from trainers.data.loading import ViewLoader
-from trainers.fields import BatchSize, Count, Epochs, Seed
+from trainers.fields import BatchSize, Count, Epochs, Precision, Seed
 from trainers.networks.costs import reference_seconds, training_cost
 from trainers.runtime import devices, distributed
 from trainers.runtime.conditions import conditions_on
@@ -22,7 +22,7 @@ from trainers.ssl.encoders import EncoderStage
 from trainers.ssl.loop import REPORT_PERIOD_SECONDS
 from trainers.ssl.method import Asked, Views
 from trainers.ssl.pairs import frozen_pair, frozen_query, shared_pair, shuffle_order
-from trainers.ssl.step import Precision, on_device
+from trainers.ssl.step import on_device
 from trainers.ssl.tape_files import Index, Layout, num_recorded, recording, remove_other_files, write_batch
 from trainers.stage import Cost, Stage, Work
 

@@ -210,6 +210,14 @@ def test_a_trial_that_is_not_trained_yet_is_refused(home: Path, new_videos: Path
     )
 
 
+def test_an_encoder_that_is_not_stored_any_more_is_not_trained_again(home: Path, new_videos: Path, tmp_path: Path):
+    copied = copy_of(home, tmp_path)
+    encoder = key(find_model(copied, ROW).encoder)
+    Store(copied).remove(encoder)
+    said = f"the encoder of {ROW} (stage {encoder[:12]}) is not stored any more: run the study again"
+    refused(command(copied, "embed", ROW, new_videos, tmp_path / "out"), 2, said)
+
+
 @pytest.mark.parametrize("verb", ["predict", "embed"])
 def test_places_without_videos_are_refused(home: Path, tmp_path: Path, verb: str):
     refused(command(home, verb, ROW, tmp_path / "none", tmp_path / "out"), 2, "none does not exist")
