@@ -31,7 +31,7 @@ check-external: $(SERVICES) ## losses against lightly's, augmentation against PI
 
 bench: install ## how fast is what matters; ratios, side by side in one run
 	$(BIN)/python -m benchmarks.gpu
-	$(BIN)/python benchmarks/augmentation.py
+	$(BIN)/python -m benchmarks.data_path
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/overhead.py

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks import measuring
-from benchmarks.augmentation import frame_like
+from benchmarks.data_path import frame_like
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.scales import SCALES

@@ -1,7 +1,7 @@
 """Batches of frames, read, decoded and augmented in threads a few batches ahead of the network."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.data.augmentation import MoCoAugmentation, plain
+from trainers.data.augmentation import NUMBERS_PER_VIEW, MoCoAugmentation
 from trainers.data.frames import Frames
-from trainers.runtime.randomness import numpy_generator
+from trainers.data.views import plain, write_planes, write_view
+from trainers.runtime.randomness import CounterDraws, numpy_generator
 from trainers.stage import InputError
 
 FRAMES_PER_TASK = 8
@@ -90,6 +91,7 @@ class ViewLoader:
         return _ahead(batches, self.threads)
 
     def _begin(self, rows: np.ndarray, epoch: int) -> tuple[ViewBatch, list[Task]]:
+        draws = view_draws(self.seed, epoch)
         first, _, *further = self.augmentation.sizes_px
         views = self._empty(2, len(rows), 3, first, first)
         small = tuple(self._empty(len(rows), 3, size, size) for size in further)
@@ -99,7 +101,7 @@ class ViewLoader:
         def fill(positions: range) -> None:
             for position in positions:
                 out = [array[position] for array in arrays]
-                random_views(self.frames, int(rows[position]), self.augmentation, self.seed, epoch, out=out)
+                random_views(self.frames, int(rows[position]), self.augmentation, draws, out)
 
         return ViewBatch(views, small, ids), _tasks(fill, len(rows))
 
@@ -107,14 +109,21 @@ class ViewLoader:
         return torch.empty(shape, dtype=torch.uint8, pin_memory=self.pin_memory)
 
 
+def view_draws(seed: int, epoch: int) -> CounterDraws:
+    """The numbers that the views of every frame are drawn from in an epoch."""
+    return CounterDraws(seed, "view", epoch)
+
+
 def random_views(
-    frames: Frames, row: int, augmentation: MoCoAugmentation, seed: int, epoch: int, *, out: Iterable[np.ndarray]
+    frames: Frames, row: int, augmentation: MoCoAugmentation, draws: CounterDraws, out: Sequence[np.ndarray]
 ) -> None:
     """Decodes one frame and writes its views of an epoch into `out` (3×S×S each, uint8)."""
     image = frames.image(row)
+    height, width = image.shape[:2]
+    numbers = draws.numbers(frames.source(row), frames.frame(row), len(out) * NUMBERS_PER_VIEW)
     for index, planes in enumerate(out):
-        generator = numpy_generator(seed, "view", epoch, frames.source(row), frames.frame(row), index)
-        _write_planes(augmentation.view(image, generator, index), planes)
+        of_view = numbers[index * NUMBERS_PER_VIEW : (index + 1) * NUMBERS_PER_VIEW]
+        write_view(image, augmentation.draw(of_view, height, width, index), planes)
 
 
 def plain_batches(
@@ -145,16 +154,11 @@ def plain_batches(
 
         def fill(positions: range) -> None:
             for position in positions:
-                _write_planes(plain(frames.image(int(chosen[position])), size_px), array[position])
+                write_planes(plain(frames.image(int(chosen[position])), size_px), array[position])
 
         return images, _tasks(fill, len(chosen))
 
     return _ahead((begin(start) for start in range(0, len(rows), batch_size)), threads)
-
-
-def _write_planes(image: np.ndarray, planes: np.ndarray) -> None:
-    """Writes an image (S×S×3) as planes (3×S×S) in place."""
-    cv2.split(image, list(planes))
 
 
 def _tasks(fill: Callable[[range], None], count: int) -> list[Task]:
