@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from study.cli.options import MACHINE_OPTIONS, Command, Decorator, with_options
+from study.cli.options import MACHINE_OPTIONS, TAPE_OPTIONS, Command, Decorator, with_options
 from study.cli.values import Line
 
 if TYPE_CHECKING:
     from study.cli.resources import ComputeTarget
+    from study.core.tapes import Tapes
 
 
 class MachineValues(TypedDict):
@@ -21,6 +22,8 @@ class MachineValues(TypedDict):
     profile: Path | None
     workers: int | None
     gpus_per_worker: float | None
+    tape: "Tapes"
+    tape_disk: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ def machine_options(command: Command) -> Command:
             help="Plan for this Ray cluster (also RAY_ADDRESS), which is joined to look at its nodes.",
         ),
         *MACHINE_OPTIONS,
+        *TAPE_OPTIONS,
     )
     return with_options(command, options, "machine", MachineValues.__annotations__, _machine)
 
@@ -56,5 +60,7 @@ def _machine(values: MachineValues) -> AskedMachine:
         profile=values["profile"],
         workers=values["workers"],
         gpus_per_worker=values["gpus_per_worker"],
+        tape=values["tape"],
+        tape_disk=values["tape_disk"],
     )
     return AskedMachine(target=target, device=values["device"])

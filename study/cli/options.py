@@ -15,6 +15,7 @@ from trainers.stage import InputError
 
 if TYPE_CHECKING:
     from study.cli.resources import ComputeTarget
+    from study.core.tapes import Tapes
     from study.home.request import Request
     from study.search.request import SearchRequest
 
@@ -34,6 +35,16 @@ MACHINE_OPTIONS: tuple[Decorator, ...] = (
     click.option("--profile", type=Location(), help="TOML file: what every type of stage is granted."),
     click.option("--workers", type=Count(1, MOST_WORKERS), help="Processes that train together; one where not given."),
     click.option("--gpus-per-worker", type=Number(0, MOST_GPUS), help="One where there are any; 0 leaves them alone."),
+)
+TAPE_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--tape",
+        type=click.Choice(["auto", "off", "features", "embeddings"]),
+        default="auto",
+        show_default=True,
+        help="Record what frozen networks say once, for all stages that ask the same: where that costs less, or this.",
+    ),
+    click.option("--tape-disk", type=Line(), metavar="SIZE", help="Of all tapes; 100GB, or half of what is free."),
 )
 CONDITION_OPTIONS: tuple[Decorator, ...] = (
     click.option(
@@ -118,6 +129,8 @@ class ResourceValues(TypedDict):
     threads: int | None
     callbacks: tuple[str, ...]
     yes: bool
+    tape: "Tapes"
+    tape_disk: str | None
 
 
 def study_options(command: Command) -> Command:
@@ -166,6 +179,7 @@ def resource_options(command: Command) -> Command:
             help="Join this Ray cluster (also RAY_ADDRESS); else start one.",
         ),
         *MACHINE_OPTIONS,
+        *TAPE_OPTIONS,
         click.option(
             "--threads", type=Count(1, MOST_THREADS), help="CPU threads per worker; by the size of the nodes."
         ),

@@ -4,6 +4,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from study.cli.tapes import parse_size, tape_choice
+from study.core.tapes import TapeChoice, Tapes
 from study.execution.resources import Profile, check_gpus, read_profile, suggested
 from trainers.stage import InputError, Resources
 
@@ -21,6 +23,8 @@ class ComputeTarget:
         threads: CPU threads of every worker.
         callbacks: of Ray Tune, each as MODULE:CLASS.
         yes: the answer to what would be asked before the start.
+        tape: recordings of frozen networks that stages replay.
+        tape_disk: size of all of them, at most.
     """
 
     local: bool = False
@@ -31,9 +35,17 @@ class ComputeTarget:
     threads: int | None = None
     callbacks: tuple[str, ...] = ()
     yes: bool = False
+    tape: Tapes = "auto"
+    tape_disk: str | None = None
 
     def __post_init__(self) -> None:
         check_gpus(self.gpus_per_worker or 0, "--gpus-per-worker")
+        if self.tape_disk is not None:
+            parse_size("--tape-disk", self.tape_disk)
+        if self.tape == "off" and self.tape_disk is not None:
+            raise InputError(
+                f"--tape-disk {self.tape_disk} is the size of tapes, and --tape off takes none: leave one out."
+            )
         if self.local and (self.workers or 1) > 1:
             raise InputError(f"--workers {self.workers} needs Ray: leave --local out, or train with one worker.")
         if self.local and self.callbacks:
@@ -51,6 +63,8 @@ class ComputeTarget:
             "--workers": self.workers,
             "--gpus-per-worker": self.gpus_per_worker,
             "--threads": self.threads,
+            "--tape": None if self.tape == "auto" else self.tape,
+            "--tape-disk": self.tape_disk,
         }
         given = [f"{name} {shlex.quote(f'{value}')}" for name, value in named.items() if value is not None]
         callbacks = [f"--callback {shlex.quote(name)}" for name in self.callbacks]
@@ -60,6 +74,10 @@ class ComputeTarget:
     def options_of_run(self, *, mlflow: bool) -> tuple[str, ...]:
         """The command-line options of a run on this target, logged to MLflow or not."""
         return (*self.options(), *(() if mlflow else ("--no-mlflow",)))
+
+    def tapes(self, home: Path, budget_bytes: float | None = None) -> TapeChoice:
+        """Which recordings of frozen networks stages replay; arguments as of `tape_choice`."""
+        return tape_choice(self.tape, self.tape_disk, home, budget_bytes)
 
     def profile_of(self, cpus: int, gpus: int) -> Profile:
         """Resources of every type of stage on nodes with these numbers of CPU cores and GPUs.

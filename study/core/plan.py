@@ -53,7 +53,7 @@ class Plan:
     @property
     def shared(self) -> tuple[str, ...]:
         """The stages that more than one trial needs."""
-        return tuple(stage_key for stage_key, trials in self.users.items() if len(trials) > 1)
+        return tuple(k for k, trials in self.users.items() if len(trials) > 1 and k not in self.tapes)
 
     @property
     def expected_seconds(self) -> float:
@@ -62,13 +62,13 @@ class Plan:
 
     @property
     def unshared_seconds(self) -> float:
-        """Expected seconds of all trials if each computed its own stages."""
-        return sum(self.seconds[stage_key] * len(trials) for stage_key, trials in self.users.items())
+        """Expected seconds of all trials if each computed its own stages, but for tapes."""
+        return sum(self.seconds[k] * (1 if k in self.tapes else len(trials)) for k, trials in self.users.items())
 
     @property
     def num_unshared(self) -> int:
         """Number of stages if trials shared none."""
-        return sum(len(trials) for trials in self.users.values())
+        return sum(len(trials) for k, trials in self.users.items() if k not in self.tapes)
 
     def by_type(self) -> list[dict[str, Any]]:
         """One record per type of stage: how many, shared, cached, missing, and the seconds expected."""
@@ -135,7 +135,7 @@ def make_plan(
     manifests |= {stage_key: store.manifest(stage_key) for stage_key in cached - manifests.keys()}  # the damaged ones
     finished = {stage_key: manifests[stage_key] for stage_key in cached}
     seconds = {k: speeds.seconds(s) for k, s in stages.items()}
-    chosen = frozenset(key(tape) for stage in replaying.values() for tape in stage.aids().values())
+    chosen = frozenset(key(tape) for stage in stages.values() for tape in stage.aids().values())
     saved = sum(unsaved[k] - seconds[k] for k in replaying) - sum(seconds[k] for k in chosen - cached)
     return Plan(
         trials=tuple(trials),
@@ -195,7 +195,11 @@ def _replaying(
     cached = frozenset(stage_key for stage_key in stages if store.find(stage_key))
     needed = _needed(stages, cached, trials)
     missing = {stage_key: stage for stage_key, stage in stages.items() if stage_key in needed}
-    return choose_tapes(missing, tapes, lambda tape_key: store.find(tape_key) is not None, seconds)
+
+    def is_recorded(tape_key: str) -> bool:
+        return bool(store.find(tape_key) or (tapes.begun and store.unfinished(tape_key)))
+
+    return choose_tapes(missing, tapes, is_recorded, seconds)
 
 
 def _changed_sources(stages: Mapping[str, Stage], manifests: Mapping[str, Manifest]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from study.core.graph import key
+from study.core.graph import key, walk
 from trainers.stage import Stage
 
 Tapes = Literal["auto", "off", "features", "embeddings"]
@@ -17,14 +17,18 @@ class TapeChoice:
 
     Attributes:
         kinds: the tapes that are wanted.
-        limit_bytes: that all of them may take on disk.
+        limit_bytes: that all of them may take on disk, beside those that are recorded.
+        begun: take those too that are being recorded, or were interrupted, whatever the limit.
     """
 
     kinds: Tapes = "off"
     limit_bytes: float = 0.0
+    begun: bool = False
 
 
 NO_TAPES = TapeChoice()
+TAPES_AT_WORK = TapeChoice(kinds="auto", begun=True)
+"""Those of a run that goes on, as its other observers see them."""
 
 
 @dataclass
@@ -96,7 +100,7 @@ def with_tapes(stages: Mapping[str, Stage], replaying: Mapping[str, Stage]) -> d
     ordered: dict[str, Stage] = {}
     for stage_key, stage in stages.items():
         taking = replaying.get(stage_key, stage)
-        for tape in taking.aids().values():
-            ordered.setdefault(key(tape), tape)
+        for needed_key, needed in walk(*taking.aids().values()).items():
+            ordered.setdefault(needed_key, needed)
         ordered[stage_key] = taking
     return ordered

@@ -24,6 +24,7 @@ class Step(Stage):
 
     name: str
     needs: tuple[Stage, ...] = ()
+    aided_by: tuple[Stage, ...] = field(default=(), compare=False)
     epochs: int = 1
     epoch_seconds: float = field(default=0.0, compare=False)
     does: str = ""
@@ -33,8 +34,12 @@ class Step(Stage):
     def title(self) -> str:
         return self.name
 
+    def aids(self) -> dict[str, Stage]:
+        return {f"aid{index}": aid for index, aid in enumerate(self.aided_by)}
+
     def run(self, work: Work) -> None:
         self.note(f"start {self.name} {os.getpid()}")
+        self.note(f"given {self.name} {' '.join(sorted(work.inputs))}")
         for folder in work.inputs.values():
             assert (folder / "done").exists()
         checkpoint = work.output / "checkpoint"

@@ -16,6 +16,7 @@ from study.core.store import Store
 from study.core.study import standalone
 from study.execution.events import Failure, Observer, Outcome, StageStopped, Started
 from study.execution.local import run
+from tests.study import steps
 from trainers.stage import InputError, Progress, Resources, Stage, Work
 
 NOWHERE = Path("/nowhere")
@@ -309,3 +310,20 @@ def test_an_observer_ends_a_run_in_the_middle_of_a_stage_which_has_not_failed(tm
         compute(tmp_path, step, observer=listener)
     assert "step failed" not in listener.heard
     assert Store(tmp_path).unfinished(key(step))
+
+
+def test_a_stage_is_computed_without_an_aid_that_failed_or_is_damaged(tmp_path: Path):
+    """Aids are no inputs: what they are for goes on without them."""
+    store, diary = Store(tmp_path / "home"), tmp_path / "diary"
+    whole, bad, torn = (
+        steps.Step(name=name, does="raise" if name == "bad" else "", diary=diary) for name in ("whole", "bad", "torn")
+    )
+    compute(store.home, torn)
+    (store.check(key(torn)) / "done").write_text("cut")
+    outcome = compute(store.home, steps.Step(name="last", aided_by=(whole, bad, torn), diary=diary))
+    assert [failure.title for failure in outcome.failures.values()] == ["bad"]
+    assert outcome.blocked == {}
+    assert [line for line in steps.lines(diary) if line[0] == "given"][-1] == ["given", "last", "aid0"]
+    log = store.log(key(steps.Step(name="last")))
+    assert log is not None
+    assert "computed without its aid2: " in log.read_text()

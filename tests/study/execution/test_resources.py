@@ -110,3 +110,14 @@ def test_a_wrong_file_is_one_sentence_that_names_the_place(tmp_path: Path, text:
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(InputError, match=r"nowhere\.toml cannot be read"):
         read_profile(tmp_path / "nowhere.toml", Profile())
+
+
+class Record(Train):
+    granted_as = "Train"
+
+
+def test_a_stage_is_granted_what_another_type_is_where_nothing_names_its_own(tmp_path: Path):
+    """A recording whose conditions are not those of the trainings would not be replayed."""
+    profile = read_profile(written(tmp_path, "[Train]\nworkers = 2\nthreads = 6\n"), Profile())
+    assert profile.grant(Record()) == profile.grant(Train())
+    assert Profile(default=Resources(threads=2)).grant(Record()) == Resources(threads=2)

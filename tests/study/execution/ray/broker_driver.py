@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from study.core.graph import key, walk
+from study.core.tapes import with_tapes
 from study.execution.events import EpochEnded, Progressed, StageEvent, Started
 from study.execution.ray.broker import start_broker
 from study.execution.ray.messages import StageOutcome, StageRequest
@@ -34,7 +35,7 @@ class Driver:
         self._next = 0
 
     def submit(self, *last: Stage, asker: str = "driver", profile: Profile = ONE_EACH) -> None:
-        stages = walk(*last)
+        stages = with_tapes(walk(*last), {})
         self._titles |= {stage_key: stage.title for stage_key, stage in stages.items()}
         self._sent[asker] = requests_for(stages, list(stages), profile.grant)
         self.incarnation = self.get("submit", self._sent[asker], asker)

@@ -124,6 +124,17 @@ def test_two_drivers_on_one_home_compute_every_stage_once(ray: Any, driver: Driv
     assert set(statuses) <= {"computed", "found"}
 
 
+def test_a_stage_waits_for_what_aids_it_and_does_without_where_that_fails(driver: Driver, diary: Path):
+    aids = (Step(name="whole", epoch_seconds=0.3, diary=diary), Step(name="bad", does="raise", diary=diary))
+    last = Step(name="last", needs=(Step(name="first", diary=diary),), aided_by=aids, diary=diary)
+    driver.submit(last)
+    assert driver.outcome(last) == StageOutcome(status="computed")
+    assert ["given", "last", "aid0", "needs.0"] in lines(diary)
+    words = [" ".join(line[:2]) for line in lines(diary)]
+    assert words.index("end whole") < words.index("start last")
+    assert table(diary) == once("first", "last", "whole") | {"bad": (1, 0)}
+
+
 @pytest.mark.parametrize(
     ("does", "sentence", "fault"),
     [("raise", "ValueError: first line", "program"), ("refuse", "the moon is full: wait.", "input")],
