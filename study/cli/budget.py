@@ -33,6 +33,11 @@ class Budget:
     amount: float
     unit: str
 
+    @property
+    def num_bytes(self) -> float | None:
+        """Disk that may be used; None of a budget in GPU-hours."""
+        return None if self.unit == "gpuh" else self.amount
+
 
 def parse_budget(text: str) -> Budget:
     """A budget as it is given on the command line.

@@ -27,6 +27,7 @@ from study.core.rows import MeasuredOn
 from study.core.store import Store
 from study.core.study import Study, Trial, equal_row_notes, setting_notes
 from study.core.suite import Part, Suite, together
+from study.core.tapes import TAPES_AT_WORK, TapeChoice
 from study.home.request import Request
 from study.home.sharing import check_shared
 from study.home.text import nearest
@@ -69,7 +70,13 @@ class PlannedStudy:
     """
 
     def __init__(
-        self, home: Path, request: Request, *, brief: bool = False, machine: PlannedMachine | None = None
+        self,
+        home: Path,
+        request: Request,
+        *,
+        brief: bool = False,
+        machine: PlannedMachine | None = None,
+        tapes: TapeChoice = TAPES_AT_WORK,
     ) -> None:
         self.request = request
         self.study: Study | Suite = find_study(request.study)
@@ -87,7 +94,7 @@ class PlannedStudy:
             self.trials: tuple[Trial, ...] = together(self.parts)
             check_last_stages(self.trials)
             check_weights_used(next(iter(self._conditions.values())), self.trials, request.name)
-            self.plan: Plan = make_plan(self.trials, self.store, machine)
+            self.plan: Plan = make_plan(self.trials, self.store, machine, tapes)
 
     @property
     def scale(self) -> Scale:

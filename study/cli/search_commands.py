@@ -50,6 +50,7 @@ def search(
     from study.cli.starting import confirm_without_gpu
     from study.core.plan import make_plan
     from study.core.store import Store
+    from study.core.tape_marks import TapeMarks
     from study.home import runs
     from study.home.sharing import check_shared
 
@@ -59,6 +60,7 @@ def search(
     with interruptible(command):
         check_shared(context.home, writing=True)
         Store(context.home).clean()
+        TapeMarks(Store(context.home)).remove_used()
         request = search_request.request
         make_demo_where_asked(
             context.home, request, lambda: PlannedSearch(context.home, search_request).check_weights()

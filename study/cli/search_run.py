@@ -112,6 +112,7 @@ class SearchRun:
             num_trials=search_request.num_trials,
             seconds=None if search_request.hours is None else search_request.hours * HOUR_SECONDS,
             observers=observers,
+            tapes=target.tapes(planned.home),
         )
         if target.local:
             grant = target.profile_of(available_cpus(), num_gpus()).grant
@@ -131,6 +132,7 @@ class SearchRun:
                 address=target.address,
                 options=TuneOptions(callbacks=target.callbacks, max_concurrent=search_request.at_once),
             )
+        loop.remove_tapes()
         self.stop_reason, self.num_failed = loop.stop_reason, loop.num_failed
         if loop.is_exhausted:
             click.echo("every point of the space has been tried.")

@@ -93,7 +93,7 @@ def plan(
         raise InputError(
             f"--trials {trials}: {request.study} is a study; a search has trials, and --seeds repeats rows."
         )
-    planned = PlannedStudy(context.home, request, machine=here)
+    planned = PlannedStudy(context.home, request, machine=here, tapes=machine.target.tapes(context.home))
     if as_json:
         record = {**plan_record(planned.plan), **outlook_record(planned.plan, planned.parts, here)}
         warnings = [*planned.data_notes(), *planned.plan_notes()]
@@ -137,12 +137,15 @@ def run(
     from study.cli.demo import make_demo_where_asked
     from study.cli.machine import planned_machine
     from study.core.store import Store
+    from study.core.tape_marks import TapeMarks
     from study.home import runs
     from study.home.sharing import check_shared
 
     limit = parse_budget(budget) if budget else None
     check_shared(context.home, writing=True)
-    Store(context.home).clean()  # one that cannot be used is refused before this run is made known in it
+    store = Store(context.home)
+    store.clean()  # one that cannot be used is refused before this run is made known in it
+    TapeMarks(store).remove_used()
     options = (*target.options_of_run(mlflow=mlflow), *options_of(limit))
     kept = request.command("run", *options)
     command = with_home(kept, context.home)
@@ -153,7 +156,9 @@ def run(
         runs.register_run(context.home, request.name, kept + check_option),
     ):
         machine = planned_machine(target)
-        make_demo_where_asked(context.home, request, lambda: _plan_of_run(context, request, machine, check=check))
+        make_demo_where_asked(
+            context.home, request, lambda: _plan_of_run(context, request, target, machine, check=check)
+        )
         if check:
             _check(context, request, target, machine, command)
         else:
@@ -192,7 +197,8 @@ def _check(
     from study.cli.check import check_study
     from study.cli.planning import PlannedStudy
 
-    planned = PlannedStudy(context.home, request, brief=True, machine=machine)
+    tapes = target.tapes(context.home)
+    planned = PlannedStudy(context.home, request, brief=True, machine=machine, tapes=tapes)
     if check_study(planned, target):
         print_next(f"fix what failed, then run again: {command} --check")
         sys.exit(EXIT_TRIAL_FAILED)
@@ -201,12 +207,19 @@ def _check(
 
 
 def _plan_of_run(
-    context: HomeContext, request: "Request", machine: "PlannedMachine", *, check: bool = False
+    context: HomeContext,
+    request: "Request",
+    target: "ComputeTarget",
+    machine: "PlannedMachine",
+    limit: "Budget | None" = None,
+    *,
+    check: bool = False,
 ) -> "PlannedStudy":
     """The plan of a run, which is refused where weights were forgotten, or of a check, which goes on without them."""
     from study.cli.planning import PlannedStudy
 
-    planned = PlannedStudy(context.home, request, machine=machine)
+    tapes = target.tapes(context.home, limit.num_bytes if limit else None)
+    planned = PlannedStudy(context.home, request, machine=machine, tapes=tapes)
     if not check:
         planned.check_weights()
     return planned
@@ -226,14 +239,18 @@ def _run(
     from study.cli.reporting import StudyReporter
     from study.cli.starting import confirm_without_gpu
     from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run
+    from study.core.tape_marks import TapeMarks
 
-    planned = _plan_of_run(context, request, machine)
+    planned = _plan_of_run(context, request, target, machine, limit)
     confirm_without_gpu(planned.scale, planned.plan, machine, yes=target.yes)
     watches = watches_of(limit, planned.plan, planned.store, machine)
     record_run(planned, {}, kept)
+    marks = TapeMarks(planned.store)
+    marks.mark(planned.plan)
     with open_trackers(planned, mlflow=mlflow) as trackers:
         failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers, *watches)
         record_run(planned, failures, kept)
+        marks.remove_used()
         reports = StudyReporter(planned, failures).show_reports()
         for tracker, report in zip(trackers, reports, strict=False):  # no tracker, or one for each report
             tracker.conclude(*report)

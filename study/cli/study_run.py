@@ -9,7 +9,7 @@ from rich.markup import escape
 from study.cli.execute import compute
 from study.cli.planning import PlannedStudy
 from study.cli.resources import ComputeTarget
-from study.console.plan_tables import parts_table, plan_line, saving_line
+from study.console.plan_tables import parts_table, plan_line, saving_line, tape_lines
 from study.console.terminal import new_console
 from study.core.graph import key
 from study.core.suite import Part
@@ -29,6 +29,8 @@ def compute_study(planned: PlannedStudy, target: ComputeTarget, *observers: Obse
     console.print(plan_line(planned.plan, planned.machine), highlight=False)
     if len(planned.parts) > 1:
         console.print(parts_table(planned.plan, planned.parts), saving_line(planned.plan), highlight=False)
+    for line in tape_lines(planned.plan):
+        console.print(line, highlight=False)
     for warning in (*planned.notes(planned.parts), *planned.plan_notes()):
         console.print(f"[yellow]note[/] {escape(expand_commands(warning, planned.home))}", highlight=False)
     return compute(planned.plan, planned.store, target, *observers).failures

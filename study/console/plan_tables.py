@@ -16,7 +16,7 @@ from study.core.plan import Plan
 from study.core.savings import shares
 from study.core.study import Study
 from study.core.suite import Part, Suite
-from study.home.text import duration
+from study.home.text import duration, size
 
 POWER_GAIN, POWER_SD = 1.0, 3.0
 """The plan's example: a gain of one point where paired differences between videos have this standard deviation."""
@@ -39,6 +39,19 @@ def saving_line(plan: Plan) -> str:
     """Expected savings from shared stages, in a sentence."""
     saved = plan.unshared_seconds - sum(plan.seconds.values())
     return f"sharing saves about {duration(saved)} of {duration(plan.unshared_seconds)}"
+
+
+def tape_lines(plan: Plan) -> list[str]:
+    """A sentence on the tapes of a plan and what they save; none where there are none."""
+    if not plan.tapes:
+        return []
+    num_bytes = sum(plan.kept_bytes[stage_key] for stage_key in plan.tapes)
+    replaying = sum(bool(stage.aids()) for stage in plan.stages.values())
+    tapes = "1 tape" if len(plan.tapes) == 1 else f"{len(plan.tapes)} tapes"
+    return [
+        f"{tapes} of what frozen networks say, for {replaying} stages: saves about {duration(plan.saved_seconds)}, "
+        f"takes {size(num_bytes)} until they are finished (--tape off: none)"
+    ]
 
 
 def plan_tables(
@@ -74,6 +87,7 @@ def plan_tables(
         f"[bold]{study.name}[/]: {escape(study.title)}",
         plan_line(plan, machine) + (f" ({basis})" if plan.missing else ""),
         saving_line(plan),
+        *tape_lines(plan),
         *(_power_line(f"videos of {name}" if len(sides) > 1 else "videos", each) for name, each in sides.items()),
         *_equal_trials(plan),
         *(f"[yellow]note[/] {escape(note)}" for note in notes),
@@ -111,6 +125,10 @@ def plan_record(plan: Plan) -> dict[str, Any]:
             for k in plan.missing
         ],
         "expected_seconds": round(plan.expected_seconds, 1),
+        "tapes": [
+            {"key": k, "title": plan.stages[k].title, "bytes": round(plan.kept_bytes[k])} for k in sorted(plan.tapes)
+        ],
+        "saved_by_tapes_seconds": round(plan.saved_seconds, 1),
         "by_type": plan.by_type(),
         "changed_sources": dict(plan.changed_sources),
     }

@@ -11,6 +11,8 @@ from study.analysis.results import read_curves
 from study.core.graph import key
 from study.core.plan import make_plan
 from study.core.store import Store
+from study.core.tape_marks import TapeMarks
+from study.core.tapes import NO_TAPES, TapeChoice
 from study.execution.events import Failure
 from study.search.observer import RunningTrial, SearchObserver
 from study.search.optuna_study import PROBLEM, OptunaStudy, SpaceExhaustedError, parameters_of
@@ -31,6 +33,7 @@ class SearchLoop:
         num_trials: number of trials in all, those of earlier runs included.
         seconds: no trial begins later than this; None for no limit.
         observers: are called for every trial.
+        tapes: which recordings of frozen networks trials replay.
 
     Attributes:
         stop_reason: why no further trial begins: a stage that no hyperparameter changes failed, the
@@ -48,12 +51,15 @@ class SearchLoop:
         num_trials: int,
         seconds: float | None = None,
         observers: tuple[SearchObserver, ...] = (),
+        tapes: TapeChoice = NO_TAPES,
     ) -> None:
         self._space, self._store, self._optuna_study = space, store, optuna_study
         self._objective = space.search.objective
         self._num_trials = num_trials
         self._deadline = math.inf if seconds is None else time.monotonic() + seconds
         self._observers = observers
+        self._tapes, self._marks = tapes, TapeMarks(store)
+        self._replaying: set[str] = set()
         self._invariant_stages = space.invariant_stages()
         self._unfinished = optuna_study.unfinished()
         self._begun_before = frozenset(frozen.number for frozen in self._unfinished)
@@ -127,6 +133,11 @@ class SearchLoop:
             else:
                 self._fail(running, sentence)
 
+    def remove_tapes(self) -> None:
+        """Removes the tapes of its trials once there are no more of them; stopped trials need none."""
+        if not self.has_more():
+            self._marks.remove_used(self._replaying)
+
     def is_open(self, running: RunningTrial) -> bool:
         """Whether a trial has no result yet."""
         return running.number in self._open
@@ -156,7 +167,9 @@ class SearchLoop:
             self._optuna_study.fail(frozen.number, str(error))
             self.num_failed += 1
             return None
-        plan = make_plan((trial,), self._store)
+        plan = make_plan((trial,), self._store, tapes=self._tapes)
+        self._marks.mark(plan)
+        self._replaying |= {stage_key for stage_key in plan.missing if plan.stages[stage_key].aids()}
         again = frozen.number in self._begun_before
         running = RunningTrial(
             number=frozen.number,
