@@ -112,7 +112,7 @@ class SearchRun:
             num_trials=search_request.num_trials,
             seconds=None if search_request.hours is None else search_request.hours * HOUR_SECONDS,
             observers=observers,
-            tapes=target.tapes(planned.home),
+            tapes=replace(target.tapes(planned.home), for_one=True),
         )
         if target.local:
             grant = target.profile_of(available_cpus(), num_gpus()).grant

@@ -77,7 +77,8 @@ class LiveDisplay(LinePrinter):
 
     def on_failed(self, stage: Stage, failure: Failure) -> None:
         super().on_failed(stage, failure)
-        self._mark_lost(stage, "failed")
+        if key(stage) not in self._plan.tapes:  # what replays it is computed without
+            self._mark_lost(stage, "failed")
 
     def on_blocked(self, stage: Stage, failure: Failure) -> None:
         super().on_blocked(stage, failure)

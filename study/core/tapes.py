@@ -10,7 +10,7 @@ from trainers.stage import Stage
 CLEAR_GAIN = 0.5
 """Part of the time of recording that a tape must save beside it: what it costs in disk is not counted."""
 Tapes = Literal["auto", "off", "features", "embeddings"]
-"""`auto`: what costs least; `features` or `embeddings`: this kind wherever a stage can replay it."""
+"""`auto`: what costs least; `features` or `embeddings`: this kind wherever several stages can replay it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +20,13 @@ class TapeChoice:
     Attributes:
         kinds: the tapes that are wanted.
         limit_bytes: that all of them may take on disk, beside those that are recorded.
+        for_one: record for a single stage, too, as a search does, whose other stages are not known yet.
         begun: take those too that are being recorded, or were interrupted, whatever the limit.
     """
 
     kinds: Tapes = "off"
     limit_bytes: float = 0.0
+    for_one: bool = False
     begun: bool = False
 
 
@@ -56,7 +58,7 @@ def choose_tapes(
 ) -> dict[str, Stage]:
     """The stages that replay a tape, by key, each with its tape among its aids.
 
-    The tape that saves most is taken first, and so on while tapes save time (`auto`) or there is a stage without one
+    The tape that saves most is taken first, and so on while tapes save time (`auto`) or there are stages without one
     (one of the kinds), and as long as they fit on the disk.
 
     Args:
@@ -71,7 +73,8 @@ def choose_tapes(
     room = choice.limit_bytes
     while candidates:
         free = {k: [each for each in c.stages if each not in replaying] for k, c in candidates.items()}
-        savings = {k: c.saving(seconds, free[k]) for k, c in candidates.items() if free[k]}
+        useful = {k: c for k, c in candidates.items() if len(free[k]) >= (1 if c.is_recorded or choice.for_one else 2)}
+        savings = {k: c.saving(seconds, free[k]) for k, c in useful.items()}
         fitting = [k for k in savings if candidates[k].is_recorded or size(candidates[k].tape) <= room]
         best = max(fitting, key=lambda k: (savings[k], k), default=None)
         if best is None or (choice.kinds == "auto" and savings[best] <= 0):
