@@ -8,10 +8,12 @@ from study.cli.context import HomeContext
 from study.cli.demo import asked_demos
 from study.cli.endings import print_next
 from study.cli.search_planning import PlannedSearch
+from study.cli.tapes import search_choice
 from study.console.outlook_tables import outlook_record, outlook_table
 from study.console.plan_tables import plan_record, plan_tables
 from study.console.terminal import new_console
 from study.core.outlook import PlannedMachine
+from study.core.tapes import TapeChoice
 from study.home.request import Request
 from study.search.request import SearchRequest
 from study.search.tracker import as_study
@@ -29,6 +31,7 @@ def plan_search(
     request: Request,
     num_trials: int | None,
     machine: PlannedMachine,
+    tapes: TapeChoice,
     *,
     energy: bool,
     as_json: bool,
@@ -42,7 +45,7 @@ def plan_search(
         raise InputError(f"{request.study} is a search: it has no --row and no --seeds; --trials says how many trials.")
     search_request = SearchRequest(request=request, num_trials=num_trials or NUM_TRIALS)
     planned = PlannedSearch(context.home, search_request, writing=False)
-    plan = planned.expected_plan(machine)
+    plan = planned.expected_plan(machine, tapes=search_choice(tapes))
     if as_json:
         record = {**plan_record(plan), **outlook_record(plan, (), machine), "warnings": [*planned.trial_notes()]}
         click.echo(json.dumps(record, indent=1))

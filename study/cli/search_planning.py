@@ -13,6 +13,7 @@ from study.cli.planning import TRIAL_NOTES, conditions_of
 from study.core.outlook import PlannedMachine
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
+from study.core.tapes import NO_TAPES, TapeChoice
 from study.home.files import locked, note_ignored, write_text
 from study.home.request import Request
 from study.home.sharing import check_shared
@@ -79,16 +80,17 @@ class PlannedSearch:
             halving=self.halving,
         )
 
-    def expected_plan(self, machine: PlannedMachine, num_known: int = 0) -> Plan:
+    def expected_plan(self, machine: PlannedMachine, num_known: int = 0, tapes: TapeChoice = NO_TAPES) -> Plan:
         """The plan of the trials that are left, as if their points were drawn at random and none were stopped early.
 
         Args:
             machine: that it is made for.
             num_known: trials that were begun earlier.
+            tapes: which recordings of frozen networks trials replay.
         """
         left = max(self.search_request.num_trials - num_known, 0)
         trials = expected_trials(self.space, left, self.search_request.seed)
-        return make_plan(trials, self.store, machine)
+        return make_plan(trials, self.store, machine, tapes)
 
     def check_weights(self) -> None:
         """Refuses a search whose trials start from public weights, where none are named and no stand-in is asked for.

@@ -11,6 +11,7 @@ from rich.markup import escape
 from study.cli.resources import ComputeTarget
 from study.cli.search_planning import PlannedSearch
 from study.cli.search_reporting import SearchReporter
+from study.cli.tapes import search_choice
 from study.console.outlook_tables import outlook_table
 from study.console.terminal import new_console
 from study.core.graph import walk
@@ -81,7 +82,8 @@ class SearchRun:
         remember_search(planned.search_request, planned.home)
         console = new_console()
         console.print(self._opening_line(), highlight=False, soft_wrap=True)
-        expected = planned.expected_plan(machine, len(self._optuna_study.trials()))
+        tapes = search_choice(target.tapes(planned.home))
+        expected = planned.expected_plan(machine, len(self._optuna_study.trials()), tapes)
         if expected.missing:
             console.print(EXPECTED, outlook_table(expected, (), machine, energy=False), highlight=False, soft_wrap=True)
         for note in planned.trial_notes():
@@ -112,7 +114,7 @@ class SearchRun:
             num_trials=search_request.num_trials,
             seconds=None if search_request.hours is None else search_request.hours * HOUR_SECONDS,
             observers=observers,
-            tapes=replace(target.tapes(planned.home), for_one=True),
+            tapes=search_choice(target.tapes(planned.home)),
         )
         if target.local:
             grant = target.profile_of(available_cpus(), num_gpus()).grant

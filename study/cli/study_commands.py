@@ -83,17 +83,17 @@ def plan(
     from study.console.plan_tables import plan_record, plan_tables
     from study.console.terminal import new_console
 
-    here = planned_machine(machine.target, machine.device)
+    here, tapes = planned_machine(machine.target, machine.device), machine.target.tapes(context.home)
     if request.study in SEARCHES:
         from study.cli.search_plan import plan_search  # Optuna takes a second to import
 
-        plan_search(context, request, trials, here, energy=energy, as_json=as_json)
+        plan_search(context, request, trials, here, tapes, energy=energy, as_json=as_json)
         return
     if trials is not None:
         raise InputError(
             f"--trials {trials}: {request.study} is a study; a search has trials, and --seeds repeats rows."
         )
-    planned = PlannedStudy(context.home, request, machine=here, tapes=machine.target.tapes(context.home))
+    planned = PlannedStudy(context.home, request, machine=here, tapes=tapes)
     if as_json:
         record = {**plan_record(planned.plan), **outlook_record(planned.plan, planned.parts, here)}
         warnings = [*planned.data_notes(), *planned.plan_notes()]

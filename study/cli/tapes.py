@@ -2,9 +2,10 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from study.core.tapes import TapeChoice, Tapes
+from study.core.tapes import NO_TAPES, TapeChoice, Tapes
 from trainers.stage import InputError
 
 UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -23,6 +24,11 @@ def parse_size(option: str, text: str) -> float:
     if found is None:
         raise InputError(f"{option} {text} is no size: give one such as 100GB.")
     return float(found[1]) * UNITS[found[2]]
+
+
+def search_choice(choice: TapeChoice) -> TapeChoice:
+    """The choice of a search, which knows its trials one by one: it records what is asked for by kind, at once."""
+    return NO_TAPES if choice.kinds == "auto" else replace(choice, for_one=True)
 
 
 def tape_choice(kinds: Tapes, limit: str | None, home: Path, budget_bytes: float | None = None) -> TapeChoice:
