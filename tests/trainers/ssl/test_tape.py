@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.trainers.process_group import run_in_processes
 from tests.trainers.tiny import (
@@ -28,7 +29,7 @@ from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.seed import SEED
 from trainers.ssl.tape_files import INDEX
-from trainers.stage import MachineError, Progress
+from trainers.stage import MachineError, Progress, Resources
 
 SIZES = {"queue_size": 2 * BATCH, "embedding_size": EMBEDDING}
 EPOCHS = 2
@@ -270,3 +271,23 @@ def test_every_worker_replays_its_own_rows(stage_of, inputs, free, tmp_path):
         f"epoch-000{epoch}.{worker}-of-2.tape" for epoch in (1, 2) for worker in (1, 2)
     }
     assert_same_result(tmp_path / "asking", tmp_path / "replaying")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", ["embeddings", "features"])
+def test_on_a_gpu_a_student_that_replays_is_the_student_that_asks(
+    kind, precision, stage_of, inputs, head_teacher, free, tmp_path
+):
+    stage = stage_of(DistilledMoCo(**SIZES, teacher=head_teacher[0]), precision=precision)
+    given, on_gpu = inputs | {"method.teacher": head_teacher[1]}, Resources(gpus=1)
+    tape = stage.tapes()[kind]
+    network = free[1] if kind == "features" else head_teacher[1]
+    folders = [
+        (tape, given | {"network": network}),
+        (stage, given),
+        (stage.replaying(tape), given | {"tape": tmp_path / "0"}),
+    ]
+    for index, (each, folder) in enumerate(folders):
+        each.run(replace(work(tmp_path / str(index), folder), resources=on_gpu))
+    assert_same_result(tmp_path / "1", tmp_path / "2")
