@@ -170,7 +170,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             y = super().forward(x)
         elif self.num_splits == 1 and distributed.world_size() > 1:
             y = normalise_together(self, x)
-        elif x.is_cuda and kernels_available():
+        elif x.is_cuda and x.dtype != torch.float64 and kernels_available():
             return self._by_kernels(x, splits, residual, relu)
         elif splits == 1:
             y = super().forward(x)

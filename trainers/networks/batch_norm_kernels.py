@@ -87,8 +87,8 @@ def _normalise(
     x, residual, y, mean, scale, weight, bias, rows, channels,
     RELU: tl.constexpr, ADD: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    part = tl.program_id(0)
-    lines = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
+    part = tl.program_id(1)
+    lines = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     columns = tl.program_id(2) * COLUMNS + tl.arange(0, COLUMNS)
     inside = columns < channels
     mask = (lines < rows)[:, None] & inside[None, :]
@@ -165,8 +165,8 @@ def _input_gradients(
     RELU: tl.constexpr, ADD: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """γ/√(σ² + ε) (g − mean(g) − x̂ mean(g·x̂)), and g for the residual."""
-    part = tl.program_id(0)
-    lines = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
+    part = tl.program_id(1)
+    lines = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     columns = tl.program_id(2) * COLUMNS + tl.arange(0, COLUMNS)
     inside = columns < channels
     mask = (lines < rows)[:, None] & inside[None, :]
@@ -227,7 +227,7 @@ class _Layout:
 
     @property
     def tiles_grid(self) -> tuple[int, int, int]:
-        return self.parts, triton.cdiv(self.rows, self.tile["ROWS"]), self._column_tiles
+        return triton.cdiv(self.rows, self.tile["ROWS"]), self.parts, self._column_tiles  # the first may be long
 
     @property
     def merge(self) -> dict[str, int]:
