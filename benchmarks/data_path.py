@@ -231,7 +231,7 @@ def measure(device: str = "cpu", small: bool = False) -> dict[str, object]:
         print(f"{f'our loader, threads: {threads}':32s}{rate:8.0f} frames/s")
     return {
         "benchmark": "data_path",
-        "device": device,
+        "device": str(device),
         "machine": machine,
         "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__, "opencv": cv2.__version__},
         "cpu_milliseconds_per_frame": found.milliseconds,
