@@ -1,0 +1,117 @@
+"""Plans suite `paper` at full scale, one seed, on Cholec80's 80 videos of 51 hours, with public weights at hand.
+
+    python -m benchmarks.full_scale_plan --device h100 --tape auto --drop-features
+
+Prints GPU-hours and disk by kind of stage. Nothing is computed, and no video needs to be there.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.planning import dataset
+from search_spaces.protocol.conditions import Conditions
+from search_spaces.protocol.presets import PRESETS
+from search_spaces.protocol.scales import SCALES
+from search_spaces.studies.catalogue import SUITES
+from study.cli.machine import planned_machine
+from study.cli.planning import parts_of
+from study.cli.resources import ComputeTarget
+from study.core.devices import devices
+from study.core.outlook import SECONDS_PER_HOUR, Outlook, PlannedMachine, outlook
+from study.core.plan import Plan, make_plan
+from study.core.store import Store
+from study.core.suite import together
+from study.home.request import Request
+from study.home.text import duration
+from trainers.pretrained.registry import RegisteredWeights
+
+HOURS, FRAMES_PER_SECOND = 51, 25
+LABELS = Path(__file__).parents[1] / "tests" / "search_spaces" / "annotation.txt"
+"""Of every video, for the draws of label fractions: each phase for one frame."""
+MOCO = RegisteredWeights(
+    name="moco-v2",
+    file="/nowhere/moco.pth.tar",
+    digest="1" * 64,
+    layout="moco",
+    architecture="resnet50",
+    embedding_size=128,
+    title="MoCo v2, 800 epochs on ImageNet",
+    stamp=(1, 2),
+    kind="self-supervised",
+    licence="CC BY-NC 4.0",
+)
+SUPERVISED = replace(MOCO, name="supervised", digest="2" * 64, layout="torchvision", kind="supervised")
+
+
+@dataclass
+class Share:
+    """What all missing stages of a kind take."""
+
+    number: int = 0
+    gpu_hours: float = 0.0
+    hours: float = 0.0
+    left_bytes: float = 0.0
+
+
+def conditions() -> Conditions:
+    """Scale `full` on videos that exist in name alone."""
+    data = dataset()
+    num_frames = HOURS * 3600 * FRAMES_PER_SECOND // len(data.recordings)
+    recordings = tuple(replace(each, num_frames=num_frames, annotation=str(LABELS)) for each in data.recordings)
+    return Conditions(
+        preset=PRESETS["corrected"],
+        scale=SCALES["full"],
+        dataset=replace(data, recordings=recordings),
+        weights=(MOCO, SUPERVISED),
+    )
+
+
+def planned(target: ComputeTarget, device: str) -> tuple[Plan, PlannedMachine, Outlook]:
+    """The plan of the suite in an empty home, on one such device, and what it takes."""
+    machine, asked = planned_machine(target, device), conditions()
+    parts = parts_of(SUITES["paper"], Request(study="paper"), asked, asked.measured_on)
+    with tempfile.TemporaryDirectory() as home:
+        plan = make_plan(together(parts), Store(Path(home)), machine)
+    return plan, machine, outlook(plan, machine, plan.seconds)
+
+
+def shares(plan: Plan, machine: PlannedMachine) -> Mapping[str, Share]:
+    """What the stages take, by kind, the longest first."""
+    found: dict[str, Share] = {}
+    for stage_key in plan.missing:
+        stage, hours = plan.stages[stage_key], plan.seconds[stage_key] / SECONDS_PER_HOUR
+        share = found.setdefault(stage.kind, Share())
+        share.number += 1
+        share.hours += hours
+        share.gpu_hours += hours * machine.gpus_of(stage)
+        share.left_bytes += plan.kept_bytes[stage_key]
+    return dict(sorted(found.items(), key=lambda item: -item[1].hours))
+
+
+def lines(plan: Plan, machine: PlannedMachine, found: Outlook) -> Iterator[str]:
+    """A table of the plan in Markdown."""
+    yield "| stage | number | GPU-hours | hours | leaves, GB |"
+    yield "| :--- | ---: | ---: | ---: | ---: |"
+    for kind, share in shares(plan, machine).items():
+        cells = f"{share.number} | {share.gpu_hours:.1f} | {share.hours:.1f} | {share.left_bytes / 1e9:.1f}"
+        yield f"| {kind} | {cells} |"
+    yield ""
+    yield (
+        f"{machine.title}: {found.gpu_hours:.1f} GPU-hours, {duration(found.wall_seconds)}; "
+        f"{found.kept_bytes / 1e9:.1f} GB are kept, at most {found.peak_bytes / 1e9:.1f} GB are there at a time"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="h100", choices=sorted(devices()))
+    arguments = parser.parse_args()
+    for line in lines(*planned(ComputeTarget(gpus_per_worker=1), arguments.device)):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
