@@ -1,6 +1,6 @@
 """Plans suite `paper` at full scale, one seed, on Cholec80's 80 videos of 51 hours, with public weights at hand.
 
-    python -m benchmarks.full_scale_plan --device h100 --tape auto --drop-features
+    python -m benchmarks.full_scale_plan --device h100 --drop-features
 
 Prints GPU-hours and disk by kind of stage. Nothing is computed, and no video needs to be there.
 """
@@ -24,6 +24,7 @@ from study.core.outlook import SECONDS_PER_HOUR, Outlook, PlannedMachine, outloo
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
 from study.core.suite import together
+from study.core.tapes import NO_TAPES, TapeChoice
 from study.home.request import Request
 from study.home.text import duration
 from trainers.pretrained.registry import RegisteredWeights
@@ -69,12 +70,14 @@ def conditions() -> Conditions:
     )
 
 
-def planned(target: ComputeTarget, device: str) -> tuple[Plan, PlannedMachine, Outlook]:
+def planned(
+    device: str, tapes: TapeChoice = NO_TAPES, *, drops_features: bool = False
+) -> tuple[Plan, PlannedMachine, Outlook]:
     """The plan of the suite in an empty home, on one such device, and what it takes."""
-    machine, asked = planned_machine(target, device), conditions()
+    machine, asked = planned_machine(ComputeTarget(), device), conditions()
     parts = parts_of(SUITES["paper"], Request(study="paper"), asked, asked.measured_on)
     with tempfile.TemporaryDirectory() as home:
-        plan = make_plan(together(parts), Store(Path(home)), machine)
+        plan = make_plan(together(parts), Store(Path(home)), machine, tapes, drops_features=drops_features)
     return plan, machine, outlook(plan, machine, plan.seconds)
 
 
@@ -108,8 +111,12 @@ def lines(plan: Plan, machine: PlannedMachine, found: Outlook) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="h100", choices=sorted(devices()))
+    parser.add_argument("--tape", default="auto", choices=("auto", "off", "features", "embeddings"))
+    parser.add_argument("--tape-gb", default=100.0, type=float, help="disk that tapes may take")
+    parser.add_argument("--drop-features", action="store_true")
     arguments = parser.parse_args()
-    for line in lines(*planned(ComputeTarget(gpus_per_worker=1), arguments.device)):
+    tapes = TapeChoice(kinds=arguments.tape, limit_bytes=arguments.tape_gb * 1e9)
+    for line in lines(*planned(arguments.device, tapes, drops_features=arguments.drop_features)):
         print(line)
 
 

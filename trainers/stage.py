@@ -70,6 +70,7 @@ class Cost:
         cpu_seconds: of all that CPU cores do, on two of them.
         training_gmacs: multiply-adds (10⁹) of networks in training, their backward passes and frozen teachers counted.
         inference_gmacs: multiply-adds (10⁹) of frozen networks.
+        launch_seconds: in which one thread starts the operations of a GPU, however fast it computes them.
         gmacs_per_frame: multiply-adds (10⁹) of its network in a forward pass of one frame, which tell small networks
             from large ones; 0 where it has none.
         precision: of its networks.
@@ -78,6 +79,7 @@ class Cost:
     cpu_seconds: float = 0.0
     training_gmacs: float = 0.0
     inference_gmacs: float = 0.0
+    launch_seconds: float = 0.0
     gmacs_per_frame: float = 0.0
     precision: str = "fp32"
 
@@ -187,6 +189,9 @@ class Stage(Config, ABC):
     """Whether a GPU makes it faster; others are granted none."""
     trains_on_workers: ClassVar[bool] = False
     """Whether several workers can compute it together; others are granted one."""
+
+    is_removable: ClassVar[bool] = False
+    """Whether it is large, and soon computed again: a run may remove it once all that reads it is finished."""
 
     granted_as: ClassVar[str] = ""
     """Type of stage whose resources it is granted where a profile names none for its own type."""

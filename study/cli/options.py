@@ -82,6 +82,9 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
 )
 
 
+drop_option = click.option(
+    "--drop-features", is_flag=True, help="Remove features once all that reads them is finished; they are the most."
+)
 budget_option = click.option(
     "--budget", type=Line(), metavar="AMOUNT", help="End in order after so much: 40gpuh, or 200GB of disk."
 )

@@ -77,6 +77,7 @@ class PlannedStudy:
         brief: bool = False,
         machine: PlannedMachine | None = None,
         tapes: TapeChoice = TAPES_AT_WORK,
+        drops_features: bool = False,
     ) -> None:
         self.request = request
         self.study: Study | Suite = find_study(request.study)
@@ -94,7 +95,7 @@ class PlannedStudy:
             self.trials: tuple[Trial, ...] = together(self.parts)
             check_last_stages(self.trials)
             check_weights_used(next(iter(self._conditions.values())), self.trials, request.name)
-            self.plan: Plan = make_plan(self.trials, self.store, machine, tapes)
+            self.plan: Plan = make_plan(self.trials, self.store, machine, tapes, drops_features=drops_features)
 
     @property
     def scale(self) -> Scale:

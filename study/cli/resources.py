@@ -25,6 +25,7 @@ class ComputeTarget:
         yes: the answer to what would be asked before the start.
         tape: recordings of frozen networks that stages replay.
         tape_disk: size of all of them, at most.
+        drop_features: remove features once all that reads them is finished.
     """
 
     local: bool = False
@@ -37,6 +38,7 @@ class ComputeTarget:
     yes: bool = False
     tape: Tapes = "auto"
     tape_disk: str | None = None
+    drop_features: bool = False
 
     def __post_init__(self) -> None:
         check_gpus(self.gpus_per_worker or 0, "--gpus-per-worker")
@@ -68,7 +70,8 @@ class ComputeTarget:
         }
         given = [f"{name} {shlex.quote(f'{value}')}" for name, value in named.items() if value is not None]
         callbacks = [f"--callback {shlex.quote(name)}" for name in self.callbacks]
-        flags = [name for name, is_given in {"--local": self.local, "--yes": self.yes}.items() if is_given]
+        asked = {"--local": self.local, "--yes": self.yes, "--drop-features": self.drop_features}
+        flags = [name for name, is_given in asked.items() if is_given]
         return [*flags, *given, *callbacks]
 
     def options_of_run(self, *, mlflow: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Everything but click is imported inside the commands, so that `freelunch --help`
 import json
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +14,15 @@ from study.cli.context import HomeContext
 from study.cli.endings import EXIT_TRIAL_FAILED, NOTHING_LOST, interruptible, print_next
 from study.cli.group import main
 from study.cli.machine_options import machine_options
-from study.cli.options import MOST_TRIALS, budget_option, json_option, mlflow_option, resource_options, study_options
+from study.cli.options import (
+    MOST_TRIALS,
+    budget_option,
+    drop_option,
+    json_option,
+    mlflow_option,
+    resource_options,
+    study_options,
+)
 from study.cli.values import Count, Line
 from study.home.commands import with_home
 from trainers.stage import InputError
@@ -25,10 +33,7 @@ if TYPE_CHECKING:
     from study.cli.planning import PlannedStudy
     from study.cli.resources import ComputeTarget
     from study.core.outlook import PlannedMachine
-    from study.core.study import Study
-    from study.core.suite import Suite
     from study.home.request import Request
-    from study.search.space import Search
 
 
 @main.command("list")
@@ -42,13 +47,14 @@ def list_studies(as_json: bool) -> None:
     """
     from search_spaces.searches.distilled import SEARCHES
     from search_spaces.studies.catalogue import STUDIES, SUITES
+    from study.cli.catalogue_records import search_record, study_record, suite_record
     from study.console.catalogue_tables import searches_table, settings_line, studies_table, suites_table
     from study.console.terminal import new_console
 
-    searches = [_search_record(search) for search in SEARCHES.values()]
+    searches = [search_record(search) for search in SEARCHES.values()]
     if as_json:
-        studies = [_study_record(study) for study in STUDIES.values()]
-        suites = [_suite_record(each) for each in SUITES.values()]
+        studies = [study_record(study) for study in STUDIES.values()]
+        suites = [suite_record(each) for each in SUITES.values()]
         click.echo(json.dumps({"studies": studies, "collections": suites, "searches": searches}, indent=1))
         return
     console = new_console()
@@ -61,11 +67,18 @@ def list_studies(as_json: bool) -> None:
 @study_options
 @machine_options
 @click.option("--trials", type=Count(1, MOST_TRIALS), help="Of a search: trials in all; 40 where not given.")
+@drop_option
 @click.option("--energy", is_flag=True, help="Show the energy that the devices would take.")
 @json_option
 @click.pass_obj
 def plan(
-    context: HomeContext, request: "Request", machine: "AskedMachine", trials: int | None, energy: bool, as_json: bool
+    context: HomeContext,
+    request: "Request",
+    machine: "AskedMachine",
+    trials: int | None,
+    drop_features: bool,
+    energy: bool,
+    as_json: bool,
 ) -> None:
     """Plan a study or a search: its stages, shared and cached ones, wall time and GPU-hours on this machine or another.
 
@@ -79,7 +92,7 @@ def plan(
     from search_spaces.searches.distilled import SEARCHES
     from study.cli.machine import planned_machine
     from study.cli.planning import PlannedStudy
-    from study.console.outlook_tables import outlook_record, outlook_table
+    from study.console.outlook_tables import features_line, outlook_record, outlook_table
     from study.console.plan_tables import plan_record, plan_tables
     from study.console.terminal import new_console
 
@@ -87,13 +100,15 @@ def plan(
     if request.study in SEARCHES:
         from study.cli.search_plan import plan_search  # Optuna takes a second to import
 
+        if drop_features:
+            raise InputError(f"--drop-features: {request.study} is a search, which keeps its features; leave it out.")
         plan_search(context, request, trials, here, tapes, energy=energy, as_json=as_json)
         return
     if trials is not None:
         raise InputError(
             f"--trials {trials}: {request.study} is a study; a search has trials, and --seeds repeats rows."
         )
-    planned = PlannedStudy(context.home, request, machine=here, tapes=tapes)
+    planned = PlannedStudy(context.home, request, machine=here, tapes=tapes, drops_features=drop_features)
     if as_json:
         record = {**plan_record(planned.plan), **outlook_record(planned.plan, planned.parts, here)}
         warnings = [*planned.data_notes(), *planned.plan_notes()]
@@ -105,6 +120,8 @@ def plan(
         console.print(table, highlight=False)
     if planned.plan.missing:
         console.print(outlook_table(planned.plan, planned.parts, here, energy=energy), highlight=False)
+        if line := features_line(planned.plan):
+            console.print(line, highlight=False)
     print_next(planned.request.command("run", program=context.program))
 
 
@@ -118,9 +135,16 @@ def plan(
     help="Take every stage through one short pass first; stages of this pass alone are removed when it has ended.",
 )
 @budget_option
+@drop_option
 @click.pass_obj
 def run(
-    context: HomeContext, request: "Request", target: "ComputeTarget", mlflow: bool, check: bool, budget: str | None
+    context: HomeContext,
+    request: "Request",
+    target: "ComputeTarget",
+    mlflow: bool,
+    check: bool,
+    budget: str | None,
+    drop_features: bool,
 ) -> None:
     """Run a study, or continue it: finished stages are not computed again.
 
@@ -129,7 +153,7 @@ def run(
         freelunch run table3 --scale demo
         freelunch run table3 --dataset cholec80 --check
         freelunch run table3 --dataset cholec80 --seeds 3 --workers 2
-        freelunch run table3 --dataset cholec80 --budget 40gpuh
+        freelunch run table3 --dataset cholec80 --budget 40gpuh --drop-features
         freelunch run table3 --scale demo --set distillation_weight=2 --row head
         freelunch run table3 --scale demo --local
     """
@@ -142,6 +166,7 @@ def run(
     from study.home.sharing import check_shared
 
     limit = parse_budget(budget) if budget else None
+    target = replace(target, drop_features=drop_features)
     check_shared(context.home, writing=True)
     store = Store(context.home)
     store.clean()  # one that cannot be used is refused before this run is made known in it
@@ -219,7 +244,7 @@ def _plan_of_run(
     from study.cli.planning import PlannedStudy
 
     tapes = target.tapes(context.home, limit.num_bytes if limit else None)
-    planned = PlannedStudy(context.home, request, machine=machine, tapes=tapes)
+    planned = PlannedStudy(context.home, request, machine=machine, tapes=tapes, drops_features=target.drop_features)
     if not check:
         planned.check_weights()
     return planned
@@ -236,6 +261,7 @@ def _run(
 ) -> None:
     """Computes the missing stages, and reports."""
     from study.cli.budget import watches_of
+    from study.cli.dropping import droppers_of
     from study.cli.reporting import StudyReporter
     from study.cli.starting import confirm_without_gpu
     from study.cli.study_run import FailureRecorder, compute_study, open_trackers, record_run
@@ -248,7 +274,14 @@ def _run(
     marks = TapeMarks(planned.store)
     marks.mark(planned.plan)
     with open_trackers(planned, mlflow=mlflow) as trackers:
-        failures = compute_study(planned, target, FailureRecorder(planned, kept), *trackers, *watches)
+        failures = compute_study(
+            planned,
+            target,
+            FailureRecorder(planned, kept),
+            *trackers,
+            *watches,
+            *droppers_of(target, planned.plan, planned.store),
+        )
         record_run(planned, failures, kept)
         marks.remove_used()
         reports = StudyReporter(planned, failures).show_reports()
@@ -263,23 +296,3 @@ def _run(
         options = target.options_of_run(mlflow=mlflow)
         more = replace(request, seeds=3).command("run", *options, program=context.program)
         print_next(f"see how much the seed matters: {more}")
-
-
-def _study_record(study: "Study") -> dict[str, Any]:
-    rows = [{"name": row.name, "title": row.title, "baseline": row.baseline} for row in study.all_rows()]
-    published = study.published.source if study.published else None
-    more = [each.source for each in study.more_published]
-    identity = {"name": study.name, "title": study.title, "question": study.question}
-    asked = {"rows": rows, "hyperparameters": list(study.settable())}
-    return {**identity, **asked, "published": published, "more_published": more, "cost": dict(study.cost)}
-
-
-def _suite_record(suite: "Suite") -> dict[str, Any]:
-    identity = {"name": suite.name, "title": suite.title, "question": suite.question}
-    return {**identity, "studies": [study.name for study in suite.studies], "cost": dict(suite.cost)}
-
-
-def _search_record(search: "Search") -> dict[str, Any]:
-    identity = {"name": search.name, "title": search.title, "question": search.question}
-    scores = {"objective": search.objective.title, "evaluated_in": search.evaluated_in}
-    return {**identity, "space": search.described(), **scores}

@@ -12,6 +12,8 @@ from study.core.plan import Plan
 from study.core.suite import Part, names_of
 from study.home.text import duration, size
 
+WORTH_DROPPING_BYTES = 10e9
+
 
 def wall_time(plan: Plan, machine: PlannedMachine) -> str:
     """Wall time of what is missing, in words; a range where nothing is known of the machine's GPU."""
@@ -34,6 +36,14 @@ def outlook_table(plan: Plan, parts: Sequence[Part], machine: PlannedMachine, *,
         ]
         table.add_row(name, *cells[: 5 if energy else 4])
     return table
+
+
+def features_line(plan: Plan) -> str:
+    """How much of the disk features take, which a run can remove again; empty where it is little."""
+    of_features = sum(plan.kept_bytes[k] for k in plan.missing if plan.stages[k].is_removable)
+    if plan.dropped or of_features < WORTH_DROPPING_BYTES:
+        return ""
+    return f"{size(of_features)} of it are features: --drop-features removes them once all that reads them is finished"
 
 
 def outlook_record(plan: Plan, parts: Sequence[Part], machine: PlannedMachine) -> dict[str, Any]:

@@ -93,7 +93,8 @@ class Outlook:
         gpu_hours: of all GPUs that stages are granted.
         kwh: by the power of the devices at work.
         kept_bytes: disk that they take in the end.
-        peak_bytes: disk at most, with tapes and the checkpoints of stages that are computed at a time.
+        peak_bytes: disk at most, with the checkpoints of stages that are computed at a time, and what is removed once
+            it was read.
     """
 
     wall_seconds: float
@@ -120,12 +121,13 @@ def outlook(
     gpu_seconds = sum(each.workers * each.gpus * seconds[k] for k, each in granted.items())
     core_seconds = sum(each.workers * each.threads * seconds[k] for k, each in granted.items())
     watts = (machine.device or extreme_gpu("slowest")).watts if gpu_seconds else 0.0
-    kept = sum(plan.kept_bytes[stage_key] for stage_key in missing if stage_key not in plan.tapes)
-    tapes = sum(plan.kept_bytes[stage_key] for stage_key in missing if stage_key in plan.tapes)
+    passing = {k: plan.kept_bytes[k] for k in missing if k in plan.tapes or k in plan.dropped}
+    kept = sum(plan.kept_bytes[stage_key] for stage_key in missing if stage_key not in passing)
+    working = times.most({stage_key: plan.working_bytes[stage_key] for stage_key in missing})
     return Outlook(
         wall_seconds=times.seconds,
         gpu_hours=gpu_seconds / SECONDS_PER_HOUR,
         kwh=(gpu_seconds * watts + core_seconds * device_named(CPU).watts) / JOULES_PER_KWH,
         kept_bytes=kept,
-        peak_bytes=kept + tapes + times.most({stage_key: plan.working_bytes[stage_key] for stage_key in missing}),
+        peak_bytes=kept + times.most(passing, until=times.last_reads) + working,
     )

@@ -31,6 +31,7 @@ class Plan:
         kept_bytes: expected size on disk of every stage, by key.
         working_bytes: what every stage needs there beside it while it is computed, by key.
         tapes: keys of the stages that others replay; they are of no use once those are finished.
+        dropped: keys of the missing stages that the run removes once all that reads them is finished.
         saved_seconds: expected seconds that replaying saves, those of recording taken off.
         changed_sources: the classes whose file changed since stages were computed, though their `revision` did not, by
             name; each with the number of finished stages.
@@ -46,6 +47,7 @@ class Plan:
     kept_bytes: Mapping[str, float] = field(default_factory=dict)
     working_bytes: Mapping[str, float] = field(default_factory=dict)
     tapes: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
     saved_seconds: float = 0.0
     changed_sources: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
@@ -110,6 +112,8 @@ def make_plan(
     store: Store,
     machine: Machine | None = None,
     tapes: TapeChoice = NO_TAPES,
+    *,
+    drops_features: bool = False,
 ) -> Plan:
     """Plans trials against what the store already holds.
 
@@ -119,6 +123,7 @@ def make_plan(
         machine: where trials would be computed; stages of which nothing was measured take what they expect of two CPU
             cores where it is not given.
         tapes: which recordings of frozen networks stages may replay.
+        drops_features: whether the run removes stages that may be, once all that reads them is finished.
 
     Raises:
         MachineError: the manifest of a finished stage among them is damaged.
@@ -148,6 +153,7 @@ def make_plan(
         kept_bytes={k: sizes.kept(s) for k, s in stages.items()},
         working_bytes={k: s.expected_working_bytes() for k, s in stages.items()},
         tapes=chosen,
+        dropped=frozenset(k for k in needed if stages[k].is_removable) if drops_features else frozenset(),
         saved_seconds=saved,
         changed_sources=_changed_sources(stages, finished),
         warnings=tuple(_other_versions(stages, finished)),

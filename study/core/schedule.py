@@ -33,10 +33,12 @@ class Schedule:
     Attributes:
         starts: seconds until each begins, by key.
         ends: seconds until each is done, by key.
+        last_reads: seconds until the last stage that reads each is done, by key.
     """
 
     starts: Mapping[str, float]
     ends: Mapping[str, float]
+    last_reads: Mapping[str, float]
 
     @property
     def seconds(self) -> float:
@@ -130,7 +132,8 @@ class _Simulation:
                 self._awaited[reader] -= 1
                 if not self._awaited[reader]:
                     heapq.heappush(self._queue_of[reader].ready, reader)
-        return Schedule(starts=starts, ends=ends)
+        readers = {k: [ends[self._keys[number]] for number in numbers] for k, numbers in self._readers.items()}
+        return Schedule(starts=starts, ends=ends, last_reads={k: max(readers[k], default=ends[k]) for k in ends})
 
     def _queue(self, granted: Resources) -> _Queue:
         if granted not in self._queues:

@@ -9,6 +9,8 @@ REFERENCE_GFLOPS = 45.0
 """Multiply-adds (10⁹) per second that narrow ResNets reach on two CPU cores in single precision."""
 SECONDS_PER_VIEW = 1.5e-4
 """Decoding and augmenting one small view there; a larger one takes as much more as it has more pixels."""
+SECONDS_PER_LAUNCH = 1e-5
+"""Of one operation on a GPU, by a thread of Python."""
 SMALL_PX = 112
 BYTES_PER_NUMBER = 4
 
@@ -43,6 +45,16 @@ def inference_cost(backbone: FeatureExtractor, size_px: int, num_frames: float, 
     """Cost of the features of a number of frames; arguments as in `training_cost`."""
     seconds, gmacs = num_frames * _seconds_per_view(size_px), backbone.gflops_at(size_px)
     return Cost(cpu_seconds=seconds, inference_gmacs=num_frames * gmacs, gmacs_per_frame=gmacs, precision=precision)
+
+
+def small_network_cost(seconds: float, num_launches: float) -> Cost:
+    """Cost of training a network that is so small that a GPU waits for its operations to be started.
+
+    Args:
+        seconds: on two CPU cores.
+        num_launches: of operations on a GPU.
+    """
+    return Cost(training_gmacs=seconds * REFERENCE_GFLOPS, launch_seconds=num_launches * SECONDS_PER_LAUNCH)
 
 
 def reference_seconds(cost: Cost) -> float:

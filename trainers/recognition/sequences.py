@@ -32,6 +32,7 @@ class FeatureStage(Stage):
     """A stage that leaves the features of every frame of a set of videos, one Parquet file per video."""
 
     uses_gpu: ClassVar[bool] = True
+    is_removable: ClassVar[bool] = True
 
     videos: tuple[Ingest, ...]
     """Whose frames are read; each has a label somewhere, where it must."""
@@ -63,7 +64,7 @@ class FeatureStage(Stage):
         return reference_seconds(self.expected_cost())
 
     def expected_cost(self) -> Cost:
-        return inference_cost(self.network, self.input_px, self.num_rows)
+        return inference_cost(self.network, self.input_px, self.num_rows, self.precision)
 
     def expected_bytes(self) -> float:
         return self.num_rows * BYTES_OF[self.kept] * self.network.num_features

@@ -15,16 +15,19 @@ from trainers.data.frames import UNLABELLED
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.metrics import mean_accuracy
 from trainers.fields import Channels, CountOrZero, Epochs, LearningRate, Seed, Weight, added
+from trainers.networks.costs import small_network_cost
 from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
 from trainers.recognition.finetune import FineTune, load_linear
 from trainers.recognition.multi_stage_tcn import MultiStageTCN, TemporalNetwork, temporal_loss
 from trainers.recognition.sequences import FeatureStage, Sequence, phases_of, read_sequences
 from trainers.runtime import checkpoint, devices, randomness
-from trainers.stage import SMALL_SHARE, InputError, Stage, Work
+from trainers.stage import SMALL_SHARE, Cost, InputError, Stage, Work
 
 WEIGHTS = "temporal.pt"
 REFERENCE_SECONDS_PER_LAYER = 5e-4
 """Overhead of a layer's forward and backward pass, on the reference machine."""
+LAUNCHES_PER_LAYER = 30
+"""Operations of a layer on a GPU, forward, backward and by the optimiser."""
 REFERENCE_SECONDS_PER_LAYER_STEP = 1.3e-6
 """Forward and backward pass of one dilated layer of 64 maps over one time step, on the reference machine."""
 
@@ -109,6 +112,10 @@ class TrainTemporal(Stage):
         per_layer = len(self.videos) * REFERENCE_SECONDS_PER_LAYER
         per_layer += num_steps * width * REFERENCE_SECONDS_PER_LAYER_STEP
         return self.epochs * num_layers * per_layer
+
+    def expected_cost(self) -> Cost:
+        num_layers = self.epochs * self.network.num_stages * self.network.num_layers * len(self.videos)
+        return small_network_cost(self.expected_seconds(), LAUNCHES_PER_LAYER * num_layers)
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
