@@ -236,7 +236,7 @@ def measure(device: str = "cpu", small: bool = False) -> dict[str, object]:
         "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__, "opencv": cv2.__version__},
         "cpu_milliseconds_per_frame": found.milliseconds,
         "times_ours": ratios,
-        "loader_frames_per_second": found.frames_per_second,
+        "loader_frames_per_second": {str(threads): rate for threads, rate in found.frames_per_second.items()},
     }
 
 
