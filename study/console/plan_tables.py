@@ -48,9 +48,14 @@ def tape_lines(plan: Plan) -> list[str]:
     num_bytes = sum(plan.kept_bytes[stage_key] for stage_key in plan.tapes)
     replaying = sum(bool(stage.aids()) for stage in plan.stages.values())
     tapes = "1 tape" if len(plan.tapes) == 1 else f"{len(plan.tapes)} tapes"
+    stages = "1 stage" if replaying == 1 else f"{replaying} stages"
+    saved = plan.saved_seconds
+    gain = (
+        f"about {duration(saved)} less" if saved >= 0 else f"about {duration(-saved)} more, as recording takes longer"
+    )
     return [
-        f"{tapes} of what frozen networks say, for {replaying} stages: saves about {duration(plan.saved_seconds)}, "
-        f"takes {size(num_bytes)} until they are finished (--tape off: none)"
+        f"{tapes} of what frozen networks say, for {stages}: {gain}, and {size(num_bytes)} of disk until they are "
+        "finished (--tape off: none)"
     ]
 
 

@@ -35,7 +35,7 @@ def test_a_sweep_over_lambda_leaves_the_same_numbers_with_a_tape_and_without(tin
     for tape in ("off", "embeddings"):
         home = results[tape] = copy_of(tiny_home, tmp_path / tape)
         output = done(called(home, "run", "lambda", *ROWS, *LOCAL, "--tape", tape)).output
-        assert ("1 tape of what frozen networks say, for 2 stages: saves about" in output) == (tape != "off")
+        assert ("1 tape of what frozen networks say, for 2 stages: about" in output) == (tape != "off")
         assert ("Tape of embeddings" in output) == (tape != "off")
     off, taped = (sorted(digests(home)) for home in results.values())
     assert off == taped
@@ -51,7 +51,7 @@ def test_a_sweep_over_lambda_leaves_the_same_numbers_with_a_tape_and_without(tin
 
 def test_a_plan_shows_its_tapes(tiny_home: Path):
     asked = ("plan", "lambda", *ROWS, *ASKED, "--tape", "features")
-    assert "1 tape of what frozen networks say, for 2 stages: saves about" in done(called(tiny_home, *asked)).output
+    assert "1 tape of what frozen networks say, for 2 stages: about" in done(called(tiny_home, *asked)).output
     record = json.loads(done(called(tiny_home, *asked, "--json")).output)
     (tape,) = record["tapes"]
     assert tape["bytes"] > 0
