@@ -24,7 +24,7 @@ from trainers.ssl.method import Asked, Views
 from trainers.ssl.pairs import frozen_pair, frozen_query, shared_pair, shuffle_order
 from trainers.ssl.step import on_device
 from trainers.ssl.tape_files import Index, Layout, num_recorded, recording, remove_other_files, write_batch
-from trainers.stage import Cost, Stage, Work
+from trainers.stage import Cost, InputError, Resources, Stage, Work
 
 Answer = Callable[[Views], Sequence[Tensor]]
 """What a network says of a batch: N×C for each view that it is asked of."""
@@ -100,7 +100,13 @@ class Tape(Stage):
         left_out = sum((each.stop - each.start) // self.sample_every for each in self.left_out)
         return max(counted - left_out, 0.0) * self.epochs
 
+    def check(self, resources: Resources) -> None:
+        """Every worker records its share of every batch."""
+        if self.batch_size % resources.workers:
+            raise InputError(f"workers is {resources.workers}: it must divide batch_size = {self.batch_size}.")
+
     def run(self, work: Work) -> None:
+        self.check(work.resources)
         launch(self._record, work)
 
     def _record(self, work: Work) -> None:

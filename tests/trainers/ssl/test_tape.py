@@ -29,7 +29,7 @@ from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.seed import SEED
 from trainers.ssl.tape_files import INDEX
-from trainers.stage import MachineError, Progress, Resources
+from trainers.stage import InputError, MachineError, Progress, Resources
 
 SIZES = {"queue_size": 2 * BATCH, "embedding_size": EMBEDDING}
 EPOCHS = 2
@@ -199,6 +199,13 @@ def test_a_recording_killed_and_resumed_is_the_recording_that_was_not(stage_of, 
     assert contents(whole) == contents(killed)
     size = sum(path.stat().st_size for path in whole.glob("*.tape"))
     assert size == EPOCHS * STEPS * BATCH * tape.layout.record.itemsize
+
+
+def test_workers_that_cannot_share_a_batch_are_refused(stage_of, free):
+    tape = stage_of(METHODS["ours"](free[0])).tapes()["embeddings"]
+    tape.check(Resources(workers=4))
+    with pytest.raises(InputError, match="workers is 3: it must divide batch_size = 8"):
+        tape.check(Resources(workers=3))
 
 
 def contents(folder):
