@@ -243,6 +243,10 @@ class Stage(Config, ABC):
         """Stages that record what this one could replay in place of computing it, by kind of recording."""
         return {}
 
+    def shortest(self) -> "Stage":
+        """Of a tape: the shortest of the same. Longer ones serve whatever a shorter one does."""
+        return self
+
     def replaying(self, tape: "Stage") -> "Stage":
         """This stage with one of its tapes among its aids: its key is the same, and its cost is lower."""
         raise NotImplementedError

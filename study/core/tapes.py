@@ -88,16 +88,29 @@ def choose_tapes(
 def _candidates(
     missing: Mapping[str, Stage], choice: TapeChoice, is_recorded: Callable[[str], bool]
 ) -> dict[str, _Candidate]:
+    """The tapes that are wanted, by key, with the stages that ask for one of them or for a shorter one."""
     found: dict[str, _Candidate] = {}
-    if choice.kinds == "off":
-        return found
-    for stage_key, stage in missing.items():
-        for kind, tape in stage.tapes().items():
-            if choice.kinds in ("auto", kind):
-                tape_key = key(tape)
-                candidate = found.setdefault(tape_key, _Candidate(tape, is_recorded(tape_key)))
-                candidate.stages[stage_key] = (stage, stage.replaying(tape))
+    for family in _families(missing, choice):
+        for tape_key, (tape, _) in family.items():
+            candidate = found[tape_key] = _Candidate(tape, is_recorded(tape_key))
+            for shorter, stages in family.values():
+                if shorter.expected_seconds() <= tape.expected_seconds():
+                    candidate.stages |= {each: (missing[each], missing[each].replaying(tape)) for each in stages}
     return found
+
+
+_Family = dict[str, tuple[Stage, list[str]]]
+"""Tapes of the same at several lengths, by key, each with the keys of the stages that ask for it."""
+
+
+def _families(missing: Mapping[str, Stage], choice: TapeChoice) -> Iterable[_Family]:
+    families: dict[str, _Family] = {}
+    for stage_key, stage in missing.items():
+        for kind, tape in stage.tapes().items() if choice.kinds != "off" else ():
+            if choice.kinds in ("auto", kind):
+                family = families.setdefault(key(tape.shortest()), {})
+                family.setdefault(key(tape), (tape, []))[1].append(stage_key)
+    return families.values()
 
 
 def with_tapes(stages: Mapping[str, Stage], replaying: Mapping[str, Stage]) -> dict[str, Stage]:

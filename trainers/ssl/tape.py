@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -80,6 +80,9 @@ class Tape(Stage):
             return Layout(num_views=2, width=self.network.extractor.num_features, precision=precision)
         num_views = 1 if self.asked == "query" else 2
         return Layout(num_views=num_views, width=self.network.output_size, precision="float32")
+
+    def shortest(self) -> Stage:
+        return replace(self, epochs=1)
 
     def expected_seconds(self) -> float:
         return reference_seconds(self.expected_cost())

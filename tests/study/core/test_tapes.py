@@ -10,6 +10,7 @@ from study.core.outlook import PlannedMachine, outlook
 from study.core.plan import make_plan
 from study.core.schedule import Room
 from study.core.store import Store
+from study.core.study import standalone
 from study.core.tapes import NO_TAPES, TAPES_AT_WORK, TapeChoice
 from trainers.stage import SMALL_BYTES, Resources, Stage, Work
 
@@ -31,11 +32,15 @@ class Recording(Stage):
     teacher: Teacher
     what: str
     size: float = 1e9
+    length: int = 1
 
     def run(self, work: Work) -> None: ...
 
+    def shortest(self):
+        return replace(self, length=1)
+
     def expected_seconds(self) -> float:
-        return 40.0
+        return 40.0 * self.length
 
     def expected_bytes(self) -> float:
         return self.size
@@ -48,21 +53,23 @@ class Student(Stage):
     teacher: Teacher
     weight: float
     of: str = "a"
+    length: int = 1
     recording: Stage | None = field(default=None, compare=False)
 
     def run(self, work: Work) -> None: ...
 
     def expected_seconds(self) -> float:
         if self.recording is None:
-            return 100.0
-        return 65.0 if self.recording.what == "features" else 70.0
+            return 100.0 * self.length
+        return (65.0 if self.recording.what == "features" else 70.0) * self.length
 
     def aids(self):
         return {} if self.recording is None else {"tape": self.recording}
 
     def tapes(self):
-        embeddings = Recording(teacher=self.teacher, what=f"embeddings for {self.of}")
-        return {"features": Recording(teacher=self.teacher, what="features", size=9e9), "embeddings": embeddings}
+        features = Recording(teacher=self.teacher, what="features", size=9e9, length=self.length)
+        embeddings = Recording(teacher=self.teacher, what=f"embeddings for {self.of}", length=self.length)
+        return {"features": features, "embeddings": embeddings}
 
     def replaying(self, tape):
         return replace(self, recording=tape)
@@ -118,6 +125,22 @@ def test_a_plan_takes_the_tapes_that_save_most(kinds, gigabytes, weights, expect
     assert recorded(plan) == expected
     assert {plan.stages[k].what for k in plan.tapes} == expected.keys()
     assert plan.tapes <= set(plan.missing)
+
+
+def test_the_longest_of_several_lengths_serves_all(store):
+    students = [Student(teacher=Teacher(), weight=number, length=1 + number // 3) for number in range(4)]
+    plan = make_plan(standalone(students), store, CORES, TapeChoice(kinds="auto", limit_bytes=1e12))
+    (tape,) = plan.tapes
+    assert plan.stages[tape].length == 2
+    assert [plan.stages[key(student)].recording.length for student in students] == [2, 2, 2, 2]
+
+
+def test_a_tape_that_is_there_serves_what_is_not_longer(store):
+    publish(store, Teacher())
+    publish(store, Recording(teacher=Teacher(), what="embeddings for a", length=2))
+    students = [Student(teacher=Teacher(), weight=number, length=number) for number in (1, 2, 3)]
+    plan = make_plan(standalone(students), store, CORES, TapeChoice(kinds="auto"))
+    assert [plan.stages[key(student)].recording is not None for student in students] == [True, True, False]
 
 
 def test_a_tape_that_is_there_is_free(store):

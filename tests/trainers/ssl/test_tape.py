@@ -168,6 +168,17 @@ def test_a_tape_is_recorded_once_for_all_weights_temperatures_and_queues(stage_o
     assert tapes(teacher=replace(free[0], seed=12)) != tapes()
 
 
+def test_a_longer_tape_serves_a_shorter_training(stage_of, inputs, free, tmp_path):
+    longer = stage_of(METHODS["ours"](free[0]))
+    stage = replace(longer, optimisation=replace(longer.optimisation, epochs=1))
+    given = inputs | {"method.teacher": free[1]}
+    replaying, with_tape = recorded(longer, "embeddings", tmp_path / "tape", given, free[1])
+    tapes = [each.tapes()["embeddings"].shortest() for each in (longer, stage)]
+    assert tapes[0] == tapes[1] != replaying.tape
+    asking = run(stage, tmp_path / "asking", given)
+    assert_same_result(run(stage.replaying(replaying.tape), tmp_path / "replaying", with_tape), asking)
+
+
 def test_what_is_not_frozen_has_no_tape(stage_of, free):
     assert stage_of(MoCo(**SIZES)).tapes() == {}
     assert stage_of(MoCo(**SIZES, start=free[0], trains="backbone")).tapes() == {}
