@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from study import Choice
 from study.core.store import Store
+from study.core.tapes import NO_TAPES, TapeChoice
 from study.execution.events import Observer
 from study.home.file_systems import Mount
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
@@ -210,6 +211,7 @@ def searched(
     seed: int = 0,
     observers: tuple[SearchObserver, ...] = (),
     url: str | None = None,
+    tapes: TapeChoice = NO_TAPES,
     **settings: object,
 ) -> tuple[SearchLoop, list[FrozenTrial]]:
     """Searches in this process; returns the loop at its end, and Optuna's trials."""
@@ -217,7 +219,12 @@ def searched(
     space = search.bind(conditions or Conditions(), settings)
     with open_study(home, space, seed=seed, url=url) as optuna_study:
         loop = SearchLoop(
-            space=space, store=store, optuna_study=optuna_study, num_trials=num_trials, observers=observers
+            space=space,
+            store=store,
+            optuna_study=optuna_study,
+            num_trials=num_trials,
+            observers=observers,
+            tapes=tapes,
         )
         search_locally(loop, store, lambda stage: Resources(), Observer())
         return loop, optuna_study.trials()
