@@ -17,7 +17,8 @@ from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import anchor_kl, anchor_similarities
 from trainers.ssl.encoders import Encoder, EncoderStage
-from trainers.ssl.method import Frozen, Method, MethodConfig, Views, check_pair, check_queue
+from trainers.ssl.frozen import Frozen
+from trainers.ssl.method import Method, MethodConfig, Views, check_pair, check_queue
 from trainers.ssl.pairs import EncoderPair, frozen_query, random_pair, shuffle_order
 from trainers.ssl.queue import Queue
 

@@ -16,8 +16,9 @@ from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import embedding_distance
 from trainers.ssl.encoders import Encoder, EncoderStage
+from trainers.ssl.frozen import Frozen
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import ContrastiveConfig, Frozen, Method, Views, check_pair, check_queue, check_taught
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue, check_taught
 from trainers.ssl.pairs import EncoderPair, frozen_query, random_pair, shuffle_order
 from trainers.ssl.queue import KEYS, Queue
 

@@ -16,17 +16,9 @@ from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import distillation_kl
 from trainers.ssl.encoders import EncoderStage
+from trainers.ssl.frozen import Frozen, features_of
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import (
-    ContrastiveConfig,
-    Frozen,
-    Method,
-    Views,
-    check_pair,
-    check_queue,
-    check_start,
-    features_of,
-)
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_pair, check_queue, check_start
 from trainers.ssl.pairs import EncoderPair, frozen_pair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import Queue
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.runtime import distributed
 from trainers.ssl.encoders import Encoders, EncoderStage
+from trainers.ssl.frozen import Frozen
 from trainers.ssl.losses import embedding_std
 from trainers.stage import Config, InputError
 
@@ -88,31 +89,6 @@ class Chance:
     formula: str
 
 
-Asked = Literal["pair", "query", "queries", "features"]
-"""What a step asks of a frozen network: the embeddings of a pair's two encoders, each of its view; those of the query
-encoder, of the first view or of each; or the features of both views of the backbone that a pair's encoders share."""
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """A frozen network that a method asks about every batch, whose answers can be recorded.
-
-    Attributes:
-        network: the stage whose encoders they are.
-        asked: what is asked.
-        module: name of the method's module that asks.
-    """
-
-    network: EncoderStage
-    asked: Asked
-    module: str = "teacher"
-
-    @property
-    def looks_at_all(self) -> bool:
-        """Whether nothing else of the method looks at images."""
-        return self.module == "encoders"
-
-
 class MethodConfig(Config, ABC):
     """A method's hyperparameters: a frozen dataclass that builds the method."""
 
@@ -154,7 +130,8 @@ class MethodConfig(Config, ABC):
     def recordable(self) -> Mapping[str, Frozen]:
         """The answers of frozen networks that can be recorded, by kind: `features` or `embeddings`.
 
-        Each kind alone replaces all forward passes of what is frozen.
+        Each kind alone replaces all forward passes of what is frozen. A class that derives from a method says it again:
+        its step may ask something else.
         """
         return {}
 
@@ -234,10 +211,9 @@ def _losses_at_chance(chance: Mapping[str, Chance], metrics: Mapping[str, float]
             )
 
 
-def features_of(network: EncoderStage, module: str = "teacher") -> Mapping[str, Frozen]:
-    """The features of the backbone that a network's encoders share, to be recorded; nothing where each has its own."""
-    shared = network.shared_backbone
-    return {} if shared is None else {"features": Frozen(shared, "features", module)}
+def recordable_of(method: MethodConfig) -> Mapping[str, Frozen]:
+    """What of a method can be recorded, as its own class says; what it derives from says nothing of it."""
+    return method.recordable() if "recordable" in vars(type(method)) else {}
 
 
 def check_queue(queue_size: int, batch_size: int) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from trainers.fields import Channels, Count, Momentum, Temperature
 from trainers.networks.architectures import AnyBackbone
 from trainers.ssl.encoders import EncoderStage, Trains
+from trainers.ssl.frozen import Frozen
 from trainers.ssl.losses import dictionary_logits, info_nce
-from trainers.ssl.method import ContrastiveConfig, Frozen, Method, Views, check_queue, check_start
+from trainers.ssl.method import ContrastiveConfig, Method, Views, check_queue, check_start
 from trainers.ssl.pairs import EncoderPair, random_pair, shuffle_order, started_pair
 from trainers.ssl.queue import KEYS, Queue
 from trainers.stage import InputError

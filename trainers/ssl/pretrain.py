@@ -19,8 +19,9 @@ from trainers.networks.costs import BYTES_PER_NUMBER, reference_seconds, stored_
 from trainers.runtime import checkpoint, devices, distributed
 from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage, write_weights
+from trainers.ssl.frozen import Frozen
 from trainers.ssl.loop import Optimisation, Training, train
-from trainers.ssl.method import Frozen, MethodConfig
+from trainers.ssl.method import MethodConfig, recordable_of
 from trainers.ssl.pairs import random_pair
 from trainers.ssl.probe import KnnProbe, Prober
 from trainers.ssl.replay import Fitting, replay
@@ -93,8 +94,8 @@ class Pretrain(EncoderStage):
 
     @property
     def shared_backbone(self) -> EncoderStage | None:
-        frozen = self.method.recordable().get("features")
-        return frozen.network if frozen and frozen.looks_at_all else None
+        frozen = recordable_of(self.method).get("features")
+        return frozen.network if frozen and frozen.needs_no_images else None
 
     @property
     def kind(self) -> str:
@@ -113,7 +114,7 @@ class Pretrain(EncoderStage):
         """What is replayed; None without a tape."""
         if self.tape is None:
             return None
-        return next(each for each in self.method.recordable().values() if each.asked == self.tape.asked)
+        return next(each for each in recordable_of(self.method).values() if each.asked == self.tape.asked)
 
     @property
     def _num_left_out(self) -> int:
@@ -145,7 +146,7 @@ class Pretrain(EncoderStage):
         size_px, _, *further = self.augmentation.sizes_px
         equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
         num_frames *= self.optimisation.epochs
-        if self._frozen is not None and self._frozen.looks_at_all:
+        if self._frozen is not None and self._frozen.needs_no_images:
             return Cost(cpu_seconds=num_frames * SECONDS_PER_HEAD_STEP)
         precision, num_views = self.optimisation.precision, 2 + len(further)
         own = training_cost(self.backbone, size_px, num_frames, equivalents, num_views, precision)
@@ -181,7 +182,7 @@ class Pretrain(EncoderStage):
                 left_out=self.left_out,
                 seed=self.seed,
             )
-            for kind, frozen in self.method.recordable().items()
+            for kind, frozen in recordable_of(self.method).items()
         }
 
     def replaying(self, tape: Stage) -> "Pretrain":

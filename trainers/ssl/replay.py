@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from trainers.data.loading import Task, ViewBatch, ViewLoader
 from trainers.runtime import distributed
 from trainers.runtime.conditions import conditions_on
-from trainers.ssl.method import Frozen, Method, Views
+from trainers.ssl.frozen import Frozen
+from trainers.ssl.method import Method, Views
 from trainers.ssl.pairs import EncoderPair, SharedBackbonePair
 from trainers.ssl.tape_files import TapeReader
 from trainers.stage import MachineError
@@ -140,4 +141,4 @@ def replay(method: Method, frozen: Frozen, folder: Path, fitting: Fitting, closi
     else:
         method.add_module(frozen.module, TapedTeacher(replaying, at_once=frozen.asked == "pair"))
     method.register_forward_pre_hook(replaying.begin)
-    return BlindLoader if frozen.looks_at_all else ViewLoader
+    return BlindLoader if frozen.needs_no_images else ViewLoader

@@ -18,8 +18,9 @@ from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.ssl.distillation_losses import soft_cross_entropy
 from trainers.ssl.encoders import Encoder, EncoderStage, SingleEncoder, random_encoder
+from trainers.ssl.frozen import Frozen
 from trainers.ssl.losses import dictionary_logits
-from trainers.ssl.method import Chance, Frozen, Method, MethodConfig, Views, check_pair, check_queue, check_taught
+from trainers.ssl.method import Chance, Method, MethodConfig, Views, check_pair, check_queue, check_taught
 from trainers.ssl.pairs import frozen_query
 from trainers.ssl.queue import Queue
 

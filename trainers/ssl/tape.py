@@ -19,8 +19,9 @@ from trainers.runtime import devices, distributed
 from trainers.runtime.conditions import conditions_on
 from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage
+from trainers.ssl.frozen import Asked
 from trainers.ssl.loop import REPORT_PERIOD_SECONDS
-from trainers.ssl.method import Asked, Views
+from trainers.ssl.method import Views
 from trainers.ssl.pairs import frozen_pair, frozen_query, shared_pair, shuffle_order
 from trainers.ssl.step import on_device
 from trainers.ssl.tape_files import Index, Layout, num_recorded, recording, remove_other_files, write_batch

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -183,6 +183,23 @@ def test_what_is_not_frozen_has_no_tape(stage_of, free):
     assert stage_of(MoCo(**SIZES)).tapes() == {}
     assert stage_of(MoCo(**SIZES, start=free[0], trains="backbone")).tapes() == {}
     assert stage_of(AuthorsStudent(**SIZES, teacher=free[0], moving_teacher=True)).tapes() == {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnStudent(DistilledMoCo):
+    """A user's, whose step may ask its teacher something else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRecordedStudent(DistilledMoCo):
+    def recordable(self):
+        return super().recordable()
+
+
+def test_a_class_that_derives_from_a_method_says_itself_what_can_be_recorded(stage_of, free):
+    own, saying = (stage_of(cls(**SIZES, teacher=free[0])) for cls in (OwnStudent, OwnRecordedStudent))
+    assert own.tapes() == {}
+    assert saying.tapes() == stage_of(METHODS["ours"](free[0])).tapes()
 
 
 def test_a_stage_that_replays_has_the_key_of_the_one_that_asks(stage_of, free):
