@@ -1,11 +1,10 @@
 """Predictions and features of new videos by the models of a trial: one plan, whose outputs appear while it runs."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from study.cli.passing import PassingStages
+from study.cli.new_frames import MARKS, NewFrames
 from study.cli.products import Product
 from study.cli.progress import Bar, progress_bar
 from study.cli.resources import ComputeTarget
@@ -19,21 +18,17 @@ from study.execution.events import Failure, Observer
 from study.execution.executor import check_granted
 from study.execution.local import run
 from study.home.commands import expand_commands
-from study.home.runs import active_runs, register_run
+from study.home.runs import register_run
 from study.home.sharing import check_shared
 from study.report.predicted_files import is_written
-from trainers.data.datasets import registry as datasets
 from trainers.data.datasets.new_videos import find_videos, ingest_like
+from trainers.data.datasets.registry import SCANS
 from trainers.data.datasets.scan import Scans
 from trainers.data.ingest.video import Ingest
 from trainers.recognition.sequences import FeatureStage
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.machine import num_gpus
-from trainers.runtime.registry import names
-from trainers.stage import FreelunchError, InputError, Progress, Stage
-
-MARKS = "predicting"
-"""Folder of the marks, and the name that these commands are registered under while they run."""
+from trainers.stage import InputError, Progress, Stage
 
 
 def process_videos(home: Path, asked: VideoRequest, product: Product) -> bool:
@@ -55,8 +50,11 @@ def process_videos(home: Path, asked: VideoRequest, product: Product) -> bool:
     asked.output.mkdir(parents=True, exist_ok=True)
     left = {key(stage): (stage, video) for video in videos for stage in [product.stage(model, video)]}
     left = {k: (s, video) for k, (s, video) in left.items() if not is_written(asked.output, video.name, k)}
-    with register_run(home, MARKS, asked.command):
-        failures = _compute(store, asked, product, model, left, videos)
+    with register_run(home, MARKS, asked.command) as process:
+        frames = NewFrames(store, model, process, keep=asked.keep_frames)
+        failures = _compute(store, asked, product, model, left, frames)
+        failed = {video.name for video in videos} & failures.keys()
+        frames.end([video for video in videos if video.name not in failed])
     written, before = len(left) - len(failures), len(videos) - len(left)
     click.echo(
         f"{written} of {len(videos)} videos written to {asked.output}" + (f", {before} before" if before else "")
@@ -71,7 +69,7 @@ def _ingested(store: Store, asked: VideoRequest, model: TrainedModel) -> tuple[l
         read = ingest_like(
             found,
             model.like,
-            Scans(store.home / "datasets" / datasets.SCANS),
+            Scans(store.home / "datasets" / SCANS),
             image_fps=asked.fps,
             report=lambda name: bar.advance(),
         )
@@ -88,10 +86,10 @@ def _compute(
     product: Product,
     model: TrainedModel,
     left: dict[str, tuple[Stage, Ingest]],
-    videos: list[Ingest],
+    frames: NewFrames,
 ) -> dict[str, Failure]:
     """Computes what is left, and writes it; returns why videos have no files, by their name."""
-    frames = _Frames(store, model, keep=asked.keep_frames)
+    frames.need([video for _, video in left.values()])
     plan = make_plan(standalone([stage for stage, _ in left.values()]), store)
     frames.mark([video for _, video in left.values()], plan.missing)
     target = ComputeTarget(local=True, threads=asked.threads, gpus_per_worker=asked.gpus_per_worker)
@@ -103,34 +101,7 @@ def _compute(
         for stage_key in [k for k in left if k in plan.cached]:
             work.write(stage_key)
         run(plan, store, profile.grant, work)
-    written = {video.name for _, video in left.values()}
-    frames.remove([video for video in videos if video.name not in written])  # what a killed run had no time for
     return work.failures
-
-
-class _Frames:
-    """Frames and features of new videos, which are removed from the home folder once outputs are written."""
-
-    def __init__(self, store: Store, model: TrainedModel, *, keep: bool) -> None:
-        self._store, self._model, self._keep = store, model, keep
-        self._passing = PassingStages(store, MARKS)
-
-    def mark(self, videos: list[Ingest], missing: tuple[str, ...]) -> None:
-        """Marks what is computed now and needed no longer than that; those of unlabelled videos of a dataset stay."""
-        if self._keep:
-            self._passing.keep(self._keys(videos))
-            return
-        registered = _unlabelled_digests(self._store)
-        own = self._keys([video for video in videos if video.video_digest not in registered])
-        self._passing.mark(own & set(missing))
-
-    def remove(self, videos: list[Ingest]) -> None:
-        """Removes what is marked, unless another such command runs, which may need it."""
-        if len(active_runs(self._store.home, MARKS)) == 1:
-            self._passing.remove(self._keys(videos))
-
-    def _keys(self, videos: list[Ingest]) -> set[str]:
-        return {each for video in videos for each in (key(video), key(self._model.features_of(video)))}
 
 
 class _Work(Observer):
@@ -144,7 +115,7 @@ class _Work(Observer):
         product: Product,
         model: TrainedModel,
         left: dict[str, tuple[Stage, Ingest]],
-        frames: _Frames,
+        frames: NewFrames,
         bar: Bar,
     ) -> None:
         self._store, self._asked, self._product, self._model = store, asked, product, model
@@ -188,13 +159,3 @@ class _Work(Observer):
 
     def _show(self) -> None:
         self._bar.show(self._num_done, f"{self._num_done} of {len(self._left)} videos")
-
-
-def _unlabelled_digests(store: Store) -> set[str]:
-    """Digests of the unlabelled videos of all datasets: their frames are those of new videos."""
-    folder, found = store.home / "datasets", set[str]()
-    for name in names(folder):
-        with suppress(FreelunchError):  # its files have changed: nothing can use what is stored of them
-            recordings = datasets.load(folder, name).recordings
-            found |= {recording.video_digest for recording in recordings if recording.annotation is None}
-    return found

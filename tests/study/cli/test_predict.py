@@ -10,12 +10,17 @@ import pytest
 from click.testing import Result
 
 from study.cli import products
+from study.cli.new_frames import MARKS, NewFrames
 from study.cli.trained_model import find_model
 from study.core.graph import key
 from study.core.store import Store
+from study.home.runs import register_run
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import copy_of, done, refused, tiny_settings
 from trainers.artifacts.predictions import read_predictions
+from trainers.data.datasets.new_videos import find_videos, ingest_like
+from trainers.data.datasets.scan import Scans
+from trainers.data.ingest.video import Ingest
 from trainers.recognition.sequences import read_sequence
 
 ROW = "table3/head"
@@ -143,6 +148,29 @@ def test_a_run_that_was_interrupted_goes_on_with_the_videos_that_are_left(
     monkeypatch.setattr("study.execution.local.compute", None)  # the second video's features are stored
     again = done(command(home, "embed", ROW, new_videos, tmp_path / "out"))
     assert "1 of 2 videos written" in again.output
+    assert not list((home / "predicting").iterdir())
+
+
+def test_several_commands_at_once_leave_each_other_the_frames_that_they_need(
+    home: Path, new_videos: Path, tiny_videos: Path, tmp_path: Path
+):
+    shared = Path(shutil.copy(tiny_videos / "videos" / "video01.mp4", tmp_path / "shared.mp4"))
+    alone = Path(shutil.copy(tiny_videos / "videos" / "video02.mp4", tmp_path / "alone.mp4"))
+    store, model = Store(home), find_model(home, ROW)
+    (ingested,) = ingest_like(
+        find_videos([shared], image_fps=None), model.like, Scans(tmp_path / "scans"), image_fps=None, report=str
+    )
+    assert isinstance(ingested, Ingest)
+    with register_run(home, MARKS, "predict elsewhere") as other:
+        done(called(home, "predict", ROW, str(alone), "--output", str(tmp_path / "begins"), "--threads", "1"))
+        NewFrames(store, model, other, keep=False).need([ingested])
+        videos = (str(shared), str(alone))
+        done(called(home, "predict", ROW, *videos, "--output", str(tmp_path / "out"), "--threads", "1"))
+        titles = [manifest.title for manifest in store.manifests()]
+        assert "Video shared" in titles
+        assert "Video alone" not in titles
+    done(called(home, "predict", ROW, *videos, "--output", str(tmp_path / "out"), "--threads", "1"))
+    assert "Video shared" not in [manifest.title for manifest in store.manifests()]
     assert not list((home / "predicting").iterdir())
 
 
