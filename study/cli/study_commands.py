@@ -122,7 +122,8 @@ def plan(
         console.print(outlook_table(planned.plan, planned.parts, here, energy=energy), highlight=False)
         if line := features_line(planned.plan):
             console.print(line, highlight=False)
-    print_next(planned.request.command("run", program=context.program))
+    dropping = ("--drop-features",) if drop_features else ()
+    print_next(planned.request.command("run", *dropping, program=context.program))
 
 
 @main.command()

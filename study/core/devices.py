@@ -14,9 +14,6 @@ CPU = "cpu"
 REFERENCE_CORES = 2
 """Of the reference machine, whose seconds stages expect."""
 
-LOADER_CORES = 4
-"""On which the threads that prepare frames for one GPU work at most, whatever cores there are: Python has one lock."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
@@ -56,14 +53,9 @@ class Device:
             if cost.precision == "bf16"
             else (self.training_fp32, self.inference_fp32)
         )
-        networks = cost.training_gmacs + cost.inference_gmacs
         computing = (cost.training_gmacs / training + cost.inference_gmacs / inference) / units
-        if self.name == CPU:
-            return computing + cost.cpu_seconds * REFERENCE_CORES / cores
-        preparing = (
-            cost.cpu_seconds * REFERENCE_CORES / (min(cores, LOADER_CORES * max(gpus, 1)) if networks else cores)
-        )
-        return max(computing, preparing, cost.launch_seconds)
+        preparing = cost.cpu_seconds * REFERENCE_CORES / cores
+        return computing + preparing if self.name == CPU else max(computing, preparing, cost.launch_seconds)
 
 
 @functools.cache
