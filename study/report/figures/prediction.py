@@ -59,3 +59,4 @@ def _paint_probability(axes: Axes, probability: npt.NDArray[np.float32], fps: fl
     axes.set_ylabel("probability")
     axes.set_xlabel("minutes")
     axes.grid(visible=True, axis="y")
+    axes.set_axisbelow(True)
