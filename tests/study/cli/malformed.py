@@ -85,6 +85,16 @@ def emptied_folder(path: Path) -> None:
         entry.unlink()
 
 
+def split_file(text: str) -> Change:
+    """The split of a description, as a file beside it instead."""
+
+    def write(path: Path) -> None:
+        (path.parent / "split.csv").write_text(text)
+        path.write_text(path.read_text().partition("[split]")[0] + '[split]\nfile = "split.csv"\n')
+
+    return write
+
+
 def lines(edit: Callable[[list[str]], list[str]]) -> Change:
     return lambda path: path.write_text("\n".join(edit(path.read_text().splitlines())) + "\n")
 

@@ -1,6 +1,6 @@
 """Malformed descriptions of data sets, and what is said of each."""
 
-from tests.study.cli.malformed import Case, folder, gone
+from tests.study.cli.malformed import Case, folder, gone, split_file
 
 SIDES = 'train = ["op1", "op2"]\ntest = ["op3", "op4"]'
 
@@ -149,6 +149,30 @@ DESCRIPTIONS = (
         "intervals.toml:8, field 'split.folds', puts 'op1' on fold 2 and on fold 1",
     ),
     Case("intervals", "intervals.toml", (SIDES, 'file = "nowhere.csv"'), "nowhere.csv does not exist"),
+    Case(
+        "intervals",
+        "intervals.toml",
+        split_file("name,fold\nop1,0\nop2,1\nop3,1\nop4,0\n"),
+        "split.csv has the folds 0, 1",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        split_file("op1,1\nop2,2\nop3,10\nop4,2\n"),
+        "split.csv has the folds 1, 2, 10",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        split_file("op1,train\nop2,train\nop3,tset\nop4,test\n"),
+        "split.csv:3 reads 'op3,tset'",
+    ),
+    Case(
+        "intervals",
+        "intervals.toml",
+        ("videos/{name}.mp4", "videos\\\\{name}.mp4"),
+        "intervals.toml:2, field 'videos', is 'videos\\\\{name}.mp4'",
+    ),
     Case(
         "intervals",
         "intervals.toml",

@@ -149,6 +149,9 @@ def _sides_of_file(path: Path) -> dict[str, tuple[str, ...]]:
         or (not numbered and not {"train", "test"} <= set(sides))
     ):
         raise InputError(f"{path} has the sides {', '.join(sides) or 'of nothing'}: give train and test, or two folds.")
+    if numbered and {int(side) for side in numbered} != set(range(1, len(numbered) + 1)):
+        shown = ", ".join(sorted(numbered, key=int))
+        raise InputError(f"{path} has the folds {shown}: number them from 1 on, without a gap.")
     return {side: tuple(names) for side, names in sides.items()}
 
 

@@ -56,6 +56,8 @@ class Pattern:
             InputError: the rest of a sentence that begins with the place of the pattern.
         """
         rest = PLACEHOLDER.sub("", self.text)
+        if "\\" in self.text:
+            raise InputError(f"is {self.text!r}: put / between folders, on every system")
         if not self.parts or self.text.startswith(("/", "~")) or ".." in self.parts:
             raise InputError(f"is {self.text!r}: give a path below the folder of the dataset")
         if "{" in rest or "}" in rest:
