@@ -10,5 +10,7 @@ def test_benchmarks_of_training_run_in_their_smallest_form_and_their_figures_can
     figures = {**measuring.machine(device), **gpu.measure(device, small=True)}
     assert [figures[name].get("failed") for name in gpu.BENCHMARKS] == [None] * len(gpu.BENCHMARKS)
     assert all(rate > 0 for step in figures["step"]["steps"] for rate in step["frames_per_second"].values())
+    rates = [figures["features"]["frames_per_second"], figures["temporal"]["milliseconds"]]
+    assert all(value > 0 for each in rates for value in each.values())
     assert {"Pretrain DistilledMoCo", "Evaluate"} <= {line["stage"] for line in figures["full_scale"]["stages"]}
     assert json.loads(json.dumps(figures)) == figures

@@ -1,5 +1,6 @@
 """Inputs and outputs of a backbone: normalised images and pooled features."""
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from trainers.data.frames import Frames
 from trainers.data.loading import plain_batches
 from trainers.fields import Precision
+from trainers.networks.folding import FrozenBackbone
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -15,7 +17,12 @@ FEATURE_BATCH = 256
 
 
 def features_of(
-    backbone: nn.Module, frames: Frames, size_px: int, device: torch.device, threads: int, precision: Precision = "fp32"
+    backbone: nn.Module | FrozenBackbone,
+    frames: Frames,
+    size_px: int,
+    device: torch.device,
+    threads: int,
+    precision: Precision = "fp32",
 ) -> Tensor:
     """Pooled features of every frame, in row order: float32 on the CPU, N×C. There must be a frame.
 
@@ -27,19 +34,26 @@ def features_of(
         threads: how many decode at once.
         precision: of the forward pass.
     """
-    backbone.eval()
+    network = frozen(backbone, precision)
     on_gpu = device.type == "cuda"
     rows: list[Tensor] = []
     for batch in plain_batches(frames, size_px, FEATURE_BATCH, threads, pin_memory=on_gpu):
-        found = forward(backbone, network_input(batch, device), precision)
+        found = forward(network, network_input(batch, device), precision)
         rows.append(torch.empty(found.shape, pin_memory=on_gpu).copy_(found, non_blocking=True))
     if on_gpu:
         torch.cuda.synchronize(device)  # no batch waits for the copy of the one before it
     return torch.cat(rows)
 
 
+def frozen(backbone: nn.Module | FrozenBackbone, precision: Precision) -> nn.Module | FrozenBackbone:
+    """A backbone that stays as it is, in eval mode; in bf16 its normalisations are folded into its convolutions."""
+    if isinstance(backbone, FrozenBackbone):
+        return backbone
+    return FrozenBackbone(backbone.eval()) if precision == "bf16" else backbone.eval()
+
+
 @torch.inference_mode()
-def forward(network: nn.Module, inputs: Tensor, precision: Precision) -> Tensor:
+def forward(network: Callable[[Tensor], Tensor], inputs: Tensor, precision: Precision) -> Tensor:
     """What a network gives for inputs, without a gradient: float32, on their device."""
     with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
         found: Tensor = network(inputs)

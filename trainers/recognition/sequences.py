@@ -17,7 +17,7 @@ from trainers.data.ingest.video import Ingest
 from trainers.fields import Precision
 from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.costs import inference_cost, reference_seconds
-from trainers.networks.features import features_of
+from trainers.networks.features import features_of, frozen
 from trainers.runtime import devices
 from trainers.runtime.files import replacing
 from trainers.stage import Cost, InputError, Stage, Work
@@ -103,7 +103,7 @@ def write_features_of(stage: FeatureStage, network: nn.Module, work: Work, class
         InputError: a video has no frame, or no label where it must have one.
     """
     device = devices.prepare(work.resources)
-    network.to(device).to(memory_format=torch.channels_last)
+    computing = frozen(network.to(device).to(memory_format=torch.channels_last), stage.precision)
     for done, (video, folder) in enumerate(zip(stage.videos, work.inputs_of("videos"), strict=True)):
         if not (work.output / _file_name(video.name)).exists():
             with Frames([folder], sample_every=stage.sample_every) as frames:
@@ -112,7 +112,7 @@ def write_features_of(stage: FeatureStage, network: nn.Module, work: Work, class
                 if not len(frames):
                     raise InputError(f"{video.name} has no frame at this rate: give a longer video.")
                 threads = work.resources.threads
-                features = features_of(network, frames, stage.input_px, device, threads, stage.precision)
+                features = features_of(computing, frames, stage.input_px, device, threads, stage.precision)
                 framewise = None if classifier is None else phases_of(classifier, features)
                 stored: np.ndarray = features.numpy().astype(TYPES[stage.kept][1], copy=False)
                 write_sequence(work.output, Sequence(video.name, frames.frames, frames.labels, framewise, stored))

@@ -19,6 +19,7 @@ from trainers.networks.costs import small_network_cost
 from trainers.networks.supervised import Selection, SupervisedTask, train_supervised
 from trainers.recognition.finetune import FineTune, load_linear
 from trainers.recognition.multi_stage_tcn import MultiStageTCN, TemporalNetwork, temporal_loss
+from trainers.recognition.placement import Placed, model_input, placed
 from trainers.recognition.sequences import FeatureStage, Sequence, phases_of, read_sequences
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.stage import SMALL_SHARE, Cost, InputError, Stage, Work
@@ -31,9 +32,6 @@ LAUNCHES_PER_LAYER = 30
 REFERENCE_SECONDS_PER_LAYER_STEP = 1.3e-6
 """Forward and backward pass of one dilated layer of 64 maps over one time step, on the reference machine."""
 
-
-LARGEST_PART = 0.15
-"""Of a GPU's memory, that the sequences of one side may take: several such stages share a GPU."""
 
 LabelPair = tuple[np.ndarray, np.ndarray]
 """True and predicted phase of every labelled step of a video."""
@@ -127,7 +125,7 @@ class TrainTemporal(Stage):
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
             order = randomness.numpy_generator(self.seed, "permutation", epoch).permutation(len(training))
             for each in (training[index] for index in order):
-                yield each.inputs(device), each.labels.to(device)
+                yield model_input(each.features, device), each.labels.to(device)
 
         history = train_supervised(
             self.task(
@@ -150,11 +148,11 @@ class TrainTemporal(Stage):
         write_history(work.output, history)
         checkpoint.discard(work.output)
 
-    def _accuracy(self, model: nn.Module, videos: list["_Placed"], device: torch.device) -> float | None:
+    def _accuracy(self, model: nn.Module, videos: list[Placed], device: torch.device) -> float | None:
         """Accuracy on videos; None without any."""
         if not videos:
             return None
-        found = [_logits(model, video.inputs(device)).argmax(0).cpu().numpy() for video in videos]
+        found = [_logits(model, model_input(video.features, device)).argmax(0).cpu().numpy() for video in videos]
         return self.validation_accuracy([_labelled(*pair) for pair in zip(videos, found, strict=True)])
 
 
@@ -209,7 +207,7 @@ def load_temporal(stage: TrainTemporal, folder: Path, num_features: int) -> Mult
 
 def phase_logits(model: nn.Module, sequence: Sequence, device: torch.device) -> Tensor:
     """Logits of every phase in every row, by the model's last stage: P×T, on the CPU."""
-    return _logits(model, _features(sequence.tensor, device)).cpu()
+    return _logits(model, model_input(sequence.tensor.T.contiguous(), device)).cpu()
 
 
 def framewise_phases(sequence: Sequence, classifier: nn.Linear | None) -> np.ndarray | None:
@@ -217,35 +215,8 @@ def framewise_phases(sequence: Sequence, classifier: nn.Linear | None) -> np.nda
     return sequence.framewise if classifier is None else phases_of(classifier, sequence.tensor)
 
 
-@dataclass(frozen=True)
-class _Placed:
-    """A video's rows, on the device where they fit, in the type that they are stored in."""
-
-    features: Tensor
-    """T×C."""
-    labels: Tensor
-    """T."""
-
-    def inputs(self, device: torch.device) -> Tensor:
-        """The features as the model takes them."""
-        return _features(self.features, device)
-
-
-def _placed(sequences: list[Sequence], device: torch.device) -> list[_Placed]:
-    """Sequences moved to the device once for the whole stage, unless they would take too much of a GPU's memory."""
-    if device.type == "cuda":
-        room = LARGEST_PART * torch.cuda.get_device_properties(device).total_memory
-        if sum(sequence.features.nbytes for sequence in sequences) > room:
-            device = torch.device("cpu")
-    return [
-        _Placed(torch.from_numpy(each.features).to(device), torch.from_numpy(each.labels.astype(np.int64)).to(device))
-        for each in sequences
-    ]
-
-
-def _features(rows: Tensor, device: torch.device) -> Tensor:
-    """Rows T×C as the model takes them: 1×C×T in single precision."""
-    return rows.to(device).float().T.contiguous()[None]
+def _placed(sequences: list[Sequence], device: torch.device) -> list[Placed]:
+    return placed([(sequence.features, sequence.labels) for sequence in sequences], device)
 
 
 @torch.inference_mode()
@@ -256,7 +227,7 @@ def _logits(model: nn.Module, inputs: Tensor) -> Tensor:
     return logits
 
 
-def _labelled(video: _Placed, predicted: np.ndarray) -> LabelPair:
+def _labelled(video: Placed, predicted: np.ndarray) -> LabelPair:
     labels = video.labels.cpu().numpy()
     known = labels != UNLABELLED
     return labels[known], predicted[known]
