@@ -140,7 +140,7 @@ class FineTune(Stage):
         if self.features is not None:
             return Cost(cpu_seconds=num_frames * (SECONDS_PER_READ + self.epochs * SECONDS_PER_STEP / self.batch_size))
         if self.mode == "linear":
-            return inference_cost(self.backbone, self.size_px, num_frames)
+            return inference_cost(self.backbone, self.size_px, num_frames, self.precision)
         return training_cost(self.backbone, self.size_px, num_frames * self.epochs, 3, precision=self.precision)
 
     def expected_bytes(self) -> float:

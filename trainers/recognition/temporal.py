@@ -120,7 +120,7 @@ class TrainTemporal(Stage):
         training = _placed(read_sequences(self.training, work.inputs["training"], self.videos), device)
         read = read_sequences(self.validation, work.inputs["validation"]) if self.validation else []
         validation = _placed(read, device)
-        model = self.network.build(training[0].features.shape[1], self.num_phases, self.seed)
+        model = self.network.build(len(training[0].features), self.num_phases, self.seed)
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
             order = randomness.numpy_generator(self.seed, "permutation", epoch).permutation(len(training))

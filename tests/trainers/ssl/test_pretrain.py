@@ -117,7 +117,7 @@ def test_both_precisions_train(stage, inputs, tmp_path):
     histories = [run(each, tmp_path / name, inputs)[1] for each, name in ((stage, "fp32"), (bf16, "bf16"))]
     losses = [list(history["loss"].values()) for history in histories]
     assert losses[0] != losses[1]
-    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
 
 
 def test_a_loss_that_is_no_longer_finite_ends_the_run_with_a_sentence(stage, inputs, tmp_path):
