@@ -1,6 +1,7 @@
 """Feature sequences on the device that trains on them, moved there once for a whole stage."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,24 +22,23 @@ class Placed:
     """T."""
 
 
-def placed(videos: Sequence[tuple[np.ndarray, np.ndarray]], device: torch.device) -> list[Placed]:
-    """Moves videos to a device, unless they would take too much of a GPU's memory.
+def placed(videos: Iterable[tuple[np.ndarray, np.ndarray]], device: torch.device) -> list[Placed]:
+    """Moves videos to a device, as many as a part of a GPU's memory holds; the others stay on the CPU.
 
     Args:
         videos: features T×C and labels T of each.
         device: where they will be trained on.
     """
+    room = math.inf
     if device.type == "cuda":
         room = LARGEST_PART * torch.cuda.get_device_properties(device).total_memory
-        if sum(features.nbytes for features, _ in videos) > room:
-            device = torch.device("cpu")
-    return [
-        Placed(
-            torch.from_numpy(features).to(device).T.contiguous(),
-            torch.from_numpy(labels.astype(np.int64)).to(device),
-        )
-        for features, labels in videos
-    ]
+    found = []
+    for features, labels in videos:
+        room -= features.nbytes
+        here = device if room >= 0 else torch.device("cpu")
+        rows, phases = torch.from_numpy(features).to(here), torch.from_numpy(labels.astype(np.int64)).to(here)
+        found.append(Placed(rows.T.contiguous(), phases))
+    return found
 
 
 def model_input(features: Tensor, device: torch.device) -> Tensor:

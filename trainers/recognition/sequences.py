@@ -1,7 +1,6 @@
 """Feature sequences of videos: the stages that leave them, how they are computed, and their files."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -147,9 +146,9 @@ def read_sequence(folder: Path, video: str) -> Sequence:
     return Sequence(video, frames, labels, framewise, features.reshape(len(frames), -1))
 
 
-def read_sequences(stage: FeatureStage, folder: Path, videos: Iterable[Ingest] = ()) -> list[Sequence]:
-    """The videos of an artifact of features, or those of them that are named, in their order."""
-    return [read_sequence(folder, video.name) for video in videos or stage.videos]
+def read_sequences(stage: FeatureStage, folder: Path) -> list[Sequence]:
+    """All videos of an artifact of features, in the stage's order."""
+    return [read_sequence(folder, video.name) for video in stage.videos]
 
 
 def _file_name(video: str) -> str:

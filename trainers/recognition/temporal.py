@@ -20,7 +20,7 @@ from trainers.networks.supervised import Selection, SupervisedTask, train_superv
 from trainers.recognition.finetune import FineTune, load_linear
 from trainers.recognition.multi_stage_tcn import MultiStageTCN, TemporalNetwork, temporal_loss
 from trainers.recognition.placement import Placed, model_input, placed
-from trainers.recognition.sequences import FeatureStage, Sequence, phases_of, read_sequences
+from trainers.recognition.sequences import FeatureStage, Sequence, phases_of, read_sequence, read_sequences
 from trainers.runtime import checkpoint, devices, randomness
 from trainers.stage import SMALL_SHARE, Cost, InputError, Stage, Work
 
@@ -117,9 +117,8 @@ class TrainTemporal(Stage):
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
-        training = _placed(read_sequences(self.training, work.inputs["training"], self.videos), device)
-        read = read_sequences(self.validation, work.inputs["validation"]) if self.validation else []
-        validation = _placed(read, device)
+        training = _placed(work.inputs["training"], self.videos, device)
+        validation = _placed(work.inputs["validation"], self.validation.videos, device) if self.validation else []
         model = self.network.build(len(training[0].features), self.num_phases, self.seed)
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -215,8 +214,10 @@ def framewise_phases(sequence: Sequence, classifier: nn.Linear | None) -> np.nda
     return sequence.framewise if classifier is None else phases_of(classifier, sequence.tensor)
 
 
-def _placed(sequences: list[Sequence], device: torch.device) -> list[Placed]:
-    return placed([(sequence.features, sequence.labels) for sequence in sequences], device)
+def _placed(folder: Path, videos: tuple[Ingest, ...], device: torch.device) -> list[Placed]:
+    """The rows of videos from an artifact of features, one video in memory beside those that are placed."""
+    sequences = (read_sequence(folder, video.name) for video in videos)
+    return placed(((sequence.features, sequence.labels) for sequence in sequences), device)
 
 
 @torch.inference_mode()
