@@ -44,7 +44,7 @@ TAPE_OPTIONS: tuple[Decorator, ...] = (
         show_default=True,
         help="Record what frozen networks say once, for all stages that ask the same: where that costs less, or this.",
     ),
-    click.option("--tape-disk", type=Line(), metavar="SIZE", help="Of all tapes; 100GB, or half of what is free."),
+    click.option("--tape-disk", type=Line(), metavar="SIZE", help="Of all tapes; 150GB, or half of what is free."),
 )
 CONDITION_OPTIONS: tuple[Decorator, ...] = (
     click.option(

@@ -10,7 +10,7 @@ from trainers.stage import InputError
 
 UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 FORM = re.compile(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)")
-MOST_BYTES, MOST_OF_FREE = 100e9, 0.5
+MOST_BYTES, MOST_OF_FREE = 150e9, 0.5
 """Of tapes, where no limit is given: at most so much, and at most this part of what is free on the disk."""
 
 
@@ -36,7 +36,7 @@ def tape_choice(kinds: Tapes, limit: str | None, home: Path, budget_bytes: float
 
     Args:
         kinds: those that are wanted.
-        limit: their size on disk, as it is given; 100 GB where it is not, or half of what is free.
+        limit: their size on disk, as it is given; 150 GB where it is not, or half of what is free.
         home: the home folder, on whose disk they are.
         budget_bytes: disk that the command may use; tapes take half of it.
 

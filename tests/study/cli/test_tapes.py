@@ -81,7 +81,7 @@ def test_the_disk_of_tapes_is_what_is_asked_for_or_half_of_what_there_is(tmp_pat
     free(50e9)
     assert tape_choice("auto", None, tmp_path / "home").limit_bytes == MOST_OF_FREE * 50e9
     free(9e12)
-    assert tape_choice("auto", None, tmp_path).limit_bytes == 100e9
+    assert tape_choice("auto", None, tmp_path).limit_bytes == 150e9
     assert tape_choice("auto", None, tmp_path, budget_bytes=20e9).limit_bytes == 10e9
     assert tape_choice("features", "1.5 TB", tmp_path, budget_bytes=20e9).limit_bytes == 1.5e12
 
