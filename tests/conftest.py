@@ -1,9 +1,11 @@
 """Options, environment and lanes of the whole test suite."""
 
+import atexit
 import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import uuid
 
@@ -19,6 +21,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")
 # By default every node of Ray starts processes before a task needs them.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+# Modules are compiled once for all lanes and for every process that tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 RAY_FIXTURES = {"cluster", "ray"}
 LONG = ("ray", "kills", "mlflow_server", "slow")
@@ -36,14 +41,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: sockets
 
 
+def pytest_collection() -> None:
+    """Looks for no garbage among the modules that are imported now: they stay to the end."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leaves what is imported, and stays to the end, out of later garbage collections: each takes half a second."""
-    gc.collect()
+    """Leaves them out of later garbage collections too: each would take half a second."""
     gc.freeze()
-
-
-def pytest_sessionfinish() -> None:
-    gc.unfreeze()
+    gc.enable()
+    atexit.register(gc.unfreeze)  # by then pytest has looked for what its tests left
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -54,13 +61,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what needs Ray, gives tests their lanes, and puts the lanes that take longest first.
 
-    Tests that share a cluster are a lane, those of them that kill its processes another; of all others, a file is.
+    Tests that share a cluster are a lane, those of them that kill its processes another; of all others, a file is, or
+    the files that name one lane, since they share what takes long to make.
     """
     for item in items:
         if RAY_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("ray")
             item.add_marker(pytest.mark.xdist_group("kills" if item.get_closest_marker("kills") else "ray"))
-        else:
+        elif not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
     items.sort(key=_lane_order)
 

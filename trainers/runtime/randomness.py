@@ -5,9 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    from torch import Generator
 
 Counter = int | str
 
@@ -29,8 +32,10 @@ def numpy_generator(seed: int, purpose: str, *counters: Counter) -> np.random.Ge
     return np.random.Generator(np.random.Philox(key=derived_seed(seed, purpose, *counters)))
 
 
-def torch_generator(seed: int, purpose: str, *counters: Counter) -> torch.Generator:
+def torch_generator(seed: int, purpose: str, *counters: Counter) -> "Generator":
     """A CPU torch generator for one draw; arguments as in `derived_seed`."""
+    import torch  # takes a second, which processes that make or read videos save
+
     return torch.Generator().manual_seed(derived_seed(seed, purpose, *counters))
 
 
@@ -88,6 +93,8 @@ def _words(source: str) -> tuple[int, int]:
 @contextmanager
 def torch_seeded(seed: int, purpose: str, *counters: Counter) -> Iterator[None]:
     """Seeds torch's global generators inside the block (initialisation, dropout) and restores them after it."""
+    import torch
+
     unused = not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = [] if unused else list(range(torch.cuda.device_count()))  # asking an unused GPU would start CUDA there
     with torch.random.fork_rng(devices=devices):

@@ -38,6 +38,7 @@ def test_the_lengths_and_phases_of_unmade_videos_are_those_that_they_get(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(demo, "MINUTES", 0.1)
+    monkeypatch.setattr("study.cli.videos.available_cpus", lambda: 1)  # a process for each video takes longer to start
     few = replace(DEMOS[name], num_videos=2)
     few.make(tmp_path)
     made, unmade = registry.load(tmp_path / "datasets", name), few.unmade()

@@ -3,6 +3,8 @@
 import hashlib
 import itertools
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -196,3 +198,9 @@ def test_a_frame_does_not_depend_on_which_frames_were_drawn_before() -> None:
     seen = {index: forwards.frame(index) for index in indices}
     for index in reversed(indices):
         np.testing.assert_array_equal(backwards.frame(index), seen[index])
+
+
+def test_videos_are_made_and_read_without_torch():
+    """Every process of a pool would take a second more to start."""
+    code = "import sys, trainers.data.synthetic.videos, trainers.data.ingest.video; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
