@@ -14,8 +14,10 @@ from trainers.data.datasets.splits import Split, divided
 from trainers.data.ingest.video import Ingest
 from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.names import fold_named
+from trainers.networks.architectures import backbone_of
 from trainers.pretrained.contents import Kind
 from trainers.pretrained.registry import RegisteredWeights
+from trainers.pretrained.shipped import shipped_with
 from trainers.stage import InputError
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -31,7 +33,7 @@ class Conditions:
         dataset: the videos that are learnt from with labels, and tested on.
         pretrain_on: the videos that encoders are pre-trained on; those of `dataset` where None.
         weights: public weights by their names in this home. They teach students of any architecture.
-        stand_in: whether stand-ins are asked for where public weights are missing.
+        stand_in: whether stand-ins are asked for where public weights are missing, those of the package among them.
         brief: whether to make one pass over the shortest video of each side only, to check that every stage runs.
 
     Pre-training on another dataset is a transfer: its training and unlabelled videos, none else, are what teachers,
@@ -122,7 +124,7 @@ class Conditions:
         return self.preset.training_fps or self.scale.ssl_fps
 
     def public(self, kind: Kind) -> RegisteredWeights | None:
-        """The public weights of a kind, if given.
+        """The public weights of a kind: those that are given, else those that come with the package, if there are any.
 
         Raises:
             InputError: several of this kind are given.
@@ -134,7 +136,16 @@ class Conditions:
                 f"weights {first.name!r} and {second.name!r} are both {kind}: name one of them, or say which one "
                 "teaches, with --set free_model=NAME."
             )
-        return given[0] if given else None
+        shipped = [each for each in self.shipped if each.kind == kind]
+        return next(iter((*given, *shipped)), None)
+
+    @property
+    def shipped(self) -> tuple[RegisteredWeights, ...]:
+        """Free models of the scale's network that come with the package, of kinds of which none is given."""
+        if self.stand_in:
+            return ()
+        found = shipped_with(backbone_of(self.scale.architecture, width=self.scale.width))
+        return tuple(each for each in found if not self._of_kind(each.kind))
 
     def named(self, name: str) -> RegisteredWeights | None:
         """The public weights of a name, if given."""
@@ -144,7 +155,13 @@ class Conditions:
     def notes(self) -> tuple[str, ...]:
         """Sentences that a plan and a report of these conditions must show."""
         notes = [f"{each.name} is {described(each)}." for each in self.weights]
-        missing = [kind for kind in KINDS if not self._of_kind(kind)]
+        notes += [
+            f"Whatever starts from {each.kind} public weights starts from the {described(each)}."
+            for each in self.shipped
+        ]
+        missing = [
+            kind for kind in KINDS if not self._of_kind(kind) and kind not in {each.kind for each in self.shipped}
+        ]
         if missing:
             notes.append(self._stand_in_note(" and ".join(missing)))
         if self.pretrain_on is not None:

@@ -20,7 +20,7 @@ def unused_weights_notes(conditions: Conditions, trials: Sequence[Trial]) -> tup
 
 def stand_in_notes(conditions: Conditions, trials: Iterable[Trial]) -> tuple[str, ...]:
     """A sentence on the free models that are compared and are no public weights."""
-    given = {each.name for each in conditions.weights}
+    given = {each.name for each in conditions.weights} | {each.kind for each in conditions.shipped}
     rows = [trial.row for trial in trials if trial.row.parameters.get("free_model") not in given]
     compared = dict.fromkeys(row.teacher for row in rows if row.teacher)
     found = [f"{each.title} ({each.origin})" for each in compared]

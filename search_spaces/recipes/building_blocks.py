@@ -41,7 +41,7 @@ Value = TypeVar("Value")
 
 
 def free_weights(conditions: Conditions) -> EncoderStage:
-    """Public self-supervised weights: such as MoCo v2's, or MoCo v2 on generic images as a stand-in.
+    """Public self-supervised weights, such as MoCo v2's or the package's own, or MoCo v2 on generic images in their place.
 
     They depend on no preset, no hyperparameter and no seed of a trial, and share no random draw with any.
     """
@@ -62,7 +62,7 @@ def free_weights(conditions: Conditions) -> EncoderStage:
 
 
 def supervised_weights(conditions: Conditions) -> EncoderStage:
-    """Public supervised weights, such as torchvision's, or a classifier of generic images as a stand-in.
+    """Public supervised weights, such as torchvision's or the package's own, or a classifier of generic images.
 
     Like `free_weights`, they depend on nothing of a trial.
     """

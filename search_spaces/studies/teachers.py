@@ -38,9 +38,11 @@ def _rows(titles: Mapping[str, str], teachers: Mapping[str, Teacher | None]) -> 
 
 
 def rows_under(conditions: Conditions) -> tuple[Row, ...]:
-    """The rows of the public weights that are given; of the stand-ins where none are."""
+    """The rows of the public weights that are given; of the package's own and of stand-ins where none are."""
     origins = {each.name: f"{each.kind}: {described(each)}" for each in conditions.weights}
     titles = {name: name for name in origins} or OF_STAND_INS
+    if not origins:
+        origins = {each.kind: described(each) for each in conditions.shipped}
     return _rows(titles, {name: _teacher(conditions, name, titles[name], origins.get(name)) for name in titles})
 
 

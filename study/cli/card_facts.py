@@ -24,6 +24,7 @@ from trainers.export.parts import Part
 from trainers.pretrained import registry as weights_registry
 from trainers.pretrained.public_weights import PublicWeights
 from trainers.pretrained.registry import RegisteredWeights
+from trainers.pretrained.shipped import shipped_with
 from trainers.runtime.registry import names
 from trainers.stage import FreelunchError, Stage
 
@@ -126,6 +127,9 @@ class CardFacts:
         )
 
     def _of_others(self, stage: PublicWeights) -> str:
+        own = next((each for each in shipped_with(stage.backbone) if each.digest == stage.digest), None)
+        if own:
+            return f"Weights that come with freelunch: {own.title} (SHA-256 `{own.digest}`); licence: {own.licence}."
         known = self._registered(stage.digest)
         title = f"{known.name}, {known.title}" if known else stage.path.name
         title += f", from {known.source}" if known and known.source else ""

@@ -75,7 +75,11 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
         metavar="NAME",
         help="Public weights to start from; one of each kind, or any number that study teachers compares.",
     ),
-    click.option("--stand-in", is_flag=True, help="Train stand-ins on drawn images where public weights are missing."),
+    click.option(
+        "--stand-in",
+        is_flag=True,
+        help="Train stand-ins on drawn images where no public weights are named, in place of the package's own, too.",
+    ),
     click.option(
         "--set", "settings", type=Line(), multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."
     ),

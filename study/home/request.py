@@ -39,7 +39,7 @@ class Request:
         weights: names of public weights.
         pretrain_on: name of the dataset that encoders are pre-trained on; `dataset` where None.
         beside: names of further datasets of which the same is asked.
-        stand_in: whether to train stand-ins where public weights are missing; it changes no trial.
+        stand_in: whether to train stand-ins where public weights are missing, and in place of the package's own.
     """
 
     study: str
@@ -82,7 +82,8 @@ class Request:
         settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
         dataset = ["+".join((self.dataset or "default", *self.beside))]
         dataset += [f"pretrain_on={self.pretrain_on}"] if self.pretrain_on else []
-        name = "-".join([self.preset, self.scale, *dataset, *sorted(self.weights), *settings])
+        stand_in = ["stand-in"] if self.stand_in else []
+        name = "-".join([self.preset, self.scale, *dataset, *sorted(self.weights), *stand_in, *settings])
         return home / "studies" / self.name / _shortened(re.sub(r"[^\w.=+-]", "_", name))
 
 

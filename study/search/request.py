@@ -53,7 +53,8 @@ class SearchRequest:
         settings = [f"{name}={value}" for name, value in sorted(request.settings.items())]
         dataset = [request.dataset] if request.dataset else []
         dataset += [f"pretrain_on={request.pretrain_on}"] if request.pretrain_on else []
-        return " ".join([request.study, request.scale, request.preset, *dataset, *request.weights, *settings])
+        weights = [*request.weights, *(["stand-in"] if request.stand_in else [])]
+        return " ".join([request.study, request.scale, request.preset, *dataset, *weights, *settings])
 
     def command(self, program: str = NAME) -> str:
         """The command line of this request, with the password of the storage masked."""

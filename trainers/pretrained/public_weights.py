@@ -14,6 +14,8 @@ from trainers.ssl.encoders import EncoderStage, random_encoder, write_weights
 from trainers.ssl.pairs import SharedBackbonePair
 from trainers.stage import InputError, Work
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""Files that come with the package."""
 DIGEST = "sha256"
 CHUNK_BYTES = 2**22
 
@@ -55,18 +57,25 @@ class PublicWeights(EncoderStage):
     def title(self) -> str:
         return f"{self.kind} {self.path.name}"
 
+    @property
+    def _here(self) -> Path:
+        """The file on this machine, which may have the package, with its own files, in another folder."""
+        own = SHIPPED / self.path.name
+        return own if self.path.parent.name == SHIPPED.name and own.exists() else self.path
+
     def expected_seconds(self) -> float:
         return 5.0
 
     def run(self, work: Work) -> None:
-        check_readable(self.path)
-        if digests_of(self.path, (DIGEST,))[DIGEST] != self.digest:
+        path = self._here
+        check_readable(path)
+        if digests_of(path, (DIGEST,))[DIGEST] != self.digest:
             raise InputError(
-                f"{self.path} is not the file that was registered: `freelunch weights add` it again under its name."
+                f"{path} is not the file that was registered: `freelunch weights add` it again under its name."
             )
         prefix, is_mocos = PREFIXES.get(self.layout, self.prefix), self.layout == "moco"
-        tensors = read_tensors(self.path)
-        state = encoder_state(tensors, self.path, self.backbone, prefix, needs_head=is_mocos)
+        tensors = read_tensors(path)
+        state = encoder_state(tensors, path, self.backbone, prefix, needs_head=is_mocos)
         query = random_encoder(self.backbone, self.embedding_size, derived_seed(0, "public weights"))
         query.load_state_dict({**query.state_dict(), **state})
         pair = SharedBackbonePair(query, copy.deepcopy(query), trains="none")

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from trainers.fields import Channels
 from trainers.names import check_case, check_name
 from trainers.networks.architectures import backbone_of
+from trainers.networks.backbones import Backbone
 from trainers.networks.timm_backbones import PREFIX, licence_note
 from trainers.pretrained.checkpoint_file import read_tensors
 from trainers.pretrained.contents import Content, Kind, Layout, grouped, inspect
@@ -64,6 +66,7 @@ class RegisteredWeights:
         others: prefixes of further networks in the file.
         licence: of the weights, as far as it was said.
         source: the name that it was downloaded by; empty for a user's own file.
+        width: channels of its first stage, of `resnet10` alone.
     """
 
     name: str
@@ -82,13 +85,14 @@ class RegisteredWeights:
     others: tuple[str, ...] = ()
     licence: str = ""
     source: str = ""
+    width: Channels = Backbone.width
 
     def encoder(self) -> PublicWeights:
         """The stage that makes encoders of the checkpoint."""
         return PublicWeights(
             digest=self.digest,
             layout=self.layout,
-            backbone=backbone_of(self.architecture),
+            backbone=backbone_of(self.architecture, width=self.width),
             embedding_size=self.embedding_size,
             prefix=self.prefix if self.layout == "other" else "",
             path=Path(self.file),
