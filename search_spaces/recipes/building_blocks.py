@@ -41,7 +41,7 @@ Value = TypeVar("Value")
 
 
 def free_weights(conditions: Conditions) -> EncoderStage:
-    """Public self-supervised weights, such as MoCo v2's or the package's own, or MoCo v2 on generic images in their place.
+    """Public self-supervised weights, such as MoCo v2's or the package's own, or MoCo v2 on generic images.
 
     They depend on no preset, no hyperparameter and no seed of a trial, and share no random draw with any.
     """
