@@ -22,6 +22,11 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "keys.json"
 OFFICIAL = "full, official_code"
 
 
+@pytest.fixture(autouse=True)
+def shipped_files() -> None:
+    """Those that the package has, as the keys of users are made with them."""
+
+
 def readable_keys(scale: str) -> dict[str, str]:
     """The key of every stage by the first row that needs it, table3 before others; of the videos, the first alone.
 

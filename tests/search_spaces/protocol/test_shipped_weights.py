@@ -14,7 +14,6 @@ from tests.search_spaces.fake_dataset import conditions
 from tests.search_spaces.free_models import CONVNEXT
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.networks.backbones import Backbone
-from trainers.pretrained import shipped
 from trainers.pretrained.contents import Kind
 from trainers.pretrained.public_weights import PublicWeights
 from trainers.pretrained.shipped import Shipped, write_shipped
@@ -41,20 +40,13 @@ def facts(kind: Kind) -> Shipped:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The package's files, of which there are none yet."""
-    monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def both(folder: Path) -> Path:
+def both(shipped_files: Path) -> Path:
     """A file of each kind."""
     kinds: tuple[Kind, ...] = ("self-supervised", "supervised")
     for seed, kind in enumerate(kinds):
         encoder = random_encoder(Backbone(architecture="resnet10", width=32), 128, seed).state_dict()
-        write_shipped(folder / f"demo-{kind}.safetensors", encoder, facts(kind))
-    return folder
+        write_shipped(shipped_files / f"demo-{kind}.safetensors", encoder, facts(kind))
+    return shipped_files
 
 
 def used(stage: Stage) -> list[str]:
@@ -65,7 +57,6 @@ def draws_images(stage: Stage) -> bool:
     return any(isinstance(each, GenericImages) for each in walk(stage).values())
 
 
-@pytest.mark.usefixtures("folder")
 def test_without_files_a_stand_in_is_trained_and_a_note_says_so():
     here = conditions()
     assert draws_images(free_weights(here))
