@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from trainers.stage import Progress, Report
 
-LEAST_FRACTION = 0.05
-"""Of a stage, between its first and its last report, for a pace."""
+LEAST_FRACTION, LEAST_SECONDS = 0.05, 5.0
+"""Part of a stage, and time, between its first and its last report, for a pace: first steps take many times as long."""
 
 
 @dataclass
@@ -35,6 +35,6 @@ class Pace:
         if len(self._reports) < 2:
             return None
         (start, begun), (end, done) = self._reports
-        if done - begun < LEAST_FRACTION or end <= start:
+        if done - begun < LEAST_FRACTION or end - start < LEAST_SECONDS:
             return None
         return (end - start) / (done - begun)

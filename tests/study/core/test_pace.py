@@ -23,9 +23,10 @@ def test_the_time_before_the_first_report_does_not_count():
     assert reported((60.0, 0.1), (65.0, 0.4), (70.0, 0.6)).steady_seconds == 20
 
 
-def test_one_report_or_a_small_part_of_a_stage_tells_no_pace():
+def test_one_report_a_small_part_of_a_stage_or_a_moment_tells_no_pace():
     assert reported((60.0, 1.0)).steady_seconds is None
-    assert reported((60.0, 0.10), (61.0, 0.11)).steady_seconds is None
+    assert reported((60.0, 0.10), (90.0, 0.11)).steady_seconds is None
+    assert reported((60.0, 0.10), (61.0, 0.90)).steady_seconds is None
 
 
 def test_the_device_is_the_one_that_reports_name():
