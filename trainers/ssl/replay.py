@@ -1,5 +1,6 @@
 """Replay of a tape in a training: modules that give what a frozen network said, in place of the network."""
 
+from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainers.data.loading import Task, ViewBatch, ViewLoader
+from trainers.data.loading import ViewBatch, ViewLoader
 from trainers.runtime import distributed
 from trainers.runtime.conditions import conditions_on
 from trainers.ssl.frozen import Frozen
@@ -95,10 +96,11 @@ class TapedPair(SharedBackbonePair):
 class BlindLoader(ViewLoader):
     """Loader of a training that looks at no image: its batches name their frames, and nothing is decoded."""
 
-    def _begin(self, rows: Any, epoch: int) -> tuple[ViewBatch, list[Task]]:
-        views = torch.zeros((2, len(rows), 3, BLIND_PX, BLIND_PX), dtype=torch.uint8)
-        frame_ids = torch.tensor([self.frames.frame_id(row) for row in rows.tolist()])
-        return ViewBatch(views, (), frame_ids), []
+    def epoch(self, epoch: int, first: int = 0) -> Generator[ViewBatch, None, None]:
+        for rows in self.order(epoch)[first:]:
+            frame_ids = torch.tensor([self.frames.frame_id(row) for row in rows[self.share].tolist()])
+            views = torch.zeros((2, len(frame_ids), 3, BLIND_PX, BLIND_PX), dtype=torch.uint8)
+            yield ViewBatch(views, (), frame_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
