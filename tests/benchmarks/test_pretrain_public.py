@@ -1,13 +1,17 @@
 """The training of the package's free models, in its smallest form: the same bits again, from however many processes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.pretrain_public import CURVE, METHODS, SMALL, Asked, draw, run
+from benchmarks.pretrain_public import CURVE, best_candidate, run
+from benchmarks.public_models import METHODS, SHORT, SMALL, Settings, draw
+from search_spaces.protocol.scales import SCALES
 from trainers.data.frames import Frames
 from trainers.pretrained.shipped import facts_of, shipped_with
 from trainers.stage import Resources
@@ -29,7 +33,7 @@ def tiny_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn images in place of ingested videos, two that train and one to validate on."""
     folder = tmp_path_factory.mktemp("frames")
     for side, seed in (("training", 1), ("validation", 2)):
-        draw(Asked(images=24, seed=seed).parts(), folder / side, processes=1)
+        draw(Settings(images=24, seed=seed).parts(), folder / side, processes=1)
     return folder
 
 
@@ -63,10 +67,31 @@ def test_the_curve_has_losses_and_what_the_features_are_worth_where_there_are_vi
 
 
 def test_images_that_several_processes_draw_are_those_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("benchmarks.pretrain_public.IMAGES_PER_PART", 4)
-    parts = Asked(images=6).parts()
+    monkeypatch.setattr("benchmarks.public_models.IMAGES_PER_PART", 4)
+    parts = Settings(images=6).parts()
     assert [(part.first, part.num_images) for part in parts] == [(0, 4), (4, 2)]
     folders = {count: draw(parts, tmp_path / str(count), processes=count) for count in (1, 2)}
     one, other = (Frames(list(each.values())) for each in folders.values())
     with one, other:
         assert all((one.image(row) == other.image(row)).all() for row in range(6))
+
+
+def test_the_network_and_the_sizes_are_those_of_the_scale():
+    asked, scale = Settings(), SCALES[Settings().scale]
+    sizes = (scale.architecture, scale.width, scale.size_px, scale.store_px)
+    assert (asked.architecture, asked.width, asked.size_px, asked.store_px) == sizes
+
+
+def test_of_several_settings_those_of_the_best_features_are_taken(tmp_path: Path, tiny_frames: Path):
+    candidates = ({"per_theme": 1}, {"drawing": "generic", "hue": 0.5})
+    best = best_candidate(tmp_path, tiny_frames, 2, candidates, images=64, epochs=1, queue_size=64)
+    compared = json.loads((tmp_path / "candidates.json").read_text())
+    assert [each["settings"] for each in compared] == list(candidates)
+    assert best == max(compared, key=lambda each: each["knn_accuracy"])["settings"]
+    assert Settings(**{**SHORT, **best})
+
+
+def test_it_needs_no_package_that_a_bare_machine_with_a_gpu_lacks():
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('av', 'ray', 'mlflow', 'optuna', 'click', 'sqlalchemy')))"
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", f"{blocked}; import benchmarks.pretrain_public"], check=True, cwd=root)
