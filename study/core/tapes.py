@@ -9,6 +9,8 @@ from trainers.stage import Stage
 
 CLEAR_GAIN = 0.5
 """Part of the time of recording that a tape must save beside it: what it costs in disk is not counted."""
+STAGE_SECONDS = 10.0
+"""Of the start of one more stage, and of publishing it."""
 Tapes = Literal["auto", "off", "features", "embeddings"]
 """`auto`: what costs least; `features` or `embeddings`: this kind wherever several stages can replay it."""
 
@@ -46,7 +48,7 @@ class _Candidate:
     def saving(self, seconds: Callable[[Stage], float], free: Iterable[str]) -> float:
         """Seconds that are saved where those of its stages replay it that are free, beyond those of a clear gain."""
         saved = sum(seconds(self.stages[each][0]) - seconds(self.stages[each][1]) for each in free)
-        return saved - (0.0 if self.is_recorded else (1 + CLEAR_GAIN) * seconds(self.tape))
+        return saved - (0.0 if self.is_recorded else (1 + CLEAR_GAIN) * seconds(self.tape) + STAGE_SECONDS)
 
 
 def choose_tapes(
