@@ -7,11 +7,8 @@ end in normalised float32; ours ends in uint8, which is a quarter to copy, and i
 compared is CPU time, in all threads and processes, so that other work on the machine changes little.
 """
 
-import argparse
 import io
-import json
 import os
-import platform
 import random
 import resource
 import statistics
@@ -20,15 +17,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-import torchvision
 from PIL import Image, ImageFilter
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from benchmarks import measuring
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frame, Frames, decode_jpeg, encode_jpeg, write_frames
 from trainers.data.loading import ViewLoader, random_views, view_draws
@@ -212,28 +210,23 @@ def measured(small: bool) -> Measured:
     return Measured(times, rates)
 
 
-def measure(device: str = "cpu", small: bool = False) -> dict[str, object]:
-    """Prints the table and returns its figures with versions and device.
+def measure(device: torch.device, small: bool) -> dict[str, Any]:
+    """Prints the table, and returns its figures.
 
     Args:
-        device: for the record: views are made by the CPU.
+        device: of other benchmarks: views are made by the CPU.
         small: few frames and rounds, for a look at whether it works.
     """
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     found = measured(small)
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs"
     ratios = {name: value / found.milliseconds[OURS] for name, value in found.milliseconds.items()}
-    print(f"two {SIZE_PX}-px views of a {STORED_PX}-px JPEG; {machine}")
+    print(f"two {SIZE_PX}-px views of a {STORED_PX}-px JPEG")
     for name, value in found.milliseconds.items():
         print(f"{name:32s}{value:8.2f} ms of CPU per frame{ratios[name]:8.1f} × ours")
     for threads, rate in found.frames_per_second.items():
         print(f"{f'our loader, threads: {threads}':32s}{rate:8.0f} frames/s")
     return {
-        "benchmark": "data_path",
-        "device": str(device),
-        "machine": machine,
-        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__, "opencv": cv2.__version__},
         "cpu_milliseconds_per_frame": found.milliseconds,
         "times_ours": ratios,
         "loader_frames_per_second": {str(threads): rate for threads, rate in found.frames_per_second.items()},
@@ -241,13 +234,7 @@ def measure(device: str = "cpu", small: bool = False) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--small", action="store_true", help="few frames: seconds, for a look at whether it works")
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
-    arguments = parser.parse_args()
-    figures = measure(small=arguments.small)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(figures, indent=2) + "\n")
+    measuring.run(measure, (__doc__ or "").splitlines()[0])
 
 
 if __name__ == "__main__":
