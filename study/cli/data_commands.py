@@ -98,6 +98,9 @@ def synthesize(
     "--scale", type=Line(), default="full", show_default=True, help="The sizes to store frames at: full, or demo."
 )
 @click.option("--dry-run", is_flag=True, help="End after the audit, with the time and disk that are expected.")
+@click.option(
+    "--address", type=Line(), envvar="RAY_ADDRESS", help="Store the videos on this Ray cluster (also RAY_ADDRESS)."
+)
 @threads_option
 @click.pass_obj
 def ingest(
@@ -109,6 +112,7 @@ def ingest(
     unlabelled: Path | None,
     scale: str,
     dry_run: bool,
+    address: str | None,
     threads: int | None,
 ) -> None:
     """Audit a dataset, register it and cut its frames: one stage per video, stored once.
@@ -116,7 +120,8 @@ def ingest(
     DESCRIPTION is a file that ends in .toml (docs/datasets.md), or the name of one that is built in: cholec80, m2cai16,
     autolaparo, heichole, cholect50 or frames. ROOT is the folder of the data; the description's own where not given.
 
-    Every file is looked at first: errors end the command before anything is computed, warnings do not.
+    Every file is looked at first: errors end the command before anything is computed, warnings do not. Then several
+    videos are stored at once, as many as there are CPU cores, or tasks on the cluster at --address.
 
     \b
     Examples:
@@ -139,12 +144,14 @@ def ingest(
         unlabelled=unlabelled,
         scale=scale,
         threads=threads,
+        address=address,
         dry_run=dry_run,
     )
     name = asked.name
     place = shlex.quote(described.source) + (f" {shlex.quote(str(root))}" if root else "")
     more = f" --fps {fps:g}" if fps else ""
     more += f" --unlabelled {shlex.quote(str(unlabelled))}" if unlabelled else ""
+    more += f" --address {shlex.quote(address)}" if address else ""
     command = f"{context.program} ingest {place}{more} --name {name} --scale {scale}"
     with interruptible(command):
         all_stored = ingest_videos(context.home, asked)

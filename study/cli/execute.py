@@ -1,4 +1,6 @@
-"""Execution of a plan on a compute target: in this process, or through Ray."""
+"""Execution of a plan on a compute target: in this process, in several, or through Ray."""
+
+from dataclasses import replace
 
 from study.cli.resources import ComputeTarget
 from study.console.live import observer_for
@@ -10,9 +12,15 @@ from study.execution.executor import check_granted
 from study.execution.local import run as run_locally
 from study.execution.ray.options import TuneOptions
 from study.execution.ray.runner import run_on_ray
+from study.execution.side_by_side import run_side_by_side
 from trainers.artifacts.evaluation import read_mean_scores
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.machine import num_gpus
+
+MOST_AT_ONCE = 16
+"""Disks hardly read more videos at once."""
+WORTH_PROCESSES_SECONDS = 20.0
+"""A shorter plan ends sooner without the start of processes."""
 
 
 def compute(plan: Plan, store: Store, target: ComputeTarget, *observers: Observer) -> Outcome:
@@ -31,3 +39,18 @@ def compute(plan: Plan, store: Store, target: ComputeTarget, *observers: Observe
             return run_locally(plan, store, profile.grant, observer)
         options = TuneOptions(callbacks=target.callbacks, score=read_mean_scores)
         return run_on_ray(plan, store, target.profile_of, observer, address=target.address, options=options)
+
+
+def compute_videos(plan: Plan, store: Store, target: ComputeTarget) -> Outcome:
+    """Computes a plan of videos: without a cluster, as many at once as there are threads for.
+
+    Raises:
+        MachineError: the cluster cannot be reached, or a process died.
+    """
+    threads = target.threads or available_cpus()
+    at_once = min(len(plan.missing), threads, MOST_AT_ONCE)
+    if not target.local or at_once < 2 or plan.expected_seconds < WORTH_PROCESSES_SECONDS:
+        return compute(plan, store, target)
+    profile = replace(target, threads=threads // at_once).profile_of(available_cpus(), 0)
+    with observer_for(plan, new_console(), store.home) as display:
+        return run_side_by_side(plan, store, profile.grant, display, at_once)

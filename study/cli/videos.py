@@ -11,7 +11,7 @@ import click
 from rich.progress import Progress
 
 from search_spaces.protocol.scales import SCALES, Scale
-from study.cli.execute import compute
+from study.cli.execute import compute_videos
 from study.cli.ingest_record import write_record
 from study.cli.resources import ComputeTarget
 from study.console.data_tables import audits_table, findings_table, lengths_table
@@ -37,6 +37,8 @@ from trainers.stage import InputError, MachineError
 
 DEMO = "demo"
 """The scale that has a dataset of its own."""
+THREADS_ON_A_CLUSTER = 2
+"""Of a video: one decodes, one stores."""
 OWN_LAYOUT = "cholec80"
 """The layout in which synthetic videos are made."""
 
@@ -51,7 +53,8 @@ class IngestRequest:
         root: the folder.
         unlabelled: a folder of further videos without annotations, where there is one.
         scale: whose sizes frames are stored at.
-        threads: how many may compute; None for as many as there are.
+        threads: how many may compute; None for as many as there are. On a cluster, for each video.
+        address: of the Ray cluster that stores the videos; None for this machine.
         dry_run: whether to end after the audit.
     """
 
@@ -61,6 +64,7 @@ class IngestRequest:
     unlabelled: Path | None = None
     scale: str = "full"
     threads: int | None = None
+    address: str | None = None
     dry_run: bool = False
 
 
@@ -85,12 +89,17 @@ def ingest_videos(home: Path, asked: IngestRequest) -> bool:
         click.echo(_expectation(plan, store))
         return True
     datasets.write(store.home / "datasets", audited)
-    target = ComputeTarget(local=True, threads=asked.threads, gpus_per_worker=0)
-    outcome = compute(plan, store, target)
+    outcome = compute_videos(plan, store, _target(asked))
     new_console().print(audits_table(videos, store), highlight=False)
     failures = {stage.name: outcome.failures[key(stage)].sentence for stage in stages if key(stage) in outcome.failures}
     write_record(home, asked.name, asked.root, audited.findings, failures)
     return not outcome.failures
+
+
+def _target(asked: IngestRequest) -> ComputeTarget:
+    if asked.address is None:
+        return ComputeTarget(local=True, threads=asked.threads, gpus_per_worker=0)
+    return ComputeTarget(address=asked.address, threads=asked.threads or THREADS_ON_A_CLUSTER, gpus_per_worker=0)
 
 
 def next_command(home: Path, name: str, scale: str, program: str) -> str:

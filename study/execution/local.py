@@ -36,13 +36,13 @@ def run(plan: Plan, store: Store, grant: Grant, observer: Observer) -> Outcome:
         stage = plan.stages[stage_key]
         root = next((root for needed in inputs(stage).values() if (root := outcome.root_failure(key(needed)))), None)
         if root is None:
-            observers.on_event(stage, _computed(stage, store, grant, observers))
+            observers.on_event(stage, computed(stage, store, grant, observers))
         else:
             observers.on_event(stage, Blocked(key=stage_key, failure=root))
     return outcome
 
 
-def _computed(stage: Stage, store: Store, grant: Grant, observers: Observers) -> StageEvent:
+def computed(stage: Stage, store: Store, grant: Grant, observers: Observer) -> StageEvent:
     """Computes a stage, unless another process has; returns how it ended."""
     stage_key = key(stage)
 

@@ -169,6 +169,27 @@ def test_what_was_read_before_a_failed_try_is_not_read_again(tmp_path: Path, roo
     assert digested == ["video02.mp4"]
 
 
+def test_what_was_read_before_an_interrupt_is_not_read_again(
+    tmp_path: Path, root: Path, digested: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    counted = scan._scan_video
+
+    def interrupted(path: Path) -> Scanned:
+        if path.name == "video02.mp4":
+            raise KeyboardInterrupt
+        return counted(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scan, "_scan_video", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            registered(tmp_path, root)
+    before = set(digested)
+    assert "video01.mp4" in before
+    digested.clear()
+    registered(tmp_path, root)
+    assert set(digested) == {"video01.mp4", "video02.mp4", "video03.mp4"} - before
+
+
 def test_a_damaged_scan_is_made_again(tmp_path: Path, root: Path, digested: list[str]):
     dataset = registered(tmp_path, root)
     for content in ("", "[]", "{", '{"format": 1}'):
