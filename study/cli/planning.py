@@ -243,6 +243,16 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     )
 
 
+def check_named(store: Store, request: Request) -> None:
+    """Refuses a request that names what there is not, which takes no time: before a cluster is asked what it has.
+
+    Raises:
+        InputError: a preset, a scale, a dataset or weights do not exist.
+    """
+    for each in request.each_dataset():
+        conditions_of(store, each)
+
+
 def pretraining_fact(conditions: Conditions, splits: Iterable[object]) -> dict[str, str]:
     """What a report says of the dataset that encoders are pre-trained on, where it is another one.
 

@@ -161,6 +161,7 @@ def run(
     from study.cli.budget import options_of, parse_budget
     from study.cli.demo import make_demo_where_asked
     from study.cli.machine import planned_machine
+    from study.cli.planning import check_named
     from study.core.store import Store
     from study.core.tape_marks import TapeMarks
     from study.home import runs
@@ -181,6 +182,7 @@ def run(
         interruptible(command + check_option, kept_of_check if check else NOTHING_LOST),
         runs.register_run(context.home, request.name, kept + check_option),
     ):
+        check_named(store, request)
         machine = planned_machine(target)
         make_demo_where_asked(
             context.home, request, lambda: _plan_of_run(context, request, target, machine, check=check)

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -177,6 +177,7 @@ class Frames:
         labelled_only: bool = False,
         left_out: Sequence[LeftOut] = (),
     ) -> None:
+        self._opened = (tuple(folders), sample_every, labelled_only, tuple(left_out))
         self._stores = [FrameStore(folder) for folder in folders]
         self.label_names = self._stores[0].label_names if self._stores else ()
         if labelled_only:
@@ -210,6 +211,10 @@ class Frames:
         """63 bits that tell a row's frame from all others, the same in every run and subset."""
         return derived_seed(0, "frame", self.source(row), self.frame(row))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process, the same rows are opened there."""
+        return _reopened, self._opened
+
     def close(self) -> None:
         for store in self._stores:
             store.close()
@@ -231,6 +236,10 @@ class Frames:
                     f"{folder} labels its frames with {', '.join(store.label_names)} where {folders[0]} has "
                     f"{', '.join(self.label_names)}: train on videos of one dataset at a time."
                 )
+
+
+def _reopened(folders: Sequence[Path], sample_every: int, labelled_only: bool, left_out: Sequence[LeftOut]) -> Frames:
+    return Frames(folders, sample_every=sample_every, labelled_only=labelled_only, left_out=left_out)
 
 
 def _kept_rows(store: FrameStore, sample_every: int, labelled_only: bool, left_out: Sequence[LeftOut]) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""Batches of frames, read, decoded and augmented in threads a few batches ahead of the network."""
+"""Batches of frames, read, decoded and augmented a few batches ahead of the network, in threads or in processes."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
+from typing import Self, TypeVar
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from trainers.data.augmentation import NUMBERS_PER_VIEW, MoCoAugmentation
 from trainers.data.frames import Frames
+from trainers.data.processes import Processes, fitting
 from trainers.data.views import plain, write_planes, write_view
 from trainers.runtime.randomness import CounterDraws, numpy_generator
 from trainers.stage import InputError
@@ -20,6 +22,8 @@ from trainers.stage import InputError
 FRAMES_PER_TASK = 8
 BATCHES_AHEAD = 2
 THREAD_NAMES = "freelunch-loader"
+FEWEST_FOR_PROCESSES = 3
+"""Cores from which processes make views faster than threads."""
 
 Batch = TypeVar("Batch")
 Task = Callable[[], None]
@@ -36,20 +40,64 @@ class ViewBatch:
     frame_ids: Tensor
     """N, int64: which frames they are, the same in every run and subset."""
 
+    def pin_memory(self) -> "ViewBatch":
+        """The same in page-locked memory."""
+        small = tuple(each.pin_memory() for each in self.small)
+        return ViewBatch(self.views.pin_memory(), small, self.frame_ids.pin_memory())
+
+
+@dataclass(frozen=True)
+class ViewMaker:
+    """Makes the views of frames: in this process by several threads, or in another one.
+
+    Attributes:
+        frames: where rows are read.
+        augmentation: makes a view.
+        seed: the trial's.
+    """
+
+    frames: Frames
+    augmentation: MoCoAugmentation
+    seed: int
+
+    def __call__(self, asked: tuple[np.ndarray, int]) -> ViewBatch:
+        """The batch of some rows in an epoch."""
+        rows, epoch = asked
+        batch = self.empty(rows)
+        self.fill(batch, rows, epoch, range(len(rows)))
+        return batch
+
+    def empty(self, rows: np.ndarray, *, pin_memory: bool = False) -> ViewBatch:
+        """The batch before its views are made."""
+        first, _, *further = self.augmentation.sizes_px
+        shapes = [(2, len(rows), 3, first, first), *((len(rows), 3, size, size) for size in further)]
+        views, *small = (torch.empty(shape, dtype=torch.uint8, pin_memory=pin_memory) for shape in shapes)
+        return ViewBatch(views, tuple(small), torch.tensor([self.frames.frame_id(row) for row in rows.tolist()]))
+
+    def fill(self, batch: ViewBatch, rows: np.ndarray, epoch: int, positions: range) -> None:
+        """Makes the views at some positions of a batch."""
+        draws = view_draws(self.seed, epoch)
+        arrays = [view.numpy() for view in (*batch.views, *batch.small)]
+        for position in positions:
+            out = [array[position] for array in arrays]
+            random_views(self.frames, int(rows[position]), self.augmentation, draws, out)
+
 
 class ViewLoader:
     """Random views of every frame, in a new order each epoch: two, and the further ones of the augmentation.
 
     A view depends on (seed, epoch, source, frame, view) alone: not on threads, batch size or the other frames.
+    For a GPU, views are in page-locked memory, from which they are copied while it computes, and where there are cores
+    enough, processes make them: close the loader then, or use it as a context.
 
     Args:
         frames: what is visited; it stays open as long as the loader is used.
         augmentation: makes a view.
         batch_size: frames per step, over all workers; an epoch's last incomplete batch is dropped.
         seed: the trial's seed.
-        threads: how many threads decode and augment.
+        threads: how many threads, or processes, decode and augment.
         share: the part of every batch that this worker makes.
-        pin_memory: whether views are in page-locked memory, so that they are copied to the GPU while it computes.
+        pin_memory: whether the batches are for a GPU.
 
     Raises:
         InputError: there are fewer frames than one batch takes.
@@ -75,6 +123,8 @@ class ViewLoader:
         self.threads = threads
         self.share = share
         self.pin_memory = pin_memory
+        self._maker = ViewMaker(frames, augmentation, seed)
+        self._processes: Processes[tuple[np.ndarray, int], ViewBatch] | None = None
 
     def __len__(self) -> int:
         """Steps per epoch."""
@@ -87,26 +137,40 @@ class ViewLoader:
 
     def epoch(self, epoch: int, first: int = 0) -> Generator[ViewBatch, None, None]:
         """The batches of an epoch from a step (0-based) on; closing the iterator ends its threads."""
-        batches = (self._begin(rows[self.share], epoch) for rows in self.order(epoch)[first:])
-        return _ahead(batches, self.threads)
+        asked = [(rows[self.share], epoch) for rows in self.order(epoch)[first:]]
+        processes = self._started()
+        if processes is not None:
+            return processes.batches(asked)
+        return _ahead((self._begin(*each) for each in asked), self.threads)
+
+    def close(self) -> None:
+        """Ends the processes that make views, where there are any."""
+        if self._processes is not None:
+            self._processes.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _started(self) -> Processes[tuple[np.ndarray, int], ViewBatch] | None:
+        """The processes that make views, where they are wanted."""
+        if self._processes is None and self._num_processes:
+            self._processes = Processes(self._maker, self._num_processes)
+        return self._processes
+
+    @cached_property
+    def _num_processes(self) -> int:
+        """None for a CPU, which one process's threads keep busy."""
+        if not self.pin_memory or self.threads < FEWEST_FOR_PROCESSES:
+            return 0
+        local = len(range(*self.share.indices(self.batch_size)))
+        return fitting(self.threads, local * 3 * sum(size * size for size in self.augmentation.sizes_px))
 
     def _begin(self, rows: np.ndarray, epoch: int) -> tuple[ViewBatch, list[Task]]:
-        draws = view_draws(self.seed, epoch)
-        first, _, *further = self.augmentation.sizes_px
-        views = self._empty(2, len(rows), 3, first, first)
-        small = tuple(self._empty(len(rows), 3, size, size) for size in further)
-        ids = torch.tensor([self.frames.frame_id(row) for row in rows.tolist()])
-        arrays = [view.numpy() for view in (*views, *small)]
-
-        def fill(positions: range) -> None:
-            for position in positions:
-                out = [array[position] for array in arrays]
-                random_views(self.frames, int(rows[position]), self.augmentation, draws, out)
-
-        return ViewBatch(views, small, ids), _tasks(fill, len(rows))
-
-    def _empty(self, *shape: int) -> Tensor:
-        return torch.empty(shape, dtype=torch.uint8, pin_memory=self.pin_memory)
+        batch = self._maker.empty(rows, pin_memory=self.pin_memory)
+        return batch, _tasks(lambda positions: self._maker.fill(batch, rows, epoch, positions), len(rows))
 
 
 def view_draws(seed: int, epoch: int) -> CounterDraws:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -87,16 +88,19 @@ class TrainClassifier(EncoderStage):
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
         backbone = self.backbone.build(self.seed)
-        with Frames(work.inputs_of("frames"), labelled_only=True) as images:
+        with ExitStack() as stack:
+            images = stack.enter_context(Frames(work.inputs_of("frames"), labelled_only=True))
             if not len(images):
                 raise InputError("supervised training has no labelled image: give images whose classes are known.")
-            loader = ViewLoader(
-                images,
-                batch_size=self.batch_size,
-                augmentation=self.augmentation,
-                seed=self.seed,
-                threads=work.resources.threads,
-                pin_memory=device.type == "cuda",
+            loader = stack.enter_context(
+                ViewLoader(
+                    images,
+                    batch_size=self.batch_size,
+                    augmentation=self.augmentation,
+                    seed=self.seed,
+                    threads=work.resources.threads,
+                    pin_memory=device.type == "cuda",
+                )
             )
             history = train_supervised(
                 SupervisedTask(

@@ -225,14 +225,16 @@ class Pretrain(EncoderStage):
                 steps = len(frames) // self.optimisation.batch_size
                 fitting = Fitting(steps=steps, epochs=self.optimisation.epochs, device=device)
                 kind = replay(method, self._frozen, work.inputs[TAPE], fitting, stack)
-            loader = kind(
-                frames,
-                batch_size=self.optimisation.batch_size,
-                augmentation=self.augmentation,
-                seed=self.seed,
-                threads=work.resources.threads,
-                share=distributed.local_slice(self.optimisation.batch_size),
-                pin_memory=device.type == "cuda",
+            loader = stack.enter_context(
+                kind(
+                    frames,
+                    batch_size=self.optimisation.batch_size,
+                    augmentation=self.augmentation,
+                    seed=self.seed,
+                    threads=work.resources.threads,
+                    share=distributed.local_slice(self.optimisation.batch_size),
+                    pin_memory=device.type == "cuda",
+                )
             )
             history = train(
                 Training(

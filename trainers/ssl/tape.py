@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -118,15 +118,20 @@ class Tape(Stage):
         device = devices.prepare(work.resources)
         answer = self._answer(work.inputs["network"], device)
         share = distributed.local_slice(self.batch_size)
-        with Frames(work.inputs_of("frames"), sample_every=self.sample_every, left_out=self.left_out) as frames:
-            loader = ViewLoader(
-                frames,
-                self.augmentation,
-                batch_size=self.batch_size,
-                seed=self.seed,
-                threads=work.resources.threads,
-                share=share,
-                pin_memory=device.type == "cuda",
+        with ExitStack() as stack:
+            frames = stack.enter_context(
+                Frames(work.inputs_of("frames"), sample_every=self.sample_every, left_out=self.left_out)
+            )
+            loader = stack.enter_context(
+                ViewLoader(
+                    frames,
+                    self.augmentation,
+                    batch_size=self.batch_size,
+                    seed=self.seed,
+                    threads=work.resources.threads,
+                    share=share,
+                    pin_memory=device.type == "cuda",
+                )
             )
             if distributed.is_first():
                 remove_other_files(work.output)

@@ -1,13 +1,19 @@
+import gc
+import os
+import subprocess
+import sys
 import threading
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from trainers.data.augmentation import NUMBERS_PER_VIEW, MoCoAugmentation, MultiCropAugmentation
 from trainers.data.frames import Frame, Frames, write_frames
 from trainers.data.loading import THREAD_NAMES, ViewLoader, plain_batches
+from trainers.data.processes import fitting
 from trainers.data.views import plain, write_view
 from trainers.runtime.randomness import CounterDraws
 from trainers.stage import InputError
@@ -204,3 +210,53 @@ def test_small_views_depend_neither_on_threads_nor_shares_nor_the_batch_size(fra
         share = small_by_frame(multi_crop_loader(frames, share=part).epoch(0))
         assert share
         assert all(torch.equal(views, everything[frame]) for frame, views in share.items())
+
+
+@pytest.fixture
+def by_processes(frames, monkeypatch):
+    """A loader whose views two processes make, as on a GPU."""
+    monkeypatch.setattr(ViewLoader, "_num_processes", 2)
+    with multi_crop_loader(frames) as made:
+        yield made
+    gc.collect()  # an exception's traceback holds what it was raised through
+    assert not children()
+
+
+def children():
+    """Processes that were forked for us by another one."""
+    return [each for each in psutil.Process().children(recursive=True) if each.ppid() != os.getpid()]
+
+
+def test_processes_make_the_views_that_threads_make(frames, by_processes):
+    threads = multi_crop_loader(frames, threads=1)
+    for epoch, first in ((0, 0), (1, 3)):
+        assert_same_batches(by_processes.epoch(epoch, first), threads.epoch(epoch, first))
+    assert small_by_frame(by_processes.epoch(1)).keys() == small_by_frame(threads.epoch(1)).keys()
+
+
+def test_an_epoch_by_processes_may_be_left_early_and_an_exception_there_surfaces(folders, frames, by_processes):
+    batches = by_processes.epoch(0)
+    first = next(batches)
+    batches.close()
+    assert torch.equal(next(by_processes.epoch(0)).views, first.views)
+    with pytest.raises(IndexError):
+        list(by_processes._started().batches([(np.array([10_000]), 0)]))
+
+
+def test_threads_make_views_for_a_cpu_and_where_shared_memory_is_small(capsys):
+    assert fitting(8, batch_bytes=1000) == 8
+    assert fitting(8, batch_bytes=10**15) == 0
+    assert "made by threads" in capsys.readouterr().out
+    assert fitting(1, batch_bytes=1000) == 0
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.kills
+def test_processes_end_when_the_one_that_they_work_for_is_killed(folders):
+    command = [sys.executable, "-m", "tests.trainers.data.loading_program", folders[0]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        started = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+        process.kill()
+    assert len(started) > 2
+    for each in started:
+        each.wait()
