@@ -26,8 +26,8 @@ LARGEST = {"workers": 4096, "threads": 4096, "gpus": 64}
 """More than any machine has: larger numbers are slips of the keyboard."""
 SMALLEST_SHARE = 0.0001
 """Of a GPU, that Ray can grant."""
-MAX_THREADS = 8
-"""Decoding and augmenting frames for one worker hardly gain from more."""
+MAX_THREADS = 16
+"""Decoding and augmenting frames for one worker gain little from more."""
 
 
 @dataclass(frozen=True, kw_only=True)
