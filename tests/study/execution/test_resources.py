@@ -77,7 +77,7 @@ def test_without_a_gpu_small_stages_are_granted_what_others_are():
     [
         (1, 0, Resources(threads=1)),
         (2, 0, Resources(threads=1)),
-        (64, 0, Resources(threads=8)),
+        (64, 0, Resources(threads=16)),
         (16, 4, Resources(threads=4, gpus=1)),
         (2, 8, Resources(threads=1, gpus=1)),
     ],
