@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from study.analysis.intervals import CONFIDENCE
 from study.analysis.paired_tests import (
     ALPHA,
-    CONFIDENCE,
     DIGITS,
     Comparison,
     Differences,
-    bootstrap_interval,
     compare,
     seed_remark,
+    video_interval,
     video_remark,
     wilcoxon_p_value,
 )
@@ -65,7 +65,7 @@ def _compare_folds(method: Runs, baseline: Runs, shared: Sequence[FoldRun], alph
         p_value, interval = corrected_resampled_t(np.array(list(by_fold.values())), count=count)
         remarks = [_repeated_remark(len(by_fold), count, len(repeats), tested=p_value is not None)]
     else:
-        p_value, interval = wilcoxon_p_value(per_video, alpha=alpha), bootstrap_interval(per_video, alpha=alpha)
+        p_value, interval = wilcoxon_p_value(per_video, alpha=alpha), video_interval(per_video, alpha=alpha)
         remarks = [video_remark(per_video, alpha), _shared_remark(len(per_video), len(by_fold), count)]
     return Comparison(
         num_videos=len(per_video),

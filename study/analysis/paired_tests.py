@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from study.analysis.intervals import mean_interval
+from study.analysis.seed_spread import spread_remark
 from study.analysis.signed_rank import signed_rank_p_value
 
 Values = Mapping[int, Mapping[str, float | None]]
@@ -18,8 +20,7 @@ Differences = npt.NDArray[np.float64]
 Verdict = Literal["better", "worse", "inconclusive"]
 
 ALPHA = 0.05
-CONFIDENCE = 0.95
-NUM_RESAMPLES = 9999
+NUM_SIMULATIONS = 10_000
 DIGITS = 9
 """Decimals to which differences are rounded, so that noise of the last bits is no difference."""
 
@@ -33,7 +34,7 @@ class Comparison:
     mean_difference: float
     """Method minus baseline: the mean over videos of the mean over matched seeds."""
     interval: tuple[float, float] | None
-    """95 % interval of the mean difference, BCa over videos or that of the corrected t-test; None of too few."""
+    """95 % interval of the mean difference, over videos or that of the corrected t-test; None of too few."""
     p_value: float | None
     """Two-sided p-value of `test`; None where it could never be significant."""
     adjusted_p_value: float | None = None
@@ -82,12 +83,13 @@ def compare(method: Values, baseline: Values, *, alpha: float = ALPHA) -> Compar
         *_left_out(method, baseline, seeds, videos),
         video_remark(differences, alpha),
         seed_remark(len(seeds), alpha),
+        spread_remark(by_seed.round(DIGITS)),
     )
     return Comparison(
         num_videos=len(videos),
         num_seeds=len(seeds),
         mean_difference=float(differences.mean()),
-        interval=bootstrap_interval(differences, alpha=alpha),
+        interval=video_interval(differences, alpha=alpha),
         p_value=wilcoxon_p_value(differences, alpha=alpha),
         alpha=alpha,
         seed_differences=tuple(by_seed.mean(axis=1).round(DIGITS).tolist()),
@@ -140,25 +142,12 @@ def smallest_p_value(num_differences: int) -> float:
     return min(1.0, 2.0 ** (1 - num_differences))
 
 
-def bootstrap_interval(differences: Differences, *, alpha: float = ALPHA, seed: int = 0) -> tuple[float, float] | None:
-    """95 % interval of the mean by the bias-corrected and accelerated bootstrap (Efron, 1987), videos resampled.
-
-    None for so few videos that the signed-rank test could not be significant either. Equal differences of all videos
-    give an interval of width 0.
-    """
+def video_interval(differences: Differences, *, alpha: float = ALPHA) -> tuple[float, float] | None:
+    """95 % interval of the mean over videos; None for so few that the signed-rank test could not be significant."""
     if smallest_p_value(len(differences)) >= alpha:
         return None
-    if np.ptp(differences) == 0:
-        return float(differences[0]), float(differences[0])
-    interval = stats.bootstrap(
-        (differences,),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        n_resamples=NUM_RESAMPLES,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+    low, high = mean_interval(differences)
+    return float(low), float(high)
 
 
 def wilcoxon_power(
@@ -167,7 +156,7 @@ def wilcoxon_power(
     sd: float,
     gain: float,
     alpha: float = ALPHA,
-    num_simulations: int = 10_000,
+    num_simulations: int = NUM_SIMULATIONS,
     seed: int = 0,
 ) -> float:
     """Power of the signed-rank test, by simulation of normal differences.
@@ -180,12 +169,36 @@ def wilcoxon_power(
         num_simulations: number of simulated comparisons; 10 000 leave a standard error of at most 0.005.
         seed: of the simulation.
     """
-    if sd <= 0:
-        raise ValueError(f"sd is {sd}: a power needs differences that vary")
-    if smallest_p_value(num_videos) >= alpha:
+    if _without_power(num_videos, sd, alpha):
         return 0.0
     differences = np.random.default_rng(seed).normal(gain, sd, (num_simulations, num_videos))
     return float(np.mean(stats.wilcoxon(differences, axis=1).pvalue < alpha))
+
+
+def verdict_power(
+    *,
+    num_videos: int,
+    sd: float,
+    gain: float,
+    alpha: float = ALPHA,
+    num_simulations: int = NUM_SIMULATIONS,
+    seed: int = 0,
+) -> float:
+    """Probability of the verdict "better" without a family, for which test and interval must agree.
+
+    Of the same simulated differences as `wilcoxon_power`, whose arguments it takes: it is at most that one.
+    """
+    if _without_power(num_videos, sd, alpha):
+        return 0.0
+    differences = np.random.default_rng(seed).normal(gain, sd, (num_simulations, num_videos))
+    low, _ = mean_interval(differences)
+    return float(np.mean((stats.wilcoxon(differences, axis=1).pvalue < alpha) & (low > 0)))
+
+
+def _without_power(num_videos: int, sd: float, alpha: float) -> bool:
+    if sd <= 0:
+        raise ValueError(f"sd is {sd}: a power needs differences that vary")
+    return smallest_p_value(num_videos) >= alpha
 
 
 def video_remark(differences: Differences, alpha: float = ALPHA) -> str:

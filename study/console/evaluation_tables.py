@@ -152,7 +152,7 @@ def comparison_table(evaluated: Evaluated, protocol: str) -> Titled:
     assert evaluated.against is not None, "there is a folder to compare with"
     title = f"{evaluated.scored.folder} minus {evaluated.against.folder}, {PROTOCOLS[protocol]}, paired over videos"
     table = new_table("metric")
-    for header in ("difference", "95 % interval (BCa)", "Wilcoxon p", "p after Holm", "videos"):
+    for header in ("difference", "95 % interval (t, widened for skew)", "Wilcoxon p", "p after Holm", "videos"):
         table.add_column(header, justify="right")
     table.add_column("verdict")
     for metric, comparison in evaluated.comparisons[protocol].items():

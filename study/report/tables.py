@@ -27,7 +27,10 @@ METRIC_TITLES = {
 SHORT_TITLES = {"accuracy": "Acc.", "precision": "Prec.", "recall": "Rec.", "jaccard": "Jacc."}
 PRINTED = tuple(SHORT_TITLES)
 PAIRED = ("p after Holm", "Videos", "Seeds", "Verdict")
-TESTS = {"signed-rank": ("95 % interval (BCa)", "Wilcoxon p"), "corrected t": ("95 % interval (t)", "Corrected t, p")}
+TESTS = {
+    "signed-rank": ("95 % interval (t, widened for skew)", "Wilcoxon p"),
+    "corrected t": ("95 % interval (t)", "Corrected t, p"),
+}
 """Headers of the interval and the p-value, by test."""
 PROTOCOL_TITLES = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
 

@@ -1,10 +1,12 @@
 """Paired comparisons: known values, degenerate cases said aloud, and the power that a plan prints."""
 
 import math
+from collections.abc import Callable
 from itertools import product
 from random import Random
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,9 +165,65 @@ def test_power_grows_with_the_gain_and_the_number_of_videos_and_starts_at_the_le
     assert power(num_videos=5, sd=3, gain=100) == 0
 
 
-def test_power_of_differences_that_do_not_vary_is_refused() -> None:
+@pytest.mark.parametrize("power", [paired_tests.wilcoxon_power, paired_tests.verdict_power])
+def test_power_of_differences_that_do_not_vary_is_refused(power: Callable[..., float]) -> None:
     with pytest.raises(ValueError, match="sd is 0"):
-        paired_tests.wilcoxon_power(num_videos=40, sd=0, gain=1)
+        power(num_videos=40, sd=0, gain=1)
+
+
+@pytest.mark.parametrize("gain", [0.5, 1, 2])
+def test_a_better_verdict_is_somewhat_less_probable_than_a_significant_test(gain: float) -> None:
+    test = paired_tests.wilcoxon_power(num_videos=16, sd=3, gain=gain)
+    verdict = paired_tests.verdict_power(num_videos=16, sd=3, gain=gain)
+    assert test - 0.06 < verdict < test
+    assert paired_tests.verdict_power(num_videos=5, sd=3, gain=100) == 0
+
+
+def verdicts(differences: npt.NDArray[np.float64]) -> list[str]:
+    return [shifted(row.tolist()).verdict for row in differences]
+
+
+@pytest.mark.parametrize("num_videos", [16, 40])
+def test_without_an_effect_few_verdicts_are_conclusive_and_as_many_on_either_side(num_videos: int) -> None:
+    found = verdicts(np.random.default_rng(num_videos).normal(0, 3, (400, num_videos)))
+    better, worse = found.count("better"), found.count("worse")
+    assert 0.01 < (better + worse) / 400 < 0.07
+    assert min(better, worse) >= 1
+
+
+@pytest.mark.parametrize("num_videos", [16, 40])
+def test_skewed_differences_with_mean_zero_are_seldom_called_an_effect(num_videos: int) -> None:
+    """The signed-rank test alone calls one in ten of 16 videos, and one in five of 40."""
+    differences = 3 * (np.random.default_rng(num_videos).exponential(size=(400, num_videos)) - 1)
+    significant = np.mean([paired_tests.signed_rank_p_value(row) < 0.05 for row in differences])
+    found = verdicts(differences)
+    assert significant > 0.075
+    assert 1 - found.count("inconclusive") / 400 < 0.075
+
+
+@pytest.mark.parametrize(("num_videos", "gain"), [(16, 2.0), (40, 1.0)])
+def test_a_planted_effect_is_found_as_often_as_the_plan_predicts(num_videos: int, gain: float) -> None:
+    found = verdicts(np.random.default_rng(num_videos).normal(gain, 3, (400, num_videos)))
+    predicted = paired_tests.verdict_power(num_videos=num_videos, sd=3, gain=gain)
+    assert found.count("better") / 400 == pytest.approx(predicted, abs=0.06)
+    assert "worse" not in found
+
+
+def test_of_differences_alike_on_both_sides_a_conclusive_verdict_is_what_test_and_interval_say() -> None:
+    for row in np.random.default_rng(0).normal(1.5, 3, (200, 12)):
+        comparison = shifted(row.tolist())
+        assert comparison.p_value is not None
+        assert comparison.interval is not None
+        apart = comparison.interval[0] > 0 or comparison.interval[1] < 0
+        assert (comparison.verdict != "inconclusive") == (comparison.p_value < 0.05 and apart)
+        assert comparison.interval[0] < comparison.mean_difference < comparison.interval[1]
+
+
+@pytest.mark.parametrize("num_videos", [1, 2])
+def test_one_or_two_videos_have_a_difference_and_nothing_more(num_videos: int) -> None:
+    comparison = shifted([4.0] * num_videos)
+    assert (comparison.mean_difference, comparison.num_videos) == (4.0, num_videos)
+    assert (comparison.p_value, comparison.interval, comparison.verdict) == (None, None, "inconclusive")
 
 
 @settings(max_examples=25, deadline=None)

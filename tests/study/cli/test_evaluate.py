@@ -99,7 +99,7 @@ def test_against_another_folder_every_metric_has_a_paired_test_and_an_interval(f
     assert accuracy["interval"][0] < accuracy["difference"] < accuracy["interval"][1]
     assert accuracy["verdict"] == "better"
     shown = evaluate(folders, "--against", str(folders / "theirs"), "--protocol", "strict").stdout
-    assert "BCa" in shown
+    assert "95 % interval" in shown
     assert "better" in shown
 
 
