@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ AUTHORS_BATCH = 32
 AUTHORS_REPEATS = 4
 """Frames are repeated, so that the start of a worker process counts little, as it does in an epoch of thousands."""
 
+LOADER_BATCH, LOADER_STEPS = 128, 16
 OURS, DECODE = "ours", "decode alone"
+THREADS, PROCESSES = "threads", "processes"
 AUTHORS, ALBUMENTATIONS, ALBUMENTATIONS_UINT8 = "authors' loader", "albumentations", "albumentations, uint8"
 
 Batch = Callable[[], int]
@@ -162,19 +165,36 @@ def compare(contenders: dict[str, Batch], num_rounds: int) -> dict[str, float]:
     return {name: statistics.median(measured[name] for measured in rounds[1:]) for name in contenders}
 
 
-def loader_frames_per_second(frames: Frames, threads: int, epochs: int) -> float:
-    loader = ViewLoader(frames, MoCoAugmentation(size_px=SIZE_PX), batch_size=16, seed=0, threads=threads)
-    start = time.perf_counter()
-    num_frames = sum(len(batch.frame_ids) for epoch in range(epochs) for batch in loader.epoch(epoch))
-    return num_frames / (time.perf_counter() - start)
+class ByThreads(ViewLoader):
+    """The loader of a CPU."""
+
+    num_processes = 0
 
 
-def thread_counts() -> Iterator[int]:
-    """1, 2, 4 and so on, up to the CPUs that this process may use."""
-    threads = 1
-    while threads <= len(os.sched_getaffinity(0)):
-        yield threads
-        threads *= 2
+def loader_rate(images: Sequence[np.ndarray], workers: int, *, processes: bool, small: bool) -> float:
+    """Frames per second of an epoch after the first one, in which threads or processes begin."""
+    kind = type("ByProcesses", (ViewLoader,), {"num_processes": workers}) if processes else ByThreads
+    batch_size = 16 if small else LOADER_BATCH
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        rows = (Frame(row, 0, images[row % len(images)]) for row in range(batch_size * (1 if small else LOADER_STEPS)))
+        write_frames(folder, rows, source="benchmark", label_names=["phase"])
+        frames = stack.enter_context(Frames([folder]))
+        augmentation = MoCoAugmentation(size_px=SIZE_PX)
+        loader = stack.enter_context(kind(frames, augmentation, batch_size=batch_size, seed=0, threads=workers))
+        for epoch in range(1 if small else 3):
+            start = time.perf_counter()
+            num_frames = sum(len(batch.frame_ids) for batch in loader.epoch(epoch))
+        return num_frames / (time.perf_counter() - start)
+
+
+def worker_counts(small: bool) -> Iterator[int]:
+    """1, 4 and so on, up to the CPUs that this process may use, and these."""
+    workers, cpus = 1, len(os.sched_getaffinity(0))
+    while workers < cpus and not small:
+        yield workers
+        workers *= 4
+    yield 2 if small else cpus
 
 
 @dataclass(frozen=True)
@@ -183,11 +203,11 @@ class Measured:
 
     Attributes:
         milliseconds: of CPU per frame, by contender.
-        frames_per_second: of our loader, by its number of threads.
+        frames_per_second: of our loader, by what makes the views and their number.
     """
 
     milliseconds: dict[str, float]
-    frames_per_second: dict[int, float]
+    frames_per_second: dict[str, dict[int, float]]
 
 
 def measured(small: bool) -> Measured:
@@ -206,7 +226,10 @@ def measured(small: bool) -> Measured:
                 DECODE: lambda: len([decode_jpeg(jpeg) for jpeg in jpegs]),
             }
             times = compare(contenders, num_rounds)
-            rates = {n: loader_frames_per_second(frames, n, 1 if small else 8) for n in thread_counts()}
+        rates = {
+            name: {n: loader_rate(images, n, processes=name == PROCESSES, small=small) for n in worker_counts(small)}
+            for name in (THREADS, PROCESSES)
+        }
     return Measured(times, rates)
 
 
@@ -224,12 +247,16 @@ def measure(device: torch.device, small: bool) -> dict[str, Any]:
     print(f"two {SIZE_PX}-px views of a {STORED_PX}-px JPEG")
     for name, value in found.milliseconds.items():
         print(f"{name:32s}{value:8.2f} ms of CPU per frame{ratios[name]:8.1f} × ours")
-    for threads, rate in found.frames_per_second.items():
-        print(f"{f'our loader, threads: {threads}':32s}{rate:8.0f} frames/s")
+    for kind, rates in found.frames_per_second.items():
+        for workers, rate in rates.items():
+            print(f"{f'our loader, {kind}: {workers}':32s}{rate:8.0f} frames/s")
     return {
         "cpu_milliseconds_per_frame": found.milliseconds,
         "times_ours": ratios,
-        "loader_frames_per_second": {str(threads): rate for threads, rate in found.frames_per_second.items()},
+        "loader_frames_per_second": {
+            kind: {str(workers): rate for workers, rate in rates.items()}
+            for kind, rates in found.frames_per_second.items()
+        },
     }
 
 

@@ -130,6 +130,14 @@ class ViewLoader:
         """Steps per epoch."""
         return len(self.frames) // self.batch_size
 
+    @cached_property
+    def num_processes(self) -> int:
+        """Processes that make views; none for a CPU, which one process's threads keep busy."""
+        if not self.pin_memory or self.threads < FEWEST_FOR_PROCESSES:
+            return 0
+        local = len(range(*self.share.indices(self.batch_size)))
+        return fitting(self.threads, local * 3 * sum(size * size for size in self.augmentation.sizes_px))
+
     def order(self, epoch: int) -> np.ndarray:
         """The rows of every step of an epoch, over all workers: steps×batch_size, int64."""
         permutation = numpy_generator(self.seed, "permutation", epoch).permutation(len(self.frames))
@@ -156,17 +164,9 @@ class ViewLoader:
 
     def _started(self) -> Processes[tuple[np.ndarray, int], ViewBatch] | None:
         """The processes that make views, where they are wanted."""
-        if self._processes is None and self._num_processes:
-            self._processes = Processes(self._maker, self._num_processes)
+        if self._processes is None and self.num_processes:
+            self._processes = Processes(self._maker, self.num_processes)
         return self._processes
-
-    @cached_property
-    def _num_processes(self) -> int:
-        """None for a CPU, which one process's threads keep busy."""
-        if not self.pin_memory or self.threads < FEWEST_FOR_PROCESSES:
-            return 0
-        local = len(range(*self.share.indices(self.batch_size)))
-        return fitting(self.threads, local * 3 * sum(size * size for size in self.augmentation.sizes_px))
 
     def _begin(self, rows: np.ndarray, epoch: int) -> tuple[ViewBatch, list[Task]]:
         batch = self._maker.empty(rows, pin_memory=self.pin_memory)

@@ -11,7 +11,7 @@ from trainers.data.frames import Frames
 from trainers.data.loading import ViewLoader
 
 if __name__ == "__main__":
-    ViewLoader._num_processes = 2
+    ViewLoader.num_processes = 2
     with Frames([Path(sys.argv[1])]) as frames:
         loader = ViewLoader(frames, MoCoAugmentation(size_px=32), batch_size=10, seed=0, threads=2)
         batches = loader.epoch(0)

@@ -215,7 +215,7 @@ def test_small_views_depend_neither_on_threads_nor_shares_nor_the_batch_size(fra
 @pytest.fixture
 def by_processes(frames, monkeypatch):
     """A loader whose views two processes make, as on a GPU."""
-    monkeypatch.setattr(ViewLoader, "_num_processes", 2)
+    monkeypatch.setattr(ViewLoader, "num_processes", 2)
     with multi_crop_loader(frames) as made:
         yield made
     gc.collect()  # an exception's traceback holds what it was raised through
