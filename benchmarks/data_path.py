@@ -33,7 +33,7 @@ from trainers.data.frames import Frame, Frames, decode_jpeg, encode_jpeg, write_
 from trainers.data.loading import ViewLoader, random_views, view_draws
 from trainers.networks.features import IMAGENET_MEAN, IMAGENET_STD
 
-NUM_FRAMES, NUM_ROUNDS = 64, 9
+NUM_FRAMES, NUM_ROUNDS = 64, 6
 SMALL_FRAMES, SMALL_ROUNDS = 16, 2
 STORED_PX, SIZE_PX = 250, 224
 AUTHORS_BATCH = 32
@@ -182,7 +182,7 @@ def loader_rate(images: Sequence[np.ndarray], workers: int, *, processes: bool, 
         frames = stack.enter_context(Frames([folder]))
         augmentation = MoCoAugmentation(size_px=SIZE_PX)
         loader = stack.enter_context(kind(frames, augmentation, batch_size=batch_size, seed=0, threads=workers))
-        for epoch in range(1 if small else 3):
+        for epoch in range(1 if small else 2):
             start = time.perf_counter()
             num_frames = sum(len(batch.frame_ids) for batch in loader.epoch(epoch))
         return num_frames / (time.perf_counter() - start)

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks import measuring
 
-BENCHMARKS = ("step", "data_path", "features", "temporal", "full_scale")
+BENCHMARKS = ("step", "features", "temporal", "data_path", "full_scale")
 
 
 def measure(device: torch.device, small: bool) -> dict[str, Any]:
