@@ -40,7 +40,6 @@ class Replay:
         """Notes the batch that a method is given; a hook that runs before its forward pass."""
         (self._views,) = arguments
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def said(self) -> list[Tensor]:
         """What the network said of each view of the batch, N×C, on the device of the views.
 
