@@ -13,7 +13,6 @@ bits. It needs torch, torchvision, timm, OpenCV, PyArrow and safetensors alone.
 import argparse
 import json
 import os
-import resource
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -113,12 +112,11 @@ def run(
     output.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = measuring.machine(device)
     with tempfile.TemporaryDirectory() as scratch:
-        start, before = time.perf_counter(), core_seconds()
+        start = time.perf_counter()
         images = draw(asked.parts(), Path(scratch) / "images", resources.threads)
-        figures["drawing_seconds"], drawing = time.perf_counter() - start, core_seconds() - before
+        figures["drawing_seconds"] = time.perf_counter() - start
         print(f"drew {asked.images:,} images in {figures['drawing_seconds']:.1f} s", flush=True)
         for kind in kinds:
-            before = core_seconds()
             if seconds and kind == "self-supervised" and "supervised" in figures:
                 pace = figures["supervised"]["seconds"] / asked.supervised_epochs
                 asked = replace(asked, epochs=max(1, int(seconds / pace)))
@@ -135,7 +133,7 @@ def run(
                 num_images=asked.images,
                 epochs=asked.epochs if kind == "self-supervised" else asked.supervised_epochs,
                 images=", ".join({f"{type(part).__name__}, revision {part.revision}" for part in asked.parts()}),
-                core_seconds=round(drawing + core_seconds() - before),
+                core_seconds=round((figures["drawing_seconds"] + found["seconds"]) * resources.threads),
                 gpu_seconds=round(found["seconds"]) if resources.gpus else 0,
                 device=figures["device"],
                 date=today(),
@@ -195,12 +193,6 @@ def file_accuracy(
         stage.run(Work(output=Path(folder)))
         backbone = load_backbone(stage, Path(folder))
     return probe.accuracy(backbone, asked.size_px, device, resources.threads)
-
-
-def core_seconds() -> float:
-    """Processor time of this process and of those that it has ended."""
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Shipped:
         num_images: number of drawn images.
         epochs: passes over them.
         images: the stage that draws them, with its revision.
-        core_seconds: processor time of drawing and training.
+        core_seconds: time of drawing and training, by all cores that were held for them.
         gpu_seconds: time of training on a GPU; 0 without one.
         device: that computed it.
         date: of the training.
