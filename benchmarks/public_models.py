@@ -20,7 +20,7 @@ from trainers.ssl.probe import KnnProbe
 from trainers.stage import Work
 
 IMAGES_PER_PART = 2048
-METHODS: dict[Kind, str] = {"supervised": "classifier of their kinds", "self-supervised": "MoCo v2"}
+METHODS: dict[Kind, str] = {"supervised": "classifier of kinds", "self-supervised": "MoCo v2"}
 Drawing = Literal["drawn", "generic"]
 
 
