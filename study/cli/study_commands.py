@@ -182,7 +182,8 @@ def run(
         interruptible(command + check_option, kept_of_check if check else NOTHING_LOST),
         runs.register_run(context.home, request.name, kept + check_option),
     ):
-        check_named(store, request)
+        if target.address:
+            check_named(store, request)
         machine = planned_machine(target)
         make_demo_where_asked(
             context.home, request, lambda: _plan_of_run(context, request, target, machine, check=check)

@@ -57,7 +57,8 @@ def _datasets(trial: Trial, dataset: str, pretrained_on: str) -> dict[tuple[str,
 
 
 def _side(path: str, side: str) -> str:
-    words = {"validation": "validation", "train": "training", "test": "test", "model": "training", "encod": "training"}
+    words = {"validation": "validation", "test": "test"}
+    words |= dict.fromkeys(("train", "model", "encod", "classifier"), "training")
     for part in path.split("."):
         side = next((meant for word, meant in words.items() if part.startswith(word)), side)
     return side

@@ -34,7 +34,7 @@ def fitting(num_processes: int, batch_bytes: int) -> int:
     if fit < FEWEST <= num_processes:
         print(
             f"views are made by threads, which may be slower than the GPU: {SHARED_MEMORY} has room for "
-            f"{free / 1e6:.0f} MB; give a container more (docker run --shm-size 4g)."
+            f"{free / 1e6:.0f} MB for them; give a container 4 GB of shared memory (deploy/README.md)."
         )
     return fit if fit >= FEWEST else 0
 

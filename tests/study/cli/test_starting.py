@@ -101,7 +101,7 @@ def test_a_plan_is_made_for_the_machine_that_is_named(tiny_home: Path):
         "title": "1 × h100",
         "device": "h100",
         "gpus": 1,
-        "cores": 8,
+        "cores": 16,
         "source": devices()["h100"].source,
     }
     assert here["outlook"]["together"]["gpu_hours"] == 0 < there["outlook"]["together"]["gpu_hours"]
