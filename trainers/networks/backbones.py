@@ -161,11 +161,11 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             relu: whether the result is the positive part.
 
         Raises:
-            ValueError: the batch does not divide into the parts.
+            ValueError: the batch does not divide into the parts, or a part has one value per channel.
         """
         splits = self.num_splits // distributed.world_size()
-        if self.training and splits > 1 and len(x) % splits:
-            raise ValueError(f"a batch of {len(x)} does not divide into {splits} parts.")
+        if self.training and splits > 1:
+            _check_parts(x, splits)
         if not self.training:
             y = super().forward(x)
         elif self.num_splits == 1 and distributed.world_size() > 1:
@@ -209,6 +209,16 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
                 self.eps,
                 relu,
             ),
+        )
+
+
+def _check_parts(x: Tensor, splits: int) -> None:
+    """Refuses a batch that cannot be normalised in parts."""
+    if len(x) % splits:
+        raise ValueError(f"a batch of {len(x)} does not divide into {splits} parts.")
+    if x.numel() // x.shape[1] <= splits:
+        raise ValueError(
+            f"a part of a batch of {tuple(x.shape)} in {splits} has one value per channel: it has no spread."
         )
 
 

@@ -37,14 +37,34 @@ _all_reduce = _collective(group.all_reduce)
 _broadcast = _collective(group.broadcast)
 
 
+class _Membership:
+    """What this process remembers of its group."""
+
+    joined = False
+
+
 def world_size() -> int:
-    """The number of processes that train together."""
-    return group.get_world_size() if group.is_initialized() else 1
+    """The number of processes that train together.
+
+    Raises:
+        WorkerLostError: there were several, and their group has ended. Ray Train ends it while the training of a worker
+            still runs, which must not go on alone.
+    """
+    return group.get_world_size() if _has_group() else 1
 
 
 def rank() -> int:
-    """The rank of this process."""
-    return group.get_rank() if group.is_initialized() else 0
+    """The rank of this process; raises as `world_size` does."""
+    return group.get_rank() if _has_group() else 0
+
+
+def _has_group() -> bool:
+    if group.is_initialized():
+        _Membership.joined = True
+        return True
+    if _Membership.joined:
+        raise WorkerLostError("the workers of this run lost each other: their process group has ended")
+    return False
 
 
 def is_first() -> bool:

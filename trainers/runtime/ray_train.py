@@ -128,7 +128,8 @@ def train_worker(config: dict[str, Any]) -> None:
     os.umask(config["umask"])
     scratch: Path = config["scratch"]
     work: Work = config["work"]
-    with worker_channel.while_wanted(scratch), worker_channel.output_to(scratch, distributed.rank()):
+    rank = distributed.rank()
+    with worker_channel.while_wanted(scratch), worker_channel.output_to(scratch, rank):
         try:
             config["compute"](
                 replace(work, listener=worker_channel.reporter(scratch, work.resources.gpus))
@@ -138,11 +139,11 @@ def train_worker(config: dict[str, Any]) -> None:
         except Exception as error:
             traceback.print_exc()
             if not isinstance(error, distributed.WorkerLostError):
-                _leave_failure(scratch, error)
+                _leave_failure(scratch, rank, error)
             raise
 
 
-def _leave_failure(scratch: Path, error: Exception) -> None:
+def _leave_failure(scratch: Path, rank: int, error: Exception) -> None:
     told = error if isinstance(error, FreelunchError) else RuntimeError(traceback.format_exc())
-    with replacing(scratch / f"failure-{distributed.rank()}.pickle") as path:
+    with replacing(scratch / f"failure-{rank}.pickle") as path:
         path.write_bytes(pickle.dumps(told))

@@ -72,6 +72,11 @@ def test_a_batch_that_does_not_divide_into_the_splits_is_an_error():
         split_norm(4)(maps(6))
 
 
+def test_a_part_with_one_value_per_channel_is_an_error():
+    with pytest.raises(ValueError, match="one value per channel"):
+        split_norm(4)(maps(4)[..., :1, :1])
+
+
 def test_a_channels_last_batch_stays_so():
     y = split_norm(4)(maps().contiguous(memory_format=torch.channels_last))
     assert y.is_contiguous(memory_format=torch.channels_last)

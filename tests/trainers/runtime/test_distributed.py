@@ -345,3 +345,15 @@ def test_workers_that_do_not_divide_the_splits_are_refused_before_anything_is_co
     with pytest.raises(InputError, match=match):
         stage.run(Work(output=tmp_path, resources=Resources(workers=workers)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_whose_group_has_ended_does_not_go_on_alone(monkeypatch):
+    monkeypatch.setattr(distributed._Membership, "joined", False)
+    assert (distributed.world_size(), distributed.rank()) == (1, 0)
+    with monkeypatch.context() as joined:
+        joined.setattr(distributed.group, "is_initialized", lambda: True)
+        joined.setattr(distributed.group, "get_world_size", lambda: 2)
+        assert distributed.world_size() == 2
+    for ask in (distributed.world_size, distributed.rank, distributed.is_first):
+        with pytest.raises(distributed.WorkerLostError, match="group has ended"):
+            ask()
