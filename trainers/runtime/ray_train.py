@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainers.runtime import distributed, worker_channel
 from trainers.runtime.files import replacing
 from trainers.stage import FreelunchError, Resources, Work, ignore_report
+
+if TYPE_CHECKING:
+    from ray.train.torch import TorchTrainer
 
 Compute = Callable[[Work], None]
 
@@ -35,13 +38,12 @@ def run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
     """One run of Ray Train; returns why it failed, if it did."""
     import ray
     from ray import train
-    from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 
     from trainers.runtime.torch_backend import OwnTorchConfig
 
     resources = work.resources
-    trainer = TorchTrainer(
+    trainer = _trainer_without_data_sets()(
         train_worker,
         train_loop_config={"compute": compute, "work": _sent(work), "scratch": scratch, "umask": _umask()},
         scaling_config=train.ScalingConfig(
@@ -70,6 +72,18 @@ def run_ray_train(compute: Compute, work: Work, scratch: Path) -> str | None:
             raise NoRoomError from error
         return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
     return None
+
+
+def _trainer_without_data_sets() -> "type[TorchTrainer]":
+    """Ray Train's trainer, without the process that hands out Ray's own data sets, and its imports in every worker."""
+    from ray.train.torch import TorchTrainer
+
+    class Trainer(TorchTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            callbacks = super()._create_default_callbacks()  # type: ignore[misc]  # mypy sees an earlier class
+            return [callback for callback in callbacks if type(callback).__name__ != "DatasetsCallback"]
+
+    return Trainer
 
 
 def raise_failure(scratch: Path) -> None:

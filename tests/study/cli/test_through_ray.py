@@ -9,7 +9,7 @@ import pytest
 
 from tests.study.cli.tune_recorder import RECORD
 from tests.study.tiny_cli import called
-from tests.study.tiny_home import HERE, copy_of, start
+from tests.study.tiny_home import HERE, copy_of, done, start
 
 pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.ray]
 
@@ -36,10 +36,7 @@ def test_rows_of_table3_run_through_ray_and_are_in_mlflow_and_in_tune(
     assert {trial["state"] for trial in status["trials"]} == {"done"}
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(home) in " ".join(p.info["cmdline"] or [])]
     assert_tune_knows(home, [json.loads(line) for line in (tmp_path / "record").read_text().splitlines()])
-    again = start(home, *asked)
-    output, errors = again.communicate(timeout=200)
-    assert "nothing to do" in output, output + errors
-    assert again.returncode == 0
+    assert "nothing to do" in done(called(home, *asked)).output
 
 
 def assert_tune_knows(home: Path, reports: list[dict[str, Any]]) -> None:

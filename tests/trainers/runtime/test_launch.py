@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-import torch
 
+from tests.trainers.runtime.launched import changed_umask, write_and_raise_on_the_last_worker
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, assert_same_state, work, write_recording
 from tests.trainers.two_processes import train_in_two_processes
 from trainers.artifacts.history import read_history
 from trainers.data.augmentation import MoCoAugmentation
-from trainers.runtime import checkpoint, distributed, worker_channel
+from trainers.runtime import checkpoint, worker_channel
 from trainers.runtime.launch import launch
 from trainers.runtime.ray_train import raise_failure, train_worker
 from trainers.ssl.encoders import read_weights
@@ -174,20 +174,6 @@ def test_a_run_whose_caller_is_cancelled_or_killed_or_that_loses_a_node_goes_on_
     # In single precision rounding grows from step to step; test_distributed.py compares in double.
     for epoch in range(1, 6):
         assert history["loss"][epoch] == pytest.approx(one[1]["loss"][epoch], rel=1e-3)
-
-
-def changed_umask(umask):
-    """The umask of this process before."""
-    return os.umask(umask)
-
-
-def write_and_raise_on_the_last_worker(work):
-    print("hello")
-    print(f"umask {changed_umask(0o077):03o}")
-    if distributed.is_first():
-        distributed.all_gather(torch.ones(1))  # where it waits for the other
-    os.write(2, b"what a library writes")
-    raise InputError("what went wrong")
 
 
 def test_an_error_on_one_worker_ends_the_run_and_reaches_the_caller_with_what_all_workers_wrote(

@@ -17,15 +17,9 @@ from study.execution.ray.runner import run_on_ray
 from study.execution.resources import Profile
 from study.home.interrupts import handle_interrupts
 from tests.study.steps import Gang, Step
-from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, SIZE_PX, Recording, write_recording
-from trainers.data.augmentation import MoCoAugmentation
-from trainers.ssl.loop import Optimisation
-from trainers.ssl.moco import MoCo
-from trainers.ssl.pretrain import Pretrain
 from trainers.stage import Resources, Stage, Work
 
 TEACHER_EPOCHS = 6
-TRAINING_EPOCHS = 20
 EXIT_INTERRUPTED = 130
 
 
@@ -72,29 +66,11 @@ def mixed(diary: Path) -> list[Stage]:
     return [kind(name=f"last{i}", needs=tuple(firsts), diary=diary) for i, kind in enumerate(kinds)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Painted(Recording):
-    """A recording that paints itself."""
-
-    def run(self, work: Work) -> None:
-        _, folder = write_recording(work.output / "painted", [0, 1, 2, 1] * 8)
-        for path in folder.iterdir():
-            path.rename(work.output / path.name)
-        folder.rmdir()
-
-
 def training(diary: Path) -> list[Stage]:
     """A pre-training, for two workers of Ray Train."""
-    return [
-        Pretrain(
-            frames=(Painted(),),
-            method=MoCo(temperature=0.2, queue_size=2 * BATCH, momentum=0.9, embedding_size=EMBEDDING),
-            backbone=BACKBONE,
-            augmentation=MoCoAugmentation(size_px=SIZE_PX),
-            optimisation=Optimisation(epochs=TRAINING_EPOCHS, batch_size=BATCH, learning_rate=1e-4),
-            seed=5,
-        )
-    ]
+    from tests.study.execution.ray.training_plan import pretraining  # torch, which the other plans do without
+
+    return [pretraining()]
 
 
 def on_other_nodes(diary: Path) -> list[Stage]:

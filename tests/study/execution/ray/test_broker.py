@@ -1,4 +1,4 @@
-"""The broker on a real Ray of two CPUs, started once for this file; its stages are stubs that write a diary."""
+"""The broker on the shared cluster, of two CPUs; its stages are stubs that write a diary."""
 
 import os
 import signal
@@ -39,16 +39,13 @@ Start = Callable[[], Driver]
 
 
 @pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
+def ray(cluster: Any) -> Iterator[Any]:
+    """Ray in this process, which has joined the cluster."""
     import ray
 
-    before = set(psutil.Process().children(recursive=True))
-    # With a dashboard, as `study/execution/ray/connection.py` starts it.
-    ray.init(num_cpus=2, address="local", include_dashboard=True, log_to_driver=False, logging_level="ERROR")
-    started = set(psutil.Process().children(recursive=True)) - before
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     yield ray
     ray.shutdown()
-    assert psutil.wait_procs(started, timeout=PATIENCE_SECONDS)[1] == []
 
 
 @pytest.fixture

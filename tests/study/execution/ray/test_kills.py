@@ -8,9 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from study.core.graph import key, walk
-from study.core.manifest import LOG
-from study.core.store import Store
+from study.core.graph import walk
 from tests.study.execution.ray.programs import (
     FOLLOWER,
     KILLED_AFTER,
@@ -21,12 +19,8 @@ from tests.study.execution.ray.programs import (
     processes_named,
     until,
 )
-from tests.study.execution.ray.ray_program import PLANS, TRAINING_EPOCHS
+from tests.study.execution.ray.ray_program import PLANS
 from tests.study.steps import process_of, table
-from tests.trainers.tiny import assert_same_state
-from tests.trainers.two_processes import train_in_two_processes
-from trainers.artifacts.history import read_history
-from trainers.ssl.encoders import read_weights
 
 pytestmark = [pytest.mark.ray, pytest.mark.kills]
 
@@ -92,26 +86,6 @@ def node_process(node: Any) -> int:
     """The process id of a node's raylet."""
     pid: int = node.all_processes["raylet"][0].process.pid
     return pid
-
-
-def test_a_killed_worker_of_a_gang_lets_all_start_anew_from_the_checkpoint(start, tmp_path, cluster):
-    (stage,) = PLANS["training"](tmp_path)
-    killed = start("training", cluster.address, "killed")
-    checkpoint = Store(killed.home).home / "unfinished" / key(stage) / "checkpoint.pt"
-    until(checkpoint.exists, "no checkpoint")
-    victims = processes_named("RayTrainWorker")
-    assert len(victims) == 2
-    victims[-1].kill()
-    assert killed.wait() == 0, killed.said
-    ours = Store(killed.home).check(key(stage))
-    assert "resumed after epoch" in (ours / LOG).read_text()
-    (recording,) = stage.frames
-    undisturbed = tmp_path / "undisturbed"
-    train_in_two_processes(stage, {"frames.0": Store(killed.home).check(key(recording))}, undisturbed)
-    assert_same_state(read_weights(ours), read_weights(undisturbed))
-    assert read_history(ours) == read_history(undisturbed)
-    assert len(read_history(ours)["loss"]) == TRAINING_EPOCHS
-    assert_nothing_is_at_work()
 
 
 def test_two_drivers_on_one_home_compute_every_stage_once(start, cluster, undisturbed):

@@ -9,14 +9,21 @@ import pytest
 
 from study.core.graph import key
 from study.core.manifest import LOG
+from study.core.store import Store
 from tests.study.execution.ray.programs import (
     KILLED_AFTER,
     PATIENCE_SECONDS,
     assert_resumed,
+    processes_named,
     until,
 )
 from tests.study.execution.ray.ray_program import EXIT_INTERRUPTED, PLANS
+from tests.study.execution.ray.training_plan import EPOCHS
 from tests.study.steps import process_of
+from tests.trainers.tiny import assert_same_state
+from tests.trainers.two_processes import train_in_two_processes
+from trainers.artifacts.history import read_history
+from trainers.ssl.encoders import read_weights
 
 pytestmark = [pytest.mark.ray, pytest.mark.kills]
 
@@ -29,45 +36,53 @@ def agents() -> Iterator[list[psutil.Process]]:
     assert psutil.wait_procs(found, timeout=PATIENCE_SECONDS)[1] == []
 
 
-def test_a_killed_driver_leaves_nothing_and_the_same_command_goes_on(start, undisturbed, agents):
-    program = start("slow")
-    process_of(program.diary, "teacher", KILLED_AFTER)
-    family = psutil.Process(program.process.pid).children(recursive=True)
+def test_a_killed_driver_and_ctrl_c_leave_nothing_and_the_same_command_goes_on(start, undisturbed, agents):
+    killed = start("slow")
+    process_of(killed.diary, "teacher", KILLED_AFTER)
+    family = psutil.Process(killed.process.pid).children(recursive=True)
     agents += [process for process in family if "Agent" in process.name()]
-    program.process.kill()
-    program.process.wait()
+    killed.process.kill()
+    killed.process.wait()
     assert psutil.wait_procs(set(family) - set(agents), timeout=PATIENCE_SECONDS)[1] == []
+
+    interrupted = start("slow")
+    process_of(interrupted.diary, "teacher", KILLED_AFTER + 1)
+    family = psutil.Process(interrupted.process.pid).children(recursive=True)
+    os.killpg(interrupted.process.pid, signal.SIGINT)  # as a terminal does
+    assert interrupted.wait() == EXIT_INTERRUPTED, interrupted.said
+    assert [process for process in family if process.is_running()] == []
+    assert "Traceback" not in interrupted.said
+    assert "teacher resumed" in interrupted.said
+    assert "data" not in interrupted.said
+
     again = start("shared")
     assert again.wait() == 0, again.said
     assert "teacher resumed" in again.said
-    assert "data" not in again.said
-    assert_resumed(program.diary)
+    assert_resumed(again.diary, times=2)
     assert again.artifacts() == undisturbed
 
 
-def test_ctrl_c_stops_in_order_leaves_nothing_and_the_same_command_goes_on(start, undisturbed):
-    program = start()
-    process_of(program.diary, "teacher", KILLED_AFTER)
-    family = psutil.Process(program.process.pid).children(recursive=True)
-    os.killpg(program.process.pid, signal.SIGINT)  # as a terminal does
-    assert program.wait() == EXIT_INTERRUPTED, program.said
-    assert [process for process in family if process.is_running()] == []
-    assert "Traceback" not in program.said
-    again = start()
-    assert again.wait() == 0, again.said
-    assert_resumed(program.diary)
-    assert again.artifacts() == undisturbed
-
-
-def test_an_interrupt_reaches_the_workers_of_a_gang_that_a_script_has_started_in_the_background(start, tmp_path):
+def test_a_gang_in_the_background_starts_again_where_a_worker_is_killed_and_stops_when_interrupted(start, tmp_path):
     program = start("training", in_background=True)
     (stage,) = PLANS["training"](tmp_path)
     unfinished = program.home / "unfinished" / key(stage)
     until((unfinished / "checkpoint.pt").exists, "no checkpoint")
+    victims = processes_named("RayTrainWorker")
+    assert len(victims) == 2
+    victims[-1].kill()
+    until(lambda: "resumed after epoch" in (unfinished / LOG).read_text(), "the workers did not start again")
     program.process.terminate()
     assert program.wait() == EXIT_INTERRUPTED, program.said
     # Written by what was interrupted; what does not stop by itself is killed, and writes nothing.
     assert "KeyboardInterrupt" in (unfinished / LOG).read_text()
+
+    (recording,) = stage.frames
+    inputs = {"frames.0": Store(program.home).check(key(recording))}
+    train_in_two_processes(stage.hurried(), inputs, unfinished)
+    train_in_two_processes(stage.hurried(), inputs, tmp_path / "undisturbed")
+    assert_same_state(read_weights(unfinished), read_weights(tmp_path / "undisturbed"))
+    assert read_history(unfinished) == read_history(tmp_path / "undisturbed")
+    assert len(read_history(unfinished)["loss"]) == EPOCHS
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_stages_and_leaves_nothing_either(start):
