@@ -1,4 +1,4 @@
-"""Homes of scale `tiny` that the tests of a process share, and their fixtures; a test that changes one copies it."""
+"""Homes of scale `tiny` that all tests share, and their fixtures; a test that changes one copies it."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ import torch
 from click.testing import Result
 
 from search_spaces.protocol.scales import SCALES
+from tests.shared import made_once
 from tests.study import tiny_cli
 from tests.study.tiny_cli import TINY, called, make_tiny_videos
 
@@ -44,27 +45,30 @@ def tiny_scale() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four annotated videos, laid out as Cholec80."""
-    folder = tmp_path_factory.mktemp("videos")
-    make_tiny_videos(folder)
-    return folder
+    return made_once(tmp_path_factory, "videos", make_tiny_videos)
 
 
 @pytest.fixture(scope="session")
 def tiny_home(tiny_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a dataset `tiny` of four videos, in which nothing else is computed."""
-    home = tmp_path_factory.mktemp("tiny") / "home"
-    with tiny_settings():
-        done(called(home, "ingest", "cholec80", str(tiny_videos), "--name", "tiny", "--scale", "tiny"))
-    return home
+
+    def ingest(folder: Path) -> None:
+        with tiny_settings():
+            asked = ("ingest", "cholec80", str(tiny_videos), "--name", "tiny", "--scale", "tiny")
+            done(called(folder / "home", *asked))
+
+    return made_once(tmp_path_factory, "tiny", ingest) / "home"
 
 
 @pytest.fixture(scope="session")
 def table3_home(tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which all of table3 is finished."""
-    home = copy_of(tiny_home, tmp_path_factory.mktemp("table3"))
-    with tiny_settings():
-        done(called(home, "run", "table3", *LOCAL))
-    return home
+
+    def run(folder: Path) -> None:
+        with tiny_settings():
+            done(called(copy_of(tiny_home, folder), "run", "table3", *LOCAL))
+
+    return made_once(tmp_path_factory, "table3", run) / "home"
 
 
 def copy_of(home: Path, folder: Path) -> Path:

@@ -12,48 +12,54 @@ from tests.study.tiny_home import ASKED, LOCAL, copy_of, refused
 pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.slow]
 
 
-def test_all_of_table3_runs_and_reports(table3_home: Path):
-    (folder,) = (table3_home / "studies" / "table3").glob("*/")
+@pytest.fixture(scope="module")
+def finished(table3_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which all of table3 is finished, which other lanes do not read."""
+    return copy_of(table3_home, tmp_path_factory.mktemp("table3"))
+
+
+def test_all_of_table3_runs_and_reports(finished: Path):
+    (folder,) = (finished / "studies" / "table3").glob("*/")
     for name in ("report.html", "report.md", "results.json", "table.csv"):
         assert (folder / name).stat().st_size > 0
     results = json.loads((folder / "results.json").read_text())
     assert len(results["rows"]) == 8
-    assert "backbone frozen, head trained" in called(table3_home, "report", "table3").output
+    assert "backbone frozen, head trained" in called(finished, "report", "table3").output
 
 
-def test_records_parse_as_json(table3_home: Path):
-    (dataset,) = json.loads(called(table3_home, "datasets", "--json").output)
+def test_records_parse_as_json(finished: Path):
+    (dataset,) = json.loads(called(finished, "datasets", "--json").output)
     assert (dataset["name"], dataset["videos"]) == ("tiny", 4)
-    plan = json.loads(called(table3_home, "plan", "table3", *ASKED, "--json").output)
+    plan = json.loads(called(finished, "plan", "table3", *ASKED, "--json").output)
     assert len(plan["trials"]) == 8
     assert plan["missing"] == []
-    status = json.loads(called(table3_home, "status", "--json").output)["table3"]
+    status = json.loads(called(finished, "status", "--json").output)["table3"]
     assert {trial["state"] for trial in status["trials"]} == {"done"}
     assert not status["resumable"]
 
 
-def test_a_plan_says_what_is_shared_cached_and_next(table3_home: Path):
-    output = called(table3_home, "plan", "table3", *ASKED, "--seeds", "2").output
+def test_a_plan_says_what_is_shared_cached_and_next(finished: Path):
+    output = called(finished, "plan", "table3", *ASKED, "--seeds", "2").output
     assert "16 trials need" in output
     assert "majority, seed 0 and majority, seed 1 are one trial" in output
     assert output.strip().splitlines()[-1] == (
-        f"next: freelunch --home {table3_home} run table3 --scale tiny --dataset tiny --seeds 2"
+        f"next: freelunch --home {finished} run table3 --scale tiny --dataset tiny --seeds 2"
     )
 
 
-def test_a_second_run_computes_nothing(table3_home: Path):
-    before = {path: path.stat().st_mtime_ns for path in table3_home.glob("artifacts/*/*")}
-    (table3_home / "removed" / "of a killed process").mkdir(parents=True)
-    result = called(table3_home, "run", "table3", *LOCAL)
-    assert list((table3_home / "removed").iterdir()) == []
+def test_a_second_run_computes_nothing(finished: Path):
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("artifacts/*/*")}
+    (finished / "removed" / "of a killed process").mkdir(parents=True)
+    result = called(finished, "run", "table3", *LOCAL)
+    assert list((finished / "removed").iterdir()) == []
     assert result.exit_code == 0
     assert "nothing to do" in result.output
     assert " done in " not in result.output
-    assert {path: path.stat().st_mtime_ns for path in table3_home.glob("artifacts/*/*")} == before
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("artifacts/*/*")} == before
 
 
-def test_files_that_changed_since_a_home_was_computed_are_one_note(table3_home: Path, tmp_path: Path):
-    home = copy_of(table3_home, tmp_path)
+def test_files_that_changed_since_a_home_was_computed_are_one_note(finished: Path, tmp_path: Path):
+    home = copy_of(finished, tmp_path)
     for path in home.glob("artifacts/*/manifest.json"):
         manifest = json.loads(path.read_text())
         path.write_text(json.dumps({**manifest, "sources": dict.fromkeys(manifest["sources"], "0123")}))
@@ -66,17 +72,17 @@ def test_files_that_changed_since_a_home_was_computed_are_one_note(table3_home: 
     assert len([warning for warning in record["warnings"] if "revision" in warning]) == 1
 
 
-def test_logs_are_found_by_row_and_by_key(table3_home: Path):
-    listed = called(table3_home, "logs", "table3/head").output
+def test_logs_are_found_by_row_and_by_key(finished: Path):
+    listed = called(finished, "logs", "table3/head").output
     assert "Pretrain DistilledMoCo" in listed
     key = next(line.split()[-3] for line in listed.splitlines() if "DistilledMoCo" in line)
-    assert "python" in called(table3_home, "logs", key).output
-    refused(called(table3_home, "logs", "table3/haed"), 2, "no row 'haed'; did you mean 'head'?")
-    refused(called(table3_home, "logs", "nokey"), 2, "no stage has a key that begins with 'nokey'")
+    assert "python" in called(finished, "logs", key).output
+    refused(called(finished, "logs", "table3/haed"), 2, "no row 'haed'; did you mean 'head'?")
+    refused(called(finished, "logs", "nokey"), 2, "no stage has a key that begins with 'nokey'")
 
 
-def test_damage_is_found_named_and_mended(table3_home: Path, tmp_path: Path):
-    home = copy_of(table3_home, tmp_path)
+def test_damage_is_found_named_and_mended(finished: Path, tmp_path: Path):
+    home = copy_of(finished, tmp_path)
     store = Store(home)
     videos = [m.key for m in store.manifests() if m.title == "Video video01"]
     summary = next(home.glob("artifacts/*/summary.json"))
@@ -95,8 +101,8 @@ def test_damage_is_found_named_and_mended(table3_home: Path, tmp_path: Path):
     assert called(home, "verify").exit_code == 0
 
 
-def test_another_setting_is_another_report_and_shares_what_it_can(table3_home: Path, tmp_path: Path):
-    home = copy_of(table3_home, tmp_path)
+def test_another_setting_is_another_report_and_shares_what_it_can(finished: Path, tmp_path: Path):
+    home = copy_of(finished, tmp_path)
     options = ("--dataset", "tiny", "--row", "head", "--set", "distillation_weight=2")
     result = called(home, "run", "table3", *LOCAL, *options)
     assert result.exit_code == 0
@@ -104,8 +110,8 @@ def test_another_setting_is_another_report_and_shares_what_it_can(table3_home: P
     assert len(list((home / "studies" / "table3").glob("*/"))) == 2
 
 
-def test_a_failing_row_is_exit_code_1_and_the_others_are_reported(table3_home: Path, tmp_path: Path):
-    home = copy_of(table3_home, tmp_path)
+def test_a_failing_row_is_exit_code_1_and_the_others_are_reported(finished: Path, tmp_path: Path):
+    home = copy_of(finished, tmp_path)
     settings = ("--set", "learning_rate=1e9", "--row", "head", "--row", "public")
     result = called(home, "run", "table3", *LOCAL, *settings)
     assert result.exit_code == 1, result.output
@@ -116,8 +122,8 @@ def test_a_failing_row_is_exit_code_1_and_the_others_are_reported(table3_home: P
     assert [trial["state"] for trial in status["trials"]] == ["failed", "done"]
 
 
-def test_encoders_and_features_take_about_the_disk_that_is_expected_of_them(table3_home: Path):
-    networks = [m for m in Store(table3_home).manifests() if m.stage in ("Pretrain", "EncoderFeatures", "Untrained")]
+def test_encoders_and_features_take_about_the_disk_that_is_expected_of_them(finished: Path):
+    networks = [m for m in Store(finished).manifests() if m.stage in ("Pretrain", "EncoderFeatures", "Untrained")]
     assert len({manifest.stage for manifest in networks}) == 3
     for manifest in networks:
         left = sum(size for size, _ in manifest.files.values())

@@ -12,15 +12,14 @@ import pytest
 from study.tracking.mlflow_client import Destination
 from study.tracking.server import start_server, stop_server, wait_until_healthy
 from study.tracking.uri import default_uri
+from tests.shared import made_once
 from tests.study.tracking.tracked import free_port
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Making the schema takes seconds, so it is made once."""
-    home = tmp_path_factory.mktemp("empty")
-    Destination(home, default_uri(home))
-    return home / "mlflow.db"
+    return made_once(tmp_path_factory, "mlflow", lambda home: Destination(home, default_uri(home))) / "mlflow.db"
 
 
 @pytest.fixture
