@@ -19,7 +19,7 @@ from tests.study.execution.ray.programs import (
 )
 from tests.study.execution.ray.ray_program import EXIT_INTERRUPTED, PLANS
 from tests.study.execution.ray.training_plan import EPOCHS
-from tests.study.steps import process_of
+from tests.study.steps import epochs, process_of
 from tests.trainers.tiny import assert_same_state
 from tests.trainers.two_processes import train_in_two_processes
 from trainers.artifacts.history import read_history
@@ -45,8 +45,9 @@ def test_a_killed_driver_and_ctrl_c_leave_nothing_and_the_same_command_goes_on(s
     killed.process.wait()
     assert psutil.wait_procs(set(family) - set(agents), timeout=PATIENCE_SECONDS)[1] == []
 
+    before = len(epochs(killed.diary, "teacher"))
     interrupted = start("slow")
-    process_of(interrupted.diary, "teacher", KILLED_AFTER + 1)
+    until(lambda: len(epochs(interrupted.diary, "teacher")) > before, "the teacher does not go on")
     family = psutil.Process(interrupted.process.pid).children(recursive=True)
     os.killpg(interrupted.process.pid, signal.SIGINT)  # as a terminal does
     assert interrupted.wait() == EXIT_INTERRUPTED, interrupted.said
