@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-import threading
+import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Generic, TypeVar, cast
 import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
+
+from trainers.runtime.processes import end_after_parent
 
 Asked = TypeVar("Asked")
 Batch = TypeVar("Batch")
@@ -99,16 +101,10 @@ def _as_it_is(batch: Batch) -> Batch:
 
 
 def _begin(_: int) -> None:
+    """Sets a process up: on Ctrl-C, a training still takes the batches of its step, and then closes the processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Torch's own watch is over the process that this one was forked from, which goes on as long as this one does."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_after_parent()  # torch's own watch is over the process that this one was forked from
 
 
 def _context() -> BaseContext:

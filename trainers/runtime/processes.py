@@ -13,10 +13,15 @@ def end_with_parent() -> None:
     would otherwise wait for work without end.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_end_after_parent, name="end-with-parent", daemon=True).start()
+    end_after_parent()
 
 
-def _end_after_parent() -> None:
+def end_after_parent() -> None:
+    """Makes this process end when its parent is killed."""
+    threading.Thread(target=_wait_for_parent, name="end-with-parent", daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -324,19 +324,6 @@ def test_a_worker_that_died_is_told_apart_from_other_errors(folder, found):
     assert "the workers of this run lost each other" in torch.load(folder / "lost.pt")
 
 
-def test_alone_every_collective_is_the_identity():
-    x = torch.rand(6, 2)
-    before = x.clone()
-    assert distributed.all_gather(x) is x
-    assert distributed.local_rows(x) is x
-    distributed.average_([x])
-    distributed.broadcast_([x])
-    assert torch.equal(x, before)
-    assert distributed.local_slice(6) == slice(0, 6)
-    assert distributed.global_batch(6) == 6
-    assert distributed.is_first()
-
-
 @pytest.mark.parametrize("workers", [3, 8])
 def test_workers_that_do_not_divide_the_splits_are_refused_before_anything_is_computed(workers, tmp_path):
     optimisation = loop.Optimisation(batch_size=BATCH)
@@ -345,15 +332,3 @@ def test_workers_that_do_not_divide_the_splits_are_refused_before_anything_is_co
     with pytest.raises(InputError, match=match):
         stage.run(Work(output=tmp_path, resources=Resources(workers=workers)))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_process_whose_group_has_ended_does_not_go_on_alone(monkeypatch):
-    monkeypatch.setattr(distributed._Membership, "joined", False)
-    assert (distributed.world_size(), distributed.rank()) == (1, 0)
-    with monkeypatch.context() as joined:
-        joined.setattr(distributed.group, "is_initialized", lambda: True)
-        joined.setattr(distributed.group, "get_world_size", lambda: 2)
-        assert distributed.world_size() == 2
-    for ask in (distributed.world_size, distributed.rank, distributed.is_first):
-        with pytest.raises(distributed.WorkerLostError, match="group has ended"):
-            ask()
