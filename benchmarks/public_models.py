@@ -10,6 +10,7 @@ from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import FrameSource
 from trainers.data.synthetic.drawn_images import DrawnImages
 from trainers.data.synthetic.generic_images import GenericImages
+from trainers.fields import Precision
 from trainers.networks.backbones import Architecture, Backbone
 from trainers.pretrained.contents import Kind
 from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier
@@ -50,6 +51,7 @@ class Settings:
         saturation: largest change of the saturation.
         grayscale_probability: of views without colour.
         flip_probability: of views that are mirrored.
+        precision: of self-supervised training.
         seed: of everything drawn.
     """
 
@@ -72,6 +74,7 @@ class Settings:
     saturation: float = MoCoAugmentation.saturation
     grayscale_probability: float = MoCoAugmentation.grayscale_probability
     flip_probability: float = 0.0
+    precision: Precision = "fp32"
     seed: int = 0
 
     @property
@@ -123,7 +126,12 @@ class Settings:
             method=MoCo(queue_size=self.queue_size, momentum=self.momentum),
             backbone=self.backbone,
             augmentation=self.augmentation,
-            optimisation=Optimisation(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate),
+            optimisation=Optimisation(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                precision=self.precision,
+            ),
             probe=probe,
             seed=self.seed,
         )

@@ -8,6 +8,7 @@ from trainers.networks.backbones import Architecture
 from trainers.recognition.sequences import Kept
 
 BRIEF_BATCHES = 4
+TORCHVISIONS_WIDTH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class Scale:
     """Sizes of an experiment.
 
     Attributes:
+        dataset: that is meant where none is named.
         architecture: of all backbones.
         width: channels of the backbone's first stage.
         vision_transformer: architecture of the stand-in for a free model of this kind.
@@ -78,6 +80,7 @@ class Scale:
 
     name: str
     description: str
+    dataset: str
     architecture: Architecture
     width: int = 64
     vision_transformer: ArchitectureName = "timm:vit_tiny_patch16_224"
@@ -107,7 +110,7 @@ class Scale:
     @property
     def has_published_weights(self) -> bool:
         """Whether somebody publishes weights of its network."""
-        return self.architecture != "resnet10"
+        return self.architecture != "resnet10" and self.width == TORCHVISIONS_WIDTH
 
 
 SCALES = {
@@ -116,6 +119,7 @@ SCALES = {
         Scale(
             name="full",
             description="the paper's sizes: ResNet-50 at 224 px, 200 epochs",
+            dataset="cholec80",
             architecture="resnet50",
             store_px=250,
             size_px=224,
@@ -139,6 +143,7 @@ SCALES = {
         Scale(
             name="demo",
             description="minutes on two CPU cores: a small ResNet at 48 px (64 for RegionCL) on synthetic videos",
+            dataset="demo",
             architecture="resnet10",
             width=32,
             vision_transformer="timm:test_vit@96",
@@ -171,6 +176,49 @@ SCALES = {
                 swav_epsilon=0.02,
                 num_small_crops=4,
                 small_crop_px=24,
+                simsiam_batch_size=64,
+                simsiam_epochs=10,
+                simsiam_base_learning_rate=0.5,
+                region_size_px=64,
+                region_cells=(1, 1),
+            ),
+        ),
+        Scale(
+            name="small",
+            description="an hour on two CPU cores: ResNet-18 of half the width at 64 px on longer synthetic videos",
+            dataset="small",
+            architecture="resnet18",
+            width=32,
+            vision_transformer="timm:test_vit@96",
+            store_px=80,
+            size_px=64,
+            ssl_fps=5,
+            feature_fps=5,
+            queue_size=2048,
+            momentum=0.996,
+            batch_size=64,
+            student_epochs=10,
+            teacher_epochs=4,
+            learning_rate=0.03,
+            precision="fp32",
+            features_kept="fp32",
+            probe_every_epochs=1,
+            generic_images=4096,
+            generic_epochs=6,
+            finetune_epochs=20,
+            temporal_layers=8,
+            temporal_maps=32,
+            temporal_epochs=40,
+            temporal_learning_rate=2e-3,
+            temporal_halve_after=(20, 30),
+            rivals=RivalSizes(
+                swav_batch_size=64,
+                num_prototypes=64,
+                swav_queue_size=512,
+                swav_queue_from_epoch=2,
+                swav_epsilon=0.02,
+                num_small_crops=4,
+                small_crop_px=32,
                 simsiam_batch_size=64,
                 simsiam_epochs=10,
                 simsiam_base_learning_rate=0.5,

@@ -42,12 +42,11 @@ def published_notes(
         shown: the numbers beside the results.
         known: all numbers of the study.
         data: what the results are measured on.
-        synthetic: whether they are measured on videos of the demo.
+        synthetic: whether they are measured on synthetic videos.
     """
     if shown is not None and synthetic and shown.measured_on is not None:
         yield (
-            f"The published numbers beside are of {_words(shown.measured_on)}, for which the demo's synthetic videos "
-            "stand."
+            f"The published numbers beside are of {_words(shown.measured_on)}, for which the synthetic videos stand."
         )
     elif shown is None and known:
         where = " and ".join(_words(each.measured_on) for each in known if each.measured_on)

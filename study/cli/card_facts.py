@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from study.cli.demo import DEMO
-from study.cli.planning import FULL_SCALE_DATASET
 from study.cli.trained_model import FoundTrial
+from study.cli.videos import find_scale
 from study.core.graph import describe, inputs, key, walk
 from study.core.store import Store
 from study.report.model_card import DataUse
@@ -51,7 +50,7 @@ class CardFacts:
     def dataset(self) -> str:
         """The dataset that is learned from with labels, and tested on."""
         request = self.found.request
-        return request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET)
+        return request.dataset or find_scale(request.scale).dataset
 
     @cached_property
     def ancestors(self) -> dict[str, Stage]:

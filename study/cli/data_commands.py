@@ -95,7 +95,11 @@ def synthesize(
     help="Further videos without annotations, for pre-training alone.",
 )
 @click.option(
-    "--scale", type=Line(), default="full", show_default=True, help="The sizes to store frames at: full, or demo."
+    "--scale",
+    type=Line(),
+    default="full",
+    show_default=True,
+    help="The sizes to store frames at: full, small, or demo.",
 )
 @click.option("--dry-run", is_flag=True, help="End after the audit, with the time and disk that are expected.")
 @click.option(

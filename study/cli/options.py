@@ -54,13 +54,13 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
         show_default=True,
         help="The protocol: corrected, paper or official_code.",
     ),
-    click.option("--scale", type=Line(), default="full", show_default=True, help="The sizes: full, or demo."),
+    click.option("--scale", type=Line(), default="full", show_default=True, help="The sizes: full, small, or demo."),
     click.option(
         "--dataset",
         "datasets",
         type=Line(),
         multiple=True,
-        help="A registered dataset; where not given, cholec80, or the demo's own. Studies take several, side by side.",
+        help="A registered dataset; where not given, cholec80, or the scale's own. Studies take several, side by side.",
     ),
     click.option(
         "--pretrain-on",

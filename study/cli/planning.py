@@ -16,8 +16,8 @@ from search_spaces.protocol.stretch_notes import stretch_notes
 from search_spaces.protocol.transfer_notes import published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
 from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, unused_weights_notes
-from study.cli.demo import DEMO, DEMOS, asked_demos
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
+from study.cli.synthetic_datasets import SYNTHETIC_DATASETS, asked_synthetic_datasets
 from study.cli.videos import find_scale
 from study.cli.weights import find_weights
 from study.core.manifest import versions
@@ -35,7 +35,6 @@ from trainers.data.datasets import registry as datasets
 from trainers.data.datasets.dataset import Dataset
 from trainers.stage import InputError
 
-FULL_SCALE_DATASET = "cholec80"
 TRIAL_NOTES = (
     unused_weights_notes,
     stand_in_notes,
@@ -125,8 +124,9 @@ class PlannedStudy:
         return (*self.data_notes(), *own, *self.trial_notes(parts))
 
     def data_notes(self) -> tuple[str, ...]:
-        """A note for every dataset of the demo whose videos do not exist yet."""
-        return tuple(demo.unmade_note for demo in asked_demos(self.request) if not demo.is_made(self.home))
+        """A note for every dataset of synthetic videos that do not exist yet."""
+        asked = asked_synthetic_datasets(self.request)
+        return tuple(each.unmade_note for each in asked if not each.is_made(self.home))
 
     def trial_notes(self, parts: Sequence[Part]) -> tuple[str, ...]:
         """Notes on the trials of these parts: label fractions, queues, settings without effect, published numbers."""
@@ -184,7 +184,7 @@ class PlannedStudy:
         conditions, trials = self.conditions(parts[0].request), together(parts)
         for notes in TRIAL_NOTES:
             yield from notes(conditions, trials)
-        data, synthetic = conditions.measured_on, bool(asked_demos(parts[0].request))
+        data, synthetic = conditions.measured_on, bool(asked_synthetic_datasets(parts[0].request))
         for study in (part.study for part in parts):
             yield from published_notes(study.published, study.all_published(), data, synthetic=synthetic)
 
@@ -222,7 +222,7 @@ def parts_of(asked: Study | Suite, request: Request, conditions: object, data: M
 
 
 def conditions_of(store: Store, request: Request) -> Conditions:
-    """Preset, scale and datasets of a request for one dataset; the demo's videos need not exist yet.
+    """Preset, scale and datasets of a request for one dataset; synthetic videos need not exist yet.
 
     Raises:
         InputError: one of them does not exist.
@@ -230,7 +230,7 @@ def conditions_of(store: Store, request: Request) -> Conditions:
     if request.preset not in PRESETS:
         raise InputError(f"no preset named {request.preset!r}{nearest(request.preset, PRESETS)}")
     scale = find_scale(request.scale)
-    dataset = _dataset(store, request.dataset or (DEMO if request.scale == DEMO else FULL_SCALE_DATASET))
+    dataset = _dataset(store, request.dataset or scale.dataset)
     pretrain_on = _dataset(store, request.pretrain_on) if request.pretrain_on else None
     weights = tuple(find_weights(store.home, each) for each in request.weights)
     return Conditions(
@@ -270,9 +270,11 @@ def pretraining_fact(conditions: Conditions, splits: Iterable[object]) -> dict[s
 
 
 def _dataset(store: Store, name: str) -> Dataset:
-    """A registered dataset, or one of the demo's as it will be."""
-    demo = DEMOS.get(name)
-    return datasets.load(store.home / "datasets", name) if demo is None or demo.is_made(store.home) else demo.unmade()
+    """A registered dataset, or one of synthetic videos as it will be."""
+    synthetic = SYNTHETIC_DATASETS.get(name)
+    if synthetic is not None and not synthetic.is_made(store.home):
+        return synthetic.unmade()
+    return datasets.load(store.home / "datasets", name)
 
 
 def _datasets(request: Request) -> tuple[str | None, str | None]:

@@ -42,12 +42,12 @@ def search(
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
     from study.cli.budget import options_of, parse_budget, watches_of
-    from study.cli.demo import make_demo_where_asked
     from study.cli.machine import planned_machine
     from study.cli.search_planning import PlannedSearch
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
     from study.cli.starting import confirm_without_gpu
+    from study.cli.synthetic_datasets import make_synthetic_where_asked
     from study.core.plan import make_plan
     from study.core.store import Store
     from study.core.tape_marks import TapeMarks
@@ -62,7 +62,7 @@ def search(
         Store(context.home).clean()
         TapeMarks(Store(context.home)).remove_used()
         request = search_request.request
-        make_demo_where_asked(
+        make_synthetic_where_asked(
             context.home, request, lambda: PlannedSearch(context.home, search_request).check_weights()
         )
         planned = PlannedSearch(context.home, search_request)

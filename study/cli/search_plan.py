@@ -5,9 +5,9 @@ import json
 import click
 
 from study.cli.context import HomeContext
-from study.cli.demo import asked_demos
 from study.cli.endings import print_next
 from study.cli.search_planning import PlannedSearch
+from study.cli.synthetic_datasets import asked_synthetic_datasets
 from study.cli.tapes import search_choice
 from study.console.outlook_tables import outlook_record, outlook_table
 from study.console.plan_tables import plan_record, plan_tables
@@ -51,7 +51,8 @@ def plan_search(
         click.echo(json.dumps(record, indent=1))
         return
     console = new_console()
-    unmade = [demo.unmade_note for demo in asked_demos(request) if not demo.is_made(context.home)]
+    missing = [each for each in asked_synthetic_datasets(request) if not each.is_made(context.home)]
+    unmade = [each.unmade_note for each in missing]
     notes = [DRAWN, *map(context.copyable, (*unmade, *planned.trial_notes()))]
     for table in plan_tables(as_study(planned.search), plan, {}, notes, (), machine):
         console.print(table, highlight=False)

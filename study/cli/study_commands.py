@@ -159,9 +159,9 @@ def run(
         freelunch run table3 --scale demo --local
     """
     from study.cli.budget import options_of, parse_budget
-    from study.cli.demo import make_demo_where_asked
     from study.cli.machine import planned_machine
     from study.cli.planning import check_named
+    from study.cli.synthetic_datasets import make_synthetic_where_asked
     from study.core.store import Store
     from study.core.tape_marks import TapeMarks
     from study.home import runs
@@ -185,7 +185,7 @@ def run(
         if target.address:
             check_named(store, request)
         machine = planned_machine(target)
-        make_demo_where_asked(
+        make_synthetic_where_asked(
             context.home, request, lambda: _plan_of_run(context, request, target, machine, check=check)
         )
         if check:

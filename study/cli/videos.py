@@ -35,8 +35,6 @@ from trainers.runtime.cpus import available_cpus
 from trainers.runtime.registry import names
 from trainers.stage import InputError, MachineError
 
-DEMO = "demo"
-"""The scale that has a dataset of its own."""
 THREADS_ON_A_CLUSTER = 2
 """Of a video: one decodes, one stores."""
 OWN_LAYOUT = "cholec80"
@@ -108,7 +106,7 @@ def next_command(home: Path, name: str, scale: str, program: str) -> str:
     if _is_annotated(folder, name):
         return f"{program} plan table3 --dataset {name} --scale {scale}"
     annotated = next((other for other in names(folder) if _is_annotated(folder, other)), None)
-    if scale == DEMO and annotated is None:
+    if annotated is None and find_scale(scale).dataset != OWN_LAYOUT:
         return f"{program} plan table3 --pretrain-on {name} --scale {scale}"
     plan = f"{program} plan table3 --dataset {annotated or OWN_LAYOUT} --pretrain-on {name} --scale {scale}"
     return plan if annotated else f"{program} ingest {OWN_LAYOUT} FOLDER --scale {scale}, then {plan}"

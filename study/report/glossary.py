@@ -29,3 +29,9 @@ METRICS = {
     "Frames": "accuracy of the frame classifier alone, before the temporal model.",
     "kNN": "accuracy of nearest neighbours in feature space on validation videos after the last epoch of pre-training.",
 }
+
+SYNTHETIC_SCALES = {
+    "demo": "Scale demo: these numbers show the plumbing, not the method",
+    "small": "Scale small: what these numbers say holds for synthetic videos, not for surgery",
+}
+"""What is said above the numbers of scales whose videos are synthetic."""

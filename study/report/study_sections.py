@@ -17,7 +17,7 @@ from study.report.figures.accuracy import accuracy_figure
 from study.report.figures.curve import curve_figure
 from study.report.figures.ribbons import ribbon_figure
 from study.report.figures.training_curves import pretraining_figure, temporal_figure
-from study.report.glossary import ABSENT_PHASES, METRICS
+from study.report.glossary import ABSENT_PHASES, METRICS, SYNTHETIC_SCALES
 from study.report.teacher_section import teacher_section
 from trainers.artifacts.evaluation import FRAMEWISE
 from trainers.artifacts.predictions import VideoPredictions
@@ -60,14 +60,15 @@ def sections(
 
 
 def stamp(everything: Sequence[Results], context: Mapping[str, str]) -> list[Block]:
-    """Notice above the numbers of the demo, so that nobody takes them for a result."""
-    if not context.get("scale", "").startswith("demo"):
+    """Notice above numbers of synthetic videos, so that nobody takes them for a result of surgery."""
+    says = SYNTHETIC_SCALES.get(context.get("scale", "").partition(":")[0])
+    if says is None:
         return []
     scores = next((scores for results in everything if (scores := results.any_scores)), None)
     videos = f"{_count(scores.num_videos, 'test video')}, " if scores else ""
     fewest, most = (pick(results.num_seeds for results in everything) for pick in (min, max))
     seeds = _count(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
-    return [Notice(f"Scale demo: these numbers show the plumbing, not the method ({videos}{seeds}, a small network).")]
+    return [Notice(f"{says} ({videos}{seeds}, a small network).")]
 
 
 def _missing(results: Results) -> list[Block]:

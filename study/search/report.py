@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from study.home.files import write_text
 from study.home.interrupts import defer_interrupts
 from study.report.document import Block, Cell, Details, Document, Facts, Notice, Paragraph, Picture, Section, Table
+from study.report.glossary import SYNTHETIC_SCALES
 from study.report.write import write_document
 from study.search import figures
 from study.search.optuna_study import KEY, PROBLEM, parameters_of, runs_of
@@ -40,10 +41,8 @@ def _in_memory(study: optuna.Study) -> optuna.Study:
 
 def _blocks(found: SearchResults) -> list[Block]:
     blocks: list[Block] = [Facts(found.context)]
-    if found.context.get("scale", "").startswith("demo"):
-        blocks.append(
-            Notice("Scale demo: these numbers show the plumbing, not the method (a small network, one seed).")
-        )
+    if says := SYNTHETIC_SCALES.get(found.context.get("scale", "").partition(":")[0]):
+        blocks.append(Notice(f"{says} (a small network, one seed)."))
     if found.remarks:
         blocks.append(Notice(" ".join(found.remarks)))
     return [*blocks, _best_section(found), _history_section(found), *_slice_section(found), _trials_section(found)]

@@ -68,7 +68,7 @@ class Backbone(FeatureExtractor):
     Attributes:
         architecture: `resnet50` and `resnet18` are torchvision's; `resnet10` has one basic block per stage and a 3×3
             stem, for small images.
-        width: channels of the first stage; only `resnet10` takes another than 64.
+        width: channels of the first stage; `resnet10` and `resnet18` take others than 64.
         batch_norm_splits: into how many parts a batch is split for its normalisation statistics. MoCo's authors have
             one part per GPU, which makes the number part of the algorithm.
         running_statistics: from the splits' statistics, take the mean, or the first split's (what DDP does when it
@@ -82,8 +82,8 @@ class Backbone(FeatureExtractor):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.architecture != "resnet10" and self.width != 64:
-            raise InputError(f"width is {self.width}: {self.architecture} has 64; only resnet10 takes another.")
+        if self.architecture == "resnet50" and self.width != 64:
+            raise InputError(f"width is {self.width}: resnet50 has 64; resnet10 and resnet18 take others.")
 
     @property
     def described(self) -> str:
@@ -97,11 +97,11 @@ class Backbone(FeatureExtractor):
 
     @property
     def num_features(self) -> int:
-        return {"resnet50": 2048, "resnet18": 512, "resnet10": 8 * self.width}[self.architecture]
+        return 2048 if self.architecture == "resnet50" else 8 * self.width
 
     @property
     def gflops_at_224(self) -> float:
-        return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 0.8 * (self.width / 64) ** 2}[self.architecture]
+        return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 0.8}[self.architecture] * (self.width / 64) ** 2
 
     @property
     def num_numbers(self) -> int:

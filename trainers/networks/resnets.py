@@ -1,4 +1,4 @@
-"""ResNets: torchvision's, and a small one of its blocks."""
+"""ResNets: torchvision's, and small ones of its blocks."""
 
 from functools import partial
 from typing import Any, cast
@@ -10,12 +10,15 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from trainers.networks.backbones import Architecture, FeatureMaps, SplitBatchNorm2d
 
 Norm = partial[SplitBatchNorm2d]
+TORCHVISIONS_WIDTH = 64
 
 
 def build(architecture: Architecture, width: int, norm: Norm) -> nn.Module:
     """A network at torch's own random start: images N×3×H×W to features N×C."""
     if architecture == "resnet10":
         return SmallResNet(width, norm)
+    if architecture == "resnet18" and width != TORCHVISIONS_WIDTH:
+        return SmallResNet(width, norm, blocks=2, stem_px=7)
     block, layers = (Narrowing, [3, 4, 6, 3]) if architecture == "resnet50" else (Basic, [2, 2, 2, 2])
     network = LargeResNet(block, layers, norm_layer=norm)
     network.fc = nn.Identity()
@@ -68,16 +71,23 @@ class LargeResNet(ResNet, ResidualMaps):  # type: ignore[misc]
 
 
 class SmallResNet(ResidualMaps):
-    """One basic block in each of four stages behind a strided 3×3 stem; parameters are named as torchvision's are."""
+    """Basic blocks in four stages behind a strided stem; parameters are named as torchvision's are.
 
-    def __init__(self, width: int, norm: Norm) -> None:
+    Args:
+        width: channels of the first stage.
+        norm: makes the normalisation of so many channels.
+        blocks: in each stage.
+        stem_px: side of the first convolution.
+    """
+
+    def __init__(self, width: int, norm: Norm, *, blocks: int = 1, stem_px: int = 3) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, width, stem_px, stride=2, padding=stem_px // 2, bias=False)
         self.bn1 = norm(width)
-        self.layer1 = _block(width, width, 1, norm)
-        self.layer2 = _block(width, 2 * width, 2, norm)
-        self.layer3 = _block(2 * width, 4 * width, 2, norm)
-        self.layer4 = _block(4 * width, 8 * width, 2, norm)
+        self.layer1 = _stage(width, width, 1, norm, blocks)
+        self.layer2 = _stage(width, 2 * width, 2, norm, blocks)
+        self.layer3 = _stage(2 * width, 4 * width, 2, norm, blocks)
+        self.layer4 = _stage(4 * width, 8 * width, 2, norm, blocks)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -91,8 +101,9 @@ class SmallResNet(ResidualMaps):
         return maps
 
 
-def _block(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Module:
+def _stage(inputs: int, outputs: int, stride: int, norm: Norm, blocks: int) -> nn.Module:
     shortcut = None
     if stride != 1:
         shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), norm(outputs))
-    return nn.Sequential(Basic(inputs, outputs, stride, shortcut, norm_layer=norm))
+    first = Basic(inputs, outputs, stride, shortcut, norm_layer=norm)
+    return nn.Sequential(first, *(Basic(outputs, outputs, norm_layer=norm) for _ in range(blocks - 1)))

@@ -69,7 +69,7 @@ class Shipped:
         cost = f"{self.core_seconds / 3600:.2g} core-hours"
         cost += f" and {self.gpu_seconds / 60:.2g} minutes of one {self.device}" if self.gpu_seconds else ""
         training = f"{self.num_images:,} drawn images, {self.epochs} epochs, {cost}"
-        return f"free model of the {self.scale}: {self.method}, {training}"
+        return f"free model of the {self.scale} scale: {self.method}, {training}"
 
 
 def write_shipped(path: Path, encoder: Mapping[str, Tensor], facts: Shipped) -> None:

@@ -74,8 +74,8 @@ def test_scale_demo_starts_from_the_files_that_are_there_and_says_what_they_are(
     assert not draws_images(distilled(here, seed=0))
     first, second = here.notes
     assert first.startswith(
-        "Whatever starts from self-supervised public weights starts from the free model of the demo: MoCo v2, 4,096 "
-        "drawn images, 2 epochs, 1 core-hours (resnet10, SHA-256 "
+        "Whatever starts from self-supervised public weights starts from the free model of the demo scale: MoCo v2, "
+        "4,096 drawn images, 2 epochs, 1 core-hours (resnet10, SHA-256 "
     )
     assert first.endswith("licence Apache-2.0).")
     assert second.startswith("Whatever starts from supervised public weights starts from the free model of the demo")
@@ -108,7 +108,7 @@ def test_weights_that_are_named_come_first():
 def test_study_teachers_says_which_models_come_with_the_package():
     trials = teachers.trials(conditions())
     origins = {trial.row.name: trial.row.teacher.origin for trial in trials if trial.row.teacher}
-    assert origins["teacher-self-supervised"].startswith("free model of the demo: MoCo v2, 4,096 drawn images")
+    assert origins["teacher-self-supervised"].startswith("free model of the demo scale: MoCo v2, 4,096 drawn images")
     assert origins["teacher-untrained"].startswith("stand-in: resnet10 of width 32, at its random start")
     (note,) = stand_in_notes(conditions(), trials)
     assert note.startswith("The free models are computed here: small vision transformer (stand-in: ")

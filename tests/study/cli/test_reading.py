@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.cli import demo
-from study.cli.demo import DEMOS
+from study.cli.synthetic_datasets import SYNTHETIC_DATASETS
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import copy_of, done, refused
 from trainers.data.datasets import registry
@@ -21,25 +20,32 @@ def tree(folder: Path) -> dict[Path, tuple[int, int]]:
     return {path: (stat.st_size, stat.st_mtime_ns) for path in folder.rglob("*") for stat in [path.stat()]}
 
 
-@pytest.mark.parametrize("study", ["table3", "fig3", "paper"])
-def test_the_demo_is_planned_before_its_videos_exist_and_nothing_is_written(study: str, tmp_path: Path):
-    home = tmp_path / "home"
-    output = done(called(home, "plan", study, "--scale", "demo")).output
-    assert "videos: 13 train, 3 validation, 16 test" in output
-    assert "The 32 videos of demo do not exist yet: the first run makes them" in output
-    record = json.loads(done(called(home, "plan", study, "--scale", "demo", "--json")).output)
-    assert record["warnings"] == [DEMOS["demo"].unmade_note]
+DEMO, SMALL = "13 train, 3 validation, 16 test", "32 train, 8 validation, 40 test"
+
+
+@pytest.mark.parametrize(
+    ("study", "scale", "sides"),
+    [("table3", "demo", DEMO), ("fig3", "demo", DEMO), ("paper", "demo", DEMO), ("table3", "small", SMALL)],
+)
+def test_synthetic_videos_are_planned_before_they_exist_and_nothing_is_written(
+    study: str, scale: str, sides: str, tmp_path: Path
+):
+    home, dataset = tmp_path / "home", SYNTHETIC_DATASETS[scale]
+    output = done(called(home, "plan", study, "--scale", scale)).output
+    assert f"videos: {sides}" in output
+    assert f"The {dataset.num_videos} videos of dataset {scale} do not exist yet: the first run makes them" in output
+    record = json.loads(done(called(home, "plan", study, "--scale", scale, "--json")).output)
+    assert record["warnings"] == [dataset.unmade_note]
     assert record["expected_seconds"] > 60
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", DEMOS)
+@pytest.mark.parametrize("name", SYNTHETIC_DATASETS)
 def test_the_lengths_and_phases_of_unmade_videos_are_those_that_they_get(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(demo, "MINUTES", 0.1)
     monkeypatch.setattr("study.cli.videos.available_cpus", lambda: 1)  # a process for each video takes longer to start
-    few = replace(DEMOS[name], num_videos=2)
+    few = replace(SYNTHETIC_DATASETS[name], num_videos=2, minutes=0.1)
     few.make(tmp_path)
     made, unmade = registry.load(tmp_path / "datasets", name), few.unmade()
     assert few.is_made(tmp_path)

@@ -33,6 +33,6 @@ def test_a_card_says_that_the_weights_behind_it_come_with_freelunch_and_under_wh
     )
     first, *_ = card.origin()
     assert first == (
-        "Weights that come with freelunch: free model of the demo: MoCo v2, 4,096 drawn images, 2 epochs, 1 core-hours "
-        f"(SHA-256 `{weights.digest}`); licence: Apache-2.0."
+        "Weights that come with freelunch: free model of the demo scale: MoCo v2, 4,096 drawn images, 2 epochs, "
+        f"1 core-hours (SHA-256 `{weights.digest}`); licence: Apache-2.0."
     )

@@ -87,6 +87,7 @@ ARCHITECTURES = [
     Backbone(architecture="resnet18"),
     Backbone(architecture="resnet10"),
     Backbone(architecture="resnet10", width=32),
+    Backbone(architecture="resnet18", width=32),
 ]
 
 

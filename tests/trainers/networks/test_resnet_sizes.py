@@ -15,8 +15,9 @@ RESNETS = [
     Backbone(architecture="resnet18", batch_norm_splits=4),
     Backbone(architecture="resnet10"),
     Backbone(architecture="resnet10", width=6),
+    Backbone(architecture="resnet18", width=6),
 ]
-SMALL = RESNETS[-1]
+SMALL = RESNETS[3]
 NETWORKS: list[FeatureExtractor] = [
     *RESNETS,
     Combined(teacher=RESNETS[2], student=SMALL, combination="concatenation"),

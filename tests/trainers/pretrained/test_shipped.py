@@ -41,7 +41,7 @@ def test_a_file_says_what_it_is(tmp_path: Path):
     write_shipped(tmp_path / "demo.safetensors", encoder_tensors(), FACTS)
     assert facts_of(tmp_path / "demo.safetensors") == FACTS
     assert FACTS.title == (
-        "free model of the demo: MoCo v2, 65,536 drawn images, 20 epochs, 1.5 core-hours and 1.5 minutes of one "
+        "free model of the demo scale: MoCo v2, 65,536 drawn images, 20 epochs, 1.5 core-hours and 1.5 minutes of one "
         "NVIDIA H200"
     )
     assert replace(FACTS, gpu_seconds=0).title.endswith("20 epochs, 1.5 core-hours")

@@ -1,4 +1,4 @@
-"""The demo's own datasets: made where something is computed, and known beforehand where it is only planned."""
+"""Datasets of synthetic videos that a home makes by itself, and that plans know beforehand."""
 
 import atexit
 import functools
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from search_spaces.protocol.scales import SCALES
 from study.cli.videos import make_videos, register_videos
 from study.core.store import Store
 from study.home.request import Request
@@ -19,14 +20,13 @@ from trainers.data.synthetic.hospitals import SECOND as SECOND_HOSPITAL
 from trainers.data.synthetic.videos import outline
 from trainers.runtime.registry import names, stamp_of
 
-DEMO, SECOND, LAYOUT = "demo", "demo-second", "cholec80"
-MINUTES = 0.5
+LAYOUT = "cholec80"
 UNMADE = "unmade"
 """Beginning of the digests of videos that do not exist yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoDataset:
+class SyntheticDataset:
     """A dataset of synthetic videos that a home makes by itself.
 
     Attributes:
@@ -34,12 +34,16 @@ class DemoDataset:
         folder: the folder of its videos in a home.
         hospital: whose operations they are.
         num_videos: number of its videos.
+        minutes: their mean length.
+        seed: of everything that is drawn.
     """
 
     name: str
     folder: str
     hospital: Hospital
     num_videos: int
+    minutes: float = 0.5
+    seed: int = 0
 
     def is_made(self, home: Path) -> bool:
         """Whether its videos are registered in a home."""
@@ -49,7 +53,7 @@ class DemoDataset:
     def unmade_note(self) -> str:
         """What a plan says where its videos do not exist yet."""
         return (
-            f"The {self.num_videos} videos of {self.name} do not exist yet: the first run makes them, in a few "
+            f"The {self.num_videos} videos of dataset {self.name} do not exist yet: the first run makes them, in a few "
             "minutes. Until then keys are provisional, and so is which videos a label fraction takes."
         )
 
@@ -57,7 +61,7 @@ class DemoDataset:
         """Makes and registers its videos in a home folder."""
         click.echo(f"making the {self.num_videos} surgical-like videos of {self.name} …", err=True)
         folder = home / self.folder
-        make_videos(folder, self.num_videos, MINUTES, seed=0, hospital=self.hospital)
+        make_videos(folder, self.num_videos, self.minutes, seed=self.seed, hospital=self.hospital)
         register_videos(Store(home), self.name, self._described(folder), folder)
 
     def _described(self, folder: Path) -> Description:
@@ -66,13 +70,13 @@ class DemoDataset:
             return builtin(LAYOUT)
         return parse(hospital.description, str(folder / hospital.description_file))
 
-    @functools.cache  # noqa: B019 - there are two of them, for as long as the process lasts
+    @functools.cache  # noqa: B019 - there are three of them, for as long as the process lasts
     def unmade(self) -> Dataset:
         """The dataset as it will be, to be planned with: videos of their true lengths and phases, but no content."""
         folder = tempfile.TemporaryDirectory(prefix="freelunch-")
         atexit.register(folder.cleanup)
         root = Path(folder.name)
-        videos = outline(root, num_videos=self.num_videos, minutes=MINUTES, hospital=self.hospital)
+        videos = outline(root, num_videos=self.num_videos, minutes=self.minutes, seed=self.seed, hospital=self.hospital)
         described = self._described(root)
         return Dataset(
             name=self.name,
@@ -99,32 +103,33 @@ class DemoDataset:
         )
 
 
-DEMOS = {
+SYNTHETIC_DATASETS = {
     each.name: each
     for each in (
-        DemoDataset(name=DEMO, folder="demo-videos", hospital=FIRST, num_videos=32),
-        DemoDataset(name=SECOND, folder="demo-second-videos", hospital=SECOND_HOSPITAL, num_videos=24),
+        SyntheticDataset(name="demo", folder="demo-videos", hospital=FIRST, num_videos=32),
+        SyntheticDataset(name="demo-second", folder="demo-second-videos", hospital=SECOND_HOSPITAL, num_videos=24),
+        SyntheticDataset(name="small", folder="small-videos", hospital=FIRST, num_videos=80, minutes=1, seed=1),
     )
 }
 
 
-def asked_demos(request: Request) -> tuple[DemoDataset, ...]:
-    """The demo's own datasets that a request is about, each once."""
-    default = DEMO if request.scale == DEMO else ""
+def asked_synthetic_datasets(request: Request) -> tuple[SyntheticDataset, ...]:
+    """The datasets of synthetic videos that a request is about, each once."""
+    default = SCALES[request.scale].dataset if request.scale in SCALES else ""
     asked = (request.pretrain_on or "", request.dataset or default, *request.beside)
-    return tuple(DEMOS[name] for name in dict.fromkeys(asked) if name in DEMOS)
+    return tuple(SYNTHETIC_DATASETS[name] for name in dict.fromkeys(asked) if name in SYNTHETIC_DATASETS)
 
 
-def make_demo_where_asked(home: Path, request: Request, plan: Callable[[], object]) -> None:
-    """Makes and registers the demo's datasets that a request needs and a home lacks.
+def make_synthetic_where_asked(home: Path, request: Request, plan: Callable[[], object]) -> None:
+    """Makes and registers the datasets of synthetic videos that a request needs and a home lacks.
 
     Args:
         home: the home folder.
         request: the request.
         plan: plans it: what cannot be planned is refused before videos are made.
     """
-    missing = [demo for demo in asked_demos(request) if not demo.is_made(home)]
+    missing = [each for each in asked_synthetic_datasets(request) if not each.is_made(home)]
     if missing:
         plan()
-    for demo in missing:
-        demo.make(home)
+    for each in missing:
+        each.make(home)
