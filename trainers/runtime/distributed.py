@@ -34,6 +34,7 @@ def _collective(function: Callable[P, R]) -> Callable[P, R]:
 
 _all_gather = _collective(group.all_gather_into_tensor)
 _all_reduce = _collective(group.all_reduce)
+_all_to_all = _collective(group.all_to_all_single)
 _broadcast = _collective(group.broadcast)
 
 
@@ -96,6 +97,30 @@ def all_gather(x: Tensor) -> Tensor:
     rows = x.new_empty((global_batch(len(x)), *x.shape[1:]))
     _all_gather(rows, x.contiguous())
     return rows
+
+
+@torch.no_grad()
+def reordered(x: Tensor, order: Tensor) -> Tensor:
+    """This worker's rows once all workers' rows are put in another order; no gradient goes through.
+
+    A row is sent to the one worker that holds it then: images are never gathered, as `all_gather` would.
+
+    Args:
+        x: this worker's rows.
+        order: the row, of all workers' N, that comes to each place: a permutation, on the CPU, the same on all workers.
+    """
+    if world_size() == 1:
+        return x[order.to(x.device, non_blocking=True)]
+    holders, rows = order // len(x), order % len(x)  # of every place
+    sent = holders == rank()
+    received = local_rows(holders)
+    outgoing = x[rows[sent].to(x.device, non_blocking=True)].contiguous()
+    incoming = outgoing.new_empty(x.shape)
+    num_sent = sent.view(world_size(), -1).sum(1).tolist()
+    num_received = torch.bincount(received, minlength=world_size()).tolist()
+    _all_to_all(incoming, outgoing, num_received, num_sent)  # in the order of the workers that send
+    places = torch.argsort(received, stable=True)
+    return incoming[torch.argsort(places).to(x.device, non_blocking=True)]
 
 
 def average_(tensors: Iterable[Tensor]) -> None:

@@ -79,8 +79,8 @@ class EncoderPair(Encoders, ABC):
 
         Args:
             inputs: of the key encoder.
-            permutation: of all workers' inputs, so that their normalisation splits differ from the queries' (He et
-                al., arXiv 1911.05722, Sec. 3.3, Shuffling BN); undone in the result.
+            permutation: of all workers' inputs, on the CPU, so that their normalisation splits differ from the queries'
+                (He et al., arXiv 1911.05722, Sec. 3.3, Shuffling BN); undone in the result.
         """
 
     def forward(self, query_images: Tensor, key_images: Tensor, permutation: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,11 +119,8 @@ class MomentumPair(EncoderPair):
 
     @torch.no_grad()
     def embed_keys(self, inputs: Tensor, permutation: Tensor) -> Tensor:
-        images = distributed.all_gather(inputs)[distributed.local_rows(permutation)]
-        shuffled = distributed.all_gather(self.key(images))
-        keys = torch.empty_like(shuffled)
-        keys[permutation] = shuffled
-        return distributed.local_rows(keys)
+        shuffled = self.key(distributed.reordered(inputs, permutation))
+        return distributed.reordered(shuffled, torch.argsort(permutation))
 
 
 class SharedBackbonePair(EncoderPair):
@@ -196,7 +193,7 @@ def separate_encoders(backbone: FeatureExtractor, stage: EncoderStage, folder: P
 
 
 def shuffle_order(seed: int, step: int, keys: Tensor) -> Tensor:
-    """The permutation of a step's inputs of the key encoder, over all workers, on their device."""
+    """The permutation of a step's inputs of the key encoder, over all workers, on the CPU."""
     (permutation,) = shuffle_orders(seed, step, keys, num_encoders=1)
     return permutation
 
@@ -205,5 +202,4 @@ def shuffle_orders(seed: int, step: int, keys: Tensor, *, num_encoders: int) -> 
     """Permutations as `shuffle_order` gives them, drawn one after the other; the first does not depend on the rest."""
     generator = randomness.torch_generator(seed, "shuffle", step)
     size = distributed.global_batch(len(keys))
-    drawn = [torch.randperm(size, generator=generator) for _ in range(num_encoders)]
-    return [permutation.to(keys.device, non_blocking=True) for permutation in drawn]
+    return [torch.randperm(size, generator=generator) for _ in range(num_encoders)]

@@ -42,10 +42,10 @@ class RegionCLMethod(Method):
         self.encoders.update_key_encoder(self.config.momentum)
         k = self.encoders.embed_keys(x_k, shuffle_order(self.seed, views.step, x_k))  # N×C
         self.note_embeddings(q)
-        source, masks = self._draw(views)  # N and N×h×w
-        composites = swap_regions(views.query, distributed.all_gather(views.query)[source], masks)
+        source, masks = self._draw(views)  # N of all workers, and N×h×w
+        composites = swap_regions(views.query, distributed.reordered(views.query, source), masks)
         canvas, paste = self._embed_regions(composites, masks)  # N×C
-        k_paste = distributed.all_gather(k)[source]  # keys of the images that the pastes were cut from
+        k_paste = distributed.reordered(k, source)  # keys of the images that the pastes were cut from
         queue, temperature = self.queue.bank(KEYS), self.config.temperature
         half = self.config.region_weight / 2  # one mean over the 2N regions
         losses = {
@@ -57,15 +57,13 @@ class RegionCLMethod(Method):
         return losses
 
     def _draw(self, views: Views) -> tuple[Tensor, Tensor]:
-        """For this worker's images: the row, among all workers', that the region comes from, and the region's mask."""
+        """The image that the region of each image of all workers comes from, and the masks of this worker's regions."""
         num_images = distributed.global_batch(len(views.query))
         num_cells = views.query.shape[-1] // STRIDE_PX
         sides = self.config.smallest_region, self.config.largest_region
         masks = draw_regions(self.seed, views.step, self.num_splits, num_cells, sides)
         of_images = masks.repeat_interleave(num_images // self.num_splits, dim=0)
-        drawn = partners(num_images, self.num_splits), of_images
-        source, own_masks = (distributed.local_rows(each).to(views.query.device) for each in drawn)
-        return source, own_masks
+        return partners(num_images, self.num_splits), distributed.local_rows(of_images).to(views.query.device)
 
     def _embed_regions(self, composites: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of the composites' canvases and pastes, N×C each, through the one head of the query encoder."""

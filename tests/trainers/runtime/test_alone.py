@@ -11,6 +11,8 @@ def test_alone_every_collective_is_the_identity():
     before = x.clone()
     assert distributed.all_gather(x) is x
     assert distributed.local_rows(x) is x
+    assert torch.equal(distributed.reordered(x, torch.arange(6)), x)
+    assert torch.equal(distributed.reordered(x, torch.arange(6).flip(0)), x.flip(0))
     distributed.average_([x])
     distributed.broadcast_([x])
     assert torch.equal(x, before)

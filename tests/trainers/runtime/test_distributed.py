@@ -18,6 +18,7 @@ from tests.trainers.tiny import (
     Recording,
     assert_same_state,
     new_optimiser,
+    views,
     views_for,
     write_pair,
     write_recording,
@@ -110,8 +111,8 @@ def take_steps(method, optimiser, average, steps):
         whole = views_for(method, step, batch_size=BATCH, dtype=torch.float64)
         query, key, ids = (distributed.local_rows(each) for each in (whole.query, whole.key, whole.frame_ids))
         small = tuple(distributed.local_rows(each) for each in whole.small)
-        views = replace(whole, query=query, key=key, frame_ids=ids, small=small)
-        terms = take_step(method, optimiser, views, average=average)
+        own = replace(whole, query=query, key=key, frame_ids=ids, small=small)
+        terms = take_step(method, optimiser, own, average=average)
         losses.append({name: value.detach().clone() for name, value in {**terms, **method.metrics()}.items()})
         distributed.average_(losses[-1].values())
     sync_running_statistics_(method)
@@ -167,9 +168,9 @@ def use_collectives():
     rows = torch.arange(BATCH, dtype=torch.float64)
     own = distributed.local_rows(rows).clone()
     permutation = shuffle_order(0, 0, own)
-    shuffled = distributed.all_gather(distributed.all_gather(own)[distributed.local_rows(permutation)])
-    back = torch.empty_like(shuffled)
-    back[permutation] = shuffled
+    shuffled = distributed.reordered(own, permutation)
+    images = views(0, batch_size=BATCH).key.contiguous(memory_format=torch.channels_last)
+    orders = [permutation, torch.arange(BATCH), torch.arange(BATCH).flip(0), torch.arange(BATCH).roll(1)]
     mixed = [torch.full((2, 3), float(distributed.rank())), own.clone(), torch.ones(4, 2, 1, 1)]
     first = [each.clone() for each in mixed]
     distributed.average_(mixed)
@@ -179,11 +180,25 @@ def use_collectives():
         "gathered": distributed.all_gather(own),
         "gathered ids": distributed.all_gather(own.long()),
         "share": rows[distributed.local_slice(BATCH)],
-        "shuffled": shuffled,
-        "back": back,
+        "shuffled": distributed.all_gather(shuffled),
+        "back": distributed.all_gather(distributed.reordered(shuffled, torch.argsort(permutation))),
+        "reordered": [distributed.reordered(distributed.local_rows(images), order) for order in orders],
+        "expected": [distributed.local_rows(images[order]) for order in orders],
         "average": mixed,
         "first": first,
     }
+
+
+def note_gathered():
+    """How many numbers a row has, of whatever this worker gathers from now on."""
+    gathered, gather = set(), distributed._all_gather
+
+    def noted(rows, own):
+        gathered.add(own[0].numel())
+        gather(rows, own)
+
+    distributed._all_gather = noted
+    return gathered
 
 
 def lose_a_worker():
@@ -199,8 +214,10 @@ def lose_a_worker():
 
 def work_as(rank, workers, folder):
     checkpoint.MOST_OF_TIME = 1e9  # one after every epoch, however short
+    gathered = note_gathered()
     results = {name: train(name, folder) for name in TRAININGS}
     results |= {
+        "gathered": sorted(gathered),
         "on frames": train_on_frames(folder),
         "resumed": train_resumed("MoCo", folder),
         "collectives": use_collectives(),
@@ -306,6 +323,18 @@ def test_shuffling_over_all_workers_and_back_is_the_identity(found):
     for results in found.values():
         assert torch.equal(results["collectives"]["shuffled"], rows[shuffle_order(0, 0, rows)])
         assert torch.equal(results["collectives"]["back"], rows)
+
+
+def test_rows_come_in_any_order_to_the_last_bit(found):
+    for results in found.values():
+        for ours, expected in zip(*(results["collectives"][name] for name in ("reordered", "expected")), strict=True):
+            assert torch.equal(ours, expected)
+
+
+def test_no_method_gathers_images(found):
+    for results in found.values():
+        assert EMBEDDING in results["gathered"]
+        assert max(results["gathered"]) < SIZE_PX**2
 
 
 def test_tensors_of_any_type_and_shape_are_averaged_or_taken_from_the_first(found):
