@@ -152,6 +152,11 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         self.num_splits = num_splits
         self.running_statistics = running_statistics
 
+    @property
+    def is_synchronised(self) -> bool:
+        """Whether a training pass waits for other workers here."""
+        return self.num_splits == 1 and distributed.world_size() > 1
+
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         """Normalises a batch, then adds to it and sets what is negative to zero, where asked.
 
@@ -168,7 +173,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             _check_parts(x, splits)
         if not self.training:
             y = super().forward(x)
-        elif self.num_splits == 1 and distributed.world_size() > 1:
+        elif self.is_synchronised:
             y = normalise_together(self, x)
         elif x.is_cuda and x.dtype != torch.float64 and kernels_available():
             return self._by_kernels(x, splits, residual, relu)

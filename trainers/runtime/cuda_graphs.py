@@ -10,8 +10,9 @@ def record(networks: Sequence[nn.Module], images_shape: Sequence[int], *, bf16: 
     """Makes every network replay its recorded forward and backward passes, in the mode that it is in now.
 
     A network must be called once between two updates of the weights, with images of this shape, channels last; where
-    several are called, in this order. Results are the same bits: the kernels are. Buffers are left as they were, and
-    in the other mode a network computes as before.
+    several are called, in this order. Its passes hold no collective; those between passes are launched as ever, also
+    where a network of another worker could not be recorded. Results are the same bits: the kernels are. Buffers are
+    left as they were, and in the other mode a network computes as before.
 
     Where a GPU or its memory does not permit it, that is printed, and every kernel is launched by itself as before.
 

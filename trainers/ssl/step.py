@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from trainers.data.loading import ViewBatch
 from trainers.fields import Precision
+from trainers.networks.backbones import SplitBatchNorm2d
 from trainers.networks.features import network_input
 from trainers.networks.folding import is_residual
 from trainers.runtime import cuda_graphs, distributed
@@ -51,8 +52,8 @@ def take_step(
 class Stepper:
     """Takes the steps of one training.
 
-    Several workers average gradients while the backward pass goes on; a single one on a GPU replays the passes of the
-    method's networks. Neither changes a number.
+    On a GPU, the passes of the method's networks are replayed. Several workers average gradients while the backward
+    pass goes on, those of a replayed pass after it. Neither changes a number.
 
     Args:
         method: to train, on its device.
@@ -70,11 +71,10 @@ class Stepper:
         learning = learning_parameters(method)
         self._device = learning[0].device
         on_gpu, alone = self._device.type == "cuda", distributed.world_size() == 1
-        self._average = None if alone else distributed.GradientAverage(learning)
         self._copies = torch.cuda.Stream(self._device) if on_gpu else None  # type: ignore[no-untyped-call]
-        if on_gpu and alone:
-            networks = [network for network in method.train().called_once if is_residual(network)]
-            cuda_graphs.record(networks, images_shape, bf16=precision == "bf16")
+        if on_gpu:
+            cuda_graphs.record(recorded_networks(method), images_shape, bf16=precision == "bf16")
+        self._average = None if alone else distributed.GradientAverage(learning)  # its hooks come after recording
 
     def take(self, batch: ViewBatch, epoch: int, step: int) -> Mapping[str, Tensor]:
         """Takes one step on this worker's part of a batch; the loss terms of its views come back.
@@ -106,6 +106,16 @@ def on_device(
         torch.cuda.current_stream().wait_stream(copies)
     query, key, *small = (network_input(each, device) for each in images)
     return Views(query=query, key=key, frame_ids=ids, step=step, epoch=epoch, small=tuple(small))
+
+
+def recorded_networks(method: Method) -> list[nn.Module]:
+    """The networks of a method, then in training mode, whose passes a GPU records: our ResNets that wait for nobody."""
+    networks = method.train().called_once
+    return [each for each in networks if is_residual(each) and not any(map(_waits, each.modules()))]
+
+
+def _waits(module: nn.Module) -> bool:
+    return isinstance(module, SplitBatchNorm2d) and module.is_synchronised
 
 
 def learning_parameters(method: Method) -> list[nn.Parameter]:

@@ -40,7 +40,7 @@ from trainers.ssl.pretrain import Pretrain, Untrained
 from trainers.ssl.regioncl import RegionCL
 from trainers.ssl.seed import SEED
 from trainers.ssl.simsiam import SimSiam
-from trainers.ssl.step import learning_parameters, take_step
+from trainers.ssl.step import learning_parameters, recorded_networks, take_step
 from trainers.ssl.swav import SwAV
 from trainers.ssl.transfer import CombinedMoCo
 from trainers.stage import InputError, Resources, Work
@@ -84,6 +84,9 @@ TRAININGS = {
     "the authors' student": (FIRST, AuthorsStudent(**SIZES, teacher=START)),
     "SwAV": (ONE_SPLIT, SwAV(num_prototypes=12, queue_size=2 * BATCH, queue_from_epoch=0, embedding_size=EMBEDDING)),
 }
+
+RECORDED = {"MoCo": 2, "MoCo in one split": 0}
+"""Trainings, and how many of their networks several workers record on GPUs."""
 
 
 def inputs(name, folder):
@@ -137,6 +140,43 @@ def train_resumed(name, folder):
     resumed.load_state_dict(optimiser.state_dict())
     take_steps(second, resumed, average_of(second), range(HALF, 2 * HALF))
     return second.state_dict()
+
+
+class Replayed(torch.autograd.Function):
+    """A pass as CUDA graphs replay it: one node of autograd, whose gradients lie in the same memory in every step."""
+
+    @staticmethod
+    def forward(ctx, compute, memory, images, *parameters):
+        with torch.enable_grad():
+            features = compute(images)
+        ctx.recorded = features, parameters, memory
+        return features.detach()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        features, parameters, memory = ctx.recorded
+        for kept, found in zip(memory, torch.autograd.grad(features, parameters, gradient), strict=True):
+            kept.copy_(found)
+        return None, None, None, *(kept.detach() for kept in memory)
+
+
+def replay(network):
+    """Has a network's passes replayed, as far as a CPU can."""
+    compute, parameters = network.forward, list(network.parameters())
+    memory = [torch.empty_like(each) for each in parameters]
+    network.forward = lambda images: Replayed.apply(compute, memory, images, *parameters)
+
+
+def train_replayed(name, folder):
+    """The same training with the passes replayed that a GPU records: its state, and how many networks they are of."""
+    method = new_method(name, folder)
+    networks = recorded_networks(method)
+    for network in networks:
+        replay(network)
+    optimiser, average = new_optimiser(method), average_of(method)
+    take_steps(method, optimiser, average, range(HALF))
+    take_steps(method, optimiser, average, range(HALF, 2 * HALF))
+    return {"state": method.state_dict(), "networks": len(networks)}
 
 
 def train_on_frames(folder):
@@ -220,6 +260,7 @@ def work_as(rank, workers, folder):
         "gathered": sorted(gathered),
         "on frames": train_on_frames(folder),
         "resumed": train_resumed("MoCo", folder),
+        "replayed": {name: train_replayed(name, folder) for name in RECORDED},
         "collectives": use_collectives(),
     }
     torch.save(results, folder / f"{workers}-{rank}.pt")
@@ -300,6 +341,14 @@ def test_workers_agree_to_the_last_bit(name, found):
 def test_resumed_workers_are_those_that_were_not_interrupted_to_the_last_bit(found):
     for results in found.values():
         assert_same_state(results["resumed"], results["MoCo"]["state"])
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_gradients_of_replayed_passes_are_averaged_to_the_same_bits(name, found):
+    for results in found.values():
+        replayed = results["replayed"][name]
+        assert replayed["networks"] == RECORDED[name]
+        assert_same_state(replayed["state"], results[name]["state"])
 
 
 def test_the_running_statistics_of_the_first_split_are_not_their_mean(folder):
