@@ -155,29 +155,11 @@ class Conditions:
     def notes(self) -> tuple[str, ...]:
         """Sentences that a plan and a report of these conditions must show."""
         notes = [f"{each.name} is {described(each)}." for each in self.weights]
-        notes += [
-            f"Whatever starts from {each.kind} public weights starts from the {described(each)}."
-            for each in self.shipped
-        ]
-        missing = [
-            kind for kind in KINDS if not self._of_kind(kind) and kind not in {each.kind for each in self.shipped}
-        ]
-        if missing:
-            notes.append(self._stand_in_note(" and ".join(missing)))
         if self.pretrain_on is not None:
             notes.append(transfer_note(self.pretrain_on, self.dataset))
         if self.preset.stamp:
             notes.append(f"Results of preset {self.preset.name} are {self.preset.stamp}: they flatter every method.")
         return tuple(notes)
-
-    def _stand_in_note(self, kinds: str) -> str:
-        note = f"Whatever starts from {kinds} public weights starts from a stand-in, trained on drawn images"
-        if not self.scale.has_published_weights:
-            return (
-                f"{note}: nobody publishes weights of the network of scale {self.scale.name}, but those of others can "
-                "teach it, by `--weights NAME`."
-            )
-        return f"{note}, not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."
 
     def _of_kind(self, kind: Kind) -> list[RegisteredWeights]:
         return list({each.name: each for each in self.weights if each.kind == kind}.values())

@@ -20,7 +20,7 @@ def forgotten_weights_notes(conditions: Conditions, trials: Iterable[Trial]) -> 
         return ()
     found: dict[Kind, list[str]] = {}
     for trial in trials:
-        for kind in set(_trained_stand_ins(trial.stage)):
+        for kind in set(trained_stand_ins(trial.stage)):
             found.setdefault(kind, []).append(trial.row.name)
     if not found:
         return ()
@@ -34,7 +34,7 @@ def forgotten_weights_notes(conditions: Conditions, trials: Iterable[Trial]) -> 
     )
 
 
-def _trained_stand_ins(last: Stage) -> Iterator[Kind]:
+def trained_stand_ins(last: Stage) -> Iterator[Kind]:
     """The kinds of public weights in whose place a trial trains on drawn images."""
     for stage in walk(last).values():
         if any(isinstance(needed, GenericImages) for needed in inputs(stage).values()):

@@ -1,12 +1,31 @@
-"""Notes of a plan and a report on public weights that were named, and what of a trial uses them."""
+"""Notes of a plan and a report on what trials start from: named public weights, those of the package, or stand-ins."""
 
 from collections.abc import Iterable, Sequence
 
-from search_spaces.protocol.conditions import Conditions
+from search_spaces.protocol.conditions import KINDS, Conditions, described
+from search_spaces.protocol.forgotten_weights import trained_stand_ins
+from search_spaces.protocol.scales import Scale
 from study import Trial
 from study.core.graph import walk
 from trainers.pretrained.public_weights import PublicWeights
 from trainers.stage import InputError
+
+
+def start_notes(conditions: Conditions, trials: Sequence[Trial]) -> tuple[str, ...]:
+    """Sentences on what trials start from in place of named public weights: the package's free models, and stand-ins.
+
+    The rows of a comparison of free models say themselves what theirs is (`stand_in_notes`).
+    """
+    used = _used(trials)
+    notes = [
+        f"Whatever starts from {each.kind} public weights starts from the {described(each)}."
+        for each in conditions.shipped
+        if each.digest in used
+    ]
+    trained = {kind for trial in trials if trial.row.teacher is None for kind in trained_stand_ins(trial.stage)}
+    if trained:
+        notes.append(_stand_in_note(conditions.scale, " and ".join(kind for kind in KINDS if kind in trained)))
+    return tuple(notes)
 
 
 def unused_weights_notes(conditions: Conditions, trials: Sequence[Trial]) -> tuple[str, ...]:
@@ -49,6 +68,21 @@ def check_weights_used(conditions: Conditions, trials: Sequence[Trial], asked: s
 
 def unused_weights(conditions: Conditions, trials: Iterable[Trial]) -> list[str]:
     """Names of the public weights that are in no trial; the same file may have several names."""
-    stages = walk(*(trial.stage for trial in trials)).values()
-    used = {stage.digest for stage in stages if isinstance(stage, PublicWeights)}
+    used = _used(trials)
     return list(dict.fromkeys(each.name for each in conditions.weights if each.digest not in used))
+
+
+def _used(trials: Iterable[Trial]) -> set[str]:
+    """Digests of the public weights that trials start from."""
+    stages = walk(*(trial.stage for trial in trials)).values()
+    return {stage.digest for stage in stages if isinstance(stage, PublicWeights)}
+
+
+def _stand_in_note(scale: Scale, kinds: str) -> str:
+    note = f"Whatever starts from {kinds} public weights starts from a stand-in, trained on drawn images"
+    if not scale.has_published_weights:
+        return (
+            f"{note}: nobody publishes weights of the network of scale {scale.name}, but those of others can teach "
+            "it, by `--weights NAME`."
+        )
+    return f"{note}, not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."

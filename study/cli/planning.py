@@ -15,7 +15,7 @@ from search_spaces.protocol.selection_notes import selection_notes
 from search_spaces.protocol.stretch_notes import stretch_notes
 from search_spaces.protocol.transfer_notes import published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
-from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, unused_weights_notes
+from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, start_notes, unused_weights_notes
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
 from study.cli.synthetic_datasets import SYNTHETIC_DATASETS, asked_synthetic_datasets
 from study.cli.videos import find_scale
@@ -36,6 +36,7 @@ from trainers.data.datasets.dataset import Dataset
 from trainers.stage import InputError
 
 TRIAL_NOTES = (
+    start_notes,
     unused_weights_notes,
     stand_in_notes,
     label_notes,
@@ -184,9 +185,9 @@ class PlannedStudy:
         conditions, trials = self.conditions(parts[0].request), together(parts)
         for notes in TRIAL_NOTES:
             yield from notes(conditions, trials)
-        data, synthetic = conditions.measured_on, bool(asked_synthetic_datasets(parts[0].request))
         for study in (part.study for part in parts):
-            yield from published_notes(study.published, study.all_published(), data, synthetic=synthetic)
+            known = study.all_published()
+            yield from published_notes(study.published, known, conditions.dataset, conditions.pretrain_on)
 
     def _num_videos(self, parts: Sequence[Part]) -> dict[str, int]:
         return num_videos(self.conditions(parts[0].request), _splits(parts))

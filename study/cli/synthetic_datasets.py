@@ -85,6 +85,7 @@ class SyntheticDataset:
             phases=described.phases,
             description=described.text if self.hospital.description else None,
             source=described.source if self.hospital.description else None,
+            synthetic=self.hospital.name,
             recordings=tuple(
                 RegisteredVideo(
                     name=video.stem,

@@ -8,6 +8,7 @@ import study.cli.planning
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import SplitName
+from search_spaces.protocol.weights_notes import start_notes
 from search_spaces.studies.catalogue import STUDIES
 from study.cli.planning import PlannedStudy
 from study.home.request import Request
@@ -131,10 +132,11 @@ def test_a_report_shows_the_notes_of_the_trials_it_is_about(
     (part,) = planned.parts
     raised = label_notes(here, part.trials)
     assert raised
-    assert planned.context(part)["notes"] == " ".join((*here.notes, *raised))
-    assert planned.notes(planned.parts) == (*here.notes, *raised)
+    starts = start_notes(here, part.trials)
+    assert planned.context(part)["notes"] == " ".join((*here.notes, *starts, *raised))
+    assert planned.notes(planned.parts) == (*here.notes, *starts, *raised)
     whole = replace(part, trials=tuple(trial for trial in part.trials if trial.row.name == "ours-100"))
-    assert planned.context(whole)["notes"] == " ".join(here.notes)
+    assert planned.context(whole)["notes"] == " ".join((*here.notes, *starts))
 
 
 def own_notes(here: Conditions, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
@@ -143,7 +145,8 @@ def own_notes(here: Conditions, folder: Path, name: str, monkeypatch: pytest.Mon
     file.write_text(OWN)
     monkeypatch.setattr(study.cli.planning, "conditions_of", lambda store, request: here)
     planned = PlannedStudy(folder / "home", Request(study=f"{file}:{name}", scale="demo", dataset="theirs", seeds=20))
-    return planned.notes(planned.parts)[len(here.notes) :]
+    others = {*here.notes, *start_notes(here, planned.trials)}
+    return tuple(note for note in planned.notes(planned.parts) if note not in others)
 
 
 @pytest.mark.parametrize("name", ["percent", "word", "listed", "frames"])

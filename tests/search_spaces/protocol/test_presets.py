@@ -217,25 +217,12 @@ def test_public_weights_take_the_place_of_the_stand_ins():
     assert of_type(trial, PublicWeights) == [MOCO.encoder()]
     assert not of_type(trial, TrainClassifier)
     assert of_type(supervised_features(here, seed=0), PublicWeights) == [SUPERVISED.encoder()]
-    assert not [note for note in here.notes if "stand-in" in note]
     assert any("moco-v2 is MoCo v2, 800 epochs on ImageNet" in note for note in here.notes)
 
 
 def test_the_authors_code_starts_from_supervised_public_weights():
     (start,) = of_type(distilled(full(SUPERVISED, preset="official_code"), seed=0), AuthorsStart)
     assert start.encoder == SUPERVISED.encoder()
-
-
-def test_without_public_weights_a_note_says_what_stands_in_for_them():
-    (note,) = (note for note in full(SUPERVISED).notes if "stand-in" in note)
-    assert note.startswith("Whatever starts from self-supervised public weights starts from a stand-in, trained on")
-    assert "`freelunch weights add FILE --name NAME` and `--weights NAME`" in note
-    assert "self-supervised and supervised public weights" in full().notes[0]
-
-
-def test_where_no_public_weights_can_exist_none_are_asked_for():
-    (note,) = conditions().notes
-    assert "nobody publishes weights of the network of scale demo, but those of others can teach it" in note
 
 
 def test_where_public_weights_lie_does_not_change_a_trial():

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from search_spaces.protocol.conditions import Conditions
-from search_spaces.protocol.weights_notes import stand_in_notes
+from search_spaces.protocol.weights_notes import stand_in_notes, start_notes
 from search_spaces.recipes import distilled, free_weights, supervised_features, supervised_weights
+from search_spaces.studies.catalogue import STUDIES
 from search_spaces.studies.teachers import teachers
 from study.core.graph import key, walk
 from tests.search_spaces.fake_dataset import conditions
@@ -57,11 +58,16 @@ def draws_images(stage: Stage) -> bool:
     return any(isinstance(each, GenericImages) for each in walk(stage).values())
 
 
+def notes(here: Conditions, study: str = "table1") -> tuple[str, ...]:
+    """What is said of the starts of a study; rows of table1 start from both kinds."""
+    return start_notes(here, STUDIES[study].trials(here))
+
+
 def test_without_files_a_stand_in_is_trained_and_a_note_says_so():
     here = conditions()
     assert draws_images(free_weights(here))
     assert draws_images(supervised_weights(here))
-    (note,) = here.notes
+    (note,) = notes(here)
     assert note.startswith("Whatever starts from self-supervised and supervised public weights starts from a stand-in")
     assert key(free_weights(here)) == key(free_weights(replace(here, stand_in=True)))
 
@@ -72,7 +78,7 @@ def test_scale_demo_starts_from_the_files_that_are_there_and_says_what_they_are(
     assert used(distilled(here, seed=0)) == ["demo-self-supervised.safetensors"]
     assert used(supervised_features(here, seed=0)) == ["demo-supervised.safetensors"]
     assert not draws_images(distilled(here, seed=0))
-    first, second = here.notes
+    first, second = notes(here)
     assert first.startswith(
         "Whatever starts from self-supervised public weights starts from the free model of the demo scale: MoCo v2, "
         "4,096 drawn images, 2 epochs, 1 core-hours (resnet10, SHA-256 "
@@ -86,7 +92,13 @@ def test_a_kind_without_a_file_has_a_stand_in(both: Path):
     here = conditions()
     assert used(free_weights(here)) == ["demo-self-supervised.safetensors"]
     assert draws_images(supervised_weights(here))
-    assert here.notes[1].startswith("Whatever starts from supervised public weights starts from a stand-in")
+    assert notes(here)[1].startswith("Whatever starts from supervised public weights starts from a stand-in")
+
+
+@pytest.mark.usefixtures("both")
+def test_a_free_model_that_no_row_starts_from_is_not_spoken_of():
+    (note,) = notes(conditions(), "table3")
+    assert note.startswith("Whatever starts from self-supervised public weights starts from the free model of the demo")
 
 
 @pytest.mark.usefixtures("both")
@@ -94,7 +106,7 @@ def test_a_kind_without_a_file_has_a_stand_in(both: Path):
 def test_stand_ins_are_trained_where_they_are_asked_for_and_at_scales_of_other_networks(here: Conditions):
     assert draws_images(free_weights(here))
     assert not here.shipped
-    assert not [note for note in here.notes if "free model of" in note]
+    assert not [note for note in notes(here) if "free model of" in note]
 
 
 @pytest.mark.usefixtures("both")

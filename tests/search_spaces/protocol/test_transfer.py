@@ -22,6 +22,7 @@ from trainers.ssl.pretrain import Pretrain
 from trainers.stage import InputError, Stage
 
 HERE, THERE = fake_dataset(10), fake_m2cai16(10, 4)
+SYNTHETIC = replace(THERE, name="drawn", layout="second-hospital.toml", synthetic="second")
 every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
 
 
@@ -130,6 +131,11 @@ def test_the_probe_must_not_look_at_a_video_of_the_test():
         (alone(replace(HERE, layout="frames")), TABLE1),
         (transfer(source=replace(HERE, name="cut", layout="frames")), TABLE1_M2CAI16),
         (transfer(source=replace(HERE, name="other", layout="autolaparo")), None),
+        (transfer(target=SYNTHETIC), TABLE1_M2CAI16),
+        (transfer(target=replace(SYNTHETIC, name="moved", layout="renamed.toml")), TABLE1_M2CAI16),
+        (transfer(target=replace(SYNTHETIC, synthetic=None)), None),
+        (alone(replace(HERE, layout="cholec80.toml")), None),
+        (alone(replace(HERE, layout="ours.toml", synthetic="first")), None),
     ],
 )
 def test_published_numbers_stand_beside_what_was_published_and_nothing_else(conditions: Conditions, published: object):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from search_spaces.protocol.conditions import Conditions
-from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, unused_weights_notes
+from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, start_notes, unused_weights_notes
 from search_spaces.studies.catalogue import STUDIES
 from study import Trial
 from tests.search_spaces.free_models import CONVNEXT, MOCO, SUPERVISED, given
@@ -46,3 +46,38 @@ def test_stand_ins_that_are_compared_are_described_and_public_weights_are_not():
     assert "small vision transformer (stand-in: timm:test_vit@96, supervised on drawn images)" in note
     assert stand_in_notes(given(MOCO), trials("teachers", given(MOCO))) == ()
     assert stand_in_notes(given(), trials("table3", given())) == ()
+
+
+@pytest.mark.parametrize(
+    ("study", "here", "kinds"),
+    [
+        ("table1", given(), "self-supervised and supervised"),
+        ("table1", given(SUPERVISED), "self-supervised"),
+        ("table1", given(MOCO), "supervised"),
+        ("table3", given(), "self-supervised"),
+        ("table3", given(scale="demo"), "self-supervised"),
+    ],
+)
+def test_a_note_says_of_which_kinds_of_weights_the_trials_train_stand_ins(study: str, here: Conditions, kinds: str):
+    (note,) = start_notes(here, trials(study, here))
+    assert note.startswith(
+        f"Whatever starts from {kinds} public weights starts from a stand-in, trained on drawn images"
+    )
+
+
+def test_no_stand_in_is_spoken_of_where_no_row_starts_from_one():
+    assert start_notes(given(MOCO, SUPERVISED), trials("table1", given(MOCO, SUPERVISED))) == ()
+    assert start_notes(given(MOCO), trials("table3", given(MOCO))) == ()
+    scratch = STUDIES["table1"].trials(given(), only=["scratch"])
+    assert start_notes(given(), scratch) == ()
+    compared = [trial for trial in trials("teachers", given(scale="demo")) if trial.row.teacher]
+    assert start_notes(given(scale="demo"), compared) == ()
+
+
+def test_public_weights_are_asked_for_where_they_can_exist():
+    (note,) = start_notes(given(), trials("table3", given()))
+    assert note.endswith(
+        "not ImageNet: `freelunch weights add FILE --name NAME` and `--weights NAME` take public ones."
+    )
+    (note,) = start_notes(given(scale="demo"), trials("table3", given(scale="demo")))
+    assert "nobody publishes weights of the network of scale demo, but those of others can teach it" in note

@@ -64,6 +64,7 @@ class Dataset:
         description: the text of the description; None in records of earlier versions, which were built in.
         source: the path of its file; None where it is built in.
         image_fps: the rate of images, where it was given at registration.
+        synthetic: the synthetic hospital whose operations they are, by the generator's mark; None where there is none.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Dataset:
     description: str | None = None
     source: str | None = None
     image_fps: float | None = None
+    synthetic: str | None = None
 
     @property
     def described(self) -> Description:

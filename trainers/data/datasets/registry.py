@@ -15,6 +15,7 @@ from trainers.data.datasets.discovery import discover
 from trainers.data.datasets.image_lengths import check_lengths
 from trainers.data.datasets.leaks import with_copies
 from trainers.data.datasets.scan import Scans
+from trainers.data.datasets.synthetic_mark import marked_hospital
 from trainers.data.ingest.findings import refuse_errors
 from trainers.data.ingest.stretches import Stretch
 from trainers.data.ingest.video import SMALLEST_SIDE_PX
@@ -74,6 +75,7 @@ def audit(
         description=described.text,
         source=None if described.is_builtin else described.source,
         image_fps=described.given_fps,
+        synthetic=marked_hospital(root),
     )
     stages = dataset.videos(fps=fps, size_px=SMALLEST_SIDE_PX)
     about_all = (*check_lengths(described, dataset.root, recordings), *check_distinct(recordings))
@@ -159,6 +161,7 @@ def _read(folder: Path, name: str) -> Dataset:
 def _dataset(record: dict[str, Any]) -> Dataset:
     if record.get("description") is None and record["layout"] not in BUILT_IN:
         raise ValueError("a layout of another version")
+    record.setdefault("synthetic", marked_hospital(Path(record["root"])))  # records of earlier versions lack it
     recordings = tuple(_video(recording) for recording in record.pop("recordings"))
     dataset = Dataset(**{**record, "phases": tuple(record["phases"])}, recordings=recordings)
     dataset.described  # noqa: B018 - a description that cannot be read is found out here

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from trainers.data.datasets.cholec80 import PHASES
+from trainers.data.datasets.synthetic_mark import FIRST_HOSPITAL
 from trainers.data.synthetic.instruments import Colour
 from trainers.data.synthetic.operation import TROCAR
 from trainers.runtime.randomness import derived_seed
@@ -86,7 +87,7 @@ class Hospital:
 
     def seed_of(self, seed: int) -> int:
         """The seed of its operations: hospitals have no patient in common."""
-        return seed if self.name == "first" else derived_seed(seed, "hospital", self.name)
+        return seed if self.name == FIRST_HOSPITAL else derived_seed(seed, "hospital", self.name)
 
     def files(self, root: Path, number: int) -> Mapping[str, Path]:
         """The files of an operation by what they hold, in the order in which they are written."""
@@ -103,7 +104,7 @@ class Hospital:
 
 
 FIRST = Hospital(
-    name="first",
+    name=FIRST_HOSPITAL,
     fps=Fraction(25),
     width=426,
     height=240,

@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 
+from trainers.data.datasets.synthetic_mark import FIRST_HOSPITAL, PARAMETERS_FILE
 from trainers.data.synthetic.annotation_files import WRITERS
 from trainers.data.synthetic.hospitals import FIRST, HOSPITALS, Hospital
 from trainers.data.synthetic.operation import Segment, ToolUse, draw_phases, draw_tools
@@ -23,9 +24,8 @@ from trainers.runtime.processes import end_with_parent
 from trainers.runtime.randomness import numpy_generator
 from trainers.stage import InputError, MachineError
 
-PARAMETERS_FILE = "synthetic.json"
-OF_THE_FIRST: dict[str, object] = {"hospital": FIRST.name}
-"""What is not written to this file: folders of the first hospital were made before there was a second."""
+OF_THE_FIRST: dict[str, object] = {"hospital": FIRST_HOSPITAL}
+"""What is not written to the file of parameters: folders of the first hospital were made before there was a second."""
 REVISION = 1
 """Raised whenever the same parameters would give other videos."""
 DURATION_SPREAD = 0.25

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from trainers.data.synthetic.videos import PARAMETERS_FILE, synthesize
+from trainers.data.datasets.synthetic_mark import PARAMETERS_FILE
+from trainers.data.synthetic.videos import synthesize
 from trainers.stage import InputError, MachineError
 
 
