@@ -29,12 +29,8 @@ check-static: install
 check-external: $(SERVICES) ## losses against lightly's, augmentation against PIL's; PostgreSQL and Slurm, where they are installed
 	$(BIN)/pytest -m "external or services"
 
-bench: install ## how fast is what matters; ratios, side by side in one run
-	$(BIN)/python -m benchmarks.gpu
-	$(BIN)/python -m benchmarks.data_path
-	$(BIN)/python benchmarks/planning.py
-	$(BIN)/python benchmarks/ingest.py
-	$(BIN)/python benchmarks/overhead.py
+bench: install ## how fast is what matters: all benchmarks, and one table of ratios beside what is aimed at
+	$(BIN)/python -m benchmarks.ratios $(BENCH)
 
 chaos: install ## 50 faults while a study, a search and ingest runs go on: an hour or so, as root; the summary is in benchmarks/results
 	$(BIN)/python -m benchmarks.chaos $(CHAOS)

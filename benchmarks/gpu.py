@@ -8,6 +8,8 @@ out. Without a GPU it times the CPU, which takes longer.
 
 import importlib
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,16 +21,24 @@ BENCHMARKS = ("step", "features", "temporal", "data_path", "full_scale")
 
 def measure(device: torch.device, small: bool) -> dict[str, Any]:
     """Prints the table of every benchmark, and returns their figures by name."""
-    figures: dict[str, Any] = {}
-    for name in BENCHMARKS:
-        start = time.perf_counter()
-        print(f"--- {name}", flush=True)
-        try:
-            figures[name] = importlib.import_module(f"benchmarks.{name}").measure(device, small)
-        except Exception as error:  # the others go on: time on a lent GPU is short
-            figures[name] = {"failed": f"{type(error).__name__}: {error}"}
-            print(f"{name} failed: {figures[name]['failed']}")
-        print(f"--- {name}: {time.perf_counter() - start:.0f} s", flush=True)
+
+    def measured(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = importlib.import_module(f"benchmarks.{name}").measure(device, small)
+        return found
+
+    return {name: guarded(name, partial(measured, name)) for name in BENCHMARKS}
+
+
+def guarded(name: str, benchmark: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+    """The figures of a benchmark, or what it failed of: the others go on, for time on a lent GPU is short."""
+    start = time.perf_counter()
+    print(f"--- {name}", flush=True)
+    try:
+        figures = benchmark() or {}
+    except Exception as error:
+        figures = {"failed": f"{type(error).__name__}: {error}"}
+        print(f"{name} failed: {figures['failed']}")
+    print(f"--- {name}: {time.perf_counter() - start:.0f} s", flush=True)
     return figures
 
 

@@ -47,10 +47,16 @@ def compute_videos(plan: Plan, store: Store, target: ComputeTarget) -> Outcome:
     Raises:
         MachineError: the cluster cannot be reached, or a process died.
     """
-    threads = target.threads or available_cpus()
-    at_once = min(len(plan.missing), threads, MOST_AT_ONCE)
+    shared, at_once = shared_out(target, len(plan.missing))
     if not target.local or at_once < 2 or plan.expected_seconds < WORTH_PROCESSES_SECONDS:
         return compute(plan, store, target)
-    profile = replace(target, threads=threads // at_once).profile_of(available_cpus(), 0)
+    profile = shared.profile_of(available_cpus(), 0)
     with observer_for(plan, new_console(), store.home) as display:
         return run_side_by_side(plan, store, profile.grant, display, at_once)
+
+
+def shared_out(target: ComputeTarget, num_videos: int) -> tuple[ComputeTarget, int]:
+    """The target of each of the videos that are stored at once on a machine, with its threads, and their number."""
+    threads = target.threads or available_cpus()
+    at_once = max(1, min(num_videos, threads, MOST_AT_ONCE))
+    return replace(target, threads=threads // at_once), at_once

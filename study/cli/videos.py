@@ -1,6 +1,5 @@
 """Videos at the command line: registration, ingest and synthesis."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -12,31 +11,30 @@ from rich.progress import Progress
 
 from search_spaces.protocol.scales import SCALES, Scale
 from study.cli.execute import compute_videos
+from study.cli.ingest_forecast import THREADS_OF_A_VIDEO, forecast
 from study.cli.ingest_record import write_record
 from study.cli.resources import ComputeTarget
 from study.console.data_tables import audits_table, findings_table, lengths_table
 from study.console.terminal import new_console
 from study.core.graph import key
-from study.core.plan import Plan, make_plan
+from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.study import standalone
 from study.home.sharing import check_shared
-from study.home.text import duration, nearest
+from study.home.text import nearest
 from trainers.data.datasets import registry as datasets
 from trainers.data.datasets.audit import Audit
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.description import Description
+from trainers.data.datasets.synthetic_mark import MADE
 from trainers.data.ingest.findings import refuse_errors
-from trainers.data.ingest.video import Ingest
 from trainers.data.synthetic.hospitals import FIRST, Hospital
-from trainers.data.synthetic.layouts import MADE, lay_out
+from trainers.data.synthetic.layouts import lay_out
 from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.registry import names
 from trainers.stage import InputError, MachineError
 
-THREADS_ON_A_CLUSTER = 2
-"""Of a video: one decodes, one stores."""
 OWN_LAYOUT = "cholec80"
 """The layout in which synthetic videos are made."""
 
@@ -82,12 +80,11 @@ def ingest_videos(home: Path, asked: IngestRequest) -> bool:
     refuse_errors(audited.findings)
     stages = audited.dataset.videos(fps=sizes.feature_fps, size_px=sizes.store_px)
     videos = standalone(stages)
-    plan = make_plan(videos, store)
     if asked.dry_run:
-        click.echo(_expectation(plan, store))
+        click.echo(forecast(videos, store, _target(asked)))
         return True
     datasets.write(store.home / "datasets", audited)
-    outcome = compute_videos(plan, store, _target(asked))
+    outcome = compute_videos(make_plan(videos, store), store, _target(asked))
     new_console().print(audits_table(videos, store), highlight=False)
     failures = {stage.name: outcome.failures[key(stage)].sentence for stage in stages if key(stage) in outcome.failures}
     write_record(home, asked.name, asked.root, audited.findings, failures)
@@ -97,7 +94,7 @@ def ingest_videos(home: Path, asked: IngestRequest) -> bool:
 def _target(asked: IngestRequest) -> ComputeTarget:
     if asked.address is None:
         return ComputeTarget(local=True, threads=asked.threads, gpus_per_worker=0)
-    return ComputeTarget(address=asked.address, threads=asked.threads or THREADS_ON_A_CLUSTER, gpus_per_worker=0)
+    return ComputeTarget(address=asked.address, threads=asked.threads or THREADS_OF_A_VIDEO, gpus_per_worker=0)
 
 
 def next_command(home: Path, name: str, scale: str, program: str) -> str:
@@ -139,20 +136,6 @@ def audit_videos(store: Store, asked: IngestRequest, *, fps: float) -> Audit:
 
 def _lengths(dataset: Dataset) -> list[tuple[str, int, float, float]]:
     return [(each.name, each.num_images or 0, each.fps, each.num_frames / each.fps) for each in dataset.recordings]
-
-
-def _expectation(plan: Plan, store: Store) -> str:
-    """The time and disk that a plan of video stages takes, in a sentence."""
-    missing = [stage for each in plan.missing if isinstance(stage := plan.stages[each], Ingest)]
-    if not missing:
-        return "every video is stored already: nothing to do"
-    needed = sum(stage.expected_bytes() for stage in missing)
-    free = shutil.disk_usage(store.home).free
-    basis = "as measured here" if set(plan.missing) <= plan.measured else "a guess for two CPU cores"
-    return (
-        f"{len(missing)} of {len(plan.stages)} videos to store: about {duration(plan.expected_seconds)} ({basis}) and "
-        f"{needed / 1e9:.2f} GB of disk, of which {free / 1e9:.0f} GB are free"
-    )
 
 
 def make_laid_out(folder: Path, num_videos: int, minutes: float, seed: int, layout: str) -> None:

@@ -8,7 +8,12 @@ from trainers.stage import Cost
 REFERENCE_GFLOPS = 45.0
 """Multiply-adds (10⁹) per second that narrow ResNets reach on two CPU cores in single precision."""
 SECONDS_PER_VIEW = 1.5e-4
-"""Decoding and augmenting one small view there; a larger one takes as much more as it has more pixels."""
+"""Decoding and augmenting one small view there; a larger one takes as much more as it has more pixels.
+
+Measured (`benchmarks.data_path`, brought to a view of 112 px on two cores): 0.6e-4 on two quiet cores without a GPU,
+where networks take nearly all of the time, and 2.3e-4 by the 16 cores beside an H200, where a stage may wait for views.
+The value lies between, nearer to the second.
+"""
 SECONDS_PER_LAUNCH = 1e-5
 """Of one operation on a GPU, by a thread of Python."""
 SMALL_PX = 112

@@ -16,8 +16,6 @@ from trainers.data.synthetic.operation import FPS
 from trainers.runtime.files import replacing
 from trainers.stage import InputError
 
-MADE = ".cholec80"
-"""Hidden folder of the videos as they were made; those of other layouts are links to them, or images cut from them."""
 TEST_EVERY = 3
 """Of M2CAI16's videos, every n-th is one to test on."""
 TROCAR_PART = 4

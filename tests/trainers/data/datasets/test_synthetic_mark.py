@@ -7,7 +7,7 @@ import pytest
 
 from tests.trainers.data.datasets.registered import registered
 from trainers.data.datasets.registry import load
-from trainers.data.datasets.synthetic_mark import PARAMETERS_FILE, marked_hospital
+from trainers.data.datasets.synthetic_mark import MADE, PARAMETERS_FILE, marked_hospital
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,12 @@ def test_the_mark_names_the_hospital_and_a_damaged_one_is_none(tmp_path: Path, m
     (tmp_path / PARAMETERS_FILE).write_bytes(mark.encode("utf-8", "surrogatepass"))
     assert marked_hospital(tmp_path) == hospital
     assert marked_hospital(tmp_path / "elsewhere") is None
+
+
+def test_a_folder_in_another_layout_has_the_mark_of_what_its_videos_were_made_as(tmp_path: Path):
+    (tmp_path / MADE).mkdir()
+    (tmp_path / MADE / PARAMETERS_FILE).write_text("{}")
+    assert marked_hospital(tmp_path) == "first"
 
 
 def test_a_dataset_is_registered_with_its_mark_which_outlives_the_folder(tmp_path: Path, root: Path):

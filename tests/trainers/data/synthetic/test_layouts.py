@@ -12,9 +12,10 @@ from trainers.data.datasets.description import BUILT_IN, builtin
 from trainers.data.datasets.discovery import discover
 from trainers.data.datasets.frame_folders import images_by_index
 from trainers.data.datasets.registry import audit, load, write
+from trainers.data.datasets.synthetic_mark import MADE
 from trainers.data.frames import FrameStore
 from trainers.data.ingest.annotations import read_labels, read_phases
-from trainers.data.synthetic.layouts import MADE, WRITERS, lay_out
+from trainers.data.synthetic.layouts import WRITERS, lay_out
 from trainers.stage import InputError, Work
 
 NUM_VIDEOS, NUM_FRAMES = 4, 90
