@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from study.analysis.paired_tests import Comparison
 from study.analysis.results import Results
 from study.report.figures.style import FAINT, draw, row_colours, short_title
 from study.report.teacher_points import METRIC, TeacherPoint, teacher_points
@@ -21,17 +23,25 @@ FACTOR_OF_LOG = 10.0
 Limits = tuple[float, float]
 Places = Sequence[tuple[float, TeacherPoint]]
 """Points with their values on the horizontal axis."""
+NO_COMPARISONS: Mapping[str, Comparison] = MappingProxyType({})
 
 
-def teachers_figure(results: Results) -> Figure:
-    """Two panels with one scale of accuracy: over the free model's own accuracy, and over its multiply-adds."""
-    return draw(lambda figure: _paint(figure, results), 860, 380)
+def teachers_figure(results: Results, comparisons: Mapping[str, Comparison] = NO_COMPARISONS) -> Figure:
+    """Two panels with one scale of accuracy: over the free model's own accuracy, and over its multiply-adds.
+
+    Args:
+        results: of the study.
+        comparisons: of rows with their reference, by row name: their intervals are drawn, and a scale of the gain.
+    """
+    return draw(lambda figure: _paint(figure, results, comparisons), 860, 380)
 
 
-def _paint(figure: Figure, results: Results) -> None:
+def _paint(figure: Figure, results: Results, comparisons: Mapping[str, Comparison]) -> None:
     points, colour = teacher_points(results), row_colours(results.study)
     level = results.reference.score("strict", METRIC) if results.reference else None
-    heights = _limits([*(point.student.mean for point in points), *([level.mean] if level else [])])
+    whiskers = _whiskers(points, comparisons, level.mean) if level else {}
+    ends = [end for whisker in whiskers.values() for end in whisker]
+    heights = _limits([*(point.student.mean for point in points), *([level.mean] if level else []), *ends])
     panels = figure.subplots(1, 2, sharey=True)
     own, costs = panels
     alone = [(point.own.mean, point) for point in points if point.own]
@@ -49,6 +59,23 @@ def _paint(figure: Figure, results: Results) -> None:
         axes.set_ylim(heights)
         axes.grid(visible=True)
         axes.set_axisbelow(True)
+    for x, point in alone:
+        if point.row.name in whiskers:
+            own.vlines(x, *whiskers[point.row.name], color=colour[point.row.name], linewidth=1.2, alpha=0.6)
+    if level and whiskers:
+        zero = level.mean
+        gain = costs.secondary_yaxis("right", functions=(lambda y: y - zero, lambda y: y + zero))
+        gain.set_ylabel("gain over the reference (points)")
+
+
+def _whiskers(points: Sequence[TeacherPoint], comparisons: Mapping[str, Comparison], level: float) -> dict[str, Limits]:
+    """Accuracies between which each student's lies, by row: the interval of its gain, beside the reference's mean."""
+    found = {point.row.name: comparisons.get(point.row.name) for point in points}
+    return {
+        name: (level + comparison.interval[0], level + comparison.interval[1])
+        for name, comparison in found.items()
+        if comparison is not None and comparison.interval is not None
+    }
 
 
 def _paint_points(axes: Axes, places: Places, colour: Mapping[str, str], heights: Limits) -> None:

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from study import Row, Study, Teacher
+from study.analysis.paired_tests import Comparison
 from study.analysis.results import Results
 from study.report.document import Paragraph, Picture, Section, Table
 from study.report.figures.teachers import teachers_figure
@@ -120,3 +121,15 @@ def test_a_cost_that_is_no_number_above_0_is_refused(gflops: float):
     rows = (Row(name="a", title="a", teacher=teacher("small", gflops)),)
     with pytest.raises(InputError, match="gflops of the teacher of row 'a' is"):
         replace(TAUGHT, rows=rows, reference=None).all_rows()
+
+
+def test_intervals_of_the_gain_are_drawn_around_the_reference_and_a_scale_counts_from_it():
+    gain = Comparison(num_videos=16, num_seeds=1, mean_difference=5.0, interval=(2.0, 8.0), p_value=0.01)
+    own, costs = teachers_figure(results(TAUGHT, COMPLETE), {"small": gain}).axes
+    (whisker,) = (each for each in own.collections if len(each.get_segments()) == 1)  # type: ignore[attr-defined]
+    assert whisker.get_segments()[0].tolist() == [[60.0, 72.0], [60.0, 78.0]]  # type: ignore[attr-defined]
+    assert own.get_ylim()[0] < 72.0
+    assert own.get_ylim()[1] > 78.0
+    (scale,) = costs.child_axes
+    assert scale.get_ylabel() == "gain over the reference (points)"
+    assert scale.get_ylim() == pytest.approx([end - 70.0 for end in costs.get_ylim()])
