@@ -27,7 +27,7 @@ def backbone_of(architecture: str, *, width: int = 64, resizes: bool = True) -> 
 
     Args:
         architecture: the name; after `timm:`, `.TAG` names weights, and `@PIXELS` another input size than theirs.
-        width: channels of the first stage, of `resnet10` alone.
+        width: channels of the first stage, of `resnet10` and `resnet18`.
         resizes: whether a model of timm resizes images to the input size of its weights, as a teacher does; a student
             takes them as they come.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainers.fields import Channels
 from trainers.networks.architectures import AnyBackbone, backbone_of
-from trainers.pretrained.guesses import family, guessed
+from trainers.pretrained.guesses import family, guessed, stem_width
 from trainers.pretrained.prefixes import Place, is_copy, places
 from trainers.pretrained.public_heads import PublicHead, has_classifier, is_self_supervised, projection_head
 from trainers.runtime.loss_watch import not_finite
@@ -38,6 +38,7 @@ class Content:
         layout: how the checkpoint is laid out.
         prefix: what stands before the names of its backbone's tensors.
         architecture: of its backbone.
+        width: channels of its first stage.
         embedding_size: length of the embeddings of its head; the usual one where it has none that ours can take over.
         has_head: whether it has such a head.
         kind: whether it was trained with labels, where the file shows it.
@@ -49,6 +50,7 @@ class Content:
     layout: Layout
     prefix: str
     architecture: str
+    width: Channels
     embedding_size: Channels
     has_head: bool
     kind: Kind | None
@@ -74,7 +76,8 @@ def inspect(
     name = architecture or guessed(tensors)
     if name is None:
         raise InputError(f"{path} holds no ResNet under names that are known here{_advice(tensors)}.")
-    backbone = backbone_of(name)
+    width = stem_width(tensors, name)
+    backbone = backbone_of(name, width=width)
     found = _places(tensors, path, backbone)
     place = _meant(found, path) if prefix is None else _asked(found, path, prefix)
     head = projection_head(tensors, place.prefix, backbone.num_features)
@@ -84,6 +87,7 @@ def inspect(
         layout=_layout(tensors, place.prefix, head),
         prefix=place.prefix,
         architecture=name,
+        width=width,
         embedding_size=head.embedding_size if head else EMBEDDING_SIZE,
         has_head=head is not None,
         kind=_kind(tensors, place.prefix, head, backbone.num_features),

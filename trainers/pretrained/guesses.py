@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from torch import Tensor
+
+from trainers.networks.backbones import Backbone
 from trainers.pretrained.prefixes import CHILDREN, plain_names, usual_first
 
 IN_TRANSFORMERS = ("embedder.embedder.convolution", "embedder.embedder.normalization")
@@ -13,12 +16,14 @@ PARTS: tuple[tuple[tuple[str, ...], str], ...] = (
 """Stem, its normalisation and the four stages of a ResNet in a naming, and the first tensor in a stage."""
 RESNETS: Mapping[tuple[str, tuple[int, ...]], str] = {
     ("bottleneck", (3, 4, 6, 3)): "resnet50",
+    ("basic", (1, 1, 1, 1)): "resnet10",
     ("basic", (2, 2, 2, 2)): "resnet18",
     ("basic", (3, 4, 6, 3)): "timm:resnet34",
     ("bottleneck", (3, 4, 23, 3)): "timm:resnet101",
     ("bottleneck", (3, 8, 36, 3)): "timm:resnet152",
 }
 """Architectures by the kind of their blocks and the number of blocks of each stage."""
+NARROW, RGB = ("resnet10", "resnet18"), 3
 NEAREST = {"bottleneck": "resnet50", "basic": "resnet18"}
 
 FAMILIES = {
@@ -45,6 +50,14 @@ def guessed(tensors: Iterable[str]) -> str | None:
         if whole:
             return _resnet(names, min(whole, key=usual_first), layers, first)
     return None
+
+
+def stem_width(tensors: Mapping[str, Tensor], architecture: str) -> int:
+    """Channels of the first stage of a file's networks: those of their stems, of architectures that may be narrow."""
+    if architecture not in NARROW:
+        return Backbone.width
+    stems = {len(each) for each in tensors.values() if each.dim() == 4 and each.shape[1] == RGB}
+    return stems.pop() if len(stems) == 1 else Backbone.width
 
 
 def family(tensors: Iterable[str]) -> str:

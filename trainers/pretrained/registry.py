@@ -66,7 +66,7 @@ class RegisteredWeights:
         others: prefixes of further networks in the file.
         licence: of the weights, as far as it was said.
         source: the name that it was downloaded by; empty for a user's own file.
-        width: channels of its first stage, of `resnet10` alone.
+        width: channels of its first stage.
     """
 
     name: str
@@ -136,6 +136,7 @@ def register(folder: Path, name: str, path: Path, asked: Asked = Asked()) -> Reg
         others=content.others,
         licence=asked.licence or _noted(content.architecture),
         source=asked.source,
+        width=content.width,
     )
     write_record(folder, name, asdict(weights))
     return weights

@@ -28,12 +28,6 @@ SMALL = Backbone(architecture="resnet10", width=4)
 IMAGES = torch.rand(2, 3, SIZE_PX, SIZE_PX, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(autouse=True)
-def _small_networks(monkeypatch: pytest.MonkeyPatch):
-    """The architecture `resnet10` of these files is narrow."""
-    monkeypatch.setattr("trainers.pretrained.contents.backbone_of", lambda name: SMALL)
-
-
 def found_in(path: Path, prefix: str | None = None) -> Content:
     return inspect(read_tensors(path), path, "resnet10", prefix)
 

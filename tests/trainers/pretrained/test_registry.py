@@ -112,6 +112,17 @@ def test_weights_that_show_no_kind_are_asked_for_it(tmp_path: Path):
     assert load(tmp_path / "weights", "free").encoder().prefix == "backbone."
 
 
+@pytest.mark.parametrize("narrow", [Backbone(architecture="resnet18", width=8), Backbone(architecture="resnet10")])
+def test_networks_of_another_width_than_the_usual_and_short_ones_are_known(narrow: Backbone, tmp_path: Path):
+    tensors = {f"backbone.{name}": each for name, each in narrow.build(0).state_dict().items()}
+    torch.save(tensors, tmp_path / "own.pt")
+    register(tmp_path / "weights", "own", tmp_path / "own.pt", Asked(kind="self-supervised"))
+    stage = load(tmp_path / "weights", "own").encoder()
+    assert stage.backbone == narrow
+    stage.run(Work(output=tmp_path))
+    assert torch.equal(load_backbone(stage, tmp_path).state_dict()["conv1.weight"], tensors["backbone.conv1.weight"])
+
+
 def test_supervised_weights_are_known_by_their_layout(tmp_path: Path):
     path, _ = torchvision_file(tmp_path / "mine.pth", BACKBONE)
     assert register(tmp_path / "weights", "supervised", path).layout == "torchvision"
