@@ -49,7 +49,7 @@ def readable_keys(scale: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("scale", ["demo", "full", OFFICIAL])
+@pytest.mark.parametrize("scale", ["demo", "small", "full", OFFICIAL])
 def test_keys_are_the_golden_ones(scale: str, request: pytest.FixtureRequest):
     golden: dict[str, Mapping[str, str]] = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     found = readable_keys(scale)
