@@ -1,5 +1,6 @@
 """One optimisation step of self-supervised training, on any device and any number of workers."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from trainers.networks.features import network_input
 from trainers.networks.folding import is_residual
 from trainers.runtime import cuda_graphs, distributed
 from trainers.ssl.method import Method, Views
+
+OF_SEVERAL_WORKERS = "FREELUNCH_GRAPHS_OF_SEVERAL_WORKERS"
+"""Variable of the environment that, set to anything, has the passes of several workers recorded too."""
 
 
 def take_step(
@@ -52,8 +56,9 @@ def take_step(
 class Stepper:
     """Takes the steps of one training.
 
-    On a GPU, the passes of the method's networks are replayed. Several workers average gradients while the backward
-    pass goes on, those of a replayed pass after it. Neither changes a number.
+    On a GPU, the passes of the method's networks are replayed; those of several workers only where a variable of the
+    environment asks for it, until that has been seen on several GPUs. Several workers average gradients while the
+    backward pass goes on, those of a replayed pass after it. Neither changes a number.
 
     Args:
         method: to train, on its device.
@@ -72,7 +77,7 @@ class Stepper:
         self._device = learning[0].device
         on_gpu, alone = self._device.type == "cuda", distributed.world_size() == 1
         self._copies = torch.cuda.Stream(self._device) if on_gpu else None  # type: ignore[no-untyped-call]
-        if on_gpu:
+        if on_gpu and (alone or OF_SEVERAL_WORKERS in os.environ):
             cuda_graphs.record(recorded_networks(method), images_shape, bf16=precision == "bf16")
         self._average = None if alone else distributed.GradientAverage(learning)  # its hooks come after recording
 
