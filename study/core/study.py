@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -140,7 +141,26 @@ class Study:
                 f"more than {MOST_TRIALS}: ask for fewer seeds, or for some of the rows with --row."
             )
         points = list(itertools.product(seeds, rows))
-        return tuple(self._trial(number, row, seed, conditions, settings) for number, (seed, row) in enumerate(points))
+        found: list[Trial] = []
+        for number, (seed, row) in enumerate(points):
+            try:
+                found.append(self._trial(number, row, seed, conditions, settings))
+            except InputError as error:
+                others = [each for each in rows if each is not row]
+                if self._any([row], seed, conditions, {}) or not self._any(others, seed, conditions, settings):
+                    raise  # a setting is the reason, or no row can be computed
+                raise InputError(
+                    f"{error} This is row {row.name} of study {self.name}: --row chooses others."
+                ) from None
+        return tuple(found)
+
+    def _any(self, rows: Iterable[Row], seed: int, conditions: object, settings: Mapping[str, object]) -> bool:
+        """Whether a trial of any of these rows can be made."""
+        for row in rows:
+            with suppress(InputError):
+                self._trial(0, row, seed, conditions, settings)
+                return True
+        return False
 
     def settable(self) -> tuple[str, ...]:
         """The hyperparameters that can be fixed for all rows: those of the recipe that no axis and no row varies."""

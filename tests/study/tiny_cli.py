@@ -13,6 +13,7 @@ TINY = replace(
     SCALES["demo"],
     name="tiny",
     description="seconds: to test with",
+    dataset="cholec80",
     architecture="resnet10",
     width=8,
     store_px=32,

@@ -226,3 +226,12 @@ def test_more_seeds_share_videos_free_weights_and_the_majority_class(tmp_path):
     assert "Pretrain DistilledMoCo" not in shared
     assert len(plan.users[key(by_row["majority"].stage)]) == 3
     assert set(walk(by_row["public"].stage)) - set(plan.shared)
+
+
+def test_a_dataset_with_fewer_frames_than_a_rival_takes_in_a_step_names_the_row():
+    few = conditions("full", num_videos=10)
+    short = tuple(replace(each, num_frames=1250) for each in few.dataset.recordings)
+    few = replace(few, dataset=replace(few.dataset, recordings=short))
+    with pytest.raises(InputError, match=r"^batch_size of Pretrain SwAV is 256.*This is row swav of study table1"):
+        STUDIES["table1"].trials(few)
+    assert STUDIES["table1"].trials(few, only=("moco", "ours"))

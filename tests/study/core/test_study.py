@@ -197,3 +197,21 @@ def test_rows_that_a_setting_does_not_touch_are_named():
     assert setting_notes(trials, ["rate", "size"]) == (
         "rate is no hyperparameter of plain: --set leaves them as they are.",
     )
+
+
+def test_a_row_that_cannot_be_computed_is_named_where_others_can():
+    def hungry(conditions: str, *, seed: int, size: int = 3) -> Point:
+        raise InputError("batch_size is 256, but there are 200 frames: lower it, or add videos.")
+
+    own = study(rows=(Row(name="swav", title="SwAV", recipe=hungry),))
+    with pytest.raises(InputError, match=r"add videos\. This is row swav of study example: --row chooses others\.$"):
+        own.trials("here")
+    with pytest.raises(InputError, match=r"add videos\.$"):
+        own.trials("here", only=("swav",))
+    assert own.trials("here", only=("none", "head"))
+
+
+def test_a_setting_that_does_not_fit_is_no_fault_of_its_row():
+    with pytest.raises(InputError) as refused:
+        study().trials("here", settings={"rate": "fast"})
+    assert "--row" not in str(refused.value)
