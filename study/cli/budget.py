@@ -80,9 +80,10 @@ class BudgetWatch(Observer):
         self._sizes[key(stage)] = self.sizes.kept(stage) + stage.expected_working_bytes()
         at_work = sum(self._sizes[each] for each in self._since)
         if self._used + at_work > self.budget.amount:
+            never = "" if self._used or len(self._since) > 1 else ", so that a larger one is needed to go on"
             raise RunEnded(
                 f"--budget {self.budget.text} does not hold the next stage: {size(self._used)} are used, and what is "
-                f"at work with {stage.title} takes about {size(at_work)}"
+                f"at work with {stage.title} takes about {size(at_work)}{never}"
             )
 
     def on_progress(self, stage: Stage, progress: Progress) -> None:

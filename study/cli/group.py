@@ -3,6 +3,7 @@
 import errno
 import io
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from study.home.commands import DEFAULT_HOME, DISTRIBUTION, HOME_VARIABLE, NAME
 from trainers.stage import FreelunchError
 
 PIPE_ERRNOS = {errno.EPIPE, errno.ECONNRESET}
+FILE_AT_WORK = re.compile(r"(?P<folder>.*/|)\.?(?P<name>[^/]+?)(\.\d+|\.[0-9a-f]{32})?\.part")
+"""What a file is called until it is whole, and what it will be called (`replacing`)."""
 
 
 class Notes(logging.Handler):
@@ -79,7 +82,12 @@ def _fault(error: OSError) -> str:
             f"the disk is full ({error.filename or error.strerror}): free some space and type the same command again; "
             "what is finished is kept."
         )
-    return f"{error.filename or 'a file or a connection'} cannot be used: {error.strerror}."
+    file = str(error.filename or "")
+    at_work = FILE_AT_WORK.fullmatch(file)
+    if error.errno == errno.EROFS or at_work:
+        named = f"{at_work['folder']}{at_work['name']}" if at_work else file
+        return f"{named or 'a file'} cannot be written ({error.strerror}): name another folder, or change its rights."
+    return f"{file or 'a file or a connection'} cannot be used: {error.strerror}."
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -35,7 +35,7 @@ from study.core.manifest import (
 )
 from study.home.files import is_locked, parse_object, remove_parts, sync, try_lock, wait_for_lock, write_json
 from study.home.scratch import NODE_CHECK, remove_left_files
-from study.home.sharing import publish_to_group, share_with_group
+from study.home.sharing import publish_to_group, share_with_group, unwritable
 from trainers.stage import InputError, MachineError, Stage
 
 
@@ -65,10 +65,7 @@ class Store:
             elif not self.home.is_dir():
                 _try_to_make_something_beside(self.home)
         except OSError as error:
-            raise MachineError(
-                f"the home folder {self.home} cannot be written ({error.strerror}): "
-                "name another with --home or FREELUNCH_HOME."
-            ) from None
+            raise unwritable(self.home, error.strerror or str(error)) from None
 
     def find(self, key: str) -> Path | None:
         """The folder of a finished stage, or None."""
@@ -244,10 +241,7 @@ class Store:
         return folder
 
     def _unwritable(self, error: OSError) -> MachineError:
-        return MachineError(
-            f"the home folder {self.home} cannot be written ({error.strerror}): "
-            "free some space, or name another with --home or FREELUNCH_HOME."
-        )
+        return unwritable(self.home, error.strerror or str(error), "free some space, or ")
 
 
 def _try_to_make_something_beside(home: Path) -> None:

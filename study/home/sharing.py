@@ -1,5 +1,6 @@
 """Homes that several users share: what one user makes there, the others of the group can use."""
 
+import errno
 import functools
 import grp
 import os
@@ -49,8 +50,30 @@ def check_shared(home: Path, *, writing: bool) -> None:
     """
     if writing and home.exists():
         share_with_group(home)
-    if not home.exists() or os.geteuid() == 0 or not _is_shared(home):
+    if not home.exists():
         return
+    if os.geteuid() != 0 and _is_shared(home):
+        _check_files_of_others(home, writing=writing)
+    if writing and not os.access(home, os.W_OK | os.X_OK):
+        is_read_only = os.statvfs(home).f_flag & os.ST_RDONLY
+        raise unwritable(home, os.strerror(errno.EROFS if is_read_only else errno.EACCES))
+
+
+def unwritable(home: Path, reason: str, remedy: str = "") -> MachineError:
+    """The error for a home folder that cannot be written.
+
+    Args:
+        home: the folder.
+        reason: what the system says.
+        remedy: the beginning of what to do, in addition.
+    """
+    return MachineError(
+        f"the home folder {home} cannot be written ({reason}): {remedy}name another with --home or FREELUNCH_HOME."
+    )
+
+
+def _check_files_of_others(home: Path, *, writing: bool) -> None:
+    """The check of a home of which files are other users', or may be."""
     found = home.stat()
     if writing and found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISGID and found.st_gid != os.getegid():
         raise _not_shared(home, home, "keeps no group for new files")

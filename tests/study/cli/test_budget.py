@@ -56,8 +56,14 @@ def test_the_stage_that_does_not_fit_into_the_disk_does_not_start(tmp_path: Path
     watched = watch(tmp_path, "1GB", Clock())
     start(watched, CLIPS[0])
     start(watched, CLIPS[1])
-    with pytest.raises(RunEnded, match=r"--budget 1GB does not hold the next stage: 0 kB are used, .* about 1\.2 GB"):
+    with pytest.raises(RunEnded, match=r"--budget 1GB does not hold the next stage: 0 kB are used, .* about 1\.2 GB$"):
         start(watched, CLIPS[2])
+
+
+def test_a_budget_in_which_no_stage_fits_says_that_it_can_never_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Clip, "expected_bytes", lambda clip: 2e9)
+    with pytest.raises(RunEnded, match=r"takes about 2\.0 GB, so that a larger one is needed to go on$"):
+        start(watch(tmp_path, "1GB", Clock()), CLIPS[0])
 
 
 @pytest.mark.parametrize("text", ["40", "40h", "0GB", "-1GB", "1e3GB", "GB"])

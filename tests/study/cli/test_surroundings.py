@@ -1,6 +1,8 @@
 """Commands in a terminal, a folder and under variables that are not as usual."""
 
+import errno
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -63,3 +65,24 @@ def test_a_link_to_itself_is_no_home(tmp_path: Path, command: tuple[str, ...]):
     assert result.exit_code in (0, 2, 3)
     if command[0] == "plan":
         refused(result, 3, "cannot be written (Too many levels of symbolic links)")
+
+
+@pytest.mark.parametrize(
+    ("number", "file", "said"),
+    [
+        (errno.EROFS, "/o/p.html.2efc660bd50c45c6b61b8df72ed13b39.part", "/o/p.html cannot be written (Read-only file"),
+        (errno.EACCES, "/o/.synthetic.json.629.part", "/o/synthetic.json cannot be written (Permission denied): name"),
+        (errno.EROFS, "/o/new", "/o/new cannot be written (Read-only file system): name another folder"),
+        (errno.EROFS, None, "a file cannot be written (Read-only file system)"),
+        (errno.EACCES, "/o/video.mp4", "/o/video.mp4 cannot be used: Permission denied."),
+        (errno.EIO, None, "a file or a connection cannot be used: Input/output error."),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_called_as_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, file: str | None, said: str
+):
+    def fails(*arguments: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number), file)
+
+    monkeypatch.setattr("study.cli.videos.make_laid_out", fails)
+    refused(called(tmp_path / "home", "synthesize", str(tmp_path / "videos")), 3, f"error: {said}")

@@ -12,6 +12,7 @@ from study.core.store import Store
 from study.home.files import locked, write_json
 from study.home.sharing import check_shared, publish_to_group, share_with_group
 from tests.study.tiny_cli import called
+from tests.study.tiny_home import refused
 from tests.trainers.public_files import torchvision_file
 from trainers.networks.backbones import Backbone
 from trainers.stage import FreelunchError, MachineError
@@ -158,3 +159,23 @@ def test_a_report_that_one_user_writes_another_can_write(shared: Path, monkeypat
     for user in (ALICE, BOB):
         assert as_user(user, lambda: called(shared, "report", "table3"), umask=0o077) == ""
         assert stat.S_IMODE((shared / "report.html").stat().st_mode) == 0o660
+
+
+def test_a_home_on_a_read_only_file_system_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def access(path: Path, mode: int) -> bool:
+        return not mode & os.W_OK
+
+    monkeypatch.setattr(os, "access", access)
+    with pytest.raises(
+        MachineError, match=r"home folder .* cannot be written \(Permission denied\): name another with"
+    ):
+        check_shared(tmp_path, writing=True)
+    found = os.statvfs(tmp_path)
+    read_only = os.statvfs_result((*found[:8], found.f_flag | os.ST_RDONLY, found.f_namemax))
+    monkeypatch.setattr(os, "statvfs", lambda path: read_only)
+    for command in (("ingest", "cholec80", str(tmp_path)), ("remove", "3f2a"), ("report", "table3"), ("ui",)):
+        refused(called(tmp_path, *command), 3, f"home folder {tmp_path} cannot be written (Read-only file system)")
+    check_shared(tmp_path, writing=False)
+    assert not list(tmp_path.iterdir())
