@@ -27,24 +27,10 @@ from study.core.suite import together
 from study.core.tapes import NO_TAPES, TapeChoice
 from study.home.request import Request
 from study.home.text import duration
-from trainers.pretrained.registry import RegisteredWeights
+from tests.search_spaces.fake_dataset import ANNOTATION
+from tests.search_spaces.free_models import MOCO, SUPERVISED
 
 HOURS, FRAMES_PER_SECOND = 51, 25
-LABELS = Path(__file__).parents[1] / "tests" / "search_spaces" / "annotation.txt"
-"""Of every video, for the draws of label fractions: each phase for one frame."""
-MOCO = RegisteredWeights(
-    name="moco-v2",
-    file="/nowhere/moco.pth.tar",
-    digest="1" * 64,
-    layout="moco",
-    architecture="resnet50",
-    embedding_size=128,
-    title="MoCo v2, 800 epochs on ImageNet",
-    stamp=(1, 2),
-    kind="self-supervised",
-    licence="CC BY-NC 4.0",
-)
-SUPERVISED = replace(MOCO, name="supervised", digest="2" * 64, layout="torchvision", kind="supervised")
 
 
 @dataclass
@@ -61,7 +47,7 @@ def conditions() -> Conditions:
     """Scale `full` on videos that exist in name alone."""
     data = dataset()
     num_frames = HOURS * 3600 * FRAMES_PER_SECOND // len(data.recordings)
-    recordings = tuple(replace(each, num_frames=num_frames, annotation=str(LABELS)) for each in data.recordings)
+    recordings = tuple(replace(each, num_frames=num_frames, annotation=str(ANNOTATION)) for each in data.recordings)
     return Conditions(
         preset=PRESETS["corrected"],
         scale=SCALES["full"],
