@@ -87,7 +87,8 @@ def _fault(error: OSError) -> str:
     if error.errno == errno.EROFS or at_work:
         named = f"{at_work['folder']}{at_work['name']}" if at_work else file
         return f"{named or 'a file'} cannot be written ({error.strerror}): name another folder, or change its rights."
-    return f"{file or 'a file or a connection'} cannot be used: {error.strerror}."
+    remedy = ": let this user read it, or name another" if error.errno == errno.EACCES else ""
+    return f"{file or 'a file or a connection'} cannot be used ({error.strerror}){remedy}."
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

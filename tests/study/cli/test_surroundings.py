@@ -74,8 +74,12 @@ def test_a_link_to_itself_is_no_home(tmp_path: Path, command: tuple[str, ...]):
         (errno.EACCES, "/o/.synthetic.json.629.part", "/o/synthetic.json cannot be written (Permission denied): name"),
         (errno.EROFS, "/o/new", "/o/new cannot be written (Read-only file system): name another folder"),
         (errno.EROFS, None, "a file cannot be written (Read-only file system)"),
-        (errno.EACCES, "/o/video.mp4", "/o/video.mp4 cannot be used: Permission denied."),
-        (errno.EIO, None, "a file or a connection cannot be used: Input/output error."),
+        (
+            errno.EACCES,
+            "/o/video.mp4",
+            "/o/video.mp4 cannot be used (Permission denied): let this user read it, or name another.",
+        ),
+        (errno.EIO, None, "a file or a connection cannot be used (Input/output error)."),
     ],
 )
 def test_a_place_that_cannot_be_written_is_called_as_it_was_asked_for(
