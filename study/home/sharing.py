@@ -54,9 +54,17 @@ def check_shared(home: Path, *, writing: bool) -> None:
         return
     if os.geteuid() != 0 and _is_shared(home):
         _check_files_of_others(home, writing=writing)
-    if writing and not os.access(home, os.W_OK | os.X_OK):
-        is_read_only = os.statvfs(home).f_flag & os.ST_RDONLY
-        raise unwritable(home, os.strerror(errno.EROFS if is_read_only else errno.EACCES))
+    if writing and (reason := why_unwritable(home)):
+        raise unwritable(home, reason)
+
+
+def why_unwritable(folder: Path) -> str:
+    """What the system says where nothing can be written into a folder, or into the one that it would be made in."""
+    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if os.access(place, os.W_OK | os.X_OK):
+        return ""
+    is_read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+    return os.strerror(errno.EROFS if is_read_only else errno.EACCES)
 
 
 def unwritable(home: Path, reason: str, remedy: str = "") -> MachineError:

@@ -179,3 +179,15 @@ def test_a_home_on_a_read_only_file_system_is_refused_before_anything_is_written
         refused(called(tmp_path, *command), 3, f"home folder {tmp_path} cannot be written (Read-only file system)")
     check_shared(tmp_path, writing=False)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed"])
+def test_an_output_that_cannot_be_written_is_refused_before_a_video_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+):
+    monkeypatch.setattr(os, "access", lambda path, mode: path == tmp_path / "home")
+    (tmp_path / "home").mkdir()
+    output = tmp_path / "out" / "deeper"
+    asked = called(tmp_path / "home", verb, "table3/head", str(tmp_path), "--output", str(output))
+    refused(asked, 3, f"the folder {output} cannot be written (Permission denied): name another with --output")
+    assert [each.name for each in tmp_path.iterdir()] == ["home"]

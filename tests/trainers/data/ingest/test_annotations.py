@@ -1,5 +1,6 @@
 """Annotation files that text editors and accidents leave."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,13 @@ def test_a_file_larger_than_any_annotation_is_not_read(tmp_path: Path, monkeypat
 def test_what_cannot_be_read_is_refused(tmp_path: Path, kind: str):
     with pytest.raises(InputError, match=r"cannot be read .*: put the annotation's file in its place"):
         read_phases(odd_path(tmp_path / "odd", kind), PHASES)
+
+
+def test_a_file_of_another_user_is_to_be_made_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def denied(path: Path, **options: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    path = written(tmp_path, TEXT.encode())
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\): let this user read it\.$"):
+        read_phases(path, PHASES)

@@ -48,6 +48,8 @@ def read_lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: copy it from its source.") from None
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): let this user read it.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): put the annotation's file in its place.") from None
     except UnicodeDecodeError as error:
