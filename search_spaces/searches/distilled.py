@@ -1,23 +1,14 @@
-"""Named searches: their axes, and an objective that is computed from validation videos alone."""
+"""Named searches: their axes, first points, and objectives."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes import distilled
+from search_spaces.searches.objectives import ON_FOLDS, ON_VALIDATION
 from search_spaces.studies.table3 import table3
 from study import Choice
-from study.core.graph import walk
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, When
-from study.search.space import Objective, PruningSignal, Search
-from trainers.artifacts.history import read_history
-from trainers.data.ingest.video import Ingest
-from trainers.evaluation.evaluate import Evaluate
-from trainers.recognition.temporal import PredictPhases, TrainTemporal
-from trainers.ssl.pretrain import Pretrain
-from trainers.stage import InputError, Stage
-
-ACCURACY, PROBE = "validation_accuracy", "knn_accuracy"
+from study.search.space import Objective, Search
 
 
 def batch_size(conditions: object, settings: Mapping[str, object]) -> int:
@@ -26,64 +17,21 @@ def batch_size(conditions: object, settings: Mapping[str, object]) -> int:
 
 
 def quarter_of_teacher_epochs(conditions: object, settings: Mapping[str, object]) -> int:
-    """A quarter of the epochs that the scale gives a teacher."""
-    return max(_number("teacher_epochs", conditions, settings) // 4, 1)
+    """A quarter of the epochs that the scale gives a teacher; a half, or all, where a quarter is no whole number.
 
-
-def temporal_model(evaluate: Stage) -> TrainTemporal:
-    """The last stage before an evaluation that has no test video among its inputs, at any depth.
-
-    Raises:
-        InputError: there are no validation videos, a test video is among its inputs, or the epoch that is kept is not
-            the best on validation videos.
+    Powers of two times this number then include the scale's own.
     """
-    assert isinstance(evaluate, Evaluate), "recipes of searches end in an evaluation"
-    assert isinstance(evaluate.predictions, PredictPhases), "recipes of searches predict with a temporal model"
-    model = evaluate.predictions.model
-    if model.validation is None:
-        raise InputError(
-            "a search needs validation videos, and this preset or split has none: leave --preset and split as they are."
-        )
-    tested = {video.video_digest for video in evaluate.predictions.features.videos}
-    if any(isinstance(stage, Ingest) and stage.video_digest in tested for stage in walk(model).values()):
-        raise InputError(
-            "this preset, or the recipe, trains or chooses models on test videos, which a search never sees: "
-            "search with --preset corrected and a recipe of this repository."
-        )
-    if model.selection != "validation":
-        raise InputError(
-            f"this preset keeps the {model.selection} epoch of a model, and a search values the one that is best on "
-            "validation videos: search with --preset corrected."
-        )
-    return model
+    epochs = _number("teacher_epochs", conditions, settings)
+    return next(epochs // parts for parts in (4, 2, 1) if epochs % parts == 0)
 
 
-def best_accuracy(folder: Path) -> float:
-    """Accuracy of a temporal model on the validation videos, in percent, at the epoch whose weights were kept.
-
-    Raises:
-        InputError: it was never measured.
-    """
-    curve = read_history(folder).get(ACCURACY)
-    if not curve:
-        raise InputError("the temporal model has no accuracy on validation videos: ingest their annotations.")
-    return max(curve.values())
-
-
-def student(model: Stage) -> PruningSignal | None:
-    """The student of a trial, if it is probed during training."""
-    trained = [stage for stage in walk(model).values() if isinstance(stage, Pretrain) and stage.probe is not None]
-    return PruningSignal(stage=trained[-1], epochs=trained[-1].optimisation.epochs) if trained else None
-
-
-ON_VALIDATION = Objective(
-    title="accuracy on validation videos, %",
-    last_stage=temporal_model,
-    value=best_accuracy,
-    pruning_signal=student,
-    metric=PROBE,
-)
-"""Accuracy of phase recognition; while the student trains, that of the kNN probe."""
+def objective_under(conditions: object, settings: Mapping[str, object]) -> Objective:
+    """Folds, where features depend on no label and trials learn from all labels; else the validation videos alone."""
+    assert isinstance(conditions, Conditions)
+    preset = conditions.preset
+    mode = settings.get("finetune_mode") or preset.finetune_mode
+    fraction = settings.get("label_fraction") or preset.label_fraction
+    return ON_FOLDS if mode == "linear" and fraction == 1 else ON_VALIDATION
 
 
 def usual_point(conditions: object, settings: Mapping[str, object]) -> Mapping[str, object]:
@@ -119,7 +67,8 @@ search_distilled = Search(
             "teacher_trains", ("head", "backbone", "all"), PowerOfTwo(1, 4, quarter_of_teacher_epochs)
         ),
     },
-    objective=ON_VALIDATION,
+    objective=ON_FOLDS,
+    objective_under=objective_under,
     evaluated_in=table3.name,
     initial_point=usual_point,
 )

@@ -15,6 +15,7 @@ from search_spaces.protocol.selection_notes import selection_notes
 from search_spaces.protocol.stretch_notes import stretch_notes
 from search_spaces.protocol.transfer_notes import published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
+from search_spaces.protocol.valuation_notes import valuation_notes
 from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, start_notes, unused_weights_notes
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
 from study.cli.synthetic_datasets import SYNTHETIC_DATASETS, asked_synthetic_datasets
@@ -44,6 +45,7 @@ TRIAL_NOTES = (
     fold_notes,
     stretch_notes,
     selection_notes,
+    valuation_notes,
     forgotten_weights_notes,
 )
 PRETRAINED_ON = "pre-trained on"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def search(
     context: HomeContext, search_request: "SearchRequest", target: "ComputeTarget", mlflow: bool, budget: str | None
 ) -> None:
-    """Search for the best settings on validation videos, or continue a search.
+    """Search for the best settings without test videos, or continue a search.
 
     Optuna suggests every trial from the earlier ones, and stops trials early whose probe falls behind. Hyperparameters
     that --set fixes are not searched. After an interruption the same command continues; more --trials extend it.

@@ -32,7 +32,7 @@ class PlannedSearch:
 
     Attributes:
         search_request: the request.
-        search: the search that it names.
+        search: the search that it names, with the objective of these conditions.
         home: the home folder.
         store: the artifacts of the home folder.
         conditions: preset, scale, dataset and weights.
@@ -52,12 +52,13 @@ class PlannedSearch:
 
     def __init__(self, home: Path, search_request: SearchRequest, *, writing: bool = True) -> None:
         self.search_request = search_request
-        self.search: Search = find_search(search_request.request.study)
+        search = find_search(search_request.request.study)
         self.home = home
         check_shared(home, writing=False)
         self.store = Store(home, create=writing)
         self.conditions = conditions_of(self.store, search_request.request)
-        self.space: Space = self.search.bind(self.conditions, search_request.request.settings)
+        self.space: Space = search.bind(self.conditions, search_request.request.settings)
+        self.search: Search = self.space.search
         check_weights_used(self.conditions, self.space.extreme_trials(), f"search {self.search.name}")
         self.halving = _halving(self.space)
         self.folder = search_request.folder(home)
@@ -132,7 +133,7 @@ def find_search(name: str) -> Search:
 def _halving(space: Space) -> SuccessiveHalving | None:
     """The rule of early stopping, by the number of epochs of the watched stage."""
     watched = space.search.objective.pruning_signal(space.extreme_trials()[0].stage)
-    return SuccessiveHalving(watched.epochs) if watched else None
+    return SuccessiveHalving(watched.epochs, first_epoch=watched.first_epoch) if watched else None
 
 
 def _driver_id(home: Path) -> str:

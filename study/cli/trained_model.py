@@ -144,7 +144,8 @@ def last_model(trial: Trial) -> TrainTemporal:
     model = _model(trial.stage)
     if model is None:
         raise InputError(
-            f"{trial.label} has no model that could predict phases of a video: name a trial that trains one."
+            f"{trial.label} has no model that could predict phases of a video: name a trial that trains one; of a "
+            "search, the one that the command in its report evaluates."
         )
     return model
 

@@ -222,6 +222,8 @@ class OptunaStudy:
             theirs = {**theirs, "recipe": current_identity(theirs["recipe"])}
         if theirs != ours:
             differing = [name for name in ours if not isinstance(theirs, dict) or theirs.get(name) != ours[name]]
+            if "objective" in differing:  # other stages follow from it
+                differing = [name for name in differing if name != "stages"]
             what = " and ".join(DIFFERENCES[name] for name in differing) if theirs else "something else altogether"
             raise InputError(
                 f"the Optuna study {self.name!r} in {self.url} searched with {what}: "

@@ -19,15 +19,17 @@ class SuccessiveHalving(optuna.pruners.BasePruner):
     Attributes:
         epochs: number of epochs of a trial that is not stopped; there are two rungs before their end.
         factor: one of `factor` trials goes on at every rung, and the next rung is `factor` times as far.
+        first_epoch: no decision falls before it.
     """
 
     epochs: int
     factor: int = 3
+    first_epoch: int = 1
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """Epochs of the decisions; where a trial has no value at a rung, the next epoch with a value counts."""
-        first = max(1, math.ceil(self.epochs / self.factor**2))
+        first = max(self.first_epoch, math.ceil(self.epochs / self.factor**2))
         return tuple(rung for rung in (first, first * self.factor) if rung < self.epochs)
 
     def decision_epochs(self, trials: Sequence[FrozenTrial]) -> tuple[int, ...]:

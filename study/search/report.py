@@ -54,14 +54,14 @@ def _best_section(found: SearchResults) -> Section:
         return Section("Best settings", [Paragraph("No trial is completed yet.")])
     selected = (
         f"Trial {best.number}: {best.values[0]:.2f}, {objective.title}. It was selected among {len(found.trials)} "
-        "trials on validation videos alone; no stage of the search has a test video among its inputs. The "
+        "trials by this value alone; no stage of the search has a test video among its inputs. The "
         "maximum over many trials flatters, so this value is no estimate of what the settings are worth."
     )
     blocks: list[Block] = [Paragraph(selected), _settings_table(found, best)]
     if found.evaluation:
         once = (
-            f"On test videos: `{found.evaluation}`. It computes only what follows the trained models. Type it once, "
-            "for the settings chosen here: choosing again after it would be choosing on test videos. With "
+            f"On test videos: `{found.evaluation}`. It computes only what no trial has computed: the student is there. "
+            "Type it once, for the settings chosen here: choosing again after it is choosing on test videos. With "
             "`--set split=official` added, it trains them again on all videos that are not for the test."
         )
         blocks.append(Paragraph(once))

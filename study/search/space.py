@@ -1,7 +1,7 @@
-"""Search: a recipe, axes over its hyperparameters, and an objective on validation videos."""
+"""Search: a recipe, axes over its hyperparameters, and an objective on videos that are not tested."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from study.core.graph import key, walk
@@ -30,15 +30,17 @@ class PruningSignal:
     Attributes:
         stage: the stage that reports the curve.
         epochs: number of epochs of the stage in a trial that is not stopped.
+        first_epoch: no trial is stopped before it.
     """
 
     stage: Stage
     epochs: int
+    first_epoch: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """Objective of a search, measured on validation videos.
+    """Objective of a search, measured on videos that are not tested.
 
     Example:
         >>> from study import Objective
@@ -76,7 +78,7 @@ class Search:
 
     Example:
         >>> from search_spaces.recipes import distilled
-        >>> from search_spaces.searches.distilled import ON_VALIDATION
+        >>> from search_spaces.searches.objectives import ON_VALIDATION
         >>> from study import LogUniform, Search
         >>> search = Search(
         ...     name="weight",
@@ -97,6 +99,7 @@ class Search:
         recipe: from hyperparameters to the last stage of a trial.
         axes: the searched hyperparameters of the recipe, each conditional one after the one that it depends on.
         objective: the value that is maximised or minimised.
+        objective_under: from the conditions and what is fixed to the objective there, where it is not always the same.
         evaluated_in: the study of the same recipe that evaluates the best trial on test videos.
         initial_point: hyperparameters of the first trial, known to be good, from the conditions and what is fixed.
     """
@@ -109,6 +112,7 @@ class Search:
     objective: Objective
     evaluated_in: str
     initial_point: Callable[[object, Parameters], Parameters] | None = None
+    objective_under: Callable[[object, Parameters], Objective] | None = None
 
     def bind(self, conditions: object, settings: Mapping[str, object] | None = None) -> "Space":
         """The space of the search under conditions; hyperparameters in `settings` are fixed and not searched.
@@ -122,7 +126,9 @@ class Search:
         axes = {name: axis for name, axis in self.axes.items() if name not in fixed and _is_possible(axis, fixed)}
         if not axes:
             raise InputError(f"search {self.name} has nothing to search: leave at least one of its axes open.")
-        return Space(search=self, conditions=conditions, fixed=fixed, axes=axes)
+        objective = self.objective_under(conditions, fixed) if self.objective_under else self.objective
+        search = replace(self, objective=objective, objective_under=None)
+        return Space(search=search, conditions=conditions, fixed=fixed, axes=axes)
 
     def described(self) -> dict[str, str]:
         """Every axis in words, without conditions: a unit is the name of its function."""
@@ -144,7 +150,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """Search space under conditions, which turns points into trials."""
+    """Search space under conditions, which turns points into trials; `search` has the objective of these conditions."""
 
     search: Search
     conditions: object

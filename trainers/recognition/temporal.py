@@ -77,7 +77,7 @@ class TrainTemporal(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known = {video.name for video in self.training.videos}
+        known = {video.name for video in self.known_videos}
         missing = [video.name for video in self.labelled if video.name not in known]
         if missing:
             raise InputError(f"labelled videos have no features: {', '.join(missing)}.")
@@ -85,6 +85,11 @@ class TrainTemporal(Stage):
     @property
     def gpu_share(self) -> float:
         return SMALL_SHARE
+
+    @property
+    def known_videos(self) -> tuple[Ingest, ...]:
+        """The videos whose features are given to train on; subclasses change them."""
+        return self.training.videos
 
     @property
     def videos(self) -> tuple[Ingest, ...]:
@@ -117,8 +122,7 @@ class TrainTemporal(Stage):
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
-        training = _placed(work.inputs["training"], self.videos, device)
-        validation = _placed(work.inputs["validation"], self.validation.videos, device) if self.validation else []
+        training, validation = self.sides(work, device)
         model = self.network.build(len(training[0].features), self.num_phases, self.seed)
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -146,6 +150,13 @@ class TrainTemporal(Stage):
         torch.save(model.cpu().state_dict(), work.output / WEIGHTS)
         write_history(work.output, history)
         checkpoint.discard(work.output)
+
+    def sides(self, work: Work, device: torch.device) -> tuple[list[Placed], list[Placed]]:
+        """The rows to train on, and those whose accuracy is measured after every epoch; subclasses change them."""
+        training = placed_rows(work.inputs["training"], self.videos, device)
+        return training, placed_rows(
+            work.inputs["validation"], self.validation.videos, device
+        ) if self.validation else []
 
     def _accuracy(self, model: nn.Module, videos: list[Placed], device: torch.device) -> float | None:
         """Accuracy on videos; None without any."""
@@ -214,7 +225,7 @@ def framewise_phases(sequence: Sequence, classifier: nn.Linear | None) -> np.nda
     return sequence.framewise if classifier is None else phases_of(classifier, sequence.tensor)
 
 
-def _placed(folder: Path, videos: tuple[Ingest, ...], device: torch.device) -> list[Placed]:
+def placed_rows(folder: Path, videos: tuple[Ingest, ...], device: torch.device) -> list[Placed]:
     """The rows of videos from an artifact of features, one video in memory beside those that are placed."""
     sequences = (read_sequence(folder, video.name) for video in videos)
     return placed(((sequence.features, sequence.labels) for sequence in sequences), device)

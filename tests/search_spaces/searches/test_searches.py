@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,17 +7,20 @@ import pytest
 
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.recipes import recognition
-from search_spaces.searches.distilled import SEARCHES, best_accuracy
+from search_spaces.searches.distilled import SEARCHES
+from search_spaces.searches.objectives import ON_FOLDS, ON_VALIDATION, best_accuracy, last_accuracy
 from search_spaces.studies.catalogue import STUDIES
 from study import Study
 from study.core.graph import key, walk
 from study.search.home_storage import storage_url
 from study.search.optuna_study import IDENTITY, OptunaStudy
+from study.search.pruner import SuccessiveHalving
 from study.search.space import Search
 from tests.search_spaces.fake_dataset import conditions
 from trainers.artifacts.history import write_history
 from trainers.evaluation.evaluate import Evaluate
-from trainers.recognition.temporal import PredictPhases
+from trainers.recognition.cross_validation import CrossValidate
+from trainers.recognition.temporal import PredictPhases, TrainTemporal
 from trainers.ssl.pretrain import Pretrain
 from trainers.stage import InputError, Stage
 
@@ -34,8 +38,9 @@ def videos_to_test(scale: str) -> set[str]:
 
 @every_search
 @pytest.mark.parametrize("scale", ["demo", "full"])
-def test_no_path_leads_from_a_test_video_to_a_search(search: Search, scale: str):
-    space = search.bind(conditions(scale))
+@pytest.mark.parametrize("mode", ["linear", "full"])
+def test_no_path_leads_from_a_test_video_to_a_search(search: Search, scale: str, mode: str):
+    space = search.bind(conditions(scale), {"finetune_mode": mode})
     for extreme in space.extreme_trials():
         stages = walk(extreme.stage)
         assert videos_to_test(scale)
@@ -133,7 +138,61 @@ def test_what_no_hyperparameter_touches_is_data_and_free_weights():
     assert [kind for kind in kinds if kind != "Video"] == ["GenericImages", "Pretrain MoCo", "Release"]
 
 
-def test_the_objective_is_the_best_accuracy_on_validation_videos(tmp_path):
+def test_trials_are_valued_over_folds_of_all_labelled_videos_that_are_not_tested():
+    search, here = SEARCHES["distilled"], conditions()
+    space = search.bind(here)
+    assert space.search.objective == search.objective == ON_FOLDS
+    last = space.extreme_trials()[1].stage
+    assert isinstance(last, CrossValidate)
+    sides = here.videos()
+    held_out = [key(video) for fold in last.folds for video in fold.held_out]
+    assert sorted(held_out) == sorted(key(video) for video in (*sides.train, *sides.validation))
+    for fold in last.folds:
+        assert not {key(video) for video in fold.held_out} & {key(video) for video in fold.videos}
+        assert len(fold.videos) + len(fold.held_out) == last.num_videos
+        assert fold.selection == "last"
+
+
+def test_trials_have_the_students_and_features_of_studies():
+    search = SEARCHES["distilled"]
+    whole = walk(temporal_stage(search.recipe(conditions(), seed=0)))
+    first = search.bind(conditions()).initial_point()
+    assert first is not None
+    mine = walk(search.bind(conditions()).trial(0, first).stage)
+    own = {stage.kind for stage_key, stage in mine.items() if stage_key not in whole}
+    assert own == {"TrainFold", "CrossValidate"}
+
+
+@pytest.mark.parametrize("settings", [{"finetune_mode": "full"}, {"label_fraction": "0.5"}])
+def test_where_folds_would_change_features_or_labels_the_validation_videos_alone_count(settings: dict[str, str]):
+    space = SEARCHES["distilled"].bind(conditions(), settings)
+    assert space.search.objective == ON_VALIDATION
+    assert type(space.extreme_trials()[0].stage) is TrainTemporal
+
+
+def test_features_that_depend_on_labels_are_refused_by_an_objective_over_folds():
+    search = replace(SEARCHES["distilled"], objective_under=None)
+    with pytest.raises(InputError, match=r"depend on labels.*search with the objective ON_VALIDATION"):
+        search.bind(conditions(), {"finetune_mode": "full"}).extreme_trials()
+
+
+def test_the_value_over_folds_is_that_of_the_last_epoch(tmp_path):
+    records = [{"epoch": e, "loss": 1.0, "validation_accuracy": a} for e, a in enumerate((40.0, 61.5, 60.0), 1)]
+    write_history(tmp_path, records)
+    assert last_accuracy(tmp_path) == 60.0
+    write_history(tmp_path, [{"epoch": 1, "loss": 1.0}])
+    with pytest.raises(InputError, match="no accuracy on validation videos"):
+        last_accuracy(tmp_path)
+
+
+def test_at_scale_small_a_trial_can_be_stopped_but_not_at_the_first_measurement():
+    search = SEARCHES["distilled"].bind(conditions("small"))
+    watched = search.search.objective.pruning_signal(search.extreme_trials()[0].stage)
+    assert watched is not None
+    assert SuccessiveHalving(watched.epochs, first_epoch=watched.first_epoch).rungs == (6,)
+
+
+def test_the_value_on_validation_videos_is_the_best_accuracy(tmp_path):
     records = [{"epoch": e, "loss": 1.0, "validation_accuracy": a} for e, a in enumerate((40.0, 61.5, 60.0), 1)]
     write_history(tmp_path, records)
     assert best_accuracy(tmp_path) == 61.5
@@ -143,7 +202,7 @@ def test_the_objective_is_the_best_accuracy_on_validation_videos(tmp_path):
 
 
 @every_search
-@pytest.mark.parametrize("scale", ["demo", "full"])
+@pytest.mark.parametrize("scale", ["demo", "small", "full"])
 def test_a_search_begins_at_the_trial_that_studies_have(search: Search, scale: str):
     space = search.bind(conditions(scale))
     first = space.initial_point()
@@ -168,10 +227,14 @@ STAGES_OF_AN_EARLIER_VERSION = "820203dbe6cba671d889eeb97591f333"
 """Before revision 2 of the temporal model."""
 
 
-def started_before(home: Path, identity: dict[str, str]) -> OptunaStudy:
+VALUED_AS_BEFORE = {"finetune_mode": "full"}
+"""What has a search value its trials on the validation videos alone, as earlier versions did everywhere."""
+
+
+def started_before(home: Path, identity: dict[str, str], settings: Mapping[str, str] = VALUED_AS_BEFORE) -> OptunaStudy:
     """The search `distilled`, going on with an Optuna study that an earlier version made."""
     study = optuna.create_study(study_name="distilled demo", storage=storage_url(home), direction="maximize")
-    space = SEARCHES["distilled"].bind(conditions())
+    space = SEARCHES["distilled"].bind(conditions(), settings)
     study.set_user_attr(IDENTITY, {"stages": space.identity()["stages"], **identity})
     return OptunaStudy(name="distilled demo", space=space, seed=0, url=storage_url(home), driver="ours")
 
@@ -180,6 +243,11 @@ def test_a_search_of_an_earlier_version_goes_on_in_its_optuna_study(tmp_path: Pa
     with started_before(tmp_path, IDENTITY_OF_AN_EARLIER_VERSION) as suggestions:
         assert suggestions.ask().number == 0
     assert len(optuna.get_all_study_names(storage_url(tmp_path))) == 1
+
+
+def test_trials_that_were_valued_on_validation_videos_alone_are_not_mixed_with_those_over_folds(tmp_path: Path):
+    with pytest.raises(InputError, match="searched with another objective: ask as it was asked then, or name another"):
+        started_before(tmp_path, IDENTITY_OF_AN_EARLIER_VERSION, {})
 
 
 def test_a_search_whose_stages_gave_other_numbers_is_refused(tmp_path: Path):

@@ -78,3 +78,11 @@ def test_what_is_fixed_is_not_in_the_first_point_nor_what_there_is_not_then():
 )
 def test_a_point_outside_the_space_is_not_begun_at(outside: dict[str, object]):
     assert known_point(**outside).bind(Conditions()).initial_point() is None
+
+
+def test_an_objective_may_depend_on_what_is_fixed():
+    other = replace(SEARCH.objective, title="worth by another measure, %")
+    search = replace(SEARCH, objective_under=lambda conditions, fixed: other if "weight" in fixed else SEARCH.objective)
+    spaces = search.bind(Conditions()), search.bind(Conditions(), {"weight": 1})
+    assert [space.search.objective.title for space in spaces] == [SEARCH.objective.title, other.title]
+    assert [space.identity()["objective"] for space in spaces] == [SEARCH.objective.title, other.title]
