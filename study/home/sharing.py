@@ -61,6 +61,8 @@ def check_shared(home: Path, *, writing: bool) -> None:
 def why_unwritable(folder: Path) -> str:
     """What the system says where nothing can be written into a folder, or into the one that it would be made in."""
     place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not place.is_dir():
+        return os.strerror(errno.ENOTDIR)
     if os.access(place, os.W_OK | os.X_OK):
         return ""
     is_read_only = os.statvfs(place).f_flag & os.ST_RDONLY

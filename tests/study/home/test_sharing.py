@@ -190,4 +190,9 @@ def test_an_output_that_cannot_be_written_is_refused_before_a_video_is_read(
     output = tmp_path / "out" / "deeper"
     asked = called(tmp_path / "home", verb, "table3/head", str(tmp_path), "--output", str(output))
     refused(asked, 3, f"the folder {output} cannot be written (Permission denied): name another with --output")
+    (tmp_path / "home" / "file").touch()
+    for below in ("file", "file/deeper"):
+        output = tmp_path / "home" / below
+        asked = called(tmp_path / "home", verb, "table3/head", str(tmp_path), "--output", str(output))
+        refused(asked, 3, f"the folder {output} cannot be written (Not a directory): name another with --output")
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
