@@ -37,10 +37,11 @@ MOST_VIDEOS, MOST_MINUTES = 10_000, 24 * 60
 )
 @click.option(
     "--hospital",
-    type=click.Choice(["first", "second"]),
+    type=click.Choice(["first", "second", "planted", "null"]),
     default="first",
     show_default=True,
-    help="The second has eight phases, 29.97 fps, another camera and other instruments.",
+    help="The second has eight phases, 29.97 fps, another camera and other instruments; planted and null are those of "
+    "docs/statistics.md, whose phases a known cue tells.",
 )
 @click.pass_obj
 def synthesize(
@@ -48,7 +49,7 @@ def synthesize(
 ) -> None:
     """Make surgical-like videos: real files and annotations, laid out like Cholec80 or another data set.
 
-    Beside the videos of the second hospital lies the description by which `ingest` reads them.
+    Beside the videos of other hospitals than the first lies the description by which `ingest` reads them.
 
     \b
     Examples:

@@ -1,9 +1,10 @@
 """Synthetic hospitals: the phases that are annotated, the recorder, the camera and the instruments of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from trainers.data.datasets.cholec80 import PHASES
 from trainers.data.datasets.synthetic_mark import FIRST_HOSPITAL
@@ -21,6 +22,20 @@ files = "phases/{{name}}.csv"
 format = "intervals"
 unit = "seconds"
 """
+
+PLANTED_PHASES = ("First", "Second", "Third", "Fourth", "Fifth")
+PLANTED_DESCRIPTION = f"""# Operations of the {{hospital}} hospital: five phases that come in any order.
+name = "{{hospital}}-hospital"
+phases = [{", ".join(f'"{phase}"' for phase in PLANTED_PHASES)}]
+videos = "operations/{{{{name}}}}.mp4"
+
+[annotations]
+files = "phases/{{{{name}}}}.csv"
+format = "intervals"
+unit = "seconds"
+"""
+Cue = Literal["pattern", "hue"]
+"""What of the sheet over the organs tells the phases of a planted hospital."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +65,8 @@ class Hospital:
         width: of its frames, in pixels.
         height: of its frames, in pixels.
         annotates_trocars: whether operations begin with the placement of trocars.
+        cue: what tells the phases of a planted hospital; None of a hospital whose phases are those of an operation.
+        patients: whose they are, for hospitals that show the same ones; its own where empty.
         description: text of the file that describes its folder; empty where a built-in description does.
         camera: its camera.
         shafts: colours of the instruments' shafts.
@@ -63,6 +80,8 @@ class Hospital:
     width: int
     height: int
     annotates_trocars: bool = False
+    cue: Cue | None = None
+    patients: str = ""
     description: str = ""
     camera: Camera = Camera()
     shafts: tuple[Colour, ...]
@@ -83,15 +102,17 @@ class Hospital:
     @property
     def phases(self) -> tuple[str, ...]:
         """The phases of its annotations, in index order."""
+        if self.cue is not None:
+            return PLANTED_PHASES
         return (TROCAR, *PHASES) if self.annotates_trocars else PHASES
 
     def seed_of(self, seed: int) -> int:
-        """The seed of its operations: hospitals have no patient in common."""
-        return seed if self.name == FIRST_HOSPITAL else derived_seed(seed, "hospital", self.name)
+        """The seed of its operations: hospitals have no patient in common, but for those that show the same ones."""
+        return seed if self.name == FIRST_HOSPITAL else derived_seed(seed, "hospital", self.patients or self.name)
 
     def files(self, root: Path, number: int) -> Mapping[str, Path]:
         """The files of an operation by what they hold, in the order in which they are written."""
-        if self.annotates_trocars:
+        if self.description:
             name = f"operation{number:02d}"
             return {"video": root / "operations" / f"{name}.mp4", "intervals": root / "phases" / f"{name}.csv"}
         name = f"video{number:02d}"
@@ -130,4 +151,21 @@ SECOND = Hospital(
 )
 """M2CAI16's phases, intervals in seconds, 29.97 frames per second, another camera and other instruments."""
 
-HOSPITALS = {hospital.name: hospital for hospital in (FIRST, SECOND)}
+PLANTED = replace(
+    FIRST,
+    name="planted",
+    fps=Fraction(5),
+    width=160,
+    height=120,
+    cue="pattern",
+    description=PLANTED_DESCRIPTION.format(hospital="planted"),
+    camera=Camera(round_share=0.0, bars_share=0.0),
+)
+"""Five phases, told by the pattern of a sheet and by nothing else."""
+
+NULL = replace(
+    PLANTED, name="null", cue="hue", patients=PLANTED.name, description=PLANTED_DESCRIPTION.format(hospital="null")
+)
+"""The same videos, with phases that the pattern does not tell: the sheet's hue does, for half of the frames at best."""
+
+HOSPITALS = {hospital.name: hospital for hospital in (FIRST, SECOND, PLANTED, NULL)}

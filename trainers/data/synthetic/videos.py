@@ -18,6 +18,7 @@ from trainers.data.datasets.synthetic_mark import FIRST_HOSPITAL, PARAMETERS_FIL
 from trainers.data.synthetic.annotation_files import WRITERS
 from trainers.data.synthetic.hospitals import FIRST, HOSPITALS, Hospital
 from trainers.data.synthetic.operation import Segment, ToolUse, draw_phases, draw_tools
+from trainers.data.synthetic.planted import PlantedScene, draw_phase_names, draw_planted
 from trainers.data.synthetic.scene import Scene
 from trainers.runtime.files import replacing
 from trainers.runtime.processes import end_with_parent
@@ -129,7 +130,8 @@ def synthesize_video(root: Path, number: int, parameters: Parameters) -> None:
     cv2.setNumThreads(0)
     segments, uses = plan_operation(number, parameters)
     hospital, seed = parameters.source, parameters.source.seed_of(parameters.seed)
-    scene = Scene(seed, number, parameters.width, parameters.height, segments, uses, hospital)
+    kind = Scene if hospital.cue is None else PlantedScene
+    scene = kind(seed, number, parameters.width, parameters.height, segments, uses, hospital)
     files = dict(hospital.files(root, number))
     with _written(files.pop("video")) as path:
         _encode(path, (scene.frame(index) for index in range(segments[-1].stop)), parameters)
@@ -143,6 +145,9 @@ def plan_operation(number: int, parameters: Parameters) -> tuple[tuple[Segment, 
     generator = numpy_generator(hospital.seed_of(parameters.seed), "operation", number)
     spread = generator.uniform(1 - DURATION_SPREAD, 1 + DURATION_SPREAD)
     num_frames = max(MIN_SECONDS * hospital.frames_per_second, round(parameters.minutes * 60 * hospital.fps * spread))
+    if hospital.cue is not None:
+        phases = draw_phase_names(hospital.seed_of(parameters.seed), number, hospital.cue)
+        return draw_planted(generator, num_frames, phases, hospital.frames_per_second)
     segments = draw_phases(generator, num_frames, trocars=hospital.annotates_trocars)
     return segments, draw_tools(generator, segments, hospital.frames_per_second)
 

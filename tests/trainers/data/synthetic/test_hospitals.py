@@ -11,7 +11,7 @@ import pytest
 
 from trainers.data.datasets.m2cai16 import PHASES
 from trainers.data.synthetic.annotation_files import phase_intervals
-from trainers.data.synthetic.hospitals import FIRST, HOSPITALS, SECOND, Hospital
+from trainers.data.synthetic.hospitals import FIRST, SECOND, Hospital
 from trainers.data.synthetic.operation import RETRACTION, TROCAR, Segment
 from trainers.data.synthetic.scene import Scene
 from trainers.data.synthetic.videos import Parameters, outline, plan_operation, synthesize
@@ -79,14 +79,14 @@ def test_both_last_as_long():
 def test_its_images_differ_from_the_first_hospitals():
     """Corners are dark in most of its videos, and colours are colder."""
     looks = {}
-    for name, hospital in HOSPITALS.items():
+    for hospital in (FIRST, SECOND):
         images = []
         for number in range(1, 9):
             segments, uses = plan_operation(number, parameters(hospital))
             scene = Scene(hospital.seed_of(0), number, 64, 48, segments, uses, hospital)
             images.append(scene.frame(segments[-1].start).astype(float))
         dark = np.mean([image[:3, :3].mean() < 20 for image in images])
-        looks[name] = (dark, np.mean([image[..., 2].sum() / image[..., 0].sum() for image in images]))
+        looks[hospital.name] = (dark, np.mean([image[..., 2].sum() / image[..., 0].sum() for image in images]))
     assert looks["second"][0] >= 0.75 > looks["first"][0]
     assert looks["second"][1] > 1.1 * looks["first"][1]
 
@@ -122,4 +122,14 @@ def test_videos_of_the_first_hospital_are_those_that_were_made_before_there_was_
     scene = Scene(0, 3, 64, 48, segments, uses)
     means = [scene.frame(index).mean((0, 1)) for index in (50, 300, 650)]
     before = [[220.33, 147.94, 154.41], [195.11, 143.91, 143.27], [236.81, 207.88, 200.27]]
+    np.testing.assert_allclose(means, before, atol=0.5)
+
+
+def test_videos_of_the_second_hospital_are_those_that_were_made_before_there_were_planted_ones():
+    segments, uses = plan_operation(3, parameters(SECOND))
+    assert [segment.stop for segment in segments] == [48, 107, 331, 382, 667, 700, 744, 774, 811]
+    assert [(use.tool, use.start) for use in uses[:3]] == [("Trocar", 0), ("Grasper", 48), ("Hook", 107)]
+    scene = Scene(SECOND.seed_of(0), 3, 64, 48, segments, uses, SECOND)
+    means = [scene.frame(index).mean((0, 1)) for index in (50, 300, 650)]
+    before = [[97.99, 66.63, 69.87], [93.37, 72.68, 80.37], [68.65, 48.48, 64.43]]
     np.testing.assert_allclose(means, before, atol=0.5)
