@@ -31,7 +31,7 @@ def test_every_group_of_videos_and_every_seed_is_a_comparison():
     assert alone.gain == pytest.approx(20, abs=1)
     assert alone.sd == pytest.approx(3, rel=0.25)
     assert together.sd == pytest.approx(3 / np.sqrt(2), rel=0.3)
-    assert alone.predicted_better == together.predicted_better == 1
+    assert min(alone.predicted_better, together.predicted_better) > 0.99
 
 
 def test_videos_that_fill_no_group_are_left_out():
@@ -42,7 +42,8 @@ def test_videos_that_fill_no_group_are_left_out():
 def test_a_loss_counts_as_worse_and_is_predicted_so():
     rates = rates_of("planted", *scores(-20.0), num_videos=8, num_seeds=1)
     assert (rates.better, rates.worse) == (0, 6)
-    assert (rates.predicted_better, rates.predicted_worse) == (0, 1)
+    assert rates.predicted_better == 0
+    assert rates.predicted_worse > 0.99
 
 
 def test_what_is_predicted_is_the_power_of_the_gain_and_spread_of_each_seed():
