@@ -6,7 +6,7 @@ Makes the operations of the planted and the null hospital, which are the same vi
 and runs MoCo v2 and the paper's student on both, without Ray. Pre-training sees no phase, so both hospitals share it.
 The networks of every seed are then compared on many small groups of test patients: how often is the verdict what it
 should be, and how often as `verdict_power` predicts of the measured gain and spread? FILE.md is written beside
-FILE.json. It takes about 20 minutes of one core; with `--home`, what is finished there is not computed again.
+FILE.json. It takes about ten minutes of one core; with `--home`, what is finished there is not computed again.
 """
 
 import argparse
@@ -63,7 +63,7 @@ class Sizes:
     validation: int = 4
     test: int = 96
     minutes: float = 0.4
-    seeds: int = 4
+    seeds: int = 2
     groups: tuple[int, ...] = (8, 16)
     epochs: int | None = None
     """Of teacher and student; the scale's where None."""

@@ -12,7 +12,7 @@ Plane = Callable[[np.random.Generator, np.ndarray, np.ndarray], np.ndarray]
 """Where a pattern is: a mask of turned coordinates, in half frame heights from the middle."""
 NUM_HUES = 5
 HUE_SPREAD_DEGREES = 12
-OPACITY = 0.9
+OPACITY = 0.85
 """Of the sheet: the organs under it are still seen faintly."""
 
 
@@ -78,8 +78,8 @@ def covered(
 def _tones(generator: np.random.Generator, hue: int) -> tuple[Colour, Colour]:
     """A dark and a light tone of a hue, in either order."""
     turn = (360 / NUM_HUES * hue + generator.uniform(-HUE_SPREAD_DEGREES, HUE_SPREAD_DEGREES)) / 360 % 1
-    dark = generator.uniform(0.2, 0.45)
-    light = dark + generator.uniform(0.38, 0.48)
+    dark = generator.uniform(0.2, 0.4)
+    light = dark + generator.uniform(0.4, 0.5)
     values = (dark, light) if generator.random() < 0.5 else (light, dark)
     first, second = (colorsys.hsv_to_rgb(turn, generator.uniform(0.55, 0.9), value) for value in values)
     return first, second
