@@ -37,6 +37,8 @@ Rate = Annotated[float, Interval(gt=0, le=1e4)]
 """Frames per second."""
 Precision = Literal["fp32", "bf16"]
 """Precision of the forward passes of a network, whose parameters are in single precision."""
+Kept = Literal["fp32", "fp16"]
+"""Type of stored features; they are computed with in single precision, whatever they are stored as."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from trainers.fields import Precision
+from trainers.fields import Kept, Precision
 from trainers.networks.architectures import ArchitectureName
 from trainers.networks.backbones import Architecture
-from trainers.recognition.sequences import Kept
 
 BRIEF_BATCHES = 4
 TORCHVISIONS_WIDTH = 64

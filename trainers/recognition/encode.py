@@ -6,9 +6,9 @@ from pathlib import Path
 from torch import nn
 
 from trainers.data.ingest.video import Ingest
-from trainers.fields import Count, Pixels, Precision, added
+from trainers.fields import Count, Kept, Pixels, Precision, added
 from trainers.networks.backbones import FeatureExtractor
-from trainers.recognition.sequences import FeatureStage, Kept, write_features_of
+from trainers.recognition.sequences import FeatureStage, write_features_of
 from trainers.ssl.encoders import EncoderStage, load_backbone
 from trainers.stage import Work
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from trainers.data.ingest.video import Ingest
-from trainers.fields import Count, Precision, added
+from trainers.fields import Count, Kept, Precision, added
 from trainers.networks.backbones import FeatureExtractor
 from trainers.recognition.finetune import FineTune, load_classifier
-from trainers.recognition.sequences import FeatureStage, Kept, write_features_of
+from trainers.recognition.sequences import FeatureStage, write_features_of
 from trainers.stage import InputError, Work
 
 

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trainers.data.frames import UNLABELLED, Frames
 from trainers.data.ingest.video import Ingest
-from trainers.fields import Precision
+from trainers.fields import Kept, Precision
 from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.costs import inference_cost, reference_seconds
 from trainers.networks.features import features_of, frozen
@@ -21,8 +21,6 @@ from trainers.runtime import devices
 from trainers.runtime.files import replacing
 from trainers.stage import Cost, InputError, Stage, Work
 
-Kept = Literal["fp32", "fp16"]
-"""Type of stored features; they are computed with in single precision, whatever they are stored as."""
 BYTES_OF = {"fp32": 4, "fp16": 2}
 TYPES: dict[Kept, tuple[pa.DataType, type]] = {"fp32": (pa.float32(), np.float32), "fp16": (pa.float16(), np.float16)}
 
