@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.xdist_group("se
 def test_a_search_is_listed_with_its_ranges_and_what_evaluates_it(tmp_path: Path):
     (search,) = json.loads(called(tmp_path, "list", "--json").output)["searches"]
     assert (search["name"], search["evaluated_in"]) == ("distilled", "table3")
-    assert search["objective"] == "accuracy on validation videos, %"
+    assert search["objective"] == "accuracy over folds of training and validation videos, %"
     assert search["space"]["queue_size"] == "powers of two from 1 to 64, times batch size"
     listed = called(tmp_path, "list").output
     assert "distilled" in listed

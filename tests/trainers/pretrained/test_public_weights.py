@@ -166,9 +166,9 @@ def test_architectures_are_recognised(tmp_path, architecture: str):
 def test_another_network_is_refused(tmp_path):
     path, _ = moco_file(tmp_path / "moco.pth.tar", SMALL)
     with pytest.raises(
-        InputError, match=r"holds state_dict\.module\.encoder_q\.conv1\.weight as 4×3×3×3 where resnet18 has 64×3×7"
+        InputError, match=r"holds no resnet50 .*: it looks like resnet10, which --architecture resnet10"
     ):
-        inspect(read_tensors(path), path)
+        inspect(read_tensors(path), path, "resnet50")
     torch.save({"state_dict": {"encoder.weight": torch.zeros(1)}}, path)
     with pytest.raises(InputError, match=r"holds no ResNet .*, its first tensor is state_dict\.encoder\.weight: name"):
         inspect(read_tensors(path), path)
