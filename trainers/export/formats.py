@@ -8,11 +8,12 @@ from torch import Tensor
 
 from trainers.export.parts import Part
 from trainers.networks.backbones import Backbone, FeatureExtractor
+from trainers.networks.resnets import TORCHVISIONS_WIDTH
 from trainers.networks.timm_backbones import TimmBackbone
 from trainers.ssl.transfer import Combined
 
 TORCHVISION = ("resnet50", "resnet18")
-"""Architectures of `Backbone` that torchvision and timm have under the same names of parameters."""
+"""Architectures of `Backbone` that torchvision and timm have, in one width, under the same names of parameters."""
 
 
 class Format(ABC):
@@ -59,17 +60,26 @@ def named(extractor: FeatureExtractor) -> str:
     """The architecture in words, for sentences."""
     if isinstance(extractor, Combined):
         return f"{named(extractor.student)} beside its teacher, {named(extractor.teacher)}"
+    if isinstance(extractor, Backbone) and extractor.architecture in TORCHVISION and not is_torchvisions(extractor):
+        return extractor.described
     if isinstance(extractor, Backbone | TimmBackbone):
         return extractor.architecture
     return type(extractor).__name__
+
+
+def is_torchvisions(backbone: Backbone) -> bool:
+    """Whether torchvision and timm have a network, in its width."""
+    return backbone.architecture in TORCHVISION and backbone.width == TORCHVISIONS_WIDTH
 
 
 def foreign(extractor: FeatureExtractor, library: str) -> str:
     """Why a library of networks cannot load an architecture; empty where it can."""
     if isinstance(extractor, Combined):
         return f"the features are those of two networks, teacher and student, and {library} loads one"
-    if isinstance(extractor, Backbone) and extractor.architecture in TORCHVISION:
+    if isinstance(extractor, Backbone) and is_torchvisions(extractor):
         return ""
+    if isinstance(extractor, Backbone) and extractor.architecture in TORCHVISION:
+        return f"{library} has {extractor.architecture} of width {TORCHVISIONS_WIDTH} alone"
     if isinstance(extractor, Backbone):
         return f"{extractor.architecture} is a small network of freelunch's own, which {library} does not have"
     if isinstance(extractor, TimmBackbone):

@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from trainers.export.code import expression, imports
-from trainers.export.formats import TORCHVISION, Format, foreign, input_lines
+from trainers.export.formats import Format, foreign, input_lines, is_torchvisions
 from trainers.export.parts import Part
 from trainers.networks.backbones import Backbone
 
@@ -124,7 +124,7 @@ class MoCoFormat(Format):
             f'state = {{name.removeprefix("{QUERY}"): state[name] for name in state if name.startswith("{QUERY}")}}'
         ]
         load = 'network.load_state_dict({name: state[name] for name in state if not name.startswith("fc.")})'
-        if part.extractor.architecture in TORCHVISION:
+        if is_torchvisions(part.extractor):
             lines += torchvision_lines(part, load)
         else:
             made = f"network = {expression(part.extractor)}.build(seed=0)"
@@ -134,7 +134,7 @@ class MoCoFormat(Format):
 
 def _network(part: Part) -> nn.Module:
     assert isinstance(part.extractor, Backbone), "it was refused"
-    if part.extractor.architecture in TORCHVISION:
+    if is_torchvisions(part.extractor):
         return torchvision_network(part)
     return part.extractor.build(seed=0).eval()
 

@@ -22,6 +22,7 @@ from trainers.ssl.pretrain import Untrained
 SIZE_PX = 40
 RESNET18 = Backbone(architecture="resnet18", batch_norm_splits=2)
 RESNET10 = Backbone(architecture="resnet10", width=4)
+NARROW = Backbone(architecture="resnet18", width=4)
 NETWORK = TemporalNetwork(num_stages=2, num_layers=3, num_maps=4)
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from tests.trainers.export import parts
-from tests.trainers.export.parts import RESNET10, RESNET18, SIZE_PX
+from tests.trainers.export.parts import NARROW, RESNET10, RESNET18, SIZE_PX
 from trainers.export.parts import Part
 from trainers.export.writing import FORMATS, random_images, write_part
 
@@ -20,10 +20,10 @@ GRAPHS = ("student", "classifier", "pipeline")
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Part]:
-    """Parts of ResNet-18 and of the small network, by name."""
+    """Parts of ResNet-18, of a narrow one and of the small network, by name."""
     folder = tmp_path_factory.mktemp("parts")
     found = {}
-    for name, backbone in (("resnet18", RESNET18), ("resnet10", RESNET10)):
+    for name, backbone in (("resnet18", RESNET18), ("resnet10", RESNET10), ("narrow", NARROW)):
         stage, _ = parts.encoder(backbone, folder / name / "of")
         found[f"{name} student"] = parts.student(backbone, folder / name)
         found[f"{name} classifier"] = parts.classifier(stage, folder / name)

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.xdist_group("export")
         ("resnet10 student", "torchvision", "resnet10 is a small network of freelunch's own, which torchvision"),
         ("resnet10 student", "timm", "--format takes safetensors, moco or onnx for it"),
         ("resnet10 classifier", "timm", "--format takes safetensors or onnx for it"),
+        ("narrow student", "torchvision", "a resnet18 of width 4: torchvision has resnet18 of width 64 alone; "),
+        ("narrow classifier", "timm", "--format takes safetensors or onnx for it"),
         ("resnet18 pipeline", "torchvision", "torchvision's networks have no temporal model"),
         ("resnet18 pipeline", "timm", "timm's networks have no temporal model"),
         ("resnet18 classifier", "moco", "MoCo's checkpoints hold an encoder without a classifier"),

@@ -89,8 +89,8 @@ def test_a_checkpoint_of_moco_holds_both_encoders_to_the_bit(tmp_path: Path):
 
 CARDS = [
     *((f"resnet18 {part}", name) for part in ("student", "classifier") for name in ("torchvision", "timm")),
-    *((f"{network} {part}", "safetensors") for network in ("resnet18", "resnet10") for part in GRAPHS),
-    *((f"{network} student", "moco") for network in ("resnet18", "resnet10")),
+    *((f"{network} {part}", "safetensors") for network in ("resnet18", "resnet10", "narrow") for part in GRAPHS),
+    *((f"{network} student", "moco") for network in ("resnet18", "resnet10", "narrow")),
     *((f"resnet10 {part}", "onnx") for part in GRAPHS),
 ]
 
