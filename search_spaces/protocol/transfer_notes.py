@@ -1,11 +1,12 @@
 """Notes of a plan and a report on pre-training on one dataset and testing on another, and on published numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from search_spaces.protocol.released import RELEASED, annotated
-from study import MeasuredOn, Published
+from search_spaces.protocol.released import RELEASED
+from study import MeasuredOn, Published, Trial
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.synthetic.hospitals import SECOND
+from trainers.names import fold_named
 
 LAYOUTS = {"frames": "cholec80"}
 """Built-in layouts that are those of a published dataset under another name: frames cut out of Cholec80's videos."""
@@ -15,17 +16,28 @@ STANDS_FOR = {SECOND.name: "m2cai16"}
 
 
 def kind_of(dataset: Dataset) -> str:
-    """The published dataset that a dataset's own numbers stand beside; its layout where there is none.
+    """The published dataset that a dataset's own numbers stand beside, or what else it is.
 
-    It is the layout of a built-in description, or what the generator says of synthetic videos: the name of a file with
-    a description decides nothing.
+    A published dataset is known by its videos, their length, split and phases, whatever describes them; synthetic
+    videos by the generator's mark and a built-in layout; all others by their layout.
     """
-    return STANDS_FOR.get(dataset.synthetic or "") or LAYOUTS.get(dataset.layout, dataset.layout)
+    layout = LAYOUTS.get(dataset.layout, dataset.layout)
+    if dataset.synthetic:
+        return STANDS_FOR.get(dataset.synthetic, layout)
+    found = next((kind for kind, released in RELEASED.items() if not released.difference(dataset)), None)
+    return found or (f"videos laid out like {RELEASED[layout].title}" if layout in RELEASED else layout)
 
 
 def measured_on(dataset: Dataset, pretrain_on: Dataset | None) -> MeasuredOn:
     """The kinds of dataset that trials pre-train on and are tested on."""
     return MeasuredOn(pretraining=kind_of(pretrain_on or dataset), test=kind_of(dataset))
+
+
+def of_folds(data: MeasuredOn, trials: Iterable[Trial]) -> MeasuredOn:
+    """The kinds of dataset of trials: folds of a dataset are another kind than its own split."""
+    if not any(fold_named(trial.parameters.get("split")) for trial in trials):
+        return data
+    return data._replace(test=f"folds of {_title(data.test)}")
 
 
 def transfer_note(pretrain_on: Dataset, dataset: Dataset) -> str:
@@ -42,41 +54,43 @@ def transfer_note(pretrain_on: Dataset, dataset: Dataset) -> str:
 
 
 def published_notes(
-    shown: Published | None, known: Sequence[Published], dataset: Dataset, pretrain_on: Dataset | None
+    shown: Published | None, known: Sequence[Published], data: MeasuredOn, datasets: Sequence[Dataset]
 ) -> Iterator[str]:
     """Sentences on the published numbers that stand beside the results, and why, where it is not plain.
 
     Args:
         shown: the numbers beside the results.
         known: all numbers of the study.
-        dataset: the videos that trials are tested on.
-        pretrain_on: those that they are pre-trained on; the same where None.
+        data: the kinds of dataset that trials are pre-trained on and tested on.
+        datasets: these datasets, each once.
     """
-    data = measured_on(dataset, pretrain_on)
     if shown is not None and shown.measured_on is not None:
-        beside = f"The published numbers beside are of {_words(shown.measured_on)}"
-        yield from _doubts(beside, (dataset,) if pretrain_on is None else (pretrain_on, dataset))
+        synthetic = [each.name for each in datasets if each.synthetic]
+        if synthetic:
+            yield (
+                f"The published numbers beside are of {_words(shown.measured_on)}, for which the synthetic videos of "
+                f"{' and '.join(synthetic)} stand."
+            )
     elif shown is None and known:
         where = " and ".join(_words(each.measured_on) for each in known if each.measured_on)
-        yield f"No published numbers are shown: they are of {where}, not of {_words(data)}."
+        unlike = "".join(f" {each}." for each in _differences(datasets))
+        yield f"No published numbers are shown: they are of {where}, not of {_words(data)}.{unlike}"
 
 
-def _doubts(beside: str, datasets: Sequence[Dataset]) -> Iterator[str]:
-    """Why datasets are not, or may not be, the published one that they stand for."""
-    synthetic = [each.name for each in datasets if each.synthetic]
-    if synthetic:
-        yield f"{beside}, for which the synthetic videos of {' and '.join(synthetic)} stand."
+def _differences(datasets: Sequence[Dataset]) -> Iterator[str]:
+    """What tells datasets from a published one that they are laid out or named like."""
     for each in datasets:
-        released = RELEASED.get(kind_of(each))
-        if released is None or each.synthetic or released.is_like(each):
-            continue
-        names, hours = annotated(each)
-        yield (
-            f"{beside}: {each.name} is laid out like {released.title} but is not known to be it, with {len(names)} "
-            f"annotated videos of {hours:.1f} h in all ({released.in_words})."
-        )
+        layout = LAYOUTS.get(each.layout, each.layout)
+        for kind, released in () if each.synthetic else RELEASED.items():
+            difference = released.difference(each)
+            if difference and (kind == layout or released.is_named_like(each)):
+                yield f"{each.name} {difference}"
 
 
 def _words(data: MeasuredOn) -> str:
-    pretraining, test = (RELEASED[kind].title if kind in RELEASED else kind for kind in data)
+    pretraining, test = map(_title, data)
     return f"{test} alone" if pretraining == test else f"pre-training on {pretraining} and testing on {test}"
+
+
+def _title(kind: str) -> str:
+    return RELEASED[kind].title if kind in RELEASED else kind

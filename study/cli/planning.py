@@ -13,7 +13,7 @@ from search_spaces.protocol.queue_notes import queue_notes
 from search_spaces.protocol.scales import Scale
 from search_spaces.protocol.selection_notes import selection_notes
 from search_spaces.protocol.stretch_notes import stretch_notes
-from search_spaces.protocol.transfer_notes import published_notes
+from search_spaces.protocol.transfer_notes import of_folds, published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
 from search_spaces.protocol.valuation_notes import valuation_notes
 from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, start_notes, unused_weights_notes
@@ -185,11 +185,12 @@ class PlannedStudy:
     def _notes_of(self, parts: Sequence[Part]) -> Iterator[str]:
         """Notes on the trials of studies on one dataset, and on published numbers."""
         conditions, trials = self.conditions(parts[0].request), together(parts)
+        asked = tuple(each for each in (conditions.pretrain_on, conditions.dataset) if each is not None)
         for notes in TRIAL_NOTES:
             yield from notes(conditions, trials)
-        for study in (part.study for part in parts):
-            known = study.all_published()
-            yield from published_notes(study.published, known, conditions.dataset, conditions.pretrain_on)
+        for part in parts:
+            data, known = of_folds(conditions.measured_on, part.trials), part.study.all_published()
+            yield from published_notes(part.study.published, known, data, asked)
 
     def _num_videos(self, parts: Sequence[Part]) -> dict[str, int]:
         return num_videos(self.conditions(parts[0].request), _splits(parts))
@@ -297,4 +298,4 @@ def _part(study: Study, request: Request, conditions: object, data: MeasuredOn) 
     study = study.under(conditions)
     request = replace(request, seeds=max(request.seeds, study.fewest_seeds))
     trials = study.trials(conditions, seeds=range(request.seeds), settings=request.settings, only=request.rows)
-    return Part(study=study.on(data), request=request, trials=trials)
+    return Part(study=study.on(of_folds(data, trials)), request=request, trials=trials)

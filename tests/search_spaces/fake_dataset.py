@@ -1,5 +1,6 @@
 """A dataset that exists in name alone: digests without videos, for tests of what recipes ask."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from search_spaces.protocol.conditions import Conditions
@@ -61,6 +62,22 @@ def fake_m2cai16(num_training: int = 10, num_test: int = 4) -> Dataset:
             for number, subset in enumerate(subsets, 1)
         ),
     )
+
+
+def released_cholec80(hours: float = 51, num_videos: int = 80) -> Dataset:
+    """Videos by the names of Cholec80's, and, where nothing else is said, with its number and length."""
+    found = fake_dataset(num_videos)
+    num_frames = round(hours * 3600 * 25 / num_videos)
+    return replace(found, recordings=tuple(replace(each, num_frames=num_frames) for each in found.recordings))
+
+
+def released_m2cai16() -> Dataset:
+    """Videos by the names of M2CAI16's, on its sides."""
+    found = fake_m2cai16(27, 14)
+    tested = (
+        replace(each, name=f"test_workflow_video_{number:02}") for number, each in enumerate(found.recordings[27:], 1)
+    )
+    return replace(found, name="challenge", recordings=(*found.recordings[:27], *tested))
 
 
 def conditions(scale: str = "demo", preset: str = "corrected", num_videos: int = 10) -> Conditions:

@@ -8,12 +8,13 @@ from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.label_notes import label_notes
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.scales import SCALES
+from search_spaces.protocol.transfer_notes import of_folds
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES
 from search_spaces.studies.published import ON_CHOLEC80, TABLE1, TABLE1_M2CAI16, TO_M2CAI16
 from study import MeasuredOn, Study
 from study.core.graph import key, walk
-from tests.search_spaces.fake_dataset import fake_dataset, fake_m2cai16
+from tests.search_spaces.fake_dataset import fake_dataset, fake_m2cai16, released_cholec80, released_m2cai16
 from trainers.data.datasets.dataset import Dataset
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.evaluate import Evaluate
@@ -22,6 +23,8 @@ from trainers.ssl.pretrain import Pretrain
 from trainers.stage import InputError, Stage
 
 HERE, THERE = fake_dataset(10), fake_m2cai16(10, 4)
+CHOLEC80, M2CAI16 = released_cholec80(), released_m2cai16()
+SYNTHETIC_FIRST = replace(HERE, synthetic="first")
 SYNTHETIC = replace(THERE, name="drawn", layout="second-hospital.toml", synthetic="second")
 every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
 
@@ -124,22 +127,32 @@ def test_the_probe_must_not_look_at_a_video_of_the_test():
 @pytest.mark.parametrize(
     ("conditions", "published"),
     [
-        (alone(HERE), TABLE1),
-        (transfer(), TABLE1_M2CAI16),
-        (alone(THERE), None),
-        (transfer(source=THERE, target=HERE), None),
-        (alone(replace(HERE, layout="frames")), TABLE1),
-        (transfer(source=replace(HERE, name="cut", layout="frames")), TABLE1_M2CAI16),
-        (transfer(source=replace(HERE, name="other", layout="autolaparo")), None),
-        (transfer(target=SYNTHETIC), TABLE1_M2CAI16),
-        (transfer(target=replace(SYNTHETIC, name="moved", layout="renamed.toml")), TABLE1_M2CAI16),
-        (transfer(target=replace(SYNTHETIC, synthetic=None)), None),
+        (alone(CHOLEC80), TABLE1),
+        (transfer(source=CHOLEC80, target=M2CAI16), TABLE1_M2CAI16),
+        (alone(M2CAI16), None),
+        (transfer(source=M2CAI16, target=CHOLEC80), None),
+        (transfer(source=replace(CHOLEC80, name="cut", layout="frames"), target=M2CAI16), TABLE1_M2CAI16),
+        (transfer(source=replace(CHOLEC80, name="ours", layout="ours.toml"), target=M2CAI16), TABLE1_M2CAI16),
+        (alone(HERE), None),
         (alone(replace(HERE, layout="cholec80.toml")), None),
+        (transfer(source=CHOLEC80), None),
+        (transfer(source=SYNTHETIC_FIRST, target=SYNTHETIC), TABLE1_M2CAI16),
+        (transfer(source=SYNTHETIC_FIRST, target=replace(SYNTHETIC, name="moved", layout="ours.toml")), TABLE1_M2CAI16),
+        (transfer(source=SYNTHETIC_FIRST, target=replace(SYNTHETIC, synthetic=None)), None),
         (alone(replace(HERE, layout="ours.toml", synthetic="first")), None),
     ],
 )
 def test_published_numbers_stand_beside_what_was_published_and_nothing_else(conditions: Conditions, published: object):
     assert STUDIES["table1"].on(conditions.measured_on).published is published
+
+
+def test_published_numbers_stand_beside_no_fold():
+    asked, cholec80 = STUDIES["table1"], alone(CHOLEC80)
+    for split, published in ((None, TABLE1), ("official", TABLE1), ("fold2of5", None)):
+        settings = {"split": split} if split else {}
+        trials = asked.trials(cholec80, settings=settings, only=["moco"])
+        assert asked.on(of_folds(cholec80.measured_on, trials)).published is published
+    assert of_folds(cholec80.measured_on, trials) == ("cholec80", "folds of Cholec80")
 
 
 @pytest.mark.parametrize("study", ["table2", "table3"])
