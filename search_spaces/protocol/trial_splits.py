@@ -54,8 +54,10 @@ def _sentence(conditions: Conditions, folds: list[Fold]) -> str:
     if len(folds) == 1:
         return (
             f"{folds[0]} alone is asked for: its test videos are neither those of the published split nor all videos; "
-            f"the other {count - 1} of the {count} folds test the others. Runs of one fold each have a report each; a "
-            "study by `cross_validated` has one of all folds, and computes nothing of them again."
+            f"the other {count - 1} of the {count} folds test the others. Runs of one fold each have a report each; "
+            f"none pools them. `cross_validated(STUDY, NAME, count={count})` in a file of your own "
+            "(docs/own-study.md) is the study that does: its statistics know that folds share training videos, and it "
+            "computes nothing again."
         )
     repeats = {fold.repeat for fold in folds}
     missing = count * len(repeats) - len(folds)

@@ -5,7 +5,9 @@ import pytest
 from search_spaces.protocol.presets import PRESETS
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
 from search_spaces.recipes import majority_class
-from study import Choice, Study
+from search_spaces.studies.catalogue import STUDIES
+from study import Choice, Study, cross_validated
+from study.core.graph import key
 from study.core.study import Trial
 from tests.search_spaces.fake_dataset import conditions
 from trainers.stage import InputError
@@ -44,7 +46,15 @@ def test_a_plan_says_what_its_folds_test():
     assert "3 folds of 2 drawings; 4 of them are not asked for" in part
     (lone,) = fold_notes(here, asked("fold2of3"))
     assert lone.startswith("fold2of3 alone is asked for: its test videos are neither those of the published split")
-    assert "a study by `cross_validated` has one of all folds" in lone
+    assert "none pools them. `cross_validated(STUDY, NAME, count=3)` in a file of your own" in lone
+
+
+@pytest.mark.parametrize("row", ["moco", "ours"])
+def test_a_cross_validated_study_has_the_stages_of_runs_of_one_fold_each(row: str):
+    here, asked = conditions(num_videos=12), STUDIES["table1"]
+    single = [asked.trials(here, settings={"split": fold}, only=[row]) for fold in FOLDS]
+    pooled = cross_validated(asked, "cv", count=3).trials(here, only=[f"{row},{fold}" for fold in FOLDS])
+    assert [key(trial.stage) for trial in pooled] == [key(trial.stage) for (trial,) in single]
 
 
 def test_a_text_that_is_no_split_is_refused_with_those_that_are():

@@ -8,7 +8,7 @@ import numpy as np
 from trainers.data.datasets.dataset import RegisteredVideo
 from trainers.runtime.arrays import read_arrays, write_arrays
 
-FORMAT = 1
+FORMAT = 2
 """Raised when comparing finds something else, so that what was found before is not used."""
 FILE_NAME = "compared.npz"
 

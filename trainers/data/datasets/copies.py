@@ -35,6 +35,8 @@ OFFSET_STEP_SECONDS = 2.0
 POSSIBLY_THE_SAME = 0.35
 """Share of bits, of a single frame or of frames that are up to a step apart, up to which recordings are looked at."""
 PAIRS_PER_OFFSET = 3
+SHORTEST_PART_SECONDS, SHORTEST_PART = 10.0, 0.5
+"""Recordings have in common so many seconds or this share of the shorter one: frames of less may be all one picture."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -201,6 +203,14 @@ def _likely_offset(first: Sampled, second: Sampled) -> float | None:
     lowest = bins.min()
     counts = np.bincount(bins - lowest)
     means = np.bincount(bins - lowest, shares) / np.maximum(counts, 1)
-    means[counts < PAIRS_PER_OFFSET] = 1
+    possible = (lowest + np.arange(len(counts))) * OFFSET_STEP_SECONDS
+    means[(counts < PAIRS_PER_OFFSET) | ~_is_long_enough(possible, first, second)] = 1
     best = int(means.argmin())
-    return float((best + lowest) * OFFSET_STEP_SECONDS) if means[best] <= POSSIBLY_THE_SAME else None
+    return float(possible[best]) if means[best] <= POSSIBLY_THE_SAME else None
+
+
+def _is_long_enough(offsets: np.ndarray, first: Sampled, second: Sampled) -> np.ndarray:
+    """Whether what two recordings have in common at offsets in time (rounded) is long enough to tell a copy."""
+    in_common = np.minimum(first.seconds, second.seconds - offsets) - np.maximum(0, -offsets)
+    needed = min(SHORTEST_PART_SECONDS, SHORTEST_PART * min(first.seconds, second.seconds))
+    return np.asarray(in_common + OFFSET_STEP_SECONDS / 2 >= needed)

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ import pytest
 
 from tests.trainers.data.datasets.recoded import recode
 from trainers.data.datasets.copies import NUM_BITS, Sampled, copies_among, differences, hashes_of, is_copy
-from trainers.data.ingest.pictures import ImagePictures, VideoPictures
-from trainers.data.ingest.samples import take
+from trainers.data.ingest.pictures import ImagePictures, TimedImage, VideoPictures
+from trainers.data.ingest.samples import SIDE_PX, take
 from trainers.data.ingest.video_file import read_timeline
 from trainers.data.synthetic.videos import synthesize
 
@@ -94,6 +94,46 @@ def test_a_recording_that_is_away_is_compared_by_its_samples_alone(videos: list[
     assert is_copy(away(original), copy)
     assert is_copy(original, away(copy))
     assert not is_copy(away(sampled(videos[3])), copy)
+
+
+class Stills:
+    """Pictures of a recording, one per second, some of which are shown for long."""
+
+    def __init__(self, *shown: tuple[int, int]) -> None:
+        self.images = [_blots(seed) for seed, seconds in shown for _ in range(seconds)]
+
+    def between(self, start: float, stop: float) -> Iterator[TimedImage]:
+        return ((float(time), image) for time, image in enumerate(self.images) if start <= time < stop)
+
+    def keys(self, step_seconds: float, most: int) -> Iterator[TimedImage]:
+        return self.between(0, most)
+
+    def nearest(self, seconds: Sequence[float], within: float) -> Iterator[TimedImage]:
+        return (each for second in seconds for each in self.between(second - within, second + within))
+
+    def apart(self, step_seconds: float) -> Iterator[TimedImage]:
+        return self.between(0, len(self.images))
+
+
+def _blots(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 256, (SIDE_PX, SIDE_PX)).astype(np.uint8)
+    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload]
+
+
+def stills(*shown: tuple[int, int]) -> Sampled:
+    pictures = Stills(*shown)
+    sampler, samples = take(pictures, len(pictures.images))
+    return Sampled(digest=str(shown), seconds=len(pictures.images), samples=samples, sampler=lambda: sampler)
+
+
+@pytest.mark.parametrize(
+    ("shared", "expected"), [([(2, 5)], False), ([(2, 8)], False), ([(2, 4), (4, 4), (5, 4)], True)]
+)
+def test_a_picture_that_one_recording_ends_with_and_another_begins_with_makes_no_copy(
+    shared: list[tuple[int, int]], expected: bool
+):
+    first, second = stills((1, 16), *shared), stills(*shared, (3, 14))
+    assert is_copy(first, second) == is_copy(second, first) == expected
 
 
 @pytest.mark.parametrize("level", [0, 90, 255])

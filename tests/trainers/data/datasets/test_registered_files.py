@@ -1,6 +1,7 @@
 """Names, links, copies and unlabelled videos among the files of a dataset."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from tests.odd_paths import odd_path
 from tests.trainers.data.datasets.registered import Encode, registered
 from trainers.data.datasets.description import builtin
 from trainers.data.datasets.registry import load, register
+from trainers.data.frames import FrameStore
 from trainers.data.ingest.video import Video
 from trainers.runtime.registry import names
-from trainers.stage import InputError
+from trainers.stage import InputError, Work
 
 
 @pytest.mark.parametrize("name", ["a/b", "../a", "", ".hidden", "a b"])
@@ -106,3 +108,40 @@ def test_a_folder_without_unlabelled_videos_is_refused(tmp_path: Path, root: Pat
         more.mkdir()
     with pytest.raises(InputError, match="more is not a folder" if missing else "more holds no video like"):
         register(tmp_path / "datasets", "mine", builtin("cholec80"), root, lambda video: None, more)
+
+
+def contents(folder: Path) -> dict[str, tuple[int, int]]:
+    """Everything in a folder, which a file written there and removed again would change, too."""
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
+
+
+@pytest.fixture
+def read_only(root: Path) -> Iterator[Path]:
+    """Videos in folders in which nobody but root may write."""
+    folders = [root, *(path for path in root.rglob("*") if path.is_dir())]
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        path.chmod(0o444)
+    for folder in folders:
+        folder.chmod(0o555)
+    yield root
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+def test_nothing_is_written_beside_videos_that_are_read_and_stored(tmp_path: Path, read_only: Path):
+    before = contents(read_only)
+    for stage in registered(tmp_path, read_only).videos(fps=5, size_px=64):
+        output = tmp_path / stage.video_digest
+        output.mkdir()
+        stage.run(Work(output=output))
+        assert len(FrameStore(output).frames) == stage.num_source_frames // 5 + 1
+    assert load(tmp_path / "datasets", "mine").videos(fps=5, size_px=64)
+    assert contents(read_only) == before
+
+
+def test_no_file_stays_open_of_videos_that_were_audited_and_stored(tmp_path: Path, root: Path):
+    registered(tmp_path, root, "earlier")
+    before = len(os.listdir("/dev/fd"))
+    for stage in registered(tmp_path, root).videos(fps=5, size_px=64):
+        stage.run(Work(output=tmp_path))
+    assert len(os.listdir("/dev/fd")) == before
