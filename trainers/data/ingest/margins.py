@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -47,7 +48,7 @@ def find_margins(samples: Sequence[np.ndarray]) -> Margins | None:
     Returns:
         The margins of the smallest rectangle that holds the picture; None where all samples are too dark to tell.
     """
-    brightest = np.maximum.reduce([image.max(axis=2) for image in samples])
+    brightest = reduce(np.maximum, samples).max(axis=2)
     bright = cv2.medianBlur(brightest, 5) > DARKEST_CONTENT
     left, right = _ends(bright.mean(axis=0) >= LEAST_CONTENT)
     top, bottom = _ends(bright.mean(axis=1) >= LEAST_CONTENT)
