@@ -27,10 +27,26 @@ from study.core.suite import together
 from study.core.tapes import NO_TAPES, TapeChoice
 from study.home.request import Request
 from study.home.text import duration
-from tests.search_spaces.fake_dataset import ANNOTATION
-from tests.search_spaces.free_models import MOCO, SUPERVISED
+from trainers.data.datasets.cholec80 import PHASES
+from trainers.pretrained.registry import KINDS, RegisteredWeights
 
 HOURS, FRAMES_PER_SECOND = 51, 25
+WEIGHTS = tuple(
+    RegisteredWeights(
+        name=layout,
+        file=f"/nowhere/{layout}.pth",
+        digest=f"{number:064x}",
+        layout=layout,
+        architecture="resnet50",
+        embedding_size=128,
+        title=f"ResNet-50 on ImageNet, {kind}",
+        stamp=(0, 0),
+        kind=kind,
+        licence="",
+    )
+    for number, (layout, kind) in enumerate(KINDS.items())
+)
+"""One of each kind, that exist in name alone."""
 
 
 @dataclass
@@ -43,16 +59,19 @@ class Share:
     left_bytes: float = 0.0
 
 
-def conditions() -> Conditions:
-    """Scale `full` on videos that exist in name alone."""
+def conditions(folder: Path) -> Conditions:
+    """Scale `full` on videos that exist in name alone; the annotation of all of them is written into a folder."""
+    annotation = folder / "phase.txt"
+    rows = [f"{frame}\t{phase}" for frame, phase in enumerate(PHASES)]
+    annotation.write_text("\n".join(["Frame\tPhase", *rows, ""]))
     data = dataset()
     num_frames = HOURS * 3600 * FRAMES_PER_SECOND // len(data.recordings)
-    recordings = tuple(replace(each, num_frames=num_frames, annotation=str(ANNOTATION)) for each in data.recordings)
+    recordings = tuple(replace(each, num_frames=num_frames, annotation=str(annotation)) for each in data.recordings)
     return Conditions(
         preset=PRESETS["corrected"],
         scale=SCALES["full"],
         dataset=replace(data, recordings=recordings),
-        weights=(MOCO, SUPERVISED),
+        weights=WEIGHTS,
     )
 
 
@@ -60,10 +79,12 @@ def planned(
     device: str, tapes: TapeChoice = NO_TAPES, *, drops_features: bool = False
 ) -> tuple[Plan, PlannedMachine, Outlook]:
     """The plan of the suite in an empty home, on one such device, and what it takes."""
-    machine, asked = planned_machine(ComputeTarget(), device), conditions()
-    parts = parts_of(SUITES["paper"], Request(study="paper"), asked, asked.measured_on)
-    with tempfile.TemporaryDirectory() as home:
-        plan = make_plan(together(parts), Store(Path(home)), machine, tapes, drops_features=drops_features)
+    machine = planned_machine(ComputeTarget(), device)
+    with tempfile.TemporaryDirectory() as folder:
+        asked = conditions(Path(folder))
+        parts = parts_of(SUITES["paper"], Request(study="paper"), asked, asked.measured_on)
+        store = Store(Path(folder) / "home")
+        plan = make_plan(together(parts), store, machine, tapes, drops_features=drops_features)
     return plan, machine, outlook(plan, machine, plan.seconds)
 
 

@@ -1,8 +1,9 @@
-"""Folders that all lanes of tests share: whichever needs one first makes it."""
+"""What all tests share: folders that whichever lane needs one first makes, and ports that are free."""
 
 import fcntl
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,3 +30,10 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(folder)
             made.touch()
     return folder
+
+
+def free_port() -> int:
+    """A port at which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -2,13 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.chaos.processes import MARKER
 from study.tracking.server import start_server, stop_server, wait_until_healthy
-from tests.study.tracking.tracked import free_port
 
 
 class MlflowServer:
@@ -21,7 +21,7 @@ class MlflowServer:
     """
 
     def __init__(self, folder: Path, host: str, mark: str) -> None:
-        self._folder, self._host, self._port, self._mark = folder, host, free_port(), mark
+        self._folder, self._host, self._port, self._mark = folder, host, _free_port(), mark
         self.uri = f"http://{host}:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,3 +47,9 @@ class MlflowServer:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.study.conftest import free_port
+from tests.shared import free_port
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 PATIENCE_SECONDS = 60

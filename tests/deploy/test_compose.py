@@ -18,7 +18,7 @@ import yaml
 
 from study.tracking.mlflow_client import Destination
 from study.tracking.server import stop_server, wait_until_healthy
-from tests.study.conftest import free_port
+from tests.shared import free_port
 from tests.study.postgresql import needs_postgresql, running
 from tests.study.small_study import STUDY
 from tests.study.tracking.tracked import follow, runs_of, trials_of

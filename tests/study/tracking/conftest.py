@@ -12,8 +12,7 @@ import pytest
 from study.tracking.mlflow_client import Destination
 from study.tracking.server import start_server, stop_server, wait_until_healthy
 from study.tracking.uri import default_uri
-from tests.shared import made_once
-from tests.study.tracking.tracked import free_port
+from tests.shared import free_port, made_once
 
 
 @pytest.fixture(scope="session")

@@ -15,16 +15,11 @@ from study.tracking.records import log_end, log_study
 from study.tracking.run_context import RunContext
 from study.tracking.server import running
 from study.tracking.uri import default_uri
+from tests.shared import free_port
 from tests.study.small_study import STUDY
 from trainers.stage import InputError, MachineError
 
 RUN_CONTEXT = RunContext(study=STUDY, request=Request(study="tiny"), dataset="synthetic", command="freelunch run tiny")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def leave_behind(home: Path) -> None:

@@ -11,13 +11,13 @@ from study.tracking.journal import Journal, UnreachableError, spool_folder
 from study.tracking.leftovers import leftovers, send_leftovers
 from study.tracking.mlflow_client import Destination
 from study.tracking.uri import default_uri
+from tests.shared import free_port
 from tests.study.tracking.conftest import Server
 from tests.study.tracking.tracked import (
     PATIENCE_SECONDS,
     compute,
     follow,
     forget_what_was_sent,
-    free_port,
     points,
     runs_of,
     statuses,

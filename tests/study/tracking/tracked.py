@@ -1,7 +1,6 @@
 """Studies that are computed here and tracked in an MLflow of their own."""
 
 import json
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -120,12 +119,6 @@ def left_running(home: Path, *rows: str, settings: dict[str, str] | None = None)
     open_ones.__enter__()
     assert open_ones._sender.finish(PATIENCE_SECONDS)
     open_ones._close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def forget_what_was_sent(home: Path) -> None:
