@@ -7,10 +7,11 @@ phase. In the null hospital, whose videos are the same, the hue is, up to a coin
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from trainers.data.synthetic.hospitals import PLANTED_PHASES, Cue, Hospital
+from trainers.data.synthetic.hospitals import PLANTED_PHASES, Cue
 from trainers.data.synthetic.operation import PREPARATION, Segment, ToolUse, draw_tools
 from trainers.data.synthetic.scene import Scene
 from trainers.data.synthetic.sheets import NUM_HUES, PATTERNS, covered
@@ -70,32 +71,14 @@ def draw_planted(
 class PlantedScene(Scene):
     """All frames of one operation of a planted hospital; the names of its phases change none of them.
 
-    Args:
-        seed: the hospital's seed.
-        video: the video's number.
-        width: of the frames, in pixels.
-        height: of the frames, in pixels.
-        segments: as drawn by `draw_planted`.
-        uses: as drawn by `draw_planted`.
-        hospital: its camera and the colours of its instruments.
+    It is made as a `Scene` is, of what `draw_planted` has drawn.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        video: int,
-        width: int,
-        height: int,
-        segments: Sequence[Segment],
-        uses: Sequence[ToolUse],
-        hospital: Hospital,
-    ) -> None:
-        super().__init__(seed, video, width, height, segments, uses, hospital)
-        self._ids, self._height = (seed, video), height
-        self._looks = {
-            segment.start: (place, look)
-            for place, (segment, look) in enumerate(zip(segments, draw_looks(seed, video), strict=True))
-        }
+    @cached_property
+    def _looks(self) -> dict[int, tuple[int, Look]]:
+        """Place and look of every segment, by its first frame."""
+        looks = draw_looks(*self._ids)
+        return {segment.start: place for segment, place in zip(self._segments, enumerate(looks), strict=True)}
 
     def _painted(self, segment: Segment, progress: float) -> np.ndarray:
         seed, video = self._ids
@@ -105,5 +88,5 @@ class PlantedScene(Scene):
             numpy_generator(seed, "sheet", video, place),
             pattern=[*PATTERNS][look.pattern],
             hue=look.hue,
-            frame_height=self._height,
+            frame_height=self._size[1],
         )

@@ -73,7 +73,7 @@ class Scene:
     ) -> None:
         frames_per_second = hospital.frames_per_second
         generator = numpy_generator(seed, "scene", video)
-        self._size = (width, height)
+        self._ids, self._size = (seed, video), (width, height)
         self._anatomy = Anatomy(seed, video, height)
         self._segments, self._num_frames = segments, segments[-1].stop
         self._camera = camera_path(generator, self._num_frames, frames_per_second)
