@@ -7,7 +7,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from study.execution.events import (
 )
 from study.execution.ray.admission import AdmissionQueue
 from study.execution.ray.event_log import EventLog
+from study.execution.ray.jobs import Job, needed_by
 from study.execution.ray.messages import StageOutcome, StageRequest
 from study.execution.ray.nodes import living_nodes
 from study.execution.ray.stage_task import TaskResult, interrupt, result_of, start_task
@@ -67,32 +67,6 @@ def start_broker(home: Path) -> Any:
     return ray.remote(scheduling_strategy=here, **options)(Broker).remote(home)  # type: ignore[call-overload]
 
 
-@dataclass(kw_only=True, eq=False)
-class _Job:
-    """A requested stage."""
-
-    request: StageRequest
-    number: int
-    task: "asyncio.Task[StageOutcome]" = field(init=False)
-    attempt: str = ""
-    """The name of the Ray task that is queued or at work, if there is one."""
-    begun: bool = False
-    """Whether it is at work."""
-    ref: Any = None
-    deaths: int = 0
-    curve: dict[int, Mapping[str, float]] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        return self.request.key
-
-    @property
-    def outcome(self) -> StageOutcome | None:
-        if not self.task.done():
-            return None
-        return StageOutcome(status="stopped") if self.task.cancelled() else self.task.result()
-
-
 class Broker:
     """Has stages computed, in the order in which they came, by Ray tasks that it starts when there is room for them.
 
@@ -103,7 +77,7 @@ class Broker:
         self._store = Store(home)
         self._incarnation = uuid.uuid4().hex
         self._numbers = itertools.count()
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._asked: dict[str, set[str]] = defaultdict(set)
         self._tasks: set[asyncio.Task[StageOutcome]] = set()
         self._admission = AdmissionQueue()
@@ -122,7 +96,7 @@ class Broker:
         self._asked[asker] |= {request.key for request in requests}
         for request in requests:
             if request.key not in self._jobs:
-                job = self._jobs[request.key] = _Job(request=request, number=next(self._numbers))
+                job = self._jobs[request.key] = Job(request=request, number=next(self._numbers))
                 job.task = asyncio.create_task(self._outcome_of(job))  # runs when all are known
                 self._tasks.add(job.task)
                 job.task.add_done_callback(self._tasks.discard)
@@ -139,12 +113,12 @@ class Broker:
     async def release(self, asker: str, keys: Sequence[str]) -> None:
         """Withdraws requests; a stage that no other request needs is cancelled, and its folder kept."""
         self._asked[asker] -= set(keys)
-        needed = self._needed()
+        needed = needed_by(self._asked, self._jobs)
         for key in [key for key, job in self._jobs.items() if key not in needed and not job.task.done()]:
             job = self._jobs.pop(key)
             if job.begun:
                 self._log.append(Interrupted(key=key, reason="nobody asks for it any more"))
-            _cancel(job)
+            job.cancel()
 
     async def events(self, incarnation: str, since: int, seconds: float) -> tuple[str, int, list[StageEvent]]:
         """The events from a number of this incarnation on; waits up to `seconds` for one.
@@ -172,7 +146,7 @@ class Broker:
         self._stopping = True
         self._admission.close()
         for job in self._jobs.values():
-            _cancel(job)
+            job.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -195,13 +169,13 @@ class Broker:
             job.curve[event.number] = event.metrics
         self._log.append(event)
 
-    async def _outcome_of(self, job: _Job) -> StageOutcome:
+    async def _outcome_of(self, job: Job) -> StageOutcome:
         try:
             return await self._computed(job)
         except Exception as error:  # such as a home folder that has gone
             return self._failed(job, failure_of(error, key=job.key, title=job.request.title))
 
-    async def _computed(self, job: _Job) -> StageOutcome:
+    async def _computed(self, job: Job) -> StageOutcome:
         """Waits for a stage's inputs, then computes it until it is finished or has failed."""
         if self._stopping:
             return StageOutcome(status="stopped")
@@ -223,7 +197,7 @@ class Broker:
         self._log.append(Found(key=job.key))
         return StageOutcome(status="found")
 
-    async def _attempt(self, job: _Job) -> TaskResult:
+    async def _attempt(self, job: Job) -> TaskResult:
         """Runs a stage's task once."""
         job.attempt = uuid.uuid4().hex
         myself = ray.get_runtime_context().current_actor
@@ -236,7 +210,7 @@ class Broker:
         finally:
             job.attempt, job.begun = "", False
 
-    def _outcome_after(self, job: _Job, result: TaskResult) -> StageOutcome | None:
+    def _outcome_after(self, job: Job, result: TaskResult) -> StageOutcome | None:
         """The stage's outcome after an attempt, or None where there must be another look at it."""
         if result.kind == "computed":
             self._log.append(Finished(key=job.key, seconds=result.seconds))
@@ -258,7 +232,7 @@ class Broker:
             self._log.append(Interrupted(key=job.key, reason=result.reason))
         return None
 
-    async def _until_free(self, job: _Job) -> None:
+    async def _until_free(self, job: Job) -> None:
         """Waits, holding nothing, until no other process computes a stage."""
         note_at: float | None = time.monotonic() + WAITING_AFTER_SECONDS
         while not self._store.find(job.key) and self._store.is_claimed(job.key):
@@ -281,23 +255,11 @@ class Broker:
                     ray.cancel(job.ref, recursive=False)
             await asyncio.sleep(NODES_PERIOD_SECONDS)
 
-    def _needed(self) -> set[str]:
-        """The stages that are asked for, and all that lead to them."""
-        needed: set[str] = set()
-        pending = [key for keys in self._asked.values() for key in keys]
-        while pending:
-            key = pending.pop()
-            if key not in needed and key in self._jobs:
-                needed.add(key)
-                request = self._jobs[key].request
-                pending.extend((*request.inputs, *request.aids))
-        return needed
-
-    def _failed(self, job: _Job, failure: Failure) -> StageOutcome:
+    def _failed(self, job: Job, failure: Failure) -> StageOutcome:
         self._log.append(Failed(key=job.key, failure=failure))
         return StageOutcome(status="failed", failure=failure)
 
-    def _blocked(self, job: _Job, by: StageOutcome) -> StageOutcome:
+    def _blocked(self, job: Job, by: StageOutcome) -> StageOutcome:
         """The outcome of a stage whose input has no artifact."""
         if by.status not in ("failed", "blocked"):
             return by
@@ -305,10 +267,5 @@ class Broker:
         self._log.append(Blocked(key=job.key, failure=by.failure))
         return StageOutcome(status="blocked", failure=by.failure)
 
-    def _note_waiting(self, job: _Job, reason: str) -> None:
+    def _note_waiting(self, job: Job, reason: str) -> None:
         self._log.append(Waiting(key=job.key, reason=reason))
-
-
-def _cancel(job: _Job) -> None:
-    if not job.task.cancelling():  # a second time would cut the first short
-        job.task.cancel()
