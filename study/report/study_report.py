@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from study.analysis.comparisons import compare_rows, conclusion_sentences, order_sentences, protocol_sentences
 from study.analysis.line_margins import compare_margins, margin_sentences
-from study.analysis.results import Results, read_all_predictions, read_results
+from study.analysis.results import Results, read_results
+from study.analysis.row_predictions import read_all_predictions
 from study.core.store import Store
 from study.core.study import Study, Trial
 from study.home.files import write_text

@@ -6,7 +6,8 @@ from types import MappingProxyType
 from study.analysis.comparisons import order_sentences, protocol_sentences
 from study.analysis.paired_tests import Comparison
 from study.analysis.remarks import remark_texts
-from study.analysis.results import Results, median_video, read_all_predictions
+from study.analysis.results import Results
+from study.analysis.row_predictions import median_video, read_all_predictions
 from study.core.store import Store
 from study.core.study import Trial
 from study.report import tables

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from study.analysis.results import TrialResult, predictions_folder
+from study.analysis.results import TrialResult
+from study.analysis.row_predictions import predictions_folder
 from study.core.graph import describe, inputs, key, walk
 from study.core.store import Store
 from study.core.study import Trial

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from study.analysis.results import Results, median_video
+from study.analysis.results import Results
+from study.analysis.row_predictions import median_video
 from study.report.figures.accuracy import paint_accuracies
 from study.report.figures.ribbons import paint_ribbons
 from study.report.figures.style import FAINT, draw

@@ -5,7 +5,8 @@ import pytest
 
 from study import cross_validated
 from study.analysis.comparisons import compare_rows
-from study.analysis.results import Results, median_video, read_all_predictions, read_results
+from study.analysis.results import Results, read_results
+from study.analysis.row_predictions import median_video, read_all_predictions
 from study.core.graph import key
 from study.core.store import Store
 from study.core.study import Study, standalone

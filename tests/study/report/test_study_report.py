@@ -14,7 +14,8 @@ from matplotlib.image import imread
 
 from study import Row, Trial
 from study.analysis.comparisons import compare_rows
-from study.analysis.results import median_video, read_results
+from study.analysis.results import read_results
+from study.analysis.row_predictions import median_video
 from study.core.graph import key
 from study.core.rows import RELAXED_PROTOCOLS
 from study.core.store import Store
