@@ -1,6 +1,7 @@
 """The command line; here alone studies, recipes and trainers are combined."""
 
 from study.cli import (
+    catalogue_commands,
     cluster_commands,
     data_commands,
     export_commands,
@@ -14,6 +15,7 @@ from study.cli import (
 from study.cli.group import main
 
 __all__ = [
+    "catalogue_commands",
     "cluster_commands",
     "data_commands",
     "export_commands",

@@ -21,7 +21,7 @@ FORM = re.compile(r"(\d+(?:\.\d+)?) ?(gpuh|GB|TB)")
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may use.
+    """GPU-hours or disk that a run may use.
 
     Attributes:
         text: as it was given.
@@ -80,10 +80,10 @@ class BudgetWatch(Observer):
         self._sizes[key(stage)] = self.sizes.kept(stage) + stage.expected_working_bytes()
         at_work = sum(self._sizes[each] for each in self._since)
         if self._used + at_work > self.budget.amount:
-            never = "" if self._used or len(self._since) > 1 else ", so that a larger one is needed to go on"
+            too_small = "" if self._used or len(self._since) > 1 else ", so that a larger one is needed to go on"
             raise RunEnded(
                 f"--budget {self.budget.text} does not hold the next stage: {size(self._used)} are used, and what is "
-                f"at work with {stage.title} takes about {size(at_work)}{never}"
+                f"at work with {stage.title} takes about {size(at_work)}{too_small}"
             )
 
     def on_progress(self, stage: Stage, progress: Progress) -> None:

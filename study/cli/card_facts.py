@@ -30,7 +30,7 @@ from trainers.stage import FreelunchError, Stage
 
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
-    """What a card is made of.
+    """Facts of a model card.
 
     Attributes:
         store: the artifacts.
@@ -69,7 +69,7 @@ class CardFacts:
         return tuple(each for stage in self.ancestors.values() for each in _data_of(stage))
 
     def metadata(self) -> dict[str, str]:
-        """What formats with a place for it say of themselves."""
+        """Metadata inside the exported file, for formats that have a place for it."""
         part, image = self.part, self.part.image
         return {
             "freelunch.part": part.name,

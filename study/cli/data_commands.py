@@ -40,8 +40,8 @@ MOST_VIDEOS, MOST_MINUTES = 10_000, 24 * 60
     type=click.Choice(["first", "second", "planted", "null"]),
     default="first",
     show_default=True,
-    help="The second has eight phases, 29.97 fps, another camera and other instruments; planted and null are those of "
-    "docs/statistics.md, whose phases a known cue tells.",
+    help="The second has eight phases, 29.97 fps, another camera and other instruments. In planted and null, it is "
+    "known what tells the phases (docs/statistics.md).",
 )
 @click.pass_obj
 def synthesize(
@@ -49,7 +49,7 @@ def synthesize(
 ) -> None:
     """Make surgical-like videos: real files and annotations, laid out like Cholec80 or another data set.
 
-    Beside the videos of other hospitals than the first lies the description by which `ingest` reads them.
+    For every hospital but the first, the description by which `ingest` reads the videos is written beside them.
 
     \b
     Examples:

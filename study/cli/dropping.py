@@ -64,7 +64,7 @@ class FeatureDropper(Observer):
 
 
 def droppers_of(target: ComputeTarget, plan: Plan, store: Store) -> tuple[FeatureDropper, ...]:
-    """What removes the features of a run, where that is asked for."""
+    """The observer that removes the features of a run; none where that is not asked for."""
     if not target.drop_features:
         return ()
 

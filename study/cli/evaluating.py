@@ -23,12 +23,12 @@ from trainers.stage import InputError
 
 OFFICIAL = "relaxed_official"
 LAST_PHASES = 4
-"""To how many of the last phases the relaxed protocols apply rules of their own."""
+"""Number of the last phases, to which the relaxed protocols apply rules of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRequest:
-    """What is to be evaluated, as the command line says it.
+    """Request for an evaluation.
 
     Attributes:
         predictions: folder of predictions, a file per video.

@@ -18,7 +18,7 @@ from trainers.runtime.cpus import available_cpus
 from trainers.runtime.machine import num_gpus
 
 MOST_AT_ONCE = 16
-"""Disks hardly read more videos at once."""
+"""A disk reads more videos at once no faster."""
 WORTH_PROCESSES_SECONDS = 20.0
 """A shorter plan ends sooner without the start of processes."""
 
@@ -56,7 +56,7 @@ def compute_videos(plan: Plan, store: Store, target: ComputeTarget) -> Outcome:
 
 
 def shared_out(target: ComputeTarget, num_videos: int) -> tuple[ComputeTarget, int]:
-    """The target of each of the videos that are stored at once on a machine, with its threads, and their number."""
+    """The target with the threads of one video, and the number of videos that are stored at once on a machine."""
     threads = target.threads or available_cpus()
     at_once = max(1, min(num_videos, threads, MOST_AT_ONCE))
     return replace(target, threads=threads // at_once), at_once

@@ -35,7 +35,7 @@ EXPORTS = Path("exports")
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """What `export` was asked for.
+    """Request for an export.
 
     Attributes:
         trial: the trial.

@@ -18,7 +18,7 @@ from trainers.stage import FreelunchError
 
 PIPE_ERRNOS = {errno.EPIPE, errno.ECONNRESET}
 FILE_AT_WORK = re.compile(r"(?P<folder>.*/|)\.?(?P<name>[^/]+?)(\.\d+|\.[0-9a-f]{32})?\.part")
-"""What a file is called until it is whole, and what it will be called (`replacing`)."""
+"""Name of a file while it is written, and in it the name that it gets at the end (see `replacing`)."""
 
 
 class Notes(logging.Handler):
@@ -35,7 +35,7 @@ class Commands(click.Group):
     """A group whose commands end with one clear sentence, not a traceback, where the user can correct the error."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        _print_anything()
+        _print_any_text()
         _check_current_folder()
         return super().main(*args, **extra)
 
@@ -55,7 +55,7 @@ class Commands(click.Group):
             sys.exit(EXIT_ENVIRONMENT)
 
 
-def _print_anything() -> None:
+def _print_any_text() -> None:
     """Prints what the terminal's encoding lacks as escapes; what goes to a closed stream goes nowhere.
 
     Neither ends the command.

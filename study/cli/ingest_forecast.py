@@ -19,7 +19,7 @@ THREADS_OF_A_VIDEO = 2
 
 
 def forecast(videos: tuple[Trial, ...], store: Store, target: ComputeTarget) -> str:
-    """The time and disk that videos take which are not stored yet, in a sentence.
+    """Sentence on the time and the disk that those videos take that are not stored yet.
 
     Raises:
         MachineError: the cluster cannot be reached.

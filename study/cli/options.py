@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_TRIALS, MOST_HOURS, LARGEST_SEED = 1_000_000, 1e6, 2**63 - 1
 MOST_WORKERS, MOST_THREADS, MOST_GPUS = 4096, 4096, 64
-"""More than any study or machine has: larger numbers are slips of the keyboard."""
+"""More than any study or machine has: larger numbers are typing errors."""
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -34,7 +34,7 @@ mlflow_option = click.option(
 MACHINE_OPTIONS: tuple[Decorator, ...] = (
     click.option("--profile", type=Location(), help="TOML file: what every type of stage is granted."),
     click.option("--workers", type=Count(1, MOST_WORKERS), help="Processes that train together; one where not given."),
-    click.option("--gpus-per-worker", type=Number(0, MOST_GPUS), help="One where there are any; 0 leaves them alone."),
+    click.option("--gpus-per-worker", type=Number(0, MOST_GPUS), help="One where there are any; 0 uses none."),
 )
 TAPE_OPTIONS: tuple[Decorator, ...] = (
     click.option(
@@ -42,9 +42,14 @@ TAPE_OPTIONS: tuple[Decorator, ...] = (
         type=click.Choice(["auto", "off", "features", "embeddings"]),
         default="auto",
         show_default=True,
-        help="Record what frozen networks say once, for all stages that ask the same: where that costs less, or this.",
+        help="Record the outputs of frozen networks once, for all stages that read them: auto where that costs less.",
     ),
-    click.option("--tape-disk", type=Line(), metavar="SIZE", help="Of all tapes; 150GB, or half of what is free."),
+    click.option(
+        "--tape-disk",
+        type=Line(),
+        metavar="SIZE",
+        help="Disk for all tapes; where not given, 150GB, or half of what is free.",
+    ),
 )
 CONDITION_OPTIONS: tuple[Decorator, ...] = (
     click.option(
@@ -78,7 +83,7 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--stand-in",
         is_flag=True,
-        help="Train stand-ins on drawn images where no public weights are named, in place of the package's own, too.",
+        help="Train stand-ins on drawn images where no public weights are named, even where the package has weights.",
     ),
     click.option(
         "--set", "settings", type=Line(), multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter, any number."
@@ -87,10 +92,12 @@ CONDITION_OPTIONS: tuple[Decorator, ...] = (
 
 
 drop_option = click.option(
-    "--drop-features", is_flag=True, help="Remove features once all that reads them is finished; they are the most."
+    "--drop-features",
+    is_flag=True,
+    help="Remove features once every stage that reads them is finished; they are most of the disk.",
 )
 budget_option = click.option(
-    "--budget", type=Line(), metavar="AMOUNT", help="End in order after so much: 40gpuh, or 200GB of disk."
+    "--budget", type=Line(), metavar="AMOUNT", help="End in order once this is used: 40gpuh, or 200GB of disk."
 )
 
 
@@ -165,7 +172,11 @@ def search_options(command: Command) -> Command:
         click.option(
             "--hours", type=Number(0, MOST_HOURS, min_open=True), help="Start no trial after this many hours."
         ),
-        click.option("--at-once", type=Count(1, MOST_WORKERS), help="Trials at a time; as many as there is room for."),
+        click.option(
+            "--at-once",
+            type=Count(1, MOST_WORKERS),
+            help="Trials at a time; where not given, as many as there is room for.",
+        ),
         click.option(
             "--seed", type=Count(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the choice of points."
         ),
@@ -188,7 +199,9 @@ def resource_options(command: Command) -> Command:
         *MACHINE_OPTIONS,
         *TAPE_OPTIONS,
         click.option(
-            "--threads", type=Count(1, MOST_THREADS), help="CPU threads per worker; by the size of the nodes."
+            "--threads",
+            type=Count(1, MOST_THREADS),
+            help="CPU threads per worker; where not given, by the size of the nodes.",
         ),
         click.option(
             "--callback",

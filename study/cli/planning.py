@@ -150,7 +150,7 @@ class PlannedStudy:
                 raise InputError(note)
 
     def plan_notes(self) -> tuple[str, ...]:
-        """Notes on finished stages that other files of the same revision, or other libraries, have computed."""
+        """Notes on finished stages whose files have changed since under the same revision, or whose libraries have."""
         changed, warnings = self.plan.changed_sources, self.plan.warnings
         if not changed:
             return warnings
@@ -248,7 +248,7 @@ def conditions_of(store: Store, request: Request) -> Conditions:
 
 
 def check_named(store: Store, request: Request) -> None:
-    """Refuses a request that names what there is not, which takes no time: before a cluster is asked what it has.
+    """Refuses a request that names something that does not exist, quickly: before a cluster is asked what it has.
 
     Raises:
         InputError: a preset, a scale, a dataset or weights do not exist.
@@ -258,7 +258,7 @@ def check_named(store: Store, request: Request) -> None:
 
 
 def pretraining_fact(conditions: Conditions, splits: Iterable[object]) -> dict[str, str]:
-    """What a report says of the dataset that encoders are pre-trained on, where it is another one.
+    """The fact in a report that names the dataset of pre-training, where it is another one.
 
     Args:
         conditions: preset, scale and datasets.

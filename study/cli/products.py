@@ -1,4 +1,4 @@
-"""What is made of a new video: its phases, or its features."""
+"""Products of a new video: its phases, or its features."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -13,7 +13,7 @@ from trainers.stage import Stage
 
 
 class Product(ABC):
-    """What is made of every video: the stage that ends with it, and the files that are written of its artifact."""
+    """Product of every video: the stage that computes it, and the files that are written from its artifact."""
 
     @abstractmethod
     def stage(self, model: TrainedModel, video: Ingest) -> Stage:

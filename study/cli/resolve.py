@@ -134,7 +134,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """What a user's file raised, in one line."""
+    """The error that a user's file raised, in one line."""
     if isinstance(error, SystemExit):
         return (
             f"SystemExit: the file ends the command (sys.exit({error.code!r})); call that only below "

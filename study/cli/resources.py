@@ -79,7 +79,7 @@ class ComputeTarget:
         return (*self.options(), *(() if mlflow else ("--no-mlflow",)))
 
     def tapes(self, home: Path, budget_bytes: float | None = None) -> TapeChoice:
-        """Which recordings of frozen networks stages replay; arguments as of `tape_choice`."""
+        """The recordings of frozen networks that stages replay; arguments as of `tape_choice`."""
         return tape_choice(self.tape, self.tape_disk, home, budget_bytes)
 
     def profile_of(self, cpus: int, gpus: int) -> Profile:

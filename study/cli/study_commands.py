@@ -1,4 +1,4 @@
-"""Commands for studies: list, plan, run, ui.
+"""Commands for studies: plan, run, ui.
 
 Everything but click is imported inside the commands, so that `freelunch --help` answers at once.
 """
@@ -34,33 +34,6 @@ if TYPE_CHECKING:
     from study.cli.resources import ComputeTarget
     from study.core.outlook import PlannedMachine
     from study.home.request import Request
-
-
-@main.command("list")
-@json_option
-def list_studies(as_json: bool) -> None:
-    """List every study with its question and rows, and every search with its hyperparameters.
-
-    \b
-    Example:
-        freelunch list
-    """
-    from search_spaces.searches.distilled import SEARCHES
-    from search_spaces.studies.catalogue import STUDIES, SUITES
-    from study.cli.catalogue_records import search_record, study_record, suite_record
-    from study.console.catalogue_tables import searches_table, settings_line, studies_table, suites_table
-    from study.console.terminal import new_console
-
-    searches = [search_record(search) for search in SEARCHES.values()]
-    if as_json:
-        studies = [study_record(study) for study in STUDIES.values()]
-        suites = [suite_record(each) for each in SUITES.values()]
-        click.echo(json.dumps({"studies": studies, "collections": suites, "searches": searches}, indent=1))
-        return
-    console = new_console()
-    for table in (studies_table(STUDIES.values()), suites_table(SUITES.values()), searches_table(searches)):
-        console.print(table)
-    console.print(settings_line(STUDIES.values()), highlight=False)
 
 
 @main.command()

@@ -51,7 +51,7 @@ class SyntheticDataset:
 
     @property
     def unmade_note(self) -> str:
-        """What a plan says where its videos do not exist yet."""
+        """Note of a plan whose videos do not exist yet."""
         return (
             f"The {self.num_videos} videos of dataset {self.name} do not exist yet: the first run makes them, in a few "
             "minutes. Until then keys are provisional, and so is which videos a label fraction takes."

@@ -11,7 +11,7 @@ from trainers.stage import InputError
 UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 FORM = re.compile(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)")
 MOST_BYTES, MOST_OF_FREE = 150e9, 0.5
-"""Of tapes, where no limit is given: at most so much, and at most this part of what is free on the disk."""
+"""Limits of all tapes where none is given: bytes, and the part of what is free on the disk."""
 
 
 def parse_size(option: str, text: str) -> float:
@@ -32,7 +32,7 @@ def search_choice(choice: TapeChoice) -> TapeChoice:
 
 
 def tape_choice(kinds: Tapes, limit: str | None, home: Path, budget_bytes: float | None = None) -> TapeChoice:
-    """Which tapes a command takes.
+    """The tapes that a command takes.
 
     Args:
         kinds: those that are wanted.

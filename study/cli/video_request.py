@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class VideoRequest:
-    """What `predict` or `embed` was asked for.
+    """Request of `predict` or `embed`.
 
     Attributes:
         verb: name of the command.

@@ -41,7 +41,7 @@ OWN_LAYOUT = "cholec80"
 
 @dataclass(frozen=True, kw_only=True)
 class IngestRequest:
-    """What `ingest` was asked for.
+    """Request for an ingest.
 
     Attributes:
         name: what to call the dataset.

@@ -65,7 +65,7 @@ def list_weights(context: HomeContext, as_json: bool = False) -> None:
 @json_option
 @click.pass_obj
 def show_weights(context: HomeContext, name: str, as_json: bool) -> None:
-    """What is known of weights: network, prefix, digest, licence, and every tensor of the file that is left out.
+    """Show what is known of weights: network, prefix, digest, licence, and every tensor of the file that is left out.
 
     \b
     Example:

@@ -20,7 +20,7 @@ PATIENTS = (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class VideoPage:
-    """What the page shows of a video.
+    """Part of the page that shows a video.
 
     Attributes:
         name: of the video.

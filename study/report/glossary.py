@@ -34,4 +34,4 @@ SYNTHETIC_SCALES = {
     "demo": "Scale demo: these numbers show the plumbing, not the method",
     "small": "Scale small: what these numbers say holds for synthetic videos, not for surgery",
 }
-"""What is said above the numbers of scales whose videos are synthetic."""
+"""Sentences above the numbers of scales whose videos are synthetic."""
