@@ -1,5 +1,6 @@
 """Schema of an MLflow database: whole, half made, or of another version of MLflow."""
 
+import functools
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -96,6 +97,7 @@ def _is_known(revision: str) -> bool:
         return False
 
 
+@functools.cache  # they are files of Python, each of which is run to be read
 def _migrations() -> ScriptDirectory:
     import mlflow
 

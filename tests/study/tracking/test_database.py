@@ -70,8 +70,8 @@ def test_a_creation_that_stops_after_any_migration_is_not_taken_for_whole(tmp_pa
     assert read_schema(uri).state is State.HALF_MADE
     config: Config = utils._get_alembic_config(uri)
     states = {}
-    while read_schema(uri).revision != newest_revision():
-        states[read_schema(uri).revision] = read_schema(uri).state
+    while (schema := read_schema(uri)).revision != newest_revision():
+        states[schema.revision] = schema.state
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "+1")
