@@ -39,7 +39,7 @@ from trainers.data.ingest.video import Ingest
 from trainers.stage import MachineError, Resources, Stage
 
 NUM_VIDEOS, SECONDS_PER_VIDEO = 10, 300
-SMALL_SECONDS = 40
+SMALL_SECONDS = 16
 NUM_PICTURES = 64
 SOURCE_FPS = 25
 
@@ -97,7 +97,7 @@ class Paces(Observer):
 
 def measure(device: torch.device, small: bool) -> dict[str, Any]:
     """Runs the study, prints a line for every stage, and returns them."""
-    scale = replace(SCALES["full"], generic_images=512 if small else 1024, generic_epochs=1, queue_size=1024)
+    scale = replace(SCALES["full"], generic_images=128 if small else 1024, generic_epochs=1, queue_size=1024)
     if small:
         scale = replace(
             scale, architecture="resnet10", width=8, size_px=32, store_px=40, batch_size=32, queue_size=256,

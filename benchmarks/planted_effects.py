@@ -75,7 +75,7 @@ class Sizes:
         return {"train": range(1, first), "validation": range(first, second), "test": range(second, second + self.test)}
 
 
-SMALL = Sizes(train=3, validation=2, test=16, minutes=0.2, seeds=1, groups=(8,), epochs=1)
+SMALL = Sizes(train=3, validation=1, test=8, minutes=0.2, seeds=1, groups=(4,), epochs=1)
 
 
 @dataclass(frozen=True, kw_only=True)

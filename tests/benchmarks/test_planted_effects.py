@@ -1,14 +1,20 @@
 """Verdicts on planted hospitals: how they are counted and predicted; one smallest run of everything."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks import planted_effects
 from benchmarks.planted_effects import SMALL, rates_of
+from search_spaces.protocol.scales import SCALES
 from study.analysis.paired_tests import verdict_power
+from tests.study.tiny_cli import called
+from tests.study.tiny_home import done
 
 Scores = dict[int, dict[str, float | None]]
 
@@ -60,15 +66,24 @@ def test_rows_that_do_not_differ_at_all_are_inconclusive():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tiny_scale", "no_pictures")
 def test_the_smallest_run_shares_its_pretraining_and_writes_tables_of_both_hospitals(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    output = tmp_path / "figures.json"
+    output, said = tmp_path / "figures.json", list[str]()
+
+    def run(command: list[object], *, check: bool) -> None:
+        (*program, home), asked = command[:5], command[5:]
+        assert (program, check) == ([sys.executable, "-m", "study.cli", "--home"], True)
+        said.append(done(called(Path(str(home)), *map(str, asked))).output)
+
+    monkeypatch.setattr(planted_effects, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setitem(SCALES, "demo", replace(SCALES["demo"], finetune_epochs=1, temporal_epochs=1))
     monkeypatch.setattr("sys.argv", ["", "--small", "--home", str(tmp_path / "home"), "--output", str(output)])
     planted_effects.main()
-    (printed, said), figures = capfd.readouterr(), json.loads(output.read_text())
-    assert "(planted/moco; null/moco) done" in printed + said
+    figures = json.loads(output.read_text())
+    assert "(planted/moco; null/moco) done" in said[-1]
     assert figures["sizes"]["test"] == SMALL.test
     assert {each["hospital"] for each in figures["rates"]} == {"planted", "null"}
     assert all(each["better"] + each["worse"] + each["inconclusive"] == 2 for each in figures["rates"])
-    assert output.with_suffix(".md").read_text() in printed
+    assert output.with_suffix(".md").read_text() in capsys.readouterr().out

@@ -28,7 +28,7 @@ grid = Study(
 """
 
 
-@pytest.mark.usefixtures("tiny_scale")
+@pytest.mark.usefixtures("tiny_scale", "no_pictures")
 def test_grid_and_searches_are_computed_valued_and_evaluated_once(
     tiny_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

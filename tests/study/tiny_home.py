@@ -42,6 +42,16 @@ def tiny_scale() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports whose figures are painted, but neither laid out nor written, for tests that look at none of them.
+
+    Reports that fixtures of a wider scope write have their pictures.
+    """
+    monkeypatch.setattr("study.report.figures.style._settle", lambda figure: None)
+    monkeypatch.setattr("study.report.figures.style.to_svg", lambda figure, name: "<svg ></svg>")
+
+
 @pytest.fixture(scope="session")
 def tiny_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four annotated videos, laid out as Cholec80."""

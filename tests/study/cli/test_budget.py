@@ -77,7 +77,7 @@ def test_amounts_are_gpu_seconds_or_bytes():
     assert parse_budget("200 GB").amount == 2e11
 
 
-@pytest.mark.usefixtures("tiny_scale")
+@pytest.mark.usefixtures("tiny_scale", "no_pictures")
 def test_a_run_ends_with_a_sentence_and_the_same_command_goes_on(tiny_home: Path, tmp_path: Path):
     home = copy_of(tiny_home, tmp_path)
     asked = ("run", "table3", *LOCAL, "--row", "majority")

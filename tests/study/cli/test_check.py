@@ -18,7 +18,7 @@ from tests.study.tiny_home import HERE, LOCAL, copy_of
 from trainers.runtime.machine import cpu_name
 from trainers.stage import Stage
 
-pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("tiny_scale", "no_pictures"), pytest.mark.slow]
 
 
 @pytest.fixture

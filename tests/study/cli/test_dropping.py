@@ -80,7 +80,7 @@ def test_a_plan_keeps_no_features_and_has_those_that_are_read_at_a_time(store: S
     assert dropped.peak_bytes == dropped.kept_bytes + 3 * 5e6
 
 
-@pytest.mark.usefixtures("tiny_scale")
+@pytest.mark.usefixtures("tiny_scale", "no_pictures")
 def test_a_run_leaves_no_features_and_is_finished_all_the_same(tiny_home: Path, tmp_path: Path):
     home = copy_of(tiny_home, tmp_path)
     asked = ("run", "table3", *LOCAL, "--row", "untrained", "--drop-features")

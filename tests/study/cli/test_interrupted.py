@@ -10,7 +10,7 @@ from study.core.store import Store
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import LOCAL, PATIENCE_SECONDS, copy_of, done, start, tiny_settings, wait_until
 
-pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.kills]
+pytestmark = [pytest.mark.usefixtures("tiny_scale", "no_pictures"), pytest.mark.kills]
 
 LONG = ("run", "table3", *LOCAL, "--row", "head", "--set", "student_epochs=25")
 MOST_ATTEMPTS = 5

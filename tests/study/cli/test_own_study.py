@@ -22,7 +22,7 @@ from tests.trainers.ssl.method_contract import CONTRACT
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, untrained
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
-pytestmark = pytest.mark.usefixtures("tiny_scale")
+pytestmark = pytest.mark.usefixtures("tiny_scale", "no_pictures")
 
 
 @pytest.fixture(scope="module")

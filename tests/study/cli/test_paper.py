@@ -127,6 +127,7 @@ def studies_shown(home: Path) -> dict[str, str]:
     return {name: line for line in page.splitlines() for name in re.findall(r"^\| \[.*\]\(<\.\./\.\./([^/]+)/", line)}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_page_of_some_rows_keeps_the_studies_that_were_asked_before_and_have_results(stored: Path, tmp_path: Path):
     home = copy_of(stored, tmp_path)
     assert called(home, *RUN, "--row", "table1/scratch").exit_code == 0

@@ -17,7 +17,7 @@ from study.home.request import Request
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import LOCAL, copy_of, done, refused
 
-pytestmark = pytest.mark.usefixtures("tiny_scale")
+pytestmark = pytest.mark.usefixtures("tiny_scale", "no_pictures")
 
 SMALL = ("--set", "batch_size=4", "--set", "queue_size=4", "--set", "batch_norm_splits=1")
 FULL = ("--dataset", "tiny", *SMALL)

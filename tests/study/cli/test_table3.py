@@ -9,7 +9,7 @@ from study.core.store import Store
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import ASKED, LOCAL, copy_of, refused
 
-pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("tiny_scale", "no_pictures"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ def digests(home: Path) -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 def test_a_sweep_over_lambda_leaves_the_same_numbers_with_a_tape_and_without(tiny_home: Path, tmp_path: Path):
     results = {}
     for tape in ("off", "embeddings"):

@@ -13,7 +13,7 @@ from tests.trainers.public_files import moco_file, torchvision_file
 from trainers.networks.backbones import Backbone
 
 RESNET18 = Backbone(architecture="resnet18")
-pytestmark = pytest.mark.usefixtures("tiny_scale")
+pytestmark = pytest.mark.usefixtures("tiny_scale", "no_pictures")
 
 
 @pytest.fixture(scope="module")

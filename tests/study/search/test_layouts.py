@@ -25,7 +25,7 @@ from trainers.stage import Stage
 
 NUM_VIDEOS, NUM_TEST = 6, 2
 HERE = ("--scale", "tiny", "--local", "--threads", "1", "--no-mlflow")
-pytestmark = pytest.mark.usefixtures("tiny_scale")
+pytestmark = pytest.mark.usefixtures("tiny_scale", "no_pictures")
 
 
 @pytest.fixture(scope="module")

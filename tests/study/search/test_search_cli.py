@@ -13,7 +13,7 @@ from tests.study.search.searched_home import NAME, SEARCH, data, report, rows
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import HERE
 
-pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.xdist_group("search")]
+pytestmark = [pytest.mark.usefixtures("tiny_scale", "no_pictures"), pytest.mark.xdist_group("search")]
 
 
 def test_an_interrupted_search_goes_on_with_its_trial(searched: Path):

@@ -18,7 +18,7 @@ from tests.study.tiny_cli import called
 from tests.study.tiny_home import start
 from trainers.stage import InputError
 
-pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.xdist_group("search")]
+pytestmark = [pytest.mark.usefixtures("tiny_scale", "no_pictures"), pytest.mark.xdist_group("search")]
 
 
 def test_two_first_searches_of_a_home_are_one_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,7 +10,7 @@ from study.search.request import SearchRequest, remember_search
 from tests.study.search.searched_home import NAME, SEARCH
 from tests.study.tiny_cli import called
 
-pytestmark = [pytest.mark.usefixtures("tiny_scale"), pytest.mark.xdist_group("search")]
+pytestmark = [pytest.mark.usefixtures("tiny_scale", "no_pictures"), pytest.mark.xdist_group("search")]
 
 
 EVERYTHING = (

@@ -39,8 +39,8 @@ def cluster():
 
     before = set(psutil.Process().children(recursive=True))
     # Without the dashboard, on a port that is free, Ray Train's placement groups outlive a run that was killed.
-    head = {"num_cpus": 1, "include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": None}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    dashboard = {"include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": None}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_log_monitor": False, **dashboard})
     others = [cluster.add_node(num_cpus=1, wait=False) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     cluster.wait_for_nodes()

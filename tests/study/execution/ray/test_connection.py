@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from study.execution.ray.connection import NO_DASHBOARD, connect
 from study.execution.ray.connection import _not_joined as not_joined
-from study.execution.ray.connection import connect
 from study.execution.ray.nodes import Node, largest_node
 from study.execution.ray.preflight import Answer, check_nodes, check_room, node_fault, note_excess
 from study.execution.resources import Profile
@@ -25,7 +25,8 @@ VERSIONS = {name: importlib.metadata.version(name) for name in ("freelunch-surgi
 HERE = """
 import psutil, ray
 from study.execution.ray.connection import connect
-with connect():
+with connect() as description:
+    assert "; dashboard: http://127.0.0.1:" in description, description
     assert psutil.Process().children()
     resources = ray.cluster_resources()
     assert resources["CPU"] == 1, resources
@@ -154,7 +155,8 @@ def added(cluster: Any, **options: Any) -> Iterator[None]:
 
 def test_a_joined_cluster_says_what_it_has_and_does_not_have(cluster: Any, tmp_path: Path):
     with added(cluster, num_cpus=3, num_gpus=1), connect(cluster.address) as description:
-        assert description.startswith(f"the Ray cluster at {cluster.address}, with 5 CPUs and 1 GPUs on 2 nodes; dash")
+        found = f"the Ray cluster at {cluster.address}, with 5 CPUs and 1 GPUs on 2 nodes"
+        assert description == f"{found}{NO_DASHBOARD}", "the shared cluster has none"
         assert largest_node() == (3, 1)
         check_nodes(tmp_path)
         assert list(tmp_path.iterdir()) == []

@@ -36,7 +36,7 @@ def agents() -> Iterator[list[psutil.Process]]:
     assert psutil.wait_procs(found, timeout=PATIENCE_SECONDS)[1] == []
 
 
-def test_a_killed_driver_and_ctrl_c_leave_nothing_and_the_same_command_goes_on(start, undisturbed, agents):
+def test_a_killed_driver_and_ctrl_c_leave_nothing_and_the_same_command_goes_on(start, cluster, undisturbed, agents):
     killed = start("slow")
     process_of(killed.diary, "teacher", KILLED_AFTER)
     family = psutil.Process(killed.process.pid).children(recursive=True)
@@ -56,7 +56,7 @@ def test_a_killed_driver_and_ctrl_c_leave_nothing_and_the_same_command_goes_on(s
     assert "teacher resumed" in interrupted.said
     assert "data" not in interrupted.said
 
-    again = start("shared")
+    again = start("shared", cluster.address)  # on one that is there, as another start would show nothing more
     assert again.wait() == 0, again.said
     assert "teacher resumed" in again.said
     assert_resumed(again.diary, times=2)
