@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trainers.evaluation.test_metrics import RELAXATIONS, Case, cases, fps_values
+from tests.trainers.evaluation.metric_cases import RELAXATIONS, Case, cases, fps_values
 from trainers.artifacts.evaluation import PROTOCOLS
 from trainers.artifacts.predictions import VideoPredictions
 from trainers.evaluation.metrics import Relaxation

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trainers.evaluation.test_metrics import Case, cases, fps_values
+from tests.trainers.evaluation.metric_cases import Case, cases, fps_values
 from trainers.artifacts.predictions import VideoPredictions
 from trainers.evaluation.panel import Panel, ScoredProtocol
 
