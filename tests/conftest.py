@@ -21,6 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_worker_niceness", "0")
 # By default every node of Ray starts processes before a task needs them.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+# By default every node's agent looks at all of its processes every five seconds, for pages that no test opens.
+os.environ.setdefault("REPORTER_UPDATE_INTERVAL_MS", "60000")
 # Modules are compiled once for all lanes and for every process that tests start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -1,5 +1,6 @@
 """Every study, and every method in them, from frames to reports, at a size that takes a minute or two."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -39,7 +40,9 @@ def paper(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return home, done(called(home, *RUN)).output
 
 
+@functools.cache
 def planned(home: Path, study: str, *rows: str) -> PlannedStudy:
+    """A study of a home; what the home has finished is looked at once."""
     return PlannedStudy(home, Request(study=study, scale="tiny", dataset="tiny", rows=rows))
 
 
