@@ -1,18 +1,16 @@
 """Videos at the command line: registration, ingest and synthesis."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.progress import Progress
 
 from search_spaces.protocol.scales import SCALES, Scale
 from study.cli.execute import compute_videos
 from study.cli.ingest_forecast import THREADS_OF_A_VIDEO, forecast
 from study.cli.ingest_record import write_record
+from study.cli.progress import progress_bar
 from study.cli.resources import ComputeTarget
 from study.console.data_tables import audits_table, findings_table, lengths_table
 from study.console.terminal import new_console
@@ -117,13 +115,13 @@ def _is_annotated(folder: Path, name: str) -> bool:
 
 def audit_videos(store: Store, asked: IngestRequest, *, fps: float) -> Audit:
     """Audits a dataset, with a progress bar on terminals, and prints what was found."""
-    with _bar("reading videos", None) as (progress, task):
+    with progress_bar("reading videos", None) as bar:
         audited = datasets.audit(
             store.home / "datasets",
             asked.name,
             asked.described,
             asked.root,
-            lambda video: progress.advance(task),
+            lambda video: bar.advance(),
             asked.unlabelled,
             fps=fps,
         )
@@ -149,7 +147,7 @@ def make_laid_out(folder: Path, num_videos: int, minutes: float, seed: int, layo
 
 def make_videos(folder: Path, num_videos: int, minutes: float, seed: int, hospital: Hospital = FIRST) -> None:
     """Makes synthetic videos, with a progress bar on terminals."""
-    with _bar("making videos", num_videos) as (progress, task):
+    with progress_bar("making videos", num_videos) as bar:
         synthesize(
             folder,
             num_videos=num_videos,
@@ -157,14 +155,14 @@ def make_videos(folder: Path, num_videos: int, minutes: float, seed: int, hospit
             seed=seed,
             hospital=hospital,
             num_processes=available_cpus(),
-            report=lambda done: progress.update(task, completed=done),
+            report=bar.show,
         )
 
 
 def register_videos(store: Store, name: str, described: Description, root: Path) -> Dataset:
     """Registers a dataset in the home folder, with a progress bar on terminals."""
-    with _bar("reading videos", None) as (progress, task):
-        return datasets.register(store.home / "datasets", name, described, root, lambda video: progress.advance(task))
+    with progress_bar("reading videos", None) as bar:
+        return datasets.register(store.home / "datasets", name, described, root, lambda video: bar.advance())
 
 
 def find_scale(name: str) -> Scale:
@@ -176,11 +174,3 @@ def find_scale(name: str) -> Scale:
     if name not in SCALES:
         raise InputError(f"no scale named {name!r}{nearest(name, SCALES)}")
     return SCALES[name]
-
-
-@contextmanager
-def _bar(title: str, total: int | None) -> Iterator[tuple[Progress, Any]]:
-    """A progress bar on standard error, on terminals alone."""
-    console = new_console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield progress, progress.add_task(title, total=total)

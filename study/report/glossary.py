@@ -31,7 +31,7 @@ METRICS = {
 }
 
 SYNTHETIC_SCALES = {
-    "demo": "Scale demo: these numbers show the plumbing, not the method",
+    "demo": "Scale demo: these numbers show that everything runs, not what the method is worth",
     "small": "Scale small: what these numbers say holds for synthetic videos, not for surgery",
 }
 """Sentences above the numbers of scales whose videos are synthetic."""

@@ -38,38 +38,53 @@ def teachers_figure(results: Results, comparisons: Mapping[str, Comparison] = NO
 
 def _paint(figure: Figure, results: Results, comparisons: Mapping[str, Comparison]) -> None:
     points, colour = teacher_points(results), row_colours(results.study)
-    level = results.reference.score("strict", METRIC) if results.reference else None
-    whiskers = _whiskers(points, comparisons, level.mean) if level else {}
+    score = results.reference.score("strict", METRIC) if results.reference else None
+    level = score.mean if score else None
+    whiskers = {} if level is None else _whiskers(points, comparisons, level)
     ends = [end for whisker in whiskers.values() for end in whisker]
-    heights = _limits([*(point.student.mean for point in points), *([level.mean] if level else []), *ends])
-    panels = figure.subplots(1, 2, sharey=True)
-    own, costs = panels
-    alone = [(point.own.mean, point) for point in points if point.own]
-    _paint_points(own, alone, colour, heights)
-    own.axline((heights[0], heights[0]), slope=1, color=FAINT, linewidth=0.8, linestyle=":")
-    own.set_xlim(_limits([x for x, _ in alone] or heights))
-    _paint_points(costs, [(point.teacher.gflops, point) for point in points], colour, heights)
-    _scale_costs(costs, [point.teacher.gflops for point in points])
-    own.set_xlabel("accuracy of the free model's own features (%)")
-    costs.set_xlabel("multiply-adds of the free model per frame (10⁹)")
-    own.set_ylabel("accuracy of the student (%), strict")
-    for axes in panels:
-        if level:
-            axes.axhline(level.mean, color=FAINT, linestyle="--", linewidth=1.0)
+    heights = _limits([*(point.student.mean for point in points), *([] if level is None else [level]), *ends])
+    own, costs = figure.subplots(1, 2, sharey=True)
+    _paint_own(own, points, colour, heights, whiskers)
+    _paint_costs(costs, points, colour, heights)
+    for axes in (own, costs):
+        if level is not None:
+            axes.axhline(level, color=FAINT, linestyle="--", linewidth=1.0)
         axes.set_ylim(heights)
         axes.grid(visible=True)
         axes.set_axisbelow(True)
-    for x, point in alone:
-        if point.row.name in whiskers:
-            own.vlines(x, *whiskers[point.row.name], color=colour[point.row.name], linewidth=1.2, alpha=0.6)
-    if level and whiskers:
-        zero = level.mean
-        gain = costs.secondary_yaxis("right", functions=(lambda y: y - zero, lambda y: y + zero))
+    if level is not None and whiskers:
+        gain = costs.secondary_yaxis("right", functions=(lambda y: y - level, lambda y: y + level))
         gain.set_ylabel("gain over the reference (points)")
 
 
+def _paint_own(
+    axes: Axes,
+    points: Sequence[TeacherPoint],
+    colour: Mapping[str, str],
+    heights: Limits,
+    whiskers: Mapping[str, Limits],
+) -> None:
+    """Students over the accuracy of their free models' own features."""
+    alone = [(point.own.mean, point) for point in points if point.own]
+    _paint_points(axes, alone, colour, heights)
+    axes.axline((heights[0], heights[0]), slope=1, color=FAINT, linewidth=0.8, linestyle=":")
+    axes.set_xlim(_limits([x for x, _ in alone] or heights))
+    axes.set_xlabel("accuracy of the free model's own features (%)")
+    axes.set_ylabel("accuracy of the student (%), strict")
+    for x, point in alone:
+        if point.row.name in whiskers:
+            axes.vlines(x, *whiskers[point.row.name], color=colour[point.row.name], linewidth=1.2, alpha=0.6)
+
+
+def _paint_costs(axes: Axes, points: Sequence[TeacherPoint], colour: Mapping[str, str], heights: Limits) -> None:
+    """Students over the cost of their free models."""
+    _paint_points(axes, [(point.teacher.gflops, point) for point in points], colour, heights)
+    _scale_costs(axes, [point.teacher.gflops for point in points])
+    axes.set_xlabel("multiply-adds of the free model per frame (10⁹)")
+
+
 def _whiskers(points: Sequence[TeacherPoint], comparisons: Mapping[str, Comparison], level: float) -> dict[str, Limits]:
-    """Accuracies between which each student's lies, by row: the interval of its gain, beside the reference's mean."""
+    """Ends of every student's whisker, by row: the interval of its gain, added to the reference's mean."""
     found = {point.row.name: comparisons.get(point.row.name) for point in points}
     return {
         name: (level + comparison.interval[0], level + comparison.interval[1])

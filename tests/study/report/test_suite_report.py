@@ -160,7 +160,8 @@ def test_the_page_loads_nothing_escapes_titles_and_says_that_it_is_a_demo(whole:
     assert "<h1>Everything &lt;at once&gt;</h1>" in whole.html
     assert "Suite all-of-it" in whole.html
     for text in (whole.html, whole.markdown):
-        assert "these numbers show the plumbing, not the method (6 test videos, 1 to 2 seeds, a small network)" in text
+        said = "these numbers show that everything runs, not what the method is worth"
+        assert f"{said} (6 test videos, 1 to 2 seeds, a small network)" in text
         assert CONTEXT["dataset"] in text
         assert "have no result" not in text
 
