@@ -42,11 +42,12 @@ from trainers.stage import Work
 BATCH = 16
 BUCKET_BYTES = 512
 """A parameter or two."""
-HALF = 2
+HALF = 1
+"""Steps of an epoch, the first of two: what it leaves (queues, averages, statistics) is used in the second."""
 WORKERS = (2, 4)
 QUARTERS = replace(BACKBONE, batch_norm_splits=4)
 FIRST = replace(QUARTERS, running_statistics="first")
-SIZES = {"temperature": 0.2, "queue_size": 3 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
+SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}
 START = Untrained(backbone=BACKBONE, embedding_size=EMBEDDING, seed=3)
 VIT_START = Untrained(backbone=VIT, embedding_size=EMBEDDING, seed=3)
 TRAININGS = {
@@ -64,7 +65,7 @@ TRAININGS = {
         FIRST,
         CombinedMoCo(**SIZES, teacher=START, combination="concatenation"),
     ),
-    "SEED": (QUARTERS, SEED(teacher=START, queue_size=3 * BATCH, embedding_size=EMBEDDING)),
+    "SEED": (QUARTERS, SEED(teacher=START, queue_size=2 * BATCH, embedding_size=EMBEDDING)),
     "CompRess": (QUARTERS, CompRess(**SIZES, teacher=START)),
     "DisCo": (QUARTERS, DisCo(**SIZES, teacher=START)),
     "a student of a ViT": (QUARTERS, DistilledMoCo(**SIZES, teacher=VIT_START)),
@@ -76,7 +77,7 @@ TRAININGS = {
     "SimSiam": (ONE_SPLIT, SimSiam(embedding_size=EMBEDDING, predictor_size=3)),
     "the authors' teacher": (FIRST, AuthorsTeacher(**SIZES, start=START)),
     "the authors' student": (FIRST, AuthorsStudent(**SIZES, teacher=START)),
-    "SwAV": (ONE_SPLIT, SwAV(num_prototypes=12, queue_size=2 * BATCH, queue_from_epoch=0, embedding_size=EMBEDDING)),
+    "SwAV": (ONE_SPLIT, SwAV(num_prototypes=12, queue_size=BATCH, queue_from_epoch=0, embedding_size=EMBEDDING)),
 }
 
 RECORDED = {"MoCo": 2, "MoCo in one split": 0}
