@@ -40,19 +40,23 @@ class PassingPictures:
         step = max(STEP_SECONDS, seconds / MOST_SAMPLES)
         self._last = dict.fromkeys({step, max(STEP_SECONDS, SHORTER * step)}, float("-inf"))
 
-    def see(self, packet: "Packet[VideoStream]") -> None:
+    def see(self, packet: "Packet[VideoStream]") -> av.VideoFrame | None:
         """Takes the picture of a packet where it is needed; packets come in the order of the file, the last one empty.
 
         A damaged one ends it: who misses pictures reads the file for them, and says what is wrong.
+
+        Returns:
+            The frame of the packet, where it was decoded alone.
         """
         try:
             if self._is_short and not self._gives_up:
                 self._see_frames(packet)
             elif not self._gives_up:
-                self._see_key(packet)
+                return self._see_key(packet)
         except av.FFmpegError:
             self._gives_up = True
             self.taken.apart.clear()
+        return None
 
     def _see_frames(self, packet: "Packet[VideoStream]") -> None:
         """Decodes every frame of a short video, and takes one in a while."""
@@ -63,14 +67,16 @@ class PassingPictures:
             if self._apart.is_due((frame.pts - first) * self._base):
                 self.taken.apart.append((frame.pts, grey(frame)))
 
-    def _see_key(self, packet: "Packet[VideoStream]") -> None:
+    def _see_key(self, packet: "Packet[VideoStream]") -> av.VideoFrame | None:
         """Decodes a key frame that is far enough from the one before."""
         time = time_of(packet)
         if time is None or not packet.size or packet.is_discard or not packet.is_keyframe:
-            return
+            return None
         frame = decoded_alone(self._stream, packet) if self._is_due(time * self._base) else None
-        if frame is not None and frame.pts is not None:
-            self.taken.keys[time] = frame.pts, grey(frame)
+        if frame is None or frame.pts is None:
+            return None
+        self.taken.keys[time] = frame.pts, grey(frame)
+        return frame
 
     def _is_due(self, seconds: float) -> bool:
         due = [step for step, last in self._last.items() if seconds - last >= step - ROUNDED_SECONDS]

@@ -1,7 +1,7 @@
 """Reading the timeline of a video file, and looking at its first frames and its key frames."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from trainers.data.ingest.containers import damaged, opened, video_streams
@@ -33,8 +34,8 @@ HEAD_FRAMES = 48
 """Frames at the beginning that are decoded to see how the video is coded."""
 ALL_KEYS, KEY_SECONDS = 64, 30.0
 """So many key frames are looked at, and after them one in so many seconds."""
-See = Callable[["Packet[VideoStream]"], None]
-"""What is done with every packet of a video in passing."""
+See = Callable[["Packet[VideoStream]"], VideoFrame | None]
+"""What is done with every packet of a video in passing; it returns the frame of one that it has decoded alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,7 @@ def _demuxed(
     num_hidden, has_all_times, due = 0, True, 0.0
     stream.codec_context.skip_frame = "NONKEY"
     for packet in container.demux(stream):
-        see(packet)
+        frame = see(packet)
         time = time_of(packet)
         if time is None or not packet.size:
             continue
@@ -135,7 +136,7 @@ def _demuxed(
         content.update(packet)
         seconds = float(time * packet.time_base)
         if packet.is_keyframe and (len(looks) < ALL_KEYS or seconds >= due):
-            looks += _looks(stream, packet, orientation)
+            looks += _looks_of([frame], orientation) if frame is not None else _looks(stream, packet, orientation)
             due = seconds + KEY_SECONDS
     looks += _looks(stream, None, orientation)
     _refuse_jumps(path, np.array(decoding) * float(stream.time_base or 0))
@@ -152,9 +153,13 @@ def _demuxed(
 def _looks(stream: VideoStream, packet: "Packet[VideoStream] | None", orientation: Orientation) -> list[Look]:
     """What a key frame looks like; nothing where it cannot be decoded alone."""
     try:
-        return [Look.of(frame.pts, frame, orientation) for frame in stream.decode(packet) if frame.pts is not None]
+        return _looks_of(stream.decode(packet), orientation)
     except av.FFmpegError:
         return []
+
+
+def _looks_of(frames: Iterable[VideoFrame], orientation: Orientation) -> list[Look]:
+    return [Look.of(frame.pts, frame, orientation) for frame in frames if frame.pts is not None]
 
 
 def _refuse_jumps(path: Path, decoding: np.ndarray) -> None:

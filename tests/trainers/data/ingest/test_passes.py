@@ -69,6 +69,7 @@ def test_pictures_that_are_taken_in_passing_are_those_that_would_be_read(
     path = write(tmp_path / f"video.{ending}", range(0, 250 * step, step), SHAPES[ending])
     with passing_pictures(path) as passing:
         timeline = read_timeline(path, see=passing.see)
+    assert read_timeline(path).looks == timeline.looks
 
     def samples(taken: Taken) -> Samples:
         return take(VideoPictures.of(path, timeline, taken), timeline.seconds)[1]
