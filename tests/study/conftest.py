@@ -6,7 +6,14 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.study.tiny_home import no_pictures, table3_home, tiny_home, tiny_scale, tiny_videos  # noqa: F401 (fixtures)
+from tests.study.tiny_home import (  # noqa: F401 (fixtures)
+    empty_database,
+    no_pictures,
+    table3_home,
+    tiny_home,
+    tiny_scale,
+    tiny_videos,
+)
 
 END_SECONDS = 120
 HERE = Path(__file__).parent

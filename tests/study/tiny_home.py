@@ -53,6 +53,19 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database of a home without runs: its schema takes seconds, so it is made once."""
+
+    def make(home: Path) -> None:
+        from study.tracking.mlflow_client import Destination  # MLflow takes seconds, too
+        from study.tracking.uri import default_uri
+
+        Destination(home, default_uri(home))
+
+    return made_once(tmp_path_factory, "mlflow", make) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
 def tiny_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four annotated videos, laid out as Cholec80."""
     return made_once(tmp_path_factory, "videos", make_tiny_videos)

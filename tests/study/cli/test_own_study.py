@@ -129,7 +129,10 @@ def test_a_recipe_may_be_whatever_can_be_called(home: Path, tmp_path: Path, vari
     assert len(json.loads(planned.output)["trials"]) == rows
 
 
-def test_a_recipe_that_is_no_plain_function_runs_into_mlflow_and_a_report(home: Path, tmp_path: Path):
+def test_a_recipe_that_is_no_plain_function_runs_into_mlflow_and_a_report(
+    home: Path, empty_database: Path, tmp_path: Path
+):
+    shutil.copy(empty_database, home)
     file = tmp_path / "callable.py"
     file.write_text(OWN)
     options = [option for option in LOCAL if option != "--no-mlflow"]

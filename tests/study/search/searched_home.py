@@ -22,9 +22,10 @@ PATIENCE_SECONDS = 300
 
 
 @pytest.fixture(scope="session")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def searched(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which a search was interrupted in its first trial, and then went on to its third."""
     home = tmp_path_factory.mktemp("home")
+    shutil.copy(empty_database, home)
     synthesize(home / "videos", num_videos=6, minutes=0.1, width=96, height=64)
     with tiny_settings():
         ingested = called(home, "ingest", "cholec80", str(home / "videos"), "--name", "tiny", "--scale", "tiny")

@@ -105,7 +105,7 @@ def home(tiny_scale: None, videos: tuple[Path, Path], tmp_path_factory: pytest.T
     places = (str(folder / "videos"), "--unlabelled", str(further / "videos"))
     ingested = called(home, "ingest", "m2cai16", *places, "--name", "own", "--scale", "tiny")
     assert ingested.exit_code == 0, ingested.output
-    searched = called(home, "search", "distilled", "--dataset", "own", "--trials", "1", *HERE)
+    searched = called(home, "search", "distilled", "--dataset", "own", "--trials", "1", "--no-mlflow", *HERE)
     assert searched.exit_code == 0, searched.output
     (home / "said.txt").write_text(searched.output)
     return home
@@ -133,6 +133,6 @@ def test_no_artifact_of_a_search_comes_from_a_test_video_and_its_evaluation_does
     assert any(unlabelled_name(dataset) in names for stage, names in found.items() if stage.startswith("Pretrain "))
     evaluation = re.search(r"next: evaluate .*?: freelunch --home \S+ run (.*)", (home / "said.txt").read_text())
     assert evaluation
-    evaluated = called(home, "run", *evaluation[1].split(), *HERE[2:])
+    evaluated = called(home, "run", *evaluation[1].split(), "--no-mlflow", *HERE[2:])
     assert evaluated.exit_code == 0, evaluated.output
     assert tested <= frozenset().union(*videos_behind(home).values())

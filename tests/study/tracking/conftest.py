@@ -9,16 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from study.tracking.mlflow_client import Destination
 from study.tracking.server import start_server, stop_server, wait_until_healthy
 from study.tracking.uri import default_uri
-from tests.shared import free_port, made_once
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Making the schema takes seconds, so it is made once."""
-    return made_once(tmp_path_factory, "mlflow", lambda home: Destination(home, default_uri(home))) / "mlflow.db"
+from tests.shared import free_port
 
 
 @pytest.fixture

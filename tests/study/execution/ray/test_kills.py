@@ -20,7 +20,7 @@ from tests.study.execution.ray.programs import (
     until,
 )
 from tests.study.execution.ray.ray_program import PLANS
-from tests.study.steps import process_of, table
+from tests.study.steps import epochs, process_of, table
 
 pytestmark = [pytest.mark.ray, pytest.mark.kills]
 
@@ -40,25 +40,20 @@ def test_a_killed_trial_is_followed_again_and_its_stages_run_on(start, cluster, 
     assert_nothing_is_at_work()
 
 
-def test_a_killed_broker_comes_back_and_is_told_everything_again(start, cluster, undisturbed):
+def test_a_killed_process_of_a_stage_and_a_killed_broker_are_replaced_and_all_goes_on_from_the_checkpoint(
+    start, cluster, undisturbed
+):
     program = start(address=cluster.address)
-    process_of(program.diary, "teacher", KILLED_AFTER)
-    one_named("Broker").kill()
-    assert program.wait() == 0, program.said
-    assert "teacher interrupted: the broker was lost" in program.said
-    assert "teacher resumed" in program.said
-    assert_resumed(program.diary)
-    assert program.artifacts() == undisturbed
-    assert_nothing_is_at_work()
-
-
-def test_a_killed_process_of_a_stage_is_replaced_and_goes_on_from_the_checkpoint(start, cluster, undisturbed):
-    program = start(address=cluster.address)
+    broker = one_named("Broker")
     os.kill(process_of(program.diary, "teacher", KILLED_AFTER), signal.SIGKILL)
+    before = len(epochs(program.diary, "teacher"))
+    until(lambda: len(epochs(program.diary, "teacher")) > before, "the teacher does not go on")
+    broker.kill()
     assert program.wait() == 0, program.said
-    assert "teacher interrupted" in program.said
-    assert "teacher resumed" in program.said
-    assert_resumed(program.diary)
+    interrupted = ("its process was killed or crashed", "the broker was lost")
+    assert [reason in program.said for reason in interrupted] == [True, True], program.said
+    assert program.said.count("teacher interrupted") == program.said.count("teacher resumed") == 2
+    assert_resumed(program.diary, times=2)
     assert program.artifacts() == undisturbed
     assert_nothing_is_at_work()
 
