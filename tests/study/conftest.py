@@ -32,8 +32,8 @@ class SharedCluster:
 
         if self._cluster is None:
             self._before = set(psutil.Process().children())
-            head = {"num_cpus": 2, "include_dashboard": False, "include_log_monitor": False}
-            self._cluster = Cluster(initialize_head=True, head_node_args=head)
+            without = {"include_dashboard": False, "dashboard_port": None, "include_log_monitor": False}
+            self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, **without})
         return self._cluster
 
     def end(self) -> None:

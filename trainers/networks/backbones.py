@@ -196,7 +196,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         return y
 
     def _by_kernels(self, x: Tensor, splits: int, residual: Tensor | None, relu: bool) -> Tensor:
-        from trainers.networks.batch_norm_kernels import SplitBatchNorm  # needs Triton
+        from trainers.networks.fused_batch_norm import SplitBatchNorm  # needs Triton
 
         self.num_batches_tracked += 1
         return cast(

@@ -12,7 +12,7 @@ os.environ["TRITON_INTERPRET"] = "1"
 import torch
 import torch.nn.functional as F
 
-from trainers.networks.batch_norm_kernels import SplitBatchNorm
+from trainers.networks.fused_batch_norm import SplitBatchNorm
 
 SHAPES = [(8, 8, 3, 5), (4, 160, 3, 2), (8, 5, 1, 2)]
 """Fewer columns than a tile has, more of them, and a number that is no power of two."""
