@@ -19,6 +19,8 @@ BASELINE_COLOURS = ("#4d5562", "#868d99", "#a9afb9", "#c6cad1")
 """Rows: Okabe and Ito's palette, safe for colour-blind readers; baselines in greys."""
 PIXELS_PER_INCH = 100
 TITLE_LENGTH = 34
+FEWEST_LETTERS = 12
+"""Of the beginning of a title that is cut."""
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -82,8 +84,12 @@ def row_colours(study: Study) -> dict[str, str]:
 
 
 def short_title(title: str, length: int = TITLE_LENGTH) -> str:
-    """A title that fits beside an axis."""
-    return title if len(title) <= length else f"{title[: length - 1].rstrip()}…"
+    """A title that fits beside an axis; a number after the last comma, such as 25 % of labels, tells rows apart."""
+    if len(title) <= length:
+        return title
+    _, comma, last = title.rpartition(", ")
+    kept = comma + last if last[:1].isdigit() and len(comma + last) <= length - FEWEST_LETTERS else ""
+    return f"{title[: length - 1 - len(kept)].rstrip(' ,:')}…{kept}"
 
 
 def _settle(figure: Figure) -> None:

@@ -13,7 +13,7 @@ from study.core.plan import make_plan
 from study.core.store import Store
 from study.core.suite import together
 from study.home.request import Request
-from study.report.figures.style import short_title
+from study.report.figures.style import TITLE_LENGTH, short_title
 from tests.search_spaces.fake_dataset import conditions
 from trainers.stage import InputError, Resources
 
@@ -75,6 +75,13 @@ def test_a_study_asks_something(study: Study):
 def test_titles_of_the_rows_of_studies_beyond_the_paper_fit_beside_a_figure(study: Study):
     titles = [row.title for row in study.all_rows()]
     assert [short_title(title) for title in titles] == titles
+
+
+@pytest.mark.parametrize("study", every_study(), ids=lambda study: study.name)
+def test_titles_that_are_cut_beside_a_figure_are_still_told_apart(study: Study):
+    titles = [short_title(row.title) for row in study.all_rows()]
+    assert len(set(titles)) == len(titles)
+    assert all(len(title) <= TITLE_LENGTH for title in titles)
 
 
 @pytest.mark.parametrize("study", every_study(), ids=lambda study: study.name)
