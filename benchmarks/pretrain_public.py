@@ -2,12 +2,13 @@
 
     python -m benchmarks.pretrain_public --output FOLDER [--frames FOLDER [--compare]] [--images N] [--epochs E]
 
-Writes `demo-self-supervised.safetensors` (MoCo v2), `demo-supervised.safetensors` (a classifier of the kinds of images)
-and `pretrain-public.json` (curves, times, versions). Once they are in `trainers/pretrained/shipped/`, scale `demo`
-starts from them. `--frames` is a folder whose folders `training` and `validation` hold ingested videos: then it is said
-what the features are worth on these, by nearest neighbours; no training sees them. `--compare` trains candidates first,
-one on each core, and goes on with the settings of the best. On one type of machine the same command gives the same
-bits. It needs torch, torchvision, timm, OpenCV, PyArrow and safetensors alone.
+Writes `demo-self-supervised.safetensors` (MoCo v2), `demo-supervised.safetensors` (a classifier: of scenes where
+`--per-scene` asks for several photographs of each, else of the kinds of images) and `pretrain-public.json` (curves,
+times, versions). Once they are in `trainers/pretrained/shipped/`, scale `demo` starts from them. `--frames` is a folder
+whose folders `training` and `validation` hold ingested videos: then it is said what the features are worth on these, by
+nearest neighbours; no training sees them. `--compare` trains candidates of the self-supervised kind first, one on each
+core, and goes on with the settings of the best. On one type of machine the same command gives the same bits. It needs
+torch, torchvision, timm, OpenCV, PyArrow and safetensors alone.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks import measuring
-from benchmarks.public_models import CANDIDATES, METHODS, SHORT, SMALL, Settings, draw
+from benchmarks.public_models import CANDIDATES, KINDS, SHORT, SMALL, Settings, draw
 from benchmarks.public_probe import Probe
 from trainers.artifacts.history import read_history
 from trainers.pretrained.contents import Kind
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, help="ingested videos, to look at what the features are worth")
     parser.add_argument("--compare", action="store_true", help="compare candidates by these videos, and take the best")
     parser.add_argument("--seconds", type=float, help="choose EPOCHS so that self-supervised training takes about this")
-    parser.add_argument("--only", choices=list(METHODS), help="train one of the two")
+    parser.add_argument("--only", choices=KINDS, help="train one of the two")
     parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="cores to use")
     parser.add_argument("--small", action="store_true", help="a smallest training, to see whether it works")
@@ -80,7 +81,7 @@ def main() -> None:
         if options["frames"] is None:
             parser.error("--compare needs the videos of --frames to compare by")
         asked = replace(asked, **best_candidate(options["output"], options["frames"], options["threads"], CANDIDATES))
-    kinds = (options["only"],) if options["only"] else tuple(METHODS)
+    kinds = (options["only"],) if options["only"] else KINDS
     device = torch.device("cpu") if options["cpu"] else measuring.chosen_device()
     resources = Resources(threads=options["threads"], gpus=1 if device.type == "cuda" else 0)
     run(asked, kinds, options["output"], resources, options["frames"], seconds=options["seconds"])
@@ -126,7 +127,7 @@ def run(
             facts = Shipped(
                 scale=asked.scale,
                 kind=kind,
-                method=METHODS[kind],
+                method=asked.method(kind),
                 architecture=asked.architecture,
                 width=asked.width,
                 size_px=asked.size_px,

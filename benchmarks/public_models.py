@@ -1,7 +1,7 @@
 """Free models of the package: their settings, their images and their trainings, for `benchmarks.pretrain_public`."""
 
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from trainers.data.synthetic.generic_images import GenericImages
 from trainers.fields import Precision
 from trainers.networks.backbones import Architecture, Backbone
 from trainers.pretrained.contents import Kind
-from trainers.pretrained.supervised import CROP_AND_FLIP, TrainClassifier
+from trainers.pretrained.supervised import TrainClassifier
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pretrain import Pretrain
@@ -21,7 +21,7 @@ from trainers.ssl.probe import KnnProbe
 from trainers.stage import Work
 
 IMAGES_PER_PART = 2048
-METHODS: dict[Kind, str] = {"supervised": "classifier of kinds", "self-supervised": "MoCo v2"}
+KINDS: tuple[Kind, ...] = ("supervised", "self-supervised")
 Drawing = Literal["drawn", "generic"]
 
 
@@ -40,18 +40,22 @@ class Settings:
         drawing: whether images are those of `DrawnImages` or of `GenericImages`.
         images: their number.
         per_theme: images that share a theme, of `DrawnImages` alone.
+        per_scene: photographs of a scene, of `DrawnImages` alone; more than one make scenes the classes of supervised
+            training, which otherwise are the kinds of images.
         epochs: of self-supervised training.
         supervised_epochs: of supervised training, which sees two views of an image as well.
         batch_size: images per step.
         learning_rate: of self-supervised training, at the start.
+        supervised_learning_rate: of supervised training, at the start.
+        supervised_temperature: τ of the classifier of scenes.
         queue_size: K.
         momentum: m.
-        min_scale: smallest area of a crop in self-supervised training; the next four are of its augmentation, too.
+        min_scale: smallest area of a crop; the next four are of the augmentation, too.
         hue: largest turn of the hue.
         saturation: largest change of the saturation.
         grayscale_probability: of views without colour.
         flip_probability: of views that are mirrored.
-        precision: of self-supervised training.
+        precision: of training.
         seed: of everything drawn.
     """
 
@@ -63,10 +67,13 @@ class Settings:
     drawing: Drawing = "drawn"
     images: int = 65536
     per_theme: int = 16
+    per_scene: int = 1
     epochs: int = 20
     supervised_epochs: int = 5
     batch_size: int = 128
     learning_rate: float = 0.06
+    supervised_learning_rate: float = 1e-3
+    supervised_temperature: float = 0.1
     queue_size: int = 4096
     momentum: float = 0.99
     min_scale: float = 0.85
@@ -84,7 +91,7 @@ class Settings:
 
     @property
     def augmentation(self) -> MoCoAugmentation:
-        """What makes the views of self-supervised training."""
+        """What makes the views."""
         return MoCoAugmentation(
             size_px=self.size_px,
             min_scale=self.min_scale,
@@ -106,8 +113,24 @@ class Settings:
             return GenericImages(num_images=count, size_px=self.store_px, seed=1000 * self.seed + number)
         first = number * IMAGES_PER_PART
         return DrawnImages(
-            num_images=count, size_px=self.store_px, first=first, per_theme=self.per_theme, seed=self.seed
+            num_images=count,
+            size_px=self.store_px,
+            first=first,
+            per_theme=self.per_theme,
+            per_scene=self.per_scene,
+            seed=self.seed,
         )
+
+    @property
+    def of_scenes(self) -> bool:
+        """Whether supervised training learns to tell scenes apart."""
+        return self.drawing == "drawn" and self.per_scene > 1
+
+    def method(self, kind: Kind) -> str:
+        """The training of a kind in words."""
+        if kind == "self-supervised":
+            return "MoCo v2"
+        return "classifier of scenes" if self.of_scenes else "classifier of kinds"
 
     def stage(self, kind: Kind, probe: KnnProbe | None) -> Pretrain | TrainClassifier:
         """The training of a kind."""
@@ -116,10 +139,14 @@ class Settings:
             return TrainClassifier(
                 frames=parts,
                 backbone=self.backbone,
-                augmentation=replace(CROP_AND_FLIP, size_px=self.size_px),
+                augmentation=self.augmentation,
                 epochs=self.supervised_epochs,
                 batch_size=self.batch_size,
+                learning_rate=self.supervised_learning_rate,
                 seed=self.seed,
+                images_per_class=self.per_scene if self.of_scenes else 0,
+                temperature=self.supervised_temperature if self.of_scenes else None,
+                precision=self.precision,
             )
         return Pretrain(
             frames=parts,

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,7 +15,18 @@ from trainers.artifacts.history import write_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
-from trainers.fields import BatchSize, Channels, Epochs, LearningRate, Seed, Weight
+from trainers.fields import (
+    BatchSize,
+    Channels,
+    CountOrZero,
+    Epochs,
+    LearningRate,
+    Precision,
+    Seed,
+    Temperature,
+    Weight,
+    added,
+)
 from trainers.networks import schedules
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.costs import reference_seconds, training_cost
@@ -48,6 +60,9 @@ class TrainClassifier(EncoderStage):
         weight_decay: of Adam.
         embedding_size: length of the untrained head's embeddings.
         seed: of the start, the order of images and their views.
+        images_per_class: consecutive images that are a class, by their index; 0 where their labels are the classes.
+        temperature: τ of a classifier by cosines behind a projection head; a linear one of the features where None.
+        precision: of the forward passes.
     """
 
     uses_gpu: ClassVar[bool] = True
@@ -61,6 +76,9 @@ class TrainClassifier(EncoderStage):
     weight_decay: Weight = 1e-5
     embedding_size: Channels = 128
     seed: Seed = 0
+    images_per_class: CountOrZero = added(0)
+    temperature: Temperature | None = added(None)
+    precision: Precision = added("fp32")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,10 +120,11 @@ class TrainClassifier(EncoderStage):
                     pin_memory=device.type == "cuda",
                 )
             )
+            classes, num_classes = self._classes(images)
             history = train_supervised(
                 SupervisedTask(
-                    model=nn.Sequential(backbone, self._classifier(len(images.label_names))),
-                    batches=lambda epoch: _examples(loader, epoch, device),
+                    model=nn.Sequential(backbone, self._classifier(num_classes)),
+                    batches=lambda epoch: _examples(loader, classes, epoch, device),
                     loss=F.cross_entropy,
                     validate=lambda: None,
                     learning_rate=self.learning_rate_at,
@@ -115,6 +134,7 @@ class TrainClassifier(EncoderStage):
                     seed=self.seed,
                     work=work,
                     device=device,
+                    precision=self.precision,
                 )
             )
         head = projection_mlp(self.backbone.num_features, self.embedding_size, self.seed, "head")
@@ -124,14 +144,48 @@ class TrainClassifier(EncoderStage):
         write_history(work.output, history)
         checkpoint.discard(work.output)
 
+    def _classes(self, images: Frames) -> tuple[Tensor, int]:
+        """The class of every image, N, int64, and the number of classes."""
+        if not self.images_per_class:
+            return torch.from_numpy(images.labels).long(), len(images.label_names)
+        groups, classes = np.unique(images.frames // self.images_per_class, return_inverse=True)
+        return torch.from_numpy(classes).long(), len(groups)
+
     def _classifier(self, num_classes: int) -> nn.Module:
+        num_features = self.backbone.num_features
+        if self.temperature is None:
+            with randomness.torch_seeded(self.seed, "classifier"):
+                return nn.Linear(num_features, num_classes)
+        head = projection_mlp(num_features, self.embedding_size, self.seed, "classifier's head")
         with randomness.torch_seeded(self.seed, "classifier"):
-            return nn.Linear(self.backbone.num_features, num_classes)
+            return nn.Sequential(head, CosineClassifier(self.embedding_size, num_classes, self.temperature))
 
 
-def _examples(loader: ViewLoader, epoch: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+class CosineClassifier(nn.Module):
+    """Cosines of embeddings with one vector of each class, over a temperature, in single precision.
+
+    Source: Wu et al., arXiv 1805.01978, Sec. 3.1, with learned vectors.
+
+    Args:
+        embedding_size: C.
+        num_classes: M.
+        temperature: τ.
+    """
+
+    def __init__(self, embedding_size: int, num_classes: int, temperature: float) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(num_classes, embedding_size))
+        self.temperature = temperature
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits N×M of embeddings N×C."""
+        with torch.autocast(embeddings.device.type, enabled=False):
+            cosines = F.linear(F.normalize(embeddings.float(), dim=1), F.normalize(self.vectors, dim=1))
+        return cosines / self.temperature
+
+
+def _examples(loader: ViewLoader, classes: Tensor, epoch: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Both views of every image of a batch, 2N×3×S×S, and their classes, 2N."""
-    labels = torch.from_numpy(loader.frames.labels).long()
     for rows, batch in zip(loader.order(epoch), loader.epoch(epoch), strict=True):
         views = network_input(batch.views.flatten(0, 1), device)
-        yield views, labels[torch.from_numpy(rows)].repeat(2).to(device)
+        yield views, classes[torch.from_numpy(rows)].repeat(2).to(device)

@@ -9,12 +9,21 @@ from trainers.data.synthetic.textures import textured
 from trainers.data.synthetic.themes import Light, Theme, Thing
 
 
-def painted(generator: np.random.Generator, theme: Theme, size: int) -> np.ndarray:
-    """An image of a theme: its ground, the things on it, and what light and camera make of them; N×N×3, uint8."""
+def painted(
+    generator: np.random.Generator, theme: Theme, size: int, camera: np.random.Generator | None = None
+) -> np.ndarray:
+    """An image of a theme: its ground, the things on it, and what light and camera make of them; N×N×3, uint8.
+
+    Args:
+        generator: of the scene: its ground, and the things on it.
+        theme: of the scene.
+        size: width and height.
+        camera: of the photograph: where light falls off, exposure, blur, grain; that of the scene where None.
+    """
     image = _ground(generator, theme, size)
     for thing in _shown(generator, theme):
         _add(generator, image, thing, theme.light)
-    return _photographed(generator, image, theme)
+    return _photographed(camera or generator, image, theme)
 
 
 def _ground(generator: np.random.Generator, theme: Theme, size: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Drawn images: each is a function of seed and index, of the class that its label says, unlike the others."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,12 +67,31 @@ def test_images_of_a_theme_share_its_class_and_are_more_alike_than_others() -> N
     assert len({image.tobytes() for image in images}) == 160
 
 
-def test_parts_of_a_set_are_those_of_the_whole_and_have_its_identity(tmp_path: Path) -> None:
+def test_photographs_of_a_scene_show_the_same_things_at_the_same_places_under_other_exposures() -> None:
+    scenes = [[draw(0, 4 * scene + each, 32, per_theme=8, per_scene=4)[0] for each in range(4)] for scene in range(20)]
+    for one, other, *_ in scenes:
+        assert not np.array_equal(one, other)
+    grey = np.array(scenes).mean(axis=-1).reshape(20, 4, -1)
+    alike = [np.corrcoef(photographs)[0, 1] for photographs in grey]
+    unlike = [np.corrcoef(one[0], other[0])[0, 1] for one, other in pairwise(grey)]
+    assert np.median(alike) > 0.9
+    assert np.median(unlike) < 0.5
+
+
+def test_a_scene_is_of_one_theme_where_themes_are_smaller_than_scenes() -> None:
+    labels = [draw(0, index, 16, per_theme=1, per_scene=4)[1] for index in range(40)]
+    assert all(len(set(labels[start : start + 4])) == 1 for start in range(0, 40, 4))
+    assert len(set(labels)) > 5
+
+
+@pytest.mark.parametrize("per_scene", [1, 2])
+def test_parts_of_a_set_are_those_of_the_whole_and_have_its_identity(per_scene: int, tmp_path: Path) -> None:
     sets = {
         "whole": DrawnImages(num_images=7, size_px=32, seed=2, per_theme=2),
         "one": DrawnImages(num_images=3, size_px=32, seed=2, per_theme=2),
         "other": DrawnImages(num_images=4, size_px=32, seed=2, per_theme=2, first=3),
     }
+    sets = {name: replace(images, per_scene=per_scene) for name, images in sets.items()}
     for name, images in sets.items():
         (tmp_path / name).mkdir()
         images.run(Work(output=tmp_path / name))
