@@ -6,7 +6,7 @@ from study.analysis.comparisons import signed
 from study.analysis.paired_tests import Comparison
 from study.analysis.results import Results
 from study.report.document import Block, Cell, Paragraph, Picture, Section, Table
-from study.report.figures.teachers import teachers_figure
+from study.report.figures.teachers import costs_differ, teachers_figure
 from study.report.tables import UNDEFINED, score_cell
 from study.report.teacher_points import TeacherPoint, cost, teacher_points, teacher_sentences
 
@@ -19,11 +19,14 @@ HEADERS = (
     "Student minus reference",
     "Verdict",
 )
-CAPTION = (
-    "Strict accuracy on the test videos of the student that each free model teaches: left over the accuracy of the "
-    "free model's own features, never trained on surgical frames; right over the multiply-adds of one forward pass of "
-    "a frame, in the input size that the free model expects. Dashed: the reference row, from which the scale on the "
-    "right counts. Vertical lines: 95 % intervals of the gain over it. Dotted: student and free model are equal."
+OVER_OWN = (
+    "Strict accuracy on the test videos of the student that each free model teaches, over the accuracy of the free "
+    "model's own features, never trained on surgical frames by this study"
+)
+OVER_COST = "; on the right over the multiply-adds of one forward pass of a frame in the input size that it expects"
+LINES = (
+    ". Dashed: the reference row, from which the scale on the right counts. Vertical lines: 95 % intervals of the gain "
+    "over it. Dotted: student and free model are equal."
 )
 
 
@@ -38,11 +41,15 @@ def teacher_section(results: Results, comparisons: Mapping[str, Comparison]) -> 
             "Teachers: what they cost, and what they can do alone",
             [
                 *([Paragraph(" ".join(sentences))] if sentences else []),
-                Picture("teachers", teachers_figure(results, comparisons), CAPTION),
+                Picture("teachers", teachers_figure(results, comparisons), _caption(points)),
                 _table(points, comparisons),
             ],
         )
     ]
+
+
+def _caption(points: list[TeacherPoint]) -> str:
+    return OVER_OWN + (OVER_COST if costs_differ(points) else "") + LINES
 
 
 def _table(points: list[TeacherPoint], comparisons: Mapping[str, Comparison]) -> Table:

@@ -13,8 +13,8 @@ from study.analysis.results import Results
 from study.report.figures.style import FAINT, draw, row_colours, short_title
 from study.report.teacher_points import METRIC, TeacherPoint, teacher_points
 
-LABEL_ABOVE, LABELS_APART = 0.04, 0.055
-"""Distance of a label from its point, and the least one of two labels, in parts of the axis."""
+LABEL_BESIDE, LABELS_APART = 10, 0.055
+"""Distance of a label from its point, in pt, and the least one of two labels, in parts of the axis."""
 ROOM, LEAST_ROOM = 0.25, 0.01
 """Room beside the outermost points, in parts of their distance, and at least in parts of their values."""
 FACTOR_OF_LOG = 10.0
@@ -27,13 +27,19 @@ NO_COMPARISONS: Mapping[str, Comparison] = MappingProxyType({})
 
 
 def teachers_figure(results: Results, comparisons: Mapping[str, Comparison] = NO_COMPARISONS) -> Figure:
-    """Two panels with one scale of accuracy: over the free model's own accuracy, and over its multiply-adds.
+    """Accuracy of students over that of the free models, and in a second panel over their multiply-adds if they differ.
 
     Args:
         results: of the study.
         comparisons: of rows with their reference, by row name: their intervals are drawn, and a scale of the gain.
     """
-    return draw(lambda figure: _paint(figure, results, comparisons), 860, 380)
+    width = 860 if costs_differ(teacher_points(results)) else 560
+    return draw(lambda figure: _paint(figure, results, comparisons), width, 380)
+
+
+def costs_differ(points: Sequence[TeacherPoint]) -> bool:
+    """Whether free models differ in their multiply-adds, or one is computed alone: then these are drawn."""
+    return len(points) < 2 or len({point.teacher.gflops for point in points}) > 1
 
 
 def _paint(figure: Figure, results: Results, comparisons: Mapping[str, Comparison]) -> None:
@@ -43,17 +49,19 @@ def _paint(figure: Figure, results: Results, comparisons: Mapping[str, Compariso
     whiskers = {} if level is None else _whiskers(points, comparisons, level)
     ends = [end for whisker in whiskers.values() for end in whisker]
     heights = _limits([*(point.student.mean for point in points), *([] if level is None else [level]), *ends])
-    own, costs = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2 if costs_differ(points) else 1, sharey=True, squeeze=False)[0]
+    own, last = panels[0], panels[-1]
     _paint_own(own, points, colour, heights, whiskers)
-    _paint_costs(costs, points, colour, heights)
-    for axes in (own, costs):
+    if last is not own:
+        _paint_costs(last, points, colour, heights)
+    for axes in panels:
         if level is not None:
             axes.axhline(level, color=FAINT, linestyle="--", linewidth=1.0)
         axes.set_ylim(heights)
         axes.grid(visible=True)
         axes.set_axisbelow(True)
     if level is not None and whiskers:
-        gain = costs.secondary_yaxis("right", functions=(lambda y: y - level, lambda y: y + level))
+        gain = last.secondary_yaxis("right", functions=(lambda y: y - level, lambda y: y + level))
         gain.set_ylabel("gain over the reference (points)")
 
 
@@ -94,15 +102,28 @@ def _whiskers(points: Sequence[TeacherPoint], comparisons: Mapping[str, Comparis
 
 
 def _paint_points(axes: Axes, places: Places, colour: Mapping[str, str], heights: Limits) -> None:
-    """Points with their labels above them, which move upwards where they would hide each other."""
+    """Points with labels on the side where there is room, which move upwards where they would hide each other."""
     span, free_from = heights[1] - heights[0], heights[0]
     halo = [withStroke(linewidth=2.5, foreground="white")]
+    middle = (min(x for x, _ in places) + max(x for x, _ in places)) / 2 if places else 0.0
     for x, point in sorted(places, key=lambda place: place[1].student.mean):
-        y = max(point.student.mean + LABEL_ABOVE * span, free_from)
+        mean = point.student.mean
+        y = max(mean, free_from)
         free_from = y + LABELS_APART * span
-        axes.plot(x, point.student.mean, "o", color=colour[point.row.name], markersize=6.5, zorder=4)
-        title = short_title(point.teacher.title)
-        axes.text(x, y, title, ha="center", va="center", fontsize=7.5, path_effects=halo)
+        axes.plot(x, mean, "o", color=colour[point.row.name], markersize=6.5, zorder=4)
+        on_left = x > middle
+        axes.annotate(
+            short_title(point.teacher.title),
+            (x, mean),
+            (-LABEL_BESIDE if on_left else LABEL_BESIDE, y),
+            textcoords=("offset points", "data"),
+            ha="right" if on_left else "left",
+            va="center",
+            fontsize=7.5,
+            path_effects=halo,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkB": 3},
+            zorder=5,
+        )
 
 
 def _scale_costs(axes: Axes, costs: Sequence[float]) -> None:

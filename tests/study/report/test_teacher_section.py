@@ -94,11 +94,14 @@ def test_what_is_not_computed_is_left_out():
     assert labels(teachers_figure(features).axes[0]) == []
 
 
-def test_teachers_of_equal_cost_are_drawn_and_none_is_called_the_costliest():
+def test_of_teachers_of_equal_cost_none_is_called_the_costliest_and_no_panel_shows_it():
     rows = tuple(replace(r, teacher=replace(r.teacher, gflops=4.1)) if r.teacher else r for r in TAUGHT.rows)
     equal = results(replace(TAUGHT, rows=rows), COMPLETE)
     assert "Highest cost" not in teacher_sentences(equal)[0]
-    assert len(labels(teachers_figure(equal).axes[1])) == 2
+    (own,) = teachers_figure(equal).axes
+    assert sorted(labels(own)) == ["large", "small"]
+    captions = [shown(found)[1].caption for found in (equal, results(TAUGHT, COMPLETE))]
+    assert ["multiply-adds" in caption for caption in captions] == [False, True]
 
 
 def test_a_report_shows_the_section_and_its_data_hold_the_teachers(tmp_path: Path):
