@@ -68,7 +68,8 @@ class Shipped:
         """The model in words."""
         cost = f"{self.core_seconds / 3600:.2g} core-hours"
         cost += f" and {self.gpu_seconds / 60:.2g} minutes of one {self.device}" if self.gpu_seconds else ""
-        training = f"{self.num_images:,} drawn images, {self.epochs} epochs, {cost}"
+        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+        training = f"{self.num_images:,} drawn images, {epochs}, {cost}"
         return f"free model of the {self.scale} scale: {self.method}, {training}"
 
 

@@ -45,6 +45,7 @@ def test_a_file_says_what_it_is(tmp_path: Path):
         "NVIDIA H200"
     )
     assert replace(FACTS, gpu_seconds=0).title.endswith("20 epochs, 1.5 core-hours")
+    assert "65,536 drawn images, 1 epoch, " in replace(FACTS, epochs=1).title
 
 
 def test_a_file_is_found_by_its_network_alone(tmp_path: Path):
