@@ -40,7 +40,8 @@ def _notes(stage: Pretrain) -> Iterator[str]:
     seen = epochs * num_frames
     until = "once the queue is full"
     if seen < method.queue_size:
-        until = f"in a full queue, and {epochs} epochs fill {seen:,} of its places"
+        filling = "1 epoch fills" if epochs == 1 else f"{epochs} epochs fill"
+        until = f"in a full queue, and {filling} {seen:,} of its places"
     yield (
         f"queue_size {method.queue_size} of {stage.kind} is more than its {num_frames:,} frames: {what} {until}. "
         "Lower queue_size, or add videos."

@@ -30,6 +30,12 @@ def notes_of(here: Conditions, queue_size: int, *rows: str) -> tuple[str, ...]:
     return queue_notes(here, TABLE3.trials(here, settings=settings, only=rows or ("head",)))
 
 
+def test_one_epoch_fills_the_queue_in_the_singular():
+    settings = {**SMALL, "queue_size": "65536", "teacher_epochs": "1"}
+    teacher, _ = queue_notes(of_frames(24), TABLE3.trials(of_frames(24), settings=settings, only=("head",)))
+    assert "and 1 epoch fills 24 of its places" in teacher
+
+
 def test_a_queue_longer_than_the_data_set_says_how_often_a_frame_is_its_own_negative():
     teacher, student = notes_of(of_frames(24), 65536)
     assert student == (
