@@ -80,8 +80,10 @@ def published_notes(
 def _differences(datasets: Sequence[Dataset]) -> Iterator[str]:
     """What tells datasets from a published one that they are laid out or named like."""
     for each in datasets:
+        if each.synthetic:
+            continue
         layout = LAYOUTS.get(each.layout, each.layout)
-        for kind, released in () if each.synthetic else RELEASED.items():
+        for kind, released in RELEASED.items():
             difference = released.difference(each)
             if difference and (kind == layout or released.is_named_like(each)):
                 yield f"{each.name} {difference}"
