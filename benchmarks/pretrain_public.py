@@ -30,7 +30,8 @@ from benchmarks.public_models import CANDIDATES, KINDS, SHORT, SMALL, Settings, 
 from benchmarks.public_probe import Probe
 from trainers.artifacts.history import read_history
 from trainers.pretrained.contents import Kind
-from trainers.pretrained.shipped import Shipped, shipped_with, today, write_shipped
+from trainers.pretrained.file_metadata import Shipped
+from trainers.pretrained.shipped import shipped_with, today, write_shipped
 from trainers.ssl.encoders import load_backbone, read_weights
 from trainers.stage import EpochEnd, Report, Resources, Work
 

@@ -21,10 +21,12 @@ from trainers.evaluation.evaluate import Evaluate
 from trainers.export.formats import named
 from trainers.export.parts import Part
 from trainers.pretrained import registry as weights_registry
+from trainers.pretrained.file_metadata import EXPORTED_PART, EXPORTED_TRIAL, KIND
 from trainers.pretrained.public_weights import PublicWeights
 from trainers.pretrained.registry import RegisteredWeights
 from trainers.pretrained.shipped import shipped_with
 from trainers.runtime.registry import names
+from trainers.ssl.pretrain import Pretrain
 from trainers.stage import FreelunchError, Stage
 
 
@@ -72,8 +74,9 @@ class CardFacts:
         """Metadata inside the exported file, for formats that have a place for it."""
         part, image = self.part, self.part.image
         return {
-            "freelunch.part": part.name,
-            "freelunch.trial": self.found.model.label,
+            EXPORTED_PART: part.name,
+            EXPORTED_TRIAL: self.found.model.label,
+            **({KIND: "self-supervised"} if isinstance(self.stage, Pretrain) else {}),
             "freelunch.stage": key(self.stage),
             "freelunch.architecture": named(part.extractor),
             "freelunch.input": f"RGB, {image.size_px}×{image.size_px}",
@@ -134,7 +137,8 @@ class CardFacts:
         title += f", from {known.source}" if known and known.source else ""
         licence = "not noted; look it up where they are published before you pass these files on"
         if known and known.licence:
-            licence = f"{known.licence}, as it was noted when they were registered; these files are made from them"
+            says = "their file says" if "licence" in known.from_metadata else "it was noted when they were registered"
+            licence = f"{known.licence}, as {says}; these files are made from them"
         return f"Weights of others: {title} (SHA-256 `{stage.digest}`); licence: {licence}."
 
     def _registered(self, digest: str) -> RegisteredWeights | None:

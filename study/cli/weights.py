@@ -12,6 +12,8 @@ from trainers.stage import InputError
 
 FOLDER, FILES = "weights", "files"
 """Of a home: the records, and in it the files that were downloaded."""
+OPTIONS = {"title": "origin", "licence": "licence", "kind": "kind"}
+"""Options for what a file's metadata may say, by the fields of a record."""
 
 
 def find_weights(home: Path, name: str) -> RegisteredWeights:
@@ -58,6 +60,7 @@ def add_weights(home: Path, file: str, name: str | None, asked: Asked) -> Regist
         kind=asked.kind or found.kind,
         prefix=asked.prefix,
         licence=asked.licence or found.licence,
+        origin=asked.origin,
         source=file,
         title=found.title,
     )
@@ -75,4 +78,10 @@ def found_in(weights: RegisteredWeights) -> list[str]:
     where = f"under {weights.prefix}" if weights.prefix else "without a prefix"
     lines = [f"{weights.kind}; {weights.num_used} tensors {where}, {head}"]
     lines += [f"the file holds another network under {other}: --prefix chooses it" for other in weights.others]
-    return lines + ([f"left out: {', '.join(weights.left_out)}"] if weights.left_out else [])
+    lines += [f"left out: {', '.join(weights.left_out)}"] if weights.left_out else []
+    lines += [f"licence: {weights.licence}" if weights.licence else "no licence noted: --licence notes it"]
+    said = [OPTIONS[name] for name in weights.from_metadata]
+    options = ", ".join(f"--{option}" for option in said)
+    return lines + (
+        [f"{', '.join(said)}: as the file's metadata says, unless {options} says otherwise"] if said else []
+    )

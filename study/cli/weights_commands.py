@@ -93,7 +93,8 @@ def show_weights(context: HomeContext, name: str, as_json: bool) -> None:
     help="Where the file does not show how it was trained.",
 )
 @click.option("--prefix", type=Line(), help="The network to take, of several in the file, by the start of its names.")
-@click.option("--licence", type=Line(), help="The licence of the weights, for reports and model cards.")
+@click.option("--licence", type=Line(), help="The licence of the weights, where the file does not say it.")
+@click.option("--origin", type=Line(), help="What the weights are and whose, where the file does not say it.")
 @click.pass_obj
 def add_weights(
     context: HomeContext,
@@ -103,11 +104,13 @@ def add_weights(
     kind: "Kind | None",
     prefix: str | None,
     licence: str | None,
+    origin: str | None,
 ) -> None:
     """Check a checkpoint, and give it a name.
 
     The file stays where it is; its network is found in any usual layout. FILE may be a name to download by:
     hf:ORGANISATION/REPOSITORY of the hub, or torchvision:MODEL. These files are kept in the home folder.
+    Origin, licence and kind are taken from the file's metadata where no option says them.
 
     \b
     Examples:
@@ -115,13 +118,14 @@ def add_weights(
         freelunch weights add dino.pth --name dino --prefix student
         freelunch weights add hf:timm/vit_small_patch14_dinov2.lvd142m
         freelunch weights add torchvision:resnet50
+        freelunch weights add ours.pth --name ours --origin "DINO on our own endoscopies" --licence CC-BY-4.0
     """
     from study.cli import weights as public
     from trainers.pretrained.registry import Asked
 
-    asked = Asked(architecture=architecture, kind=kind, prefix=prefix, licence=licence or "")
-    said = {"name": name, "architecture": architecture, "kind": kind, "prefix": prefix, "licence": licence}
-    options = "".join(f" --{option} {shlex.quote(value)}" for option, value in said.items() if value)
+    said = {"architecture": architecture, "kind": kind, "prefix": prefix, "licence": licence, "origin": origin}
+    asked = Asked(architecture=architecture, kind=kind, prefix=prefix, licence=licence or "", origin=origin or "")
+    options = "".join(f" --{option} {shlex.quote(value)}" for option, value in {"name": name, **said}.items() if value)
     with interruptible(f"{context.program} weights add {shlex.quote(str(file))}{options}"):
         added = public.add_weights(context.home, str(file), name, asked)
     click.echo(f"{added.name}: {added.architecture}, {added.title} (SHA-256 {added.digest[:8]}…)")

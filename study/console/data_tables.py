@@ -98,15 +98,16 @@ def weights_page(record: Mapping[str, Any]) -> Table:
         if record["has_head"]
         else "drawn, the file has none that ours can take over"
     )
+    said = {name: f"{record[name]} (as the file's metadata says)" for name in record["from_metadata"]}
     facts = {
         "weights": record["name"],
-        "what they are": record["title"],
-        "kind": record["kind"],
+        "what they are": said.get("title", record["title"]),
+        "kind": said.get("kind", record["kind"]),
         "network": record["architecture"],
         "projection head": head if record["num_used"] else "",
         "file": f"{record['file']} {record['fault']}".strip(),
         "downloaded as": record["source"],
-        "licence": record["licence"] or "not noted",
+        "licence": said.get("licence", record["licence"]) or "not noted",
         "SHA-256": record["digest"],
         "prefix": record["prefix"] or "none",
         "tensors used": str(record["num_used"] or "not counted by the version that added them"),

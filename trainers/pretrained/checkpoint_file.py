@@ -7,7 +7,8 @@ import struct
 import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -55,8 +56,27 @@ BROKEN = (
 """Errors of torch on a file that is damaged, or that is no checkpoint."""
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by their names, those of mappings within mappings joined by dots.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Checkpoint:
+    """Content of a file of tensors.
+
+    Attributes:
+        tensors: by their names, those of mappings within mappings joined by dots.
+        metadata: texts beside them, by their names: those in the header of a safetensors file, and of a file of torch
+            the texts beside its mappings and in a mapping `freelunch`.
+    """
+
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+
+
+def read_tensors(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a checkpoint, as `read_checkpoint` reads them."""
+    return read_checkpoint(path).tensors
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The tensors and the metadata of a checkpoint.
 
     The numbers of a file of torch 1.6 and later, or of safetensors, stay on disk until they are used.
 
@@ -70,16 +90,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             raise InputError(f"{path} is {what}.")
     if start.startswith(b"PK") or start[8:9] == b"{":
         _check_mappable(path)
-    if start.startswith(b"PK"):
-        found = _of_zip(path)
-    elif start[8:9] == b"{":
-        found = _of_safetensors(path)
+    if start[8:9] == b"{" and not start.startswith(b"PK"):
+        found, metadata = _of_safetensors(path)
     else:
-        found = _of_old_file(path)
+        found = _of_zip(path) if start.startswith(b"PK") else _of_old_file(path)
+        metadata = _texts(found)
     tensors = dict(_flat(found, path))
     if not tensors:
         raise InputError(f"{path} holds no tensor: give a checkpoint, as published.")
-    return tensors
+    return Checkpoint(tensors=tensors, metadata=metadata)
 
 
 def check_readable(path: Path) -> None:
@@ -154,10 +173,11 @@ def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
         )
 
 
-def _of_safetensors(path: Path) -> dict[str, Tensor]:
+def _of_safetensors(path: Path) -> tuple[object, dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+            return tensors, file.metadata() or {}
     except SafetensorError as error:
         raise InputError(
             f"{path} is cut off or damaged ({str(error).rstrip('.')}): download it again, as published."
@@ -205,6 +225,15 @@ def _loaded(path: Path, named: set[str], *, mapped: bool) -> object:
                 "texts are read; save the state_dict alone."
             ) from None
     raise InputError(f"{path} is no torch checkpoint of tensors alone: download the file again, as published.")
+
+
+def _texts(content: object) -> dict[str, str]:
+    """The texts of a mapping of torch, and of its mapping `freelunch`, by their names."""
+    if not isinstance(content, dict):
+        return {}
+    own = content.get("freelunch")
+    items = (*content.items(), *(own.items() if isinstance(own, dict) else ()))
+    return {name: value for name, value in items if isinstance(name, str) and isinstance(value, str)}
 
 
 def _flat(content: object, path: Path) -> Iterator[tuple[str, Tensor]]:

@@ -4,15 +4,16 @@ import os
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from trainers.fields import Channels
 from trainers.names import check_case, check_name
 from trainers.networks.architectures import backbone_of
 from trainers.networks.backbones import Backbone
 from trainers.networks.timm_backbones import PREFIX, licence_note
-from trainers.pretrained.checkpoint_file import read_tensors
+from trainers.pretrained.checkpoint_file import Checkpoint, read_checkpoint
 from trainers.pretrained.contents import Content, Kind, Layout, grouped, inspect
+from trainers.pretrained.file_metadata import said_in
 from trainers.pretrained.public_weights import PublicWeights
 from trainers.pretrained.published import OfficialFile, recognised
 from trainers.runtime.registry import Stamp, names, read_record, stamp_of, write_record
@@ -22,25 +23,29 @@ UNKNOWN = "of unknown origin"
 CHANGED = "has changed"
 KINDS: dict[Layout, Kind] = {"moco": "self-supervised", "torchvision": "supervised"}
 """Kinds of weights that were registered when layouts told them apart."""
+TUPLES = ("stamp", "left_out", "others", "from_metadata")
+"""Fields of a record that JSON has as lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What is said of a checkpoint when it is registered; what is None or empty, the file shows.
+    """What is said of a checkpoint when it is registered; what is None or empty, the file shows or says.
 
     Attributes:
         architecture: of its backbone.
         kind: whether it was trained with labels.
         prefix: of the backbone, where the file holds several.
         licence: of the weights.
+        origin: what the weights are, in the user's words.
         source: the name that it was downloaded by.
-        title: in words.
+        title: what they are, in the publisher's words.
     """
 
     architecture: str | None = None
     kind: Kind | None = None
     prefix: str | None = None
     licence: str = ""
+    origin: str = ""
     source: str = ""
     title: str = ""
 
@@ -56,7 +61,7 @@ class RegisteredWeights:
         layout: how the file is laid out.
         architecture: of its backbone.
         embedding_size: length of the embeddings.
-        title: of the published file, where it is known.
+        title: what the weights are, in words.
         stamp: of the file.
         kind: whether it was trained with labels.
         prefix: what stands before the names of the backbone's tensors.
@@ -67,6 +72,7 @@ class RegisteredWeights:
         licence: of the weights, as far as it was said.
         source: the name that it was downloaded by; empty for a user's own file.
         width: channels of its first stage.
+        from_metadata: which of title, licence and kind nobody but the file's metadata says.
     """
 
     name: str
@@ -86,6 +92,7 @@ class RegisteredWeights:
     licence: str = ""
     source: str = ""
     width: Channels = Backbone.width
+    from_metadata: tuple[str, ...] = ()
 
     def encoder(self) -> PublicWeights:
         """The stage that makes encoders of the checkpoint."""
@@ -116,9 +123,11 @@ def register(folder: Path, name: str, path: Path, asked: Asked = Asked()) -> Reg
     check_name(name, "weights")
     check_case(name, names(folder), "weights")
     path = Path(os.path.realpath(path))
-    content = inspect(read_tensors(path), path, asked.architecture, asked.prefix)
+    checkpoint = read_checkpoint(path)
+    content = inspect(checkpoint.tensors, path, asked.architecture, asked.prefix)
     stamp = stamp_of(path)
     digest, official = recognised(path)
+    origin = _origin(checkpoint, path, asked, content, official)
     weights = RegisteredWeights(
         name=name,
         file=str(path),
@@ -126,17 +135,18 @@ def register(folder: Path, name: str, path: Path, asked: Asked = Asked()) -> Reg
         layout=content.layout,
         architecture=content.architecture,
         embedding_size=content.embedding_size,
-        title=official.title if official else asked.title or UNKNOWN,
+        title=origin.title,
         stamp=stamp,
-        kind=_kind(path, asked, content, official),
+        kind=origin.kind,
         prefix=content.prefix,
         has_head=content.has_head,
         num_used=len(content.used),
         left_out=grouped(content.left_out),
         others=content.others,
-        licence=asked.licence or _noted(content.architecture),
+        licence=origin.licence or _noted(content.architecture),
         source=asked.source,
         width=content.width,
+        from_metadata=origin.from_metadata,
     )
     write_record(folder, name, asdict(weights))
     return weights
@@ -188,22 +198,44 @@ def fault_of_file(weights: RegisteredWeights) -> str:
     return CHANGED if stamp_of(file) != weights.stamp else ""
 
 
-def _kind(path: Path, asked: Asked, content: Content, official: OfficialFile | None) -> Kind:
-    """Whether weights were trained with labels.
+@dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """Origin of weights: what `RegisteredWeights` has under the same names."""
+
+    title: str
+    licence: str
+    kind: Kind
+    from_metadata: tuple[str, ...]
+
+
+def _origin(
+    checkpoint: Checkpoint, path: Path, asked: Asked, content: Content, official: OfficialFile | None
+) -> _Origin:
+    """What the user says of weights, then what is known of a published file, its publisher, its metadata, its tensors.
 
     Raises:
-        InputError: nothing shows it.
+        InputError: nothing shows whether labels trained them.
     """
-    kind = asked.kind or (official.kind if official else content.kind)
-    if kind is None:
-        raise InputError(
-            f"{path} holds a {content.architecture} without classifier or projection head: nothing shows whether "
-            "labels trained it, so say --kind self-supervised or --kind supervised."
-        )
-    return kind
+    said = said_in(checkpoint.metadata)
+    title = asked.origin or (official.title if official else asked.title)
+    kind = asked.kind or (official.kind if official else None)
+    given = {"title": title, "licence": asked.licence, "kind": kind or (said.kind == content.kind)}
+    return _Origin(
+        title=title or said.title or UNKNOWN,
+        licence=asked.licence or said.licence,
+        kind=kind or said.kind or content.kind or _refuse_unknown_kind(path, content),
+        from_metadata=tuple(name for name, known in given.items() if not known and vars(said)[name]),
+    )
+
+
+def _refuse_unknown_kind(path: Path, content: Content) -> NoReturn:
+    raise InputError(
+        f"{path} holds a {content.architecture} without classifier or projection head: nothing shows whether "
+        "labels trained it, so say --kind self-supervised or --kind supervised."
+    )
 
 
 def _weights(record: dict[str, Any]) -> RegisteredWeights:
     kind = record["kind"] if "kind" in record else KINDS[record["layout"]]
-    lists: dict[str, Any] = {name: tuple(record[name]) for name in ("stamp", "left_out", "others") if name in record}
+    lists: dict[str, Any] = {name: tuple(record[name]) for name in TUPLES if name in record}
     return RegisteredWeights(**{**record, "kind": kind, **lists})

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import Backbone
-from trainers.pretrained.contents import EMBEDDING_SIZE, Kind
+from trainers.pretrained.contents import EMBEDDING_SIZE
+from trainers.pretrained.file_metadata import SHIPPED_FACTS, Shipped
 from trainers.pretrained.public_weights import DIGEST, SHIPPED, digests_of
 from trainers.pretrained.registry import RegisteredWeights
 from trainers.records import checked
@@ -22,55 +23,6 @@ from trainers.runtime.registry import Stamp, stamp_of
 BACKBONE, HEAD = "backbone.", "projector."
 HEAD_LAYERS = {"hidden": "0", "output": "2"}
 """Layers of the head by the names of ours: solo-learn's names, which are read of any file."""
-LICENCE = "Apache-2.0"
-METADATA = "freelunch"
-"""The only entry of a file's metadata, as several come in no certain order."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shipped:
-    """What a file says of itself in its metadata.
-
-    Attributes:
-        scale: whose network it holds.
-        kind: whether classes of the drawn images were learned.
-        method: of training, in words.
-        architecture: of the network.
-        width: channels of its first stage.
-        size_px: side of the views that it was trained on.
-        num_images: number of drawn images.
-        epochs: passes over them.
-        images: the stage that draws them, with its revision.
-        core_seconds: time of drawing and training, by all cores that were held for them.
-        gpu_seconds: time of training on a GPU; 0 without one.
-        device: that computed it.
-        date: of the training.
-        licence: of the weights.
-    """
-
-    scale: str
-    kind: Kind
-    method: str
-    architecture: str
-    width: int
-    size_px: int
-    num_images: int
-    epochs: int
-    images: str
-    core_seconds: int
-    gpu_seconds: int
-    device: str
-    date: str
-    licence: str = LICENCE
-
-    @property
-    def title(self) -> str:
-        """The model in words."""
-        cost = f"{self.core_seconds / 3600:.2g} core-hours"
-        cost += f" and {self.gpu_seconds / 60:.2g} minutes of one {self.device}" if self.gpu_seconds else ""
-        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
-        training = f"{self.num_images:,} drawn images, {epochs}, {cost}"
-        return f"free model of the {self.scale} scale: {self.method}, {training}"
 
 
 def write_shipped(path: Path, encoder: Mapping[str, Tensor], facts: Shipped) -> None:
@@ -83,7 +35,7 @@ def write_shipped(path: Path, encoder: Mapping[str, Tensor], facts: Shipped) -> 
         for ours, theirs in HEAD_LAYERS.items():
             tensors |= {f"{HEAD}{theirs}.{part}": encoder[f"head.{ours}.{part}"] for part in ("weight", "bias")}
     stored = {name: (value.half() if value.dim() > 1 else value).contiguous() for name, value in tensors.items()}
-    save_file(stored, path, {METADATA: json.dumps(asdict(facts))})
+    save_file(stored, path, {SHIPPED_FACTS: json.dumps(asdict(facts))})
 
 
 def shipped_with(backbone: AnyBackbone, folder: Path | None = None) -> tuple[RegisteredWeights, ...]:
@@ -103,7 +55,7 @@ def shipped_with(backbone: AnyBackbone, folder: Path | None = None) -> tuple[Reg
 def facts_of(path: Path) -> Shipped:
     """What a file says of itself."""
     with safe_open(path, framework="pt") as file:
-        return checked(Shipped(**json.loads(file.metadata()[METADATA])))
+        return checked(Shipped(**json.loads(file.metadata()[SHIPPED_FACTS])))
 
 
 @cache

@@ -16,8 +16,9 @@ from tests.search_spaces.free_models import CONVNEXT
 from trainers.data.synthetic.generic_images import GenericImages
 from trainers.networks.backbones import Backbone
 from trainers.pretrained.contents import Kind
+from trainers.pretrained.file_metadata import Shipped
 from trainers.pretrained.public_weights import PublicWeights
-from trainers.pretrained.shipped import Shipped, write_shipped
+from trainers.pretrained.shipped import write_shipped
 from trainers.ssl.encoders import random_encoder
 from trainers.stage import Stage
 

@@ -139,6 +139,19 @@ def test_mocos_format_holds_the_heads_of_a_trial(home: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("format_name", "file"), [("moco", "checkpoint.pth.tar"), ("safetensors", "model.safetensors")]
+)
+def test_weights_add_knows_the_trial_of_an_export_by_its_metadata(
+    home: Path, tmp_path: Path, format_name: str, file: str
+):
+    done(command(home, tmp_path / "out", format_name=format_name))
+    said = done(called(tmp_path / "home", "weights", "add", str(tmp_path / "out" / file), "--name", "own")).output
+    assert f"own: resnet10, student of {ROW}, seed 0, as freelunch exported it (SHA-256 " in said
+    assert "self-supervised; " in said
+    assert "no licence noted: --licence notes it" in said
+
+
+@pytest.mark.parametrize(
     ("format_name", "file"),
     [
         ("moco", "checkpoint.pth.tar"),

@@ -14,6 +14,7 @@ from tests.study.tiny_home import ASKED, done, refused
 from tests.trainers.pretrained.layout_files import layout_file, safetensors_file
 from trainers.networks.backbones import Backbone
 from trainers.pretrained.downloads import Downloaded
+from trainers.pretrained.public_weights import SHIPPED
 from trainers.stage import MachineError
 
 pytestmark = pytest.mark.usefixtures("tiny_scale")
@@ -55,6 +56,20 @@ def test_what_nothing_shows_is_asked_for(call: Call, tmp_path: Path):
     refused(call(*add, "--name", "free", "--architecture", "resnet51"), 2, "there is no architecture 'resnet51'")
     refused(call(*add, "--name", "free", "--architecture", "resnet50"), 2, "where resnet50 has 64×64×1×1")
     assert "free: resnet18" in done(call(*add, "--name", "free", "--kind", "supervised")).output
+
+
+def test_what_the_metadata_of_a_file_says_is_shown_as_such(call: Call):
+    add = ("weights", "add", str(SHIPPED / "demo-supervised.safetensors"), "--name")
+    said = done(call(*add, "free")).output
+    assert "free: resnet10, free model of the demo scale: classifier of scenes, 16,384 drawn images" in said
+    assert (
+        "origin, licence, kind: as the file's metadata says, unless --origin, --licence, --kind says otherwise" in said
+    )
+    assert done(call("weights", "show", "free")).output.count("(as the file's metadata") == 3
+    said = done(call(*add, "own", "--origin", "of our trainee", "--licence", "MIT", "--kind", "supervised")).output
+    assert "own: resnet10, of our trainee (SHA-256 " in said
+    assert "licence: MIT" in said
+    assert "the file's metadata" not in said + done(call("weights", "show", "own")).output
 
 
 @pytest.fixture

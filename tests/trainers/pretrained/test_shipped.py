@@ -11,7 +11,8 @@ from study.core.graph import key
 from trainers.networks.architectures import backbone_of
 from trainers.networks.backbones import Backbone
 from trainers.pretrained import public_weights
-from trainers.pretrained.shipped import Shipped, facts_of, shipped_with, write_shipped
+from trainers.pretrained.file_metadata import Shipped
+from trainers.pretrained.shipped import facts_of, shipped_with, write_shipped
 from trainers.ssl.encoders import load_backbone, random_encoder, read_weights
 from trainers.stage import InputError, Work
 
