@@ -22,7 +22,7 @@ from benchmarks import measuring
 from benchmarks.data_path import frame_like
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.presets import PRESETS
-from search_spaces.protocol.scales import SCALES
+from search_spaces.protocol.scales import SCALES, Scale
 from search_spaces.recipes.distillation import distilled
 from study.core.graph import key
 from study.core.manifest import Manifest
@@ -95,14 +95,20 @@ class Paces(Observer):
             self.by_key[event.key] = event.progress.speed()
 
 
+def scale_of(small: bool) -> Scale:
+    """Scale `full` with a short training of the stand-in, or a network that takes seconds."""
+    scale = replace(SCALES["full"], generic_images=128 if small else 1024, generic_epochs=1, queue_size=1024)
+    if not small:
+        return scale
+    return replace(
+        scale, architecture="resnet10", width=8, size_px=32, store_px=40, batch_size=32, queue_size=256,
+        finetune_epochs=2, temporal_layers=4, temporal_maps=8, temporal_epochs=2,
+    )  # fmt: skip
+
+
 def measure(device: torch.device, small: bool) -> dict[str, Any]:
     """Runs the study, prints a line for every stage, and returns them."""
-    scale = replace(SCALES["full"], generic_images=128 if small else 1024, generic_epochs=1, queue_size=1024)
-    if small:
-        scale = replace(
-            scale, architecture="resnet10", width=8, size_px=32, store_px=40, batch_size=32, queue_size=256,
-            finetune_epochs=2, temporal_layers=4, temporal_maps=8, temporal_epochs=2,
-        )  # fmt: skip
+    scale = scale_of(small)
     with tempfile.TemporaryDirectory() as folder:
         dataset = drawn_dataset(Path(folder), SMALL_SECONDS if small else SECONDS_PER_VIDEO)
         conditions = Conditions(preset=PRESETS["corrected"], scale=scale, dataset=dataset, stand_in=True)
@@ -115,7 +121,7 @@ def measure(device: torch.device, small: bool) -> dict[str, Any]:
                 store_frames(stage, store, pictures, SOURCE_FPS // 5)
         paces = Paces()
         plan = make_plan(standalone([evaluate]), store)
-        outcome = run(plan, store, profile(device).grant, paces)
+        outcome = run(plan, store, profile(device, small).grant, paces)
         for failure in outcome.failures.values():
             raise MachineError(f"{failure.title}: {failure.sentence} {' '.join(failure.last_lines)}")
         lines = [line_of(plan.stages[each], store.manifest(each), paces.by_key.get(each, {})) for each in plan.missing]
@@ -126,9 +132,9 @@ def measure(device: torch.device, small: bool) -> dict[str, Any]:
     return {"benchmark": "full_scale", "stages": lines}
 
 
-def profile(device: torch.device) -> Profile:
-    """A stage at a time, with all cores, and the GPU where there is one."""
-    cpus = len(os.sched_getaffinity(0))
+def profile(device: torch.device, small: bool) -> Profile:
+    """A stage at a time, with all cores (small networks: with one), and the GPU where there is one."""
+    cpus = 1 if small else len(os.sched_getaffinity(0))
     return Profile(default=Resources(threads=cpus, gpus=1 if device.type == "cuda" else 0))
 
 

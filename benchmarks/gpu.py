@@ -16,7 +16,7 @@ import torch
 
 from benchmarks import measuring
 
-BENCHMARKS = ("step", "features", "temporal", "data_path", "full_scale")
+BENCHMARKS = ("step", "features", "temporal", "data_path", "full_scale", "resuming")
 
 
 def measure(device: torch.device, small: bool) -> dict[str, Any]:

@@ -54,9 +54,10 @@ def ratios(figures: Mapping[str, Any]) -> Iterator[Ratio]:
         yield Ratio("data path: CPU time of the authors' loader over ours", loaders["authors' loader"], 12)
         if "albumentations" in loaders:  # where it is installed
             yield Ratio("data path: CPU time of albumentations over ours", loaders["albumentations"], 2)
-    for stage in figures["full_scale"].get("stages", ()):
-        if stage["stage"] == "Pretrain DistilledMoCo" and stage["data_wait"] is not None:
-            yield Ratio("short study: share of a step that waits for data", stage["data_wait"], 0.05, at_least=False)
+    if (waited := figures["resuming"].get("data_wait")) is not None:
+        yield Ratio("long epoch: share of a step that waits for data", waited, 0.05, at_least=False)
+        apart = figures["resuming"]["largest_difference"]
+        yield Ratio("interrupted training: difference of its weights", apart, 0, at_least=False)
     for line in figures["ingest"].get("speeds", ()):
         yield Ratio(f"ingest, {line['video']}: speed over decoding", line["ingest"] / line["decoding"], 1.1)
         yield Ratio(f"ingest, {line['video']}: passes over a file", line["passes"], 2, at_least=False)

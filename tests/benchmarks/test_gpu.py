@@ -22,4 +22,5 @@ def test_benchmarks_of_training_run_in_their_smallest_form_and_their_figures_can
     rates = [figures["features"]["frames_per_second"], figures["temporal"]["milliseconds"]]
     assert all(value > 0 for each in rates for value in each.values())
     assert {"Pretrain DistilledMoCo", "Evaluate"} <= {line["stage"] for line in figures["full_scale"]["stages"]}
+    assert (figures["resuming"]["largest_difference"], figures["resuming"]["same_history"]) == (0.0, True)
     assert json.loads(json.dumps(figures)) == figures
