@@ -122,11 +122,12 @@ class Store:
         Raises:
             MachineError: a process is computing it.
         """
-        if self.is_claimed(key):
-            raise MachineError(f"stage {key[:12]} is being computed: interrupt that run first.")
-        for folder in (self._artifacts / key, self._unfinished / key):
-            if folder.exists():
-                self._discard(folder)
+        with self._open_lock(key) as lock:  # held until it is removed, so that no process begins to compute it
+            if not try_lock(lock):
+                raise MachineError(f"stage {key[:12]} is being computed: interrupt that run first.")
+            for folder in (self._artifacts / key, self._unfinished / key):
+                if folder.exists():
+                    self._discard(folder)
 
     def unfinished(self, key: str) -> Path | None:
         """The folder of a stage that is at work or was interrupted, or None."""
@@ -227,6 +228,7 @@ class Store:
 
     def _open_lock(self, key: str) -> TextIO:
         try:
+            self._locks.mkdir(exist_ok=True)
             return (self._locks / key).open("a")
         except OSError as error:
             raise self._unwritable(error) from error

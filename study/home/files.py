@@ -113,15 +113,7 @@ def try_lock(file: IO[Any]) -> bool:
     Raises:
         MachineError: the file system has no locks.
     """
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise MachineError(
-            f"the file system of the home folder has no locks ({error.strerror}): name a home on another with --home."
-        ) from None
-    return True
+    return _try_flock(file, fcntl.LOCK_EX)
 
 
 def wait_for_lock(file: IO[Any], waiting: Callable[[], None] = lambda: None) -> None:
@@ -153,8 +145,23 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of a file, which may be missing or not writable for this one."""
+    """Whether a process holds the lock of a file, which may be missing or not writable for this one.
+
+    Two processes may ask at once: neither takes the other for a holder.
+    """
     if not path.exists():
         return False
-    with path.open("a" if os.access(path, os.W_OK) else "r") as file:
-        return not try_lock(file)
+    with path.open() as file:
+        return not _try_flock(file, fcntl.LOCK_SH)
+
+
+def _try_flock(file: IO[Any], operation: int) -> bool:
+    try:
+        fcntl.flock(file.fileno(), operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise MachineError(
+            f"the file system of the home folder has no locks ({error.strerror}): name a home on another with --home."
+        ) from None
+    return True

@@ -252,6 +252,26 @@ def test_removing_works_on_finished_and_unfinished_stages_but_not_on_one_at_work
     assert not any(path.is_file() for path in (store.home / "removed").rglob("*"))
 
 
+def test_no_process_begins_to_compute_a_stage_while_it_is_removed(store: Store, monkeypatch: pytest.MonkeyPatch):
+    claimed: list[bool] = []
+
+    def begin(store: Store, folder: Path) -> None:
+        with store.try_claim(KEY) as given:
+            claimed.append(given is not None)
+
+    fill(store)
+    monkeypatch.setattr(Store, "_discard", begin)
+    store.remove(KEY)
+    assert claimed == [False]
+
+
+def test_a_stage_is_removed_from_a_home_that_has_lost_its_locks(store: Store):
+    fill(store)
+    shutil.rmtree(store.home / "locks")
+    Store(store.home, create=False).remove(KEY)
+    assert store.stage_keys() == []
+
+
 def test_what_another_process_is_removing_is_left_to_it(store: Store):
     other = store.home / "removed" / "of another process"
     other.mkdir(parents=True)

@@ -107,6 +107,12 @@ def test_asking_for_a_lock_makes_no_file(tmp_path: Path):
     assert not (tmp_path / "lock").exists()
 
 
+def test_processes_that_ask_for_a_lock_at_once_do_not_take_each_other_for_its_holder(tmp_path: Path):
+    with (tmp_path / "lock").open("a+") as asking:
+        fcntl.flock(asking.fileno(), fcntl.LOCK_SH)
+        assert not is_locked(tmp_path / "lock")
+
+
 def test_a_file_system_without_locks_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(descriptor: int, operation: int) -> None:
         raise OSError(95, "Operation not supported")
