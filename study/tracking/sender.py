@@ -107,7 +107,7 @@ class Sender:
         fault = ""
         try:
             self._once[0]()
-        except UnreachableError as error:
+        except (OSError, UnreachableError) as error:  # its files too: the thread goes on, whatever became of them
             fault = str(error)
         if fault and fault not in self._faults_once:
             self._faults_once.add(fault)

@@ -235,3 +235,22 @@ def test_what_is_said_while_a_journal_is_sent_is_sent_too(claim: Callable[[Path]
     assert sender.finish(60)
     sender.stop()
     assert sent[-1] == journal.end()
+
+
+def test_a_leftover_whose_files_cannot_be_read_does_not_end_the_sender(
+    claim: Callable[[Path], Journal], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    sent: list[Journal] = []
+
+    def fail() -> None:
+        raise OSError("No space left on device")
+
+    sender = Sender(sent.append)
+    sender.submit_once(fail)
+    sender.finish(60)
+    journal = claim(tmp_path)
+    sender.submit(journal)
+    assert sender.finish(60)
+    sender.stop()
+    assert sent == [journal]
+    assert caplog.messages == ["No space left on device; what an earlier command kept for MLflow stays for a later one."]
