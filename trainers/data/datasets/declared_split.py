@@ -134,11 +134,7 @@ def _sides_of_file(path: Path) -> dict[str, tuple[str, ...]]:
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and cells[-1].casefold() in ("side", "split", "subset", "fold")):
             continue
-        side = (
-            cells[1].casefold().replace("val", "validation", 1)
-            if cells[-1].casefold() == "val"
-            else cells[-1].casefold()
-        )
+        side = "validation" if cells[-1].casefold() == "val" else cells[-1].casefold()
         if len(cells) != 2 or not cells[0] or not (side in SIDES or side.isdecimal()):
             raise InputError(f"{path}:{number} reads {','.join(cells)[:100]!r}: give a row `name,train` (or test, …).")
         sides.setdefault(side, []).append(cells[0])

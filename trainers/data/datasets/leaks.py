@@ -47,8 +47,14 @@ def with_copies(dataset: Dataset, others: Sequence[Dataset], scans: Scans) -> tu
 def _in_another(dataset: Dataset, other: Dataset, comparison: Comparison) -> list[Pair]:
     """Pairs of a recording and its copy in another data set; each of the other's recordings is looked at once."""
     ours = {digest: each for each in dataset.recordings for digest in digests(each)}
-    known = [(ours[digest], each) for each in other.recordings for digest in digests(each)[:1] if digest in ours]
-    rest = [each for each in other.recordings if not any(digest in ours for digest in digests(each))]
+    known: list[Pair] = []
+    rest = []
+    for each in other.recordings:
+        same = next((ours[digest] for digest in digests(each) if digest in ours), None)
+        if same is None:
+            rest.append(each)
+        else:
+            known.append((same, each))
     return [*known, *(pair for one in dataset.recordings for pair in comparison.copies(one, rest))]
 
 

@@ -241,10 +241,12 @@ def test_a_number_of_folds_tests_the_first_one(tmp_path: Path):
         ('train = ["op1"]\ntest = ["op2"]', ":8, field 'split.train', does not say where 'op3', 'op4', 'op5', 'op6'"),
         ('folds = [["op[1-3]"], ["op[3-6]"]]', ":8, field 'split.folds', puts 'op3' on fold 2 and on fold 1"),
         ('file = "split.csv"', "split.csv:3 reads 'op2,best': give a row `name,train`"),
+        ('file = "one_cell.csv"', "one_cell.csv:1 reads 'val': give a row `name,train`"),
         ('file = "none.csv"', "none.csv does not exist"),
     ],
 )
 def test_a_split_that_does_not_fit_the_videos_is_refused_with_its_key(tmp_path: Path, rows: str, complaint: str):
     (tmp_path / "split.csv").write_text("op1;train\n\nop2;best\n")
+    (tmp_path / "one_cell.csv").write_text("val\n")
     (finding,) = sentences(split_of(tmp_path, rows))
     assert complaint in finding

@@ -18,6 +18,8 @@ from trainers.data.synthetic.videos import synthesize
 from trainers.runtime.registry import names
 from trainers.stage import InputError
 
+EMPTY_BOX = b"\0\0\0\x08free"
+"""With it at its end, an MP4 file is another file with the same video."""
 NUM_VIDEOS = 6
 """Of which `selection` has two train, one validate and three test."""
 
@@ -108,8 +110,11 @@ def test_copies_in_another_dataset_are_a_warning_and_refused_for_transfer(tmp_pa
         here.pretraining_videos()
 
 
-def test_a_dataset_that_is_registered_twice_is_one_warning(tmp_path: Path, root: Path):
+@pytest.mark.parametrize("more", [b"", EMPTY_BOX])
+def test_a_dataset_that_is_registered_twice_is_one_warning(tmp_path: Path, root: Path, more: bytes):
     registry.write(tmp_path / "datasets", audit(tmp_path, root, name="first"))
+    for video in (root / "videos").iterdir():
+        video.write_bytes(video.read_bytes() + more)
     (found,) = audit(tmp_path, root, name="second").findings
     assert errors_of([found]) == ()
     assert found.message == "has 6 recordings of dataset 'first': video01, video02, video03, …"
