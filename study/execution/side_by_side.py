@@ -49,15 +49,15 @@ def _next(heard: Any, processes: Sequence[BaseProcess]) -> tuple[str, StageEvent
     """The next event of any process.
 
     Raises:
-        MachineError: a process died.
+        MachineError: a process died, or all have ended.
     """
     while True:
-        died = next((each for each in processes if each.exitcode), None)
+        codes = [each.exitcode for each in processes]
         try:
             event: tuple[str, StageEvent | BaseException] = heard.get(timeout=LISTEN_SECONDS)
         except queue.Empty:
-            if died is not None:
-                code = died.exitcode
+            if any(codes) or None not in codes:
+                code = next(filter(None, codes), 0)
                 raise MachineError(
                     f"a process died (exit code {code}): type the same command again; finished stages are kept."
                 ) from None
