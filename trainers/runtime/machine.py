@@ -1,5 +1,6 @@
 """What this machine lends: the cores, memory and GPUs that processes started here may use."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -43,6 +44,7 @@ def gpu_name(environment: Mapping[str, str] = os.environ) -> str:
     return UNKNOWN_GPU
 
 
+@functools.cache
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """The name of this machine's CPU, or of its kind where the system has no name for it."""
     with suppress(OSError):
