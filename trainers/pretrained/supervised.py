@@ -101,7 +101,9 @@ class TrainClassifier(EncoderStage):
 
     def expected_cost(self) -> Cost:
         num_images = sum(source.num_source_frames for source in self.frames)
-        return training_cost(self.backbone, self.augmentation.size_px, num_images * self.epochs, 6)
+        return training_cost(
+            self.backbone, self.augmentation.size_px, num_images * self.epochs, 6, precision=self.precision
+        )
 
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
