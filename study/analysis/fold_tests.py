@@ -76,7 +76,7 @@ def _compare_folds(method: Runs, baseline: Runs, shared: Sequence[FoldRun], alph
         alpha=alpha,
         seed_differences=tuple(_seed_mean(differences, seed) for seed in seeds),
         remarks=tuple(
-            filter(None, (*_lone_runs(method, baseline, shared), left_out, *remarks, seed_remark(len(seeds))))
+            filter(None, (*_lone_runs(method, baseline, shared), left_out, *remarks, seed_remark(len(seeds), alpha)))
         ),
         test="corrected t" if len(repeats) > 1 else "signed-rank",
         num_folds=len(by_fold),

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from study.analysis.paired_tests import verdict_power, wilcoxon_power
+from study.analysis.paired_tests import ALPHA, verdict_power, wilcoxon_power
 from study.console.outlook_tables import wall_time
 from study.console.terminal import new_table
 from study.core.graph import key
@@ -141,16 +141,18 @@ def plan_record(plan: Plan) -> dict[str, Any]:
 
 def _power_line(title: str, sides: Mapping[str, int]) -> str:
     test, verdict = (
-        power(num_videos=sides["test"], sd=POWER_SD, gain=POWER_GAIN, alpha=0.05)
+        power(num_videos=sides["test"], sd=POWER_SD, gain=POWER_GAIN, alpha=ALPHA)
         for power in (wilcoxon_power, verdict_power)
     )
     videos = ", ".join(f"{count} {side}" for side, count in sides.items())
     if test == 0:
-        return f"{title}: {videos}. No gain can be significant with {sides['test']} test videos (Wilcoxon, α = 0.05)."
+        return (
+            f"{title}: {videos}. No gain can be significant with {sides['test']} test videos (Wilcoxon, α = {ALPHA:g})."
+        )
     return (
         f"{title}: {videos}. With {sides['test']} test videos whose paired differences vary by {POWER_SD:g} points, a "
-        f"gain of {POWER_GAIN:g} point is found significant with probability {test:.2f} (Wilcoxon, α = 0.05), and its "
-        f"verdict is better with probability {verdict:.2f}, for which the interval must be above zero too."
+        f"gain of {POWER_GAIN:g} point is found significant with probability {test:.2f} (Wilcoxon, α = {ALPHA:g}), and "
+        f"its verdict is better with probability {verdict:.2f}, for which the interval must be above zero too."
     )
 
 
