@@ -253,4 +253,6 @@ def test_a_leftover_whose_files_cannot_be_read_does_not_end_the_sender(
     assert sender.finish(60)
     sender.stop()
     assert sent == [journal]
-    assert caplog.messages == ["No space left on device; what an earlier command kept for MLflow stays for a later one."]
+    assert caplog.messages == [
+        "No space left on device; what an earlier command kept for MLflow stays for a later one."
+    ]
