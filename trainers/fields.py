@@ -86,7 +86,7 @@ def fault_of_value(value: object, annotation: Any) -> str:
         return ""
     if not is_finite(value):
         return "a finite number"
-    ranges = [interval for interval in map(range_of, _alternatives(annotation)) if interval is not None]
+    ranges = [interval for interval in map(range_of, alternatives(annotation)) if interval is not None]
     return "" if not ranges or any(map(_holds, ranges, [value] * len(ranges))) else in_words(ranges[0])
 
 
@@ -151,7 +151,8 @@ def _may_hold_numbers(annotation: Any) -> bool:
     return typing.get_origin(annotation) is not tuple or any(map(_may_hold_numbers, typing.get_args(annotation)))
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The annotations that a union joins; one alone where it is no union."""
     if typing.get_origin(annotation) in (Union, types.UnionType):
         return typing.get_args(annotation)
     return (annotation,)
@@ -159,7 +160,7 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 def _members(annotation: Any, length: int) -> tuple[Any, ...]:
     """The annotations of the members of a tuple."""
-    tuples = (each for each in _alternatives(annotation) if typing.get_origin(each) is tuple)
+    tuples = (each for each in alternatives(annotation) if typing.get_origin(each) is tuple)
     members = typing.get_args(next(tuples, Any))
     if len(members) == 2 and members[1] is Ellipsis:
         return (members[0],) * length

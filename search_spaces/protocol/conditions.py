@@ -11,8 +11,8 @@ from trainers.data.datasets.dataset import Dataset
 from trainers.data.datasets.label_fraction import Draw, draw_labelled
 from trainers.data.datasets.overlap import check_apart, check_sides
 from trainers.data.datasets.splits import Split, divided
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.data.ingest.video import Ingest
-from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.names import fold_named
 from trainers.networks.architectures import backbone_of
 from trainers.pretrained.contents import Kind

@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 from trainers.fields import Kept, Precision
 from trainers.networks.architectures import ArchitectureName
-from trainers.networks.backbones import Architecture
+from trainers.networks.backbones import TORCHVISIONS_WIDTH, Architecture
 
 BRIEF_BATCHES = 4
-TORCHVISIONS_WIDTH = 64
 
 
 @dataclass(frozen=True, kw_only=True)

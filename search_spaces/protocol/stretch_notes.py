@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from search_spaces.protocol.conditions import Conditions
 from study import Trial
 from study.core.graph import walk
-from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.ssl.pretrain import Pretrain
 
 

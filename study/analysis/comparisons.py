@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from study.analysis.fold_tests import compare_runs
-from study.analysis.paired_tests import Comparison, correct_family
+from study.analysis.paired_tests import UNTESTED, Comparison, correct_family
 from study.analysis.results import Results, RowResult
 from study.core.rows import Curve, Published, Row
 from study.core.study import Study
@@ -11,8 +11,6 @@ from trainers.artifacts.evaluation import PROTOCOLS, STRICT
 
 METRIC = "accuracy"
 """The metric of all comparisons."""
-UNTESTED = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=None, p_value=None)
-"""A comparison of a declared family that has no numbers yet."""
 
 
 def compare_rows(results: Results, protocol: str = STRICT) -> dict[str, Comparison]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from study.analysis.comparisons import METRIC, UNTESTED, place_of, references, signed
+from study.analysis.comparisons import METRIC, place_of, references, signed
 from study.analysis.fold_tests import Runs, compare_runs
-from study.analysis.paired_tests import Comparison, correct_family
+from study.analysis.paired_tests import UNTESTED, Comparison, correct_family
 from study.analysis.results import Results, RowResult
 from study.core.study import Study
 

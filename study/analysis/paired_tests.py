@@ -60,6 +60,10 @@ class Comparison:
         return "worse" if self.interval[1] < 0 else "inconclusive"
 
 
+UNTESTED = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=None, p_value=None)
+"""A comparison of a declared family that has no numbers yet."""
+
+
 def compare(method: Values, baseline: Values, *, alpha: float = ALPHA) -> Comparison:
     """Compares two methods on the same videos, with the seeds that both were run with.
 

@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from study.analysis.paired_tests import Comparison, compare, correct_family, seed_remark
+from study.analysis.paired_tests import UNTESTED, Comparison, compare, correct_family, seed_remark
 from trainers.artifacts.evaluation import PerPhaseRow, PerVideoRow, SummaryEntry
 
 COMPARED = ("accuracy", "precision", "recall", "jaccard")
 """Metrics that are compared under a protocol: one declared family."""
 Videos = Mapping[str, Mapping[str, float | None]]
 """Values of one protocol by video and metric."""
-UNTESTED = Comparison(num_videos=0, num_seeds=0, mean_difference=0.0, interval=None, p_value=None)
 
 
 class PhaseEntry(TypedDict):

@@ -13,10 +13,10 @@ from trainers.artifacts.evaluation import PROTOCOLS
 from trainers.artifacts.predictions import VideoPredictions
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.annotations.format import Kind, Unit
-from trainers.data.ingest.video_file import NOMINAL_FPS
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.evaluation.label_folder import LabelFolder, label_folder
 from trainers.evaluation.label_pairs import Annotations, Predictions, put_together, read_annotations, read_predictions
-from trainers.evaluation.metrics import AbsentPhase
+from trainers.evaluation.metrics import RELAXED_SECONDS, AbsentPhase
 from trainers.evaluation.panel import Panel, per_phase_rows, per_video_rows, summary_entry
 from trainers.evaluation.phase_names import PhaseNames, phase_names
 from trainers.stage import InputError
@@ -197,12 +197,14 @@ def _protocol_notes(request: EvaluationRequest, names: PhaseNames, scored: Score
         return []
     notes = []
     if request.window_fps != request.fps:
-        seconds = 10 * request.window_fps / request.fps
-        notes.append(f"The relaxed window is {seconds:g} s: 10 s at {request.window_fps:g} rows per second.")
+        seconds = RELAXED_SECONDS * request.window_fps / request.fps
+        notes.append(
+            f"The relaxed window is {seconds:g} s: {RELAXED_SECONDS} s at {request.window_fps:g} rows per second."
+        )
     if len(names.names) <= LAST_PHASES:
         notes.append(
             f"With {len(names.names)} phases all are among the last four, so the relaxed protocols forgive a phase "
-            "that is up to two ahead in the last 10 s of any of them."
+            f"that is up to two ahead in the last {RELAXED_SECONDS} s of any of them."
         )
     shown = {row["phase"] for row in scored.per_phase if row["metric"] == "recall" and row["value"] is not None}
     missing = [name for name in names.names if name not in shown]

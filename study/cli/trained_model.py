@@ -10,6 +10,7 @@ from study.core.graph import key
 from study.core.store import Store
 from study.core.study import Trial
 from study.home.request import Request
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.evaluate import Evaluate
 from trainers.recognition.encode import EncoderFeatures
@@ -44,7 +45,7 @@ class TrainedModel:
     @property
     def fps(self) -> float:
         """Rate of the rows that it predicts."""
-        return 25 / self.temporal.training.sample_every
+        return NOMINAL_FPS / self.temporal.training.sample_every
 
     @property
     def classifier(self) -> FineTune:

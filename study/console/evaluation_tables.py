@@ -12,10 +12,10 @@ from study.analysis.paired_tests import Comparison
 from study.analysis.scored_folder import ScoredFolder
 from study.console.terminal import new_table
 from study.home.text import duration
+from trainers.artifacts.evaluation import PROTOCOL_TITLES
 
 Titled = tuple[str, Table]
 UNDEFINED = "–"
-PROTOCOLS = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
 METRICS = {
     "accuracy": "accuracy",
     "precision": "precision",
@@ -111,7 +111,7 @@ def summary_table(scored: ScoredFolder) -> Titled:
     title = f"{scored.folder}: {videos} of {duration(scored.seconds)} in all, {scored.num_frames} labelled rows"
     table = new_table("metric", "± (n−1)")
     for protocol in scored.summary:
-        table.add_column(PROTOCOLS[protocol], justify="right")
+        table.add_column(PROTOCOL_TITLES[protocol], justify="right")
     for metric, words in METRICS.items():
         entries = [summary.get(metric) for summary in scored.summary.values()]
         over = next((entry["over"] for entry in entries if entry), None)
@@ -130,7 +130,7 @@ def per_video_table(scored: ScoredFolder, protocol: str) -> Titled:
         table.add_column(METRICS[metric], justify="right")
     for video, values in videos.items():
         table.add_row(escape(video), *(_text(values[metric], 2) for metric in metrics))
-    return f"per video, {PROTOCOLS[protocol]}", table
+    return f"per video, {PROTOCOL_TITLES[protocol]}", table
 
 
 def per_phase_table(scored: ScoredFolder, protocol: str) -> Titled:
@@ -144,13 +144,15 @@ def per_phase_table(scored: ScoredFolder, protocol: str) -> Titled:
     for phase, entries in phases.items():
         cells = (_spread(entries[metric]["mean"], entries[metric]["std"], 2) for metric in metrics)
         table.add_row(escape(phase), *cells, str(entries["recall"]["videos"]))
-    return f"per phase, {PROTOCOLS[protocol]}: mean ± standard deviation (n−1) over videos", table
+    return f"per phase, {PROTOCOL_TITLES[protocol]}: mean ± standard deviation (n−1) over videos", table
 
 
 def comparison_table(evaluated: Evaluated, protocol: str) -> Titled:
     """Paired differences over videos under one protocol: a family of tests."""
     assert evaluated.against is not None, "there is a folder to compare with"
-    title = f"{evaluated.scored.folder} minus {evaluated.against.folder}, {PROTOCOLS[protocol]}, paired over videos"
+    title = (
+        f"{evaluated.scored.folder} minus {evaluated.against.folder}, {PROTOCOL_TITLES[protocol]}, paired over videos"
+    )
     table = new_table("metric")
     for header in ("difference", "95 % interval (t, widened for skew)", "Wilcoxon p", "p after Holm", "videos"):
         table.add_column(header, justify="right")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from study.core.rows import RELAXED_PROTOCOLS, Choice, Curve, Published, Row, Teacher
+from study.home.request import LARGEST_SEEDS
 from study.home.text import nearest
 from trainers.names import check_line, check_name
 from trainers.stage import InputError
@@ -12,7 +13,7 @@ from trainers.stage import InputError
 if TYPE_CHECKING:
     from study.core.study import Study
 
-MOST_ROWS, MOST_SEEDS = 10_000, 1000
+MOST_ROWS = 10_000
 
 
 def check_study(study: "Study") -> None:
@@ -99,8 +100,8 @@ def _check_parts(study: "Study") -> None:
     if study.second_protocol is not None and study.second_protocol not in RELAXED_PROTOCOLS:
         valid = " or ".join(RELAXED_PROTOCOLS)
         raise InputError(f"second_protocol of study {study.name} is {study.second_protocol!r}: take {valid}.")
-    if not 1 <= study.fewest_seeds <= MOST_SEEDS:
-        raise InputError(f"fewest_seeds of study {study.name} is {study.fewest_seeds}: take 1 to {MOST_SEEDS}.")
+    if not 1 <= study.fewest_seeds <= LARGEST_SEEDS:
+        raise InputError(f"fewest_seeds of study {study.name} is {study.fewest_seeds}: take 1 to {LARGEST_SEEDS}.")
     for scale, words in study.cost.items():
         _check_type(words, str, f"the cost of study {study.name} at scale {scale}", "text")
 

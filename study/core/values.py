@@ -2,11 +2,10 @@
 
 import math
 import reprlib
-import types
 import typing
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
-from trainers.fields import fault_of_value, form_of, has_form, in_words, range_of
+from trainers.fields import alternatives, fault_of_value, form_of, has_form, in_words, range_of
 from trainers.stage import InputError
 
 LONGEST_SHOWN = 100
@@ -19,20 +18,14 @@ def coerced(name: str, value: object, annotation: Any) -> object:
     Raises:
         InputError: the value does not fit; the sentence names the values that do.
     """
-    for alternative in _alternatives(annotation):
+    for alternative in alternatives(annotation):
         try:
             return _coerced_to(value, alternative)
         except ValueError:
             continue
-    wanted = " or ".join(_spelled(alternative) for alternative in _alternatives(annotation))
+    wanted = " or ".join(_spelled(alternative) for alternative in alternatives(annotation))
     shown = value if len(str(value)) <= LONGEST_SHOWN else reprlib.repr(str(value))
     raise InputError(f"{name}={shown} does not fit: {name} takes {wanted}.")
-
-
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
 
 
 def _coerced_to(value: object, annotation: Any) -> object:

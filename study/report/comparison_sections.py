@@ -9,6 +9,7 @@ from study.analysis.results import Results
 from study.core.rows import Curve
 from study.report import tables
 from study.report.document import Block, Paragraph, Section
+from trainers.artifacts.evaluation import PROTOCOL_TITLES
 
 VERDICT = (
     "The verdict needs both a p-value below 0.05 after Holm's correction over the {family} and an interval on one side "
@@ -46,7 +47,7 @@ def _second_comparisons(results: Results) -> list[Block]:
     comparisons = compare_rows(results, protocol)
     found = " ".join(conclusion_sentences(results, comparisons))
     intro = (
-        f"The same by the accuracy of the protocol “{tables.PROTOCOL_TITLES[protocol]}”, as a family of comparisons of "
+        f"The same by the accuracy of the protocol “{PROTOCOL_TITLES[protocol]}”, as a family of comparisons of "
         f"its own. {found}"
     )
     return [Paragraph(intro), tables.comparison_table(results, comparisons)]

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.report.tables import METRIC_TITLES, PROTOCOL_TITLES
-from trainers.artifacts.evaluation import FRAMEWISE, PROTOCOLS, Scores, SummaryEntry
+from study.report.tables import METRIC_TITLES
+from trainers.artifacts.evaluation import FRAMEWISE, PROTOCOL_TITLES, PROTOCOLS, Scores, SummaryEntry
 
 CITATION = """\
 @inproceedings{ding2022free,

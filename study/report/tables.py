@@ -11,7 +11,7 @@ from study.core.store import Store
 from study.core.study import Trial
 from study.home.text import duration
 from study.report.document import Cell, Table
-from trainers.artifacts.evaluation import FRAMEWISE, PROTOCOLS
+from trainers.artifacts.evaluation import FRAMEWISE, PROTOCOL_TITLES, PROTOCOLS
 from trainers.stage import Stage
 
 UNDEFINED = "–"
@@ -32,7 +32,6 @@ TESTS = {
     "corrected t": ("95 % interval (t)", "Corrected t, p"),
 }
 """Headers of the interval and the p-value, by test."""
-PROTOCOL_TITLES = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
 
 
 def main_table(results: Results) -> Table:

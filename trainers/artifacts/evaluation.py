@@ -18,6 +18,7 @@ FILE_NAMES = (SUMMARY_NAME, PER_VIDEO_NAME, PER_PHASE_NAME)
 STRICT = "strict"
 PROTOCOLS = (STRICT, "relaxed_fixed", "relaxed_official")
 """The protocols that every evaluation has."""
+PROTOCOL_TITLES = {"strict": "strict", "relaxed_fixed": "relaxed, fixed", "relaxed_official": "relaxed, official"}
 FRAMEWISE = "framewise"
 """The strict metrics of the frame classifier's own predictions, where these are known."""
 

@@ -7,8 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from trainers.export.parts import Part
-from trainers.networks.backbones import Backbone, FeatureExtractor
-from trainers.networks.resnets import TORCHVISIONS_WIDTH
+from trainers.networks.backbones import TORCHVISIONS_WIDTH, Backbone, FeatureExtractor
 from trainers.networks.timm_backbones import TimmBackbone
 from trainers.ssl.transfer import Combined
 

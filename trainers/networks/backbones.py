@@ -18,6 +18,8 @@ from trainers.stage import Config, InputError
 Architecture = Literal["resnet50", "resnet18", "resnet10"]
 RunningStatistics = Literal["mean", "first"]
 
+TORCHVISIONS_WIDTH = 64
+"""Channels of the first stage of torchvision's ResNets."""
 STRIDE_PX = 32
 """Pixels of an image, along each side, per cell of the last feature maps of every architecture here."""
 
@@ -76,13 +78,13 @@ class Backbone(FeatureExtractor):
     """
 
     architecture: Architecture = "resnet50"
-    width: Channels = 64
+    width: Channels = TORCHVISIONS_WIDTH
     batch_norm_splits: BatchSize = 1
     running_statistics: RunningStatistics = "mean"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.architecture == "resnet50" and self.width != 64:
+        if self.architecture == "resnet50" and self.width != TORCHVISIONS_WIDTH:
             raise InputError(f"width is {self.width}: resnet50 has 64; resnet10 and resnet18 take others.")
 
     @property
@@ -101,7 +103,9 @@ class Backbone(FeatureExtractor):
 
     @property
     def gflops_at_224(self) -> float:
-        return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 0.8}[self.architecture] * (self.width / 64) ** 2
+        return {"resnet50": 4.1, "resnet18": 1.8, "resnet10": 0.8}[self.architecture] * (
+            self.width / TORCHVISIONS_WIDTH
+        ) ** 2
 
     @property
     def num_numbers(self) -> int:

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from trainers.networks.backbones import Architecture, FeatureMaps, SplitBatchNorm2d
+from trainers.networks.backbones import TORCHVISIONS_WIDTH, Architecture, FeatureMaps, SplitBatchNorm2d
 
 Norm = partial[SplitBatchNorm2d]
-TORCHVISIONS_WIDTH = 64
 
 
 def build(architecture: Architecture, width: int, norm: Norm) -> nn.Module:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from trainers.artifacts.predictions import VideoPredictions, write_predictions
 from trainers.data.frames import UNLABELLED, FrameStore
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.data.ingest.video import Ingest
-from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.fields import Rate
 from trainers.stage import InputError, Stage, Work
 

@@ -21,7 +21,6 @@ from trainers.runtime import devices
 from trainers.runtime.files import replacing
 from trainers.stage import Cost, InputError, Stage, Work
 
-BYTES_OF = {"fp32": 4, "fp16": 2}
 TYPES: dict[Kept, tuple[pa.DataType, type]] = {"fp32": (pa.float32(), np.float32), "fp16": (pa.float16(), np.float16)}
 
 
@@ -64,7 +63,7 @@ class FeatureStage(Stage):
         return inference_cost(self.network, self.input_px, self.num_rows, self.precision)
 
     def expected_bytes(self) -> float:
-        return self.num_rows * BYTES_OF[self.kept] * self.network.num_features
+        return self.num_rows * np.dtype(TYPES[self.kept][1]).itemsize * self.network.num_features
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trainers.data.datasets.patterns import Pattern
-from trainers.data.datasets.toml_table import TomlTable, nearest
+from trainers.data.datasets.toml_table import TomlTable
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.annotations.format import KINDS, UNITS, Kind, Unit
+from trainers.data.ingest.annotations.table import suggestion
 from trainers.stage import InputError
 
 HIGHEST_RATE = 1e4
@@ -56,7 +57,7 @@ def with_phase_names(layout: AnnotationFormat | None, words: TomlTable, phases: 
     for word in words.values:
         phase = words.string(word)
         if phase not in phases:
-            raise words.fault(word, f"is {phase!r}, which is no phase: {nearest(phase, phases)}")
+            raise words.fault(word, f"is {phase!r}, which is no phase: {suggestion(phase, phases)}")
         if word in meanings:
             raise words.fault(word, f"says what {word!r} is, which is {meanings[word]} already: leave it out")
     return replace(layout, phase_names=tuple(sorted((word, words.string(word)) for word in words.values)))

@@ -10,8 +10,8 @@ from trainers.data.datasets.frame_folders import FrameFolder
 from trainers.data.datasets.recordings import Subset
 from trainers.data.ingest.looks import Oddity
 from trainers.data.ingest.stretches import Stretch
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.data.ingest.video import Ingest, Video
-from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.runtime.registry import Stamp
 
 _VIDEOS = "_freelunch_videos"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from trainers.data.datasets.recordings import Subset
 from trainers.data.datasets.splits import divided
-from trainers.data.datasets.toml_table import TomlTable, nearest, read_text
+from trainers.data.datasets.toml_table import TomlTable, read_text
+from trainers.data.ingest.annotations.table import suggestion
 from trainers.stage import InputError
 
 SIDES: tuple[Subset, ...] = ("train", "validation", "test")
@@ -80,11 +81,11 @@ class DeclaredSplit:
             return found
         if pattern in others:
             raise self._fault(side, f"names {pattern!r}, which has no annotation: add it, or leave the name out")
-        raise self._fault(side, f"names {pattern!r}, which is no video of the data set: {nearest(pattern, names)}")
+        raise self._fault(side, f"names {pattern!r}, which is no video of the data set: {suggestion(pattern, names)}")
 
     def _fault(self, side: str, rest: str) -> InputError:
         if self.file is not None:
-            return InputError(f"{self.file} {rest}{'' if rest.endswith('?') else '.'}")
+            return InputError(f"{self.file} {rest}{'' if rest.endswith(('?', '.')) else '.'}")
         return self.table.fault("folds" if side.isdecimal() else side, rest)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from trainers.data.datasets.annotation_tables import read_annotations, with_phase_names
 from trainers.data.datasets.declared_split import DeclaredSplit, read_split
 from trainers.data.datasets.patterns import Pattern
-from trainers.data.datasets.toml_table import TomlTable, nearest, read_text
+from trainers.data.datasets.toml_table import TomlTable, read_text
 from trainers.data.ingest.annotations import AnnotationFormat
 from trainers.data.ingest.annotations.cells import MOST_PHASES, exact_rate
+from trainers.data.ingest.annotations.table import suggestion
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.data.ingest.video import Timing
-from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.stage import InputError
 
 BUILT_IN = ("cholec80", "m2cai16", "autolaparo", "heichole", "cholect50", "frames")
@@ -238,5 +239,5 @@ def _patterns(table: TomlTable, key: str, *, frames: bool) -> tuple[Pattern, ...
 
 
 def _meant(source: str) -> str:
-    said = nearest(source, BUILT_IN)
+    said = suggestion(source, BUILT_IN)
     return f" ({said})" if said.endswith("?") else ""

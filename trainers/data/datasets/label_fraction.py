@@ -10,8 +10,8 @@ import numpy as np
 
 from trainers.data.frames import UNLABELLED
 from trainers.data.ingest.annotations import AnnotationFormat, read_labels, read_phases
+from trainers.data.ingest.timeline import NOMINAL_FPS
 from trainers.data.ingest.video import Ingest
-from trainers.data.ingest.video_file import NOMINAL_FPS
 from trainers.runtime.randomness import derived_seed
 from trainers.stage import InputError
 

@@ -25,7 +25,8 @@ from trainers.data.ingest.pictures import ImagePictures, Pictures, VideoPictures
 from trainers.data.ingest.remarks import remarks, time_remarks
 from trainers.data.ingest.samples import Sampler, Samples, take
 from trainers.data.ingest.stretches import Stretch, find_stretches
-from trainers.data.ingest.video_file import NOMINAL_FPS, Timeline, irregularity, irregularity_by_time, read_timeline
+from trainers.data.ingest.timeline import NOMINAL_FPS, Timeline
+from trainers.data.ingest.video_file import irregularity, irregularity_by_time, read_timeline
 from trainers.records import checked
 from trainers.runtime.files import replacing
 

@@ -1,6 +1,5 @@
 """Tables of a TOML file, read key by key: what is wrong is told with file, line and key."""
 
-import difflib
 import re
 import tomllib
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
+from trainers.data.ingest.annotations.table import suggestion
 from trainers.stage import InputError
 
 LARGEST_BYTES = 2**20
@@ -51,7 +51,9 @@ class TomlTable:
     def fault(self, key: str, rest: str) -> InputError:
         """An error on a key: place, key, and the rest of the sentence."""
         whole = ".".join(part for part in (self.name, key) if part)
-        return InputError(f"{self.path}:{self._line(key)}, field {whole!r}, {rest}{'' if rest.endswith('?') else '.'}")
+        return InputError(
+            f"{self.path}:{self._line(key)}, field {whole!r}, {rest}{'' if rest.endswith(('?', '.')) else '.'}"
+        )
 
     def table(self, key: str) -> "TomlTable | None":
         """The table of a key; None where there is none."""
@@ -104,7 +106,7 @@ class TomlTable:
         """The text of a key that has to be one of some."""
         value = self.string(key, default)
         if value not in choices:
-            raise self.fault(key, f"is {value!r}: {nearest(value, choices)}")
+            raise self.fault(key, f"is {value!r}: {suggestion(value, choices)}")
         return value
 
     def refuse_unknown(self, known: Sequence[str]) -> None:
@@ -118,7 +120,7 @@ class TomlTable:
         """
         for key in self.values:
             if key not in known:
-                raise self.fault(key, f"is no key of a description: {nearest(key, known)}")
+                raise self.fault(key, f"is no key of a description: {suggestion(key, known)}")
 
     def _texts(self, key: str, values: Sequence[object]) -> tuple[str, ...]:
         texts = []
@@ -157,12 +159,6 @@ class TomlTable:
             if assigned and self.name and written == self.name:
                 last = number
         return last
-
-
-def nearest(name: str, valid: Sequence[str]) -> str:
-    """What to say of a name that is none of the valid ones."""
-    close = difflib.get_close_matches(name, valid, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"it has to be one of {', '.join(valid)}"
 
 
 def _shown(value: object) -> str:

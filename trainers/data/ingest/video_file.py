@@ -24,8 +24,6 @@ from trainers.data.ingest.shown import Orientation
 from trainers.data.ingest.timeline import NOMINAL_FPS, Timeline, time_of
 from trainers.stage import InputError
 
-__all__ = ["NOMINAL_FPS", "Timeline", "irregularity", "irregularity_by_time", "read_timeline"]
-
 STREAMS = ("mpegts", "mpeg")
 """Containers of streams, which recorders begin to write between two key frames."""
 LONGEST_SECONDS = 600.0
