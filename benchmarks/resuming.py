@@ -37,7 +37,8 @@ from trainers.runtime import checkpoint
 from trainers.ssl import loop
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import read_weights
-from trainers.ssl.pretrain import Pretrain, Untrained
+from trainers.ssl.pretrain import Pretrain
+from trainers.ssl.untrained import Untrained
 from trainers.stage import MachineError, Progress, Report, Work
 
 EPOCHS = 2

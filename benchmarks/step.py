@@ -28,8 +28,8 @@ from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import write_weights
 from trainers.ssl.loop import Optimisation, parameter_groups
 from trainers.ssl.pairs import EncoderPair, random_pair, started_pair
-from trainers.ssl.pretrain import Untrained
 from trainers.ssl.step import Precision, Stepper
+from trainers.ssl.untrained import Untrained
 
 QUEUE_SIZE, EMBEDDING_SIZE = 2048, 128
 AUTHORS, OURS, OURS_FP32, ONE_PART = "authors' semantics, fp32", "ours, bf16", "ours, fp32", "ours, bf16, one part"

@@ -11,7 +11,7 @@ from study.core.recipe import named_settings
 from trainers.evaluation.evaluate import Evaluate
 from trainers.networks.architectures import ArchitectureName
 from trainers.recognition.baselines import MajorityClass
-from trainers.ssl.pretrain import Untrained
+from trainers.ssl.untrained import Untrained
 
 
 @named_settings

@@ -17,7 +17,7 @@ from trainers.networks.architectures import backbone_of
 from trainers.recognition.authors_code import AuthorsStart
 from trainers.runtime.randomness import derived_seed
 from trainers.ssl.encoders import EncoderStage
-from trainers.ssl.pretrain import Untrained
+from trainers.ssl.untrained import Untrained
 from trainers.stage import InputError
 
 

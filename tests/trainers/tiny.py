@@ -18,8 +18,8 @@ from trainers.runtime.randomness import torch_generator
 from trainers.ssl.encoders import write_weights
 from trainers.ssl.method import Method, Views
 from trainers.ssl.pairs import EncoderPair
-from trainers.ssl.pretrain import Untrained
 from trainers.ssl.regioncl import RegionCLMethod
+from trainers.ssl.untrained import Untrained
 from trainers.stage import EpochEnd, Listener, Report, Resources, Work, ignore_report
 
 SIZE_PX = 32

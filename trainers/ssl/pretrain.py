@@ -12,7 +12,7 @@ from trainers.artifacts.history import PRETRAINING, write_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource, LeftOut
 from trainers.data.loading import ViewLoader
-from trainers.fields import Channels, Count, Seed, added
+from trainers.fields import Count, Seed, added
 from trainers.networks.architectures import AnyBackbone
 from trainers.networks.backbones import FeatureExtractor
 from trainers.networks.costs import BYTES_PER_NUMBER, reference_seconds, stored_bytes, training_cost
@@ -22,7 +22,6 @@ from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.frozen import Frozen
 from trainers.ssl.loop import Optimisation, Training, train
 from trainers.ssl.method import MethodConfig, recordable_of
-from trainers.ssl.pairs import random_pair
 from trainers.ssl.probe import KnnProbe, Prober
 from trainers.ssl.replay import Fitting, replay
 from trainers.ssl.tape import Tape
@@ -274,28 +273,3 @@ class Pretrain(EncoderStage):
             return {"knn_accuracy": prober.accuracy(backbone)} if due else {}
 
         return look
-
-
-@dataclass(frozen=True, kw_only=True)
-class Untrained(EncoderStage):
-    """Encoders at their random start, a baseline of training.
-
-    Attributes:
-        backbone: the architecture.
-        embedding_size: length of the embeddings.
-        seed: of the initialisation; the same start as a `Pretrain` of this seed.
-    """
-
-    backbone: AnyBackbone
-    embedding_size: Channels = 128
-    seed: Seed = 0
-
-    @property
-    def output_size(self) -> int:
-        return self.embedding_size
-
-    def expected_seconds(self) -> float:
-        return 0.1
-
-    def run(self, work: Work) -> None:
-        write_weights(work.output, random_pair(self.backbone, self.embedding_size, seed=self.seed))

@@ -26,7 +26,8 @@ from tests.search_spaces.protocol.test_presets import MOCO
 from trainers.networks.architectures import backbone_of
 from trainers.networks.timm_backbones import TimmBackbone
 from trainers.recognition.finetune import FineTune
-from trainers.ssl.pretrain import Pretrain, Untrained
+from trainers.ssl.pretrain import Pretrain
+from trainers.ssl.untrained import Untrained
 from trainers.stage import InputError, Stage
 
 VIT = "timm:vit_small_patch14_dinov2.lvd142m@224"

@@ -17,7 +17,7 @@ from trainers.recognition.temporal import TrainTemporal
 from trainers.runtime.randomness import torch_generator
 from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.pairs import random_pair
-from trainers.ssl.pretrain import Untrained
+from trainers.ssl.untrained import Untrained
 
 SIZE_PX = 40
 RESNET18 = Backbone(architecture="resnet18", batch_norm_splits=2)

@@ -26,9 +26,10 @@ from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.encoders import load_backbone, read_weights
 from trainers.ssl.loop import Optimisation
 from trainers.ssl.moco import MoCo
-from trainers.ssl.pretrain import Pretrain, Untrained
+from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.probe import KnnProbe
 from trainers.ssl.regioncl import RegionCL
+from trainers.ssl.untrained import Untrained
 from trainers.stage import InputError
 
 SIZES = {"temperature": 0.2, "queue_size": 2 * BATCH, "momentum": 0.9, "embedding_size": EMBEDDING}

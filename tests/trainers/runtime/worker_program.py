@@ -30,13 +30,13 @@ from trainers.ssl.disco import DisCo
 from trainers.ssl.distilled_moco import DistilledMoCo
 from trainers.ssl.moco import MoCo
 from trainers.ssl.pairs import shuffle_order
-from trainers.ssl.pretrain import Untrained
 from trainers.ssl.regioncl import RegionCL
 from trainers.ssl.seed import SEED
 from trainers.ssl.simsiam import SimSiam
 from trainers.ssl.step import learning_parameters, recorded_networks, take_step
 from trainers.ssl.swav import SwAV
 from trainers.ssl.transfer import CombinedMoCo
+from trainers.ssl.untrained import Untrained
 from trainers.stage import Work
 
 BATCH = 16

@@ -13,9 +13,10 @@ from trainers.ssl.loop import Optimisation
 from trainers.ssl.losses import dictionary_logits, info_nce
 from trainers.ssl.method import EMBEDDING_STD, ContrastiveConfig
 from trainers.ssl.moco import MoCo
-from trainers.ssl.pretrain import Pretrain, Untrained
+from trainers.ssl.pretrain import Pretrain
 from trainers.ssl.simsiam import SimSiam
 from trainers.ssl.swav import SwAV
+from trainers.ssl.untrained import Untrained
 
 MOCO = MoCo(queue_size=1024)
 CHANCE = math.log(1025)
