@@ -1,6 +1,6 @@
 """Planning: a request becomes the trials of a study on a dataset, and the plan of their stages."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +8,6 @@ from pathlib import Path
 from search_spaces.protocol.conditions import Conditions
 from search_spaces.protocol.forgotten_weights import forgotten_weights_notes
 from search_spaces.protocol.label_notes import label_notes
-from search_spaces.protocol.presets import PRESETS, is_split
 from search_spaces.protocol.queue_notes import queue_notes
 from search_spaces.protocol.scales import Scale
 from search_spaces.protocol.selection_notes import selection_notes
@@ -17,10 +16,9 @@ from search_spaces.protocol.transfer_notes import of_folds, published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
 from search_spaces.protocol.valuation_notes import valuation_notes
 from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, start_notes, unused_weights_notes
+from study.cli.requested_conditions import conditions_of, in_words, pretraining_fact
 from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
-from study.cli.synthetic_datasets import SYNTHETIC_DATASETS, asked_synthetic_datasets
-from study.cli.videos import find_scale
-from study.cli.weights import find_weights
+from study.cli.synthetic_datasets import asked_synthetic_datasets
 from study.core.manifest import versions
 from study.core.outlook import PlannedMachine
 from study.core.plan import Plan, make_plan
@@ -31,9 +29,6 @@ from study.core.suite import Part, Suite, together
 from study.core.tapes import TAPES_AT_WORK, TapeChoice
 from study.home.request import Request
 from study.home.sharing import check_shared
-from study.home.text import nearest
-from trainers.data.datasets import registry as datasets
-from trainers.data.datasets.dataset import Dataset
 from trainers.stage import InputError
 
 TRIAL_NOTES = (
@@ -48,8 +43,6 @@ TRIAL_NOTES = (
     valuation_notes,
     forgotten_weights_notes,
 )
-PRETRAINED_ON = "pre-trained on"
-"""Name of this fact in reports."""
 PUBLISHED_NOTE = "Published numbers are of the paper's settings, not of those that --set has fixed."
 
 
@@ -173,7 +166,7 @@ class PlannedStudy:
         return {
             "preset": f"{request.preset}: {conditions.preset.description}",
             "scale": f"{request.scale}: {conditions.scale.description}",
-            "dataset": f"{conditions.dataset.name}, {_in_words(self._num_videos(parts))} videos",
+            "dataset": f"{conditions.dataset.name}, {in_words(self._num_videos(parts))} videos",
             **pretraining_fact(conditions, _splits(parts)),
             "seeds": str(len({trial.seed for trial in trials})),
             "date": datetime.now(UTC).date().isoformat(),
@@ -225,62 +218,6 @@ def parts_of(asked: Study | Suite, request: Request, conditions: object, data: M
     )
 
 
-def conditions_of(store: Store, request: Request) -> Conditions:
-    """Preset, scale and datasets of a request for one dataset; synthetic videos need not exist yet.
-
-    Raises:
-        InputError: one of them does not exist.
-    """
-    if request.preset not in PRESETS:
-        raise InputError(f"no preset named {request.preset!r}{nearest(request.preset, PRESETS)}")
-    scale = find_scale(request.scale)
-    dataset = _dataset(store, request.dataset or scale.dataset)
-    pretrain_on = _dataset(store, request.pretrain_on) if request.pretrain_on else None
-    weights = tuple(find_weights(store.home, each) for each in request.weights)
-    return Conditions(
-        preset=PRESETS[request.preset],
-        scale=scale,
-        dataset=dataset,
-        pretrain_on=pretrain_on,
-        weights=weights,
-        stand_in=request.stand_in,
-    )
-
-
-def check_named(store: Store, request: Request) -> None:
-    """Refuses a request that names something that does not exist, quickly: before a cluster is asked what it has.
-
-    Raises:
-        InputError: a preset, a scale, a dataset or weights do not exist.
-    """
-    for each in request.each_dataset():
-        conditions_of(store, each)
-
-
-def pretraining_fact(conditions: Conditions, splits: Iterable[object]) -> dict[str, str]:
-    """The fact in a report that names the dataset of pre-training, where it is another one.
-
-    Args:
-        conditions: preset, scale and datasets.
-        splits: the values of `split` of the trials.
-    """
-    if conditions.pretrain_on is None:
-        return {}
-    seen = [conditions.pretraining_videos(split) for split in dict.fromkeys(splits) if is_split(split)]
-    largest = max(seen or [conditions.pretraining_videos()], key=lambda sides: len(sides.train))
-    sides = {"train": largest.train, "validation": largest.validation, "unlabelled": largest.unlabelled}
-    counts = {side: len(videos) for side, videos in sides.items() if videos}
-    return {PRETRAINED_ON: f"{conditions.pretrain_on.name}, {_in_words(counts)} videos"}
-
-
-def _dataset(store: Store, name: str) -> Dataset:
-    """A registered dataset, or one of synthetic videos as it will be."""
-    synthetic = SYNTHETIC_DATASETS.get(name)
-    if synthetic is not None and not synthetic.is_made(store.home):
-        return synthetic.unmade()
-    return datasets.load(store.home / "datasets", name)
-
-
 def _datasets(request: Request) -> tuple[str | None, str | None]:
     """The datasets of a request, by which its conditions are known."""
     return request.dataset, request.pretrain_on
@@ -288,10 +225,6 @@ def _datasets(request: Request) -> tuple[str | None, str | None]:
 
 def _splits(parts: Sequence[Part]) -> list[object]:
     return [trial.parameters.get("split") for part in parts for trial in part.trials]
-
-
-def _in_words(sides: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {side}" for side, count in sides.items())
 
 
 def _part(study: Study, request: Request, conditions: object, data: MeasuredOn) -> Part:

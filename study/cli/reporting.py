@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from study.cli.planning import PRETRAINED_ON, PlannedStudy, conditions_of
+from study.cli.planning import PlannedStudy
+from study.cli.requested_conditions import PRETRAINED_ON, conditions_of
 from study.console.result_tables import problems_of, report_table
 from study.console.terminal import new_console
 from study.core.graph import key

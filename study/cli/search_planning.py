@@ -9,7 +9,8 @@ from search_spaces.protocol.forgotten_weights import forgotten_weights_notes
 from search_spaces.protocol.weights_notes import check_weights_used
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
-from study.cli.planning import TRIAL_NOTES, conditions_of
+from study.cli.planning import TRIAL_NOTES
+from study.cli.requested_conditions import conditions_of
 from study.core.outlook import PlannedMachine
 from study.core.plan import Plan, make_plan
 from study.core.store import Store

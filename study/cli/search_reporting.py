@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from search_spaces.protocol.trial_splits import num_videos
 from study.analysis.remarks import remark_texts
-from study.cli.planning import pretraining_fact
+from study.cli.requested_conditions import pretraining_fact
 from study.cli.search_planning import PlannedSearch
 from study.console.terminal import new_console
 from study.core.manifest import versions

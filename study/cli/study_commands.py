@@ -133,7 +133,7 @@ def run(
     """
     from study.cli.budget import options_of, parse_budget
     from study.cli.machine import planned_machine
-    from study.cli.planning import check_named
+    from study.cli.requested_conditions import check_named
     from study.cli.synthetic_datasets import make_synthetic_where_asked
     from study.core.store import Store
     from study.core.tape_marks import TapeMarks
