@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
@@ -279,31 +279,3 @@ def test_a_diamond_of_stages_is_walked_once():
 
 def test_the_classes_that_decide_a_stage_are_its_own_and_those_of_its_configs():
     assert configs(DEEP) == {Training, Teaching, Schedule}
-
-
-def every_subclass(cls: type) -> set[type]:
-    return {cls}.union(*(every_subclass(sub) for sub in cls.__subclasses__()))
-
-
-def test_no_two_of_our_configs_have_one_name():
-    import search_spaces.studies.catalogue  # noqa: F401
-    import trainers.data.datasets.frame_folders  # noqa: F401
-
-    ours = [cls for cls in every_subclass(Config) if cls.__module__.startswith("trainers")]
-    names = [cls.__name__ for cls in ours if "__dataclass_params__" in vars(cls)]
-    assert len(names) > 10
-    assert len(set(names)) == len(names)
-
-
-def test_every_config_of_ours_is_a_frozen_dataclass():
-    import search_spaces.studies.catalogue  # noqa: F401
-
-    for cls in every_subclass(Config):
-        if (
-            cls.__module__.startswith("trainers")
-            and not getattr(cls, "__abstractmethods__", None)
-            and cls is not Config
-        ):
-            assert vars(cls)["__dataclass_params__"].frozen, cls
-            assert isinstance(cls.revision, int)
-            assert "revision" not in {f.name for f in fields(cls)}, cls

@@ -13,7 +13,7 @@ from study.core.store import Store
 from study.core.study import standalone
 from study.execution.events import Observer, Outcome, Started
 from study.execution.side_by_side import run_side_by_side
-from tests.study.execution.test_local import Listener, Step
+from tests.study.execution.stub_stages import Listener, Step
 from trainers.stage import MachineError, Resources, Stage, Work
 
 

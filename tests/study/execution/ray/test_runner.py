@@ -16,7 +16,7 @@ from study.execution.events import Failure, Observer
 from study.execution.ray.options import TuneOptions
 from study.execution.ray.runner import run_on_ray
 from study.execution.resources import Profile
-from tests.study.execution.test_local import Listener
+from tests.study.execution.stub_stages import Listener
 from tests.study.steps import Step, table
 from trainers.stage import InputError, MachineError, Resources, Stage
 

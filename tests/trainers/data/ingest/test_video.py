@@ -9,7 +9,6 @@ import pytest
 
 from trainers.data.frames import FILE_NAME, FrameStore
 from trainers.data.ingest.decoding import read_frames
-from trainers.data.ingest.margins import Margins, find_margins, resize
 from trainers.data.ingest.video import REPORTED_EVERY, Video
 from trainers.data.ingest.video_file import read_timeline
 from trainers.stage import InputError, Progress, Report, Resources, Work
@@ -202,19 +201,6 @@ def test_a_video_too_dark_to_tell_keeps_its_margins_and_is_reported(tmp_path: Pa
     audit = run(video(encode_video(tmp_path / "video01.mp4", 30, dark=lambda index: True)), tmp_path / "out")
     assert set(audit["margins"].values()) == {0}
     assert audit["warnings"] == ["too dark to find its margins, so none are cut"]
-
-
-def test_noise_in_a_margin_is_not_taken_for_the_picture():
-    image = np.zeros((100, 160, 3), np.uint8)
-    image[10:90, 30:140] = 120
-    image[::7, ::9] = 255
-    assert find_margins([image]) == Margins(left=30, top=10, right=20, bottom=10)
-
-
-def test_small_images_are_enlarged_and_large_ones_averaged():
-    stripes = np.tile(np.array([0, 200], np.uint8), (8, 4))[..., None].repeat(3, axis=2)
-    assert np.all(resize(stripes, 4) == 100)
-    assert resize(stripes, 16).shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("faststart", [False, True])
