@@ -108,14 +108,8 @@ def asked_trials_of(name: str, row: str, home: Path) -> list[AskedTrial]:
     return found
 
 
-def known_trials(home: Path) -> Iterator[Trial]:
-    """The trials of all runs in a home that can still be planned, whatever their settings were."""
-    for asked in known_asked_trials(home):
-        yield asked.trial
-
-
 def known_asked_trials(home: Path) -> Iterator[AskedTrial]:
-    """The trials of `known_trials`, with their requests."""
+    """The trials of all runs in a home that can still be planned, whatever their settings were, with their requests."""
     for name in known_runs(home):
         plans: list[Callable[[], Sequence[AskedTrial]]] = [partial(_asked_of_search, name, home)]
         if name not in SEARCHES:

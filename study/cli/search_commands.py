@@ -5,6 +5,7 @@ Everything but click is imported inside the command, so that `freelunch --help` 
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from study.cli.options import budget_option, mlflow_option, resource_options, se
 
 if TYPE_CHECKING:
     from study.cli.resources import ComputeTarget
+    from study.cli.search_planning import PlannedSearch
     from study.search.request import SearchRequest
 
 
@@ -43,30 +45,17 @@ def search(
     """
     from study.cli.budget import options_of, parse_budget, watches_of
     from study.cli.machine import planned_machine
-    from study.cli.search_planning import PlannedSearch
     from study.cli.search_reporting import SearchReporter
     from study.cli.search_run import SearchRun, exclusive
     from study.cli.starting import confirm_without_gpu
-    from study.cli.synthetic_datasets import make_synthetic_where_asked
     from study.core.plan import make_plan
-    from study.core.store import Store
-    from study.core.tape_marks import TapeMarks
     from study.home import runs
-    from study.home.sharing import check_shared
 
     limit = parse_budget(budget) if budget else None
     search_request = replace(search_request, options=(*target.options_of_run(mlflow=mlflow), *options_of(limit)))
     command = search_request.command(context.program)
     with interruptible(command):
-        check_shared(context.home, writing=True)
-        Store(context.home).clean()
-        TapeMarks(Store(context.home)).remove_used()
-        request = search_request.request
-        make_synthetic_where_asked(
-            context.home, request, lambda: PlannedSearch(context.home, search_request).check_weights()
-        )
-        planned = PlannedSearch(context.home, search_request)
-        planned.check_weights()
+        planned = _planned(context.home, search_request)
         machine = planned_machine(target)
         costs = make_plan(planned.space.extreme_trials()[:1], planned.store, machine)
         watches = watches_of(limit, costs, planned.store, machine)
@@ -80,11 +69,35 @@ def search(
             run = SearchRun(planned, optuna_study, reporter)
             run.compute(target, machine, *watches, mlflow=mlflow)
             reporter.show()
-            if run.stop_reason:
-                click.echo(f"stopped: {context.copyable(run.stop_reason)}", err=True)
-                print_next(f"fix what failed, then run again: {command}")
-                sys.exit(EXIT_TRIAL_FAILED)
-            for sentence in reporter.next_steps():
+            for sentence in () if run.stop_reason else reporter.next_steps():
                 print_next(sentence)
-            if run.num_failed:
-                sys.exit(EXIT_TRIAL_FAILED)
+        if run.stop_reason:
+            click.echo(f"stopped: {context.copyable(run.stop_reason)}", err=True)
+            print_next(f"fix what failed, then run again: {command}")
+        if run.stop_reason or run.num_failed:
+            sys.exit(EXIT_TRIAL_FAILED)
+
+
+def _planned(home: Path, search_request: "SearchRequest") -> "PlannedSearch":
+    """A search in a home that is cleared of what killed processes have left, with the synthetic videos that it needs.
+
+    Raises:
+        InputError: weights are missing.
+        MachineError: the home cannot be used.
+    """
+    from study.cli.search_planning import PlannedSearch
+    from study.cli.synthetic_datasets import make_synthetic_where_asked
+    from study.core.store import Store
+    from study.core.tape_marks import TapeMarks
+    from study.home.sharing import check_shared
+
+    check_shared(home, writing=True)
+    store = Store(home)
+    store.clean()
+    TapeMarks(store).remove_used()
+    make_synthetic_where_asked(
+        home, search_request.request, lambda: PlannedSearch(home, search_request).check_weights()
+    )
+    planned = PlannedSearch(home, search_request)
+    planned.check_weights()
+    return planned

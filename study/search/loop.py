@@ -207,12 +207,10 @@ class SearchLoop:
         with self._lock:
             if running.number not in self._open:
                 return True
-            if (
-                running.number,
-                epoch,
-            ) in self._reported:  # decided before, among fewer trials
+            reported = (running.number, epoch)
+            if reported in self._reported:  # decided before, among fewer trials
                 return False
-            self._reported.add((running.number, epoch))
+            self._reported.add(reported)
             if not self._optuna_study.report(running.number, epoch, value):
                 return False
             for observer in self._observers:

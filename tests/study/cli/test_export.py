@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from study.cli import export_commands, exporting
 from study.cli.card_facts import CardFacts
 from study.cli.exporting import is_export
-from study.cli.history import known_trials
+from study.cli.history import known_asked_trials
 from study.cli.trained_model import find_model, find_trial
 from study.core.graph import inputs, key
 from study.core.store import Store
@@ -111,7 +111,7 @@ def test_a_card_says_what_the_files_are_and_where_they_come_from(home: Path, stu
 
 def test_a_card_names_protocols_and_what_its_spread_is_over(home: Path, student: Path):
     card = (student / "README.md").read_text()
-    (trial,) = [each for each in known_trials(home) if each.row.name == "head"]
+    (trial,) = [asked.trial for asked in known_asked_trials(home) if asked.trial.row.name == "head"]
     summary = json.loads((Store(home).find(key(trial.stage)) / "summary.json").read_text())
     entry = summary["strict"]["accuracy"]
     assert f"| strict | Accuracy | {entry['mean']:.1f} | {entry['std']:.1f} over videos |" in card
@@ -286,7 +286,7 @@ def test_the_small_network_of_freelunch_is_refused_by_libraries_without_it(
 
 def test_a_trial_that_is_not_finished_is_refused(home: Path, tmp_path: Path):
     copied = copy_of(home, tmp_path)
-    (trial,) = [each for each in known_trials(copied) if each.row.name == "head"]
+    (trial,) = [asked.trial for asked in known_asked_trials(copied) if asked.trial.row.name == "head"]
     store = Store(copied)
     store.remove(key(trial.stage))
     refused(command(copied, tmp_path / "out"), 2, f"{ROW} (head, seed 0) is not finished", "freelunch --home")

@@ -65,9 +65,9 @@ def stored_rows(home: Path, video: str) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def planned(home: Path) -> list:
-    from study.cli.history import known_trials
+    from study.cli.history import known_asked_trials
 
-    return list(known_trials(home))
+    return [asked.trial for asked in known_asked_trials(home)]
 
 
 @pytest.mark.parametrize("video", TESTED)

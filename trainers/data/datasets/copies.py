@@ -7,7 +7,7 @@ its frames, so that one window has to fit all of them.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -106,14 +106,6 @@ def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def _spread(count: int) -> np.ndarray:
     """Up to `NUM_COMPARED` positions, spread evenly over a sequence."""
     return np.unique(np.linspace(0, count - 1, min(NUM_COMPARED, count)).round().astype(int))
-
-
-def copies_among(own: Sequence[Sampled], others: Sequence[Sampled] = ()) -> Iterator[tuple[Sampled, Sampled]]:
-    """Pairs of recordings that show the same frames: two of `own`, or one of them and one of `others`."""
-    for position, recording in enumerate(own):
-        for other in (*own[:position], *others):
-            if is_copy(recording, other):
-                yield recording, other
 
 
 def is_copy(first: Sampled, second: Sampled) -> bool:
