@@ -12,15 +12,23 @@ from matplotlib.transforms import ScaledTranslation
 from study.analysis.results import Results
 from study.core.study import Study
 from study.report.curve_points import SEED, Point, levels, line_of, lines
+from study.report.figures import legends
 from study.report.figures.style import draw, row_colours
 
 LINES_APART = 4.0
 """Horizontal shift between neighbouring lines, in typographic points."""
+MOST_APART = 24.0
+"""That of the first and the last of many lines."""
+LINES_WITHIN = 4
+"""Lines of a legend that a figure's height has room for."""
 
 
 def curve_figure(by_dataset: Mapping[str, Results]) -> Figure:
     """One panel per dataset, accuracy upwards on a common scale; one legend for the lines of all panels."""
     declared = _colours_by_title(next(iter(by_dataset.values())).study)
+    width = 640 if len(by_dataset) == 1 else 440 * len(by_dataset)
+    shown = {title for results in by_dataset.values() for title in (*lines(results), *levels(results)) if title}
+    titles = [title for title in declared if title in shown]
 
     def paint(figure: Figure) -> None:
         handles: dict[str, Any] = {}
@@ -31,11 +39,12 @@ def curve_figure(by_dataset: Mapping[str, Results]) -> Figure:
             drawn, labels = axes.get_legend_handles_labels()
             handles |= dict(zip(labels, drawn, strict=True))
         panels[0].set_ylabel("accuracy on test videos (%), strict")
-        titles = [title for title in declared if title in handles]
         if titles:
-            figure.legend([handles[title] for title in titles], titles, loc="outside upper left", ncols=3, fontsize=8)
+            look: dict[str, Any] = {"ncols": legends.num_columns(titles, width), "fontsize": legends.FONT_SIZE}
+            figure.legend([handles[title] for title in titles], titles, loc="outside upper left", **look)
 
-    return draw(paint, 640 if len(by_dataset) == 1 else 440 * len(by_dataset), 380)
+    further = max(0, legends.num_lines(titles, width) - LINES_WITHIN)
+    return draw(paint, width, 380 + legends.LINE_PX * further)
 
 
 def paint_curve(axes: Axes, results: Results) -> None:
@@ -43,8 +52,9 @@ def paint_curve(axes: Axes, results: Results) -> None:
     curve = results.study.curve
     assert curve is not None, "only studies with a curve are painted"
     drawn, colour = lines(results), _colours_by_title(results.study)
+    apart = min(LINES_APART, MOST_APART / max(1, len(drawn) - 1))
     for index, (title, points) in enumerate(drawn.items()):
-        aside = LINES_APART * (index - (len(drawn) - 1) / 2)
+        aside = apart * (index - (len(drawn) - 1) / 2)
         _paint_line(axes, points, title, colour[title], aside, connected=curve.axis != SEED)
     for title, level in levels(results).items():
         axes.axhline(level, color=colour[title], linestyle="--", linewidth=1.2, label=title)

@@ -7,17 +7,17 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from study.report.figures.ribbons import paint_legend, paint_ribbon
+from study.report.figures.ribbons import further_px, paint_legend, paint_ribbon
 from study.report.figures.style import INK, draw, short_title
 
-STEP_PX, MARGIN_PX, WIDTH_PX = 20, 110, 980
+STEP_PX, MARGIN_PX, WIDTH_PX = 20, 124, 980
 Ribbon = tuple[str, npt.NDArray[np.int8], float, Sequence[tuple[float, float]]]
 """Name of a video, the labels of its rows, their rate, and stretches that are marked, in seconds."""
 
 
 def dataset_ribbons(phases: Sequence[str], ribbons: Sequence[Ribbon]) -> Figure:
     """The phases of videos over minutes, and a line below what is black or frozen."""
-    height = MARGIN_PX + 14 * (len(phases) // 4) + STEP_PX * len(ribbons)
+    height = MARGIN_PX + further_px(phases) + STEP_PX * len(ribbons)
     return draw(lambda figure: _paint(figure.subplots(), phases, ribbons), WIDTH_PX, height)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from study.analysis.results import Results
@@ -11,6 +12,9 @@ from study.report.figures.ribbons import paint_ribbons
 from study.report.figures.style import FAINT, draw
 from study.report.figures.training_curves import PROBE, paint_curves
 from trainers.artifacts.predictions import VideoPredictions
+
+LEGEND_SIZE, SMALLEST_SIZE, SIZES_TOGETHER = 7.5, 5.0, 105.0
+"""Size of a legend's titles, the smallest that can be read, and the sum of the sizes of those beside a panel."""
 
 
 def overview_figure(
@@ -27,9 +31,18 @@ def overview_figure(
         upper, lower = (figure.add_subplot(grid[row, 1]) for row in range(2))
         if ribbons:
             paint_ribbons(upper, results, ribbons, f"test video {video}")
+        else:
+            upper.set_axis_off()
         paint_curves(lower, results, *next(iter(PROBE.items())))
-        if lower.get_lines():
-            lower.legend(fontsize=7.5, loc="lower right")
+        _paint_legend(lower)
         figure.supxlabel(footnote, x=0.01, ha="left", fontsize=8, color=FAINT)
 
     return draw(paint, 1400, 800)
+
+
+def _paint_legend(axes: Axes) -> None:
+    """The titles of lines, left of their axes, below the titles of the ribbons; where lines are too many, none."""
+    _, titles = axes.get_legend_handles_labels()
+    size = min(LEGEND_SIZE, SIZES_TOGETHER / max(1, len(titles)))
+    if titles and size >= SMALLEST_SIZE:
+        axes.legend(fontsize=size, loc="center right", bbox_to_anchor=(0, 0.5), borderaxespad=35 / size, borderpad=0)

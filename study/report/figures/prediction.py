@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from study.report.figures.ribbons import paint_legend, paint_ribbon
+from study.report.figures.ribbons import further_px, paint_legend, paint_ribbon, title_pad
 from study.report.figures.style import INK, draw
 
 WIDTH_PX, HEIGHT_PX = 1000, 300
@@ -35,7 +35,7 @@ def prediction_figure(
         _paint_ribbons(upper, title, phases, ribbons, fps)
         _paint_probability(lower, probability, fps)
 
-    return draw(paint, WIDTH_PX, HEIGHT_PX)
+    return draw(paint, WIDTH_PX, HEIGHT_PX + further_px(phases))
 
 
 def _paint_ribbons(
@@ -43,7 +43,7 @@ def _paint_ribbons(
 ) -> None:
     for line, labels in enumerate(ribbons.values()):
         paint_ribbon(axes, line, labels, fps, height=0.82)
-    axes.set_title(title, pad=52)
+    axes.set_title(title, pad=title_pad(phases))
     axes.set_yticks(range(len(ribbons)), list(ribbons))
     axes.set_ylim(len(ribbons) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -10,11 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from study.analysis.results import Results, phase_title
+from study.report.figures import legends
 from study.report.figures.style import INK, draw, short_title
 from trainers.artifacts.predictions import VideoPredictions
 
 PHASE_COLOURS = ("#332288", "#ddcc77", "#cc6677", "#88ccee", "#117733", "#aa4499", "#44aa99", "#882255", "#999933")
 """Paul Tol's muted palette, in an order in which neighbouring phases differ clearly."""
+
+LEGEND_PX, ABOVE_POINTS, LINES_WITHIN = 620, 16, 3
+"""Least width of a legend of phases, room between it and a title, and lines of it that figures have room for."""
 
 
 def ribbon_figure(
@@ -22,7 +26,8 @@ def ribbon_figure(
 ) -> Figure:
     """One test video: the truth, then the predictions of every row; `videos` is keyed by row name."""
     step, margin = (20, 62) if compact else (32, 104)
-    height = margin + step * (len(videos) + 1)
+    scores = results.any_scores
+    height = margin + step * (len(videos) + 1) + (further_px(scores.phases) if scores and not compact else 0)
     return draw(lambda figure: paint_ribbons(figure.subplots(), results, videos, name, legend=not compact), 880, height)
 
 
@@ -43,7 +48,7 @@ def paint_ribbons(
         paint_ribbon(axes, line + 0.25, video.prediction, scores.fps, height=0.74)
         axes.text(minutes, line + 0.25, f" {video.accuracy:.1f}", va="center", fontsize=8, color=INK)
     lines = [0.0, *(line + 1.25 for line in range(len(videos)))]
-    axes.set_title(name, pad=52 if legend else 6)
+    axes.set_title(name, pad=title_pad(scores.phases) if legend else 6)
     axes.set_yticks(lines, ["truth", *(short_title(titles[row]) for row in videos)])
     axes.set_ylim(lines[-1] + 0.55, -0.6)
     axes.set_xlim(0, minutes)
@@ -56,9 +61,25 @@ def paint_ribbons(
 
 def paint_legend(axes: Axes, phases: Sequence[str]) -> None:
     """The colours of the phases, above the axes."""
-    patches = [Patch(color=phase_colour(index), label=phase_title(phase)) for index, phase in enumerate(phases)]
-    look: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2, "fontsize": 8}
-    axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, borderpad=0, **look)
+    titles = [phase_title(phase) for phase in phases]
+    patches = [Patch(color=phase_colour(index), label=title) for index, title in enumerate(titles)]
+    look: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2, "borderpad": 0}
+    look |= {"ncols": legends.num_columns(titles, LEGEND_PX), "fontsize": legends.FONT_SIZE}
+    axes.legend(handles=patches, loc="lower left", bbox_to_anchor=(-0.01, 1.0), **look)
+
+
+def title_pad(phases: Sequence[str]) -> float:
+    """The distance of a title from axes that have the legend of the phases between them, in typographic points."""
+    return ABOVE_POINTS + legends.LINE_POINTS * _num_lines(phases)
+
+
+def further_px(phases: Sequence[str]) -> int:
+    """The height that a figure needs in addition where phases are many."""
+    return legends.LINE_PX * max(0, _num_lines(phases) - LINES_WITHIN)
+
+
+def _num_lines(phases: Sequence[str]) -> int:
+    return legends.num_lines([phase_title(phase) for phase in phases], LEGEND_PX)
 
 
 def paint_ribbon(axes: Axes, line: float, labels: npt.NDArray[np.int8], fps: float, *, height: float) -> None:

@@ -1,6 +1,6 @@
 """Training curves: losses and validation accuracy by epoch, a line per row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -8,10 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from study.analysis.results import Results, RowResult
+from study.report.figures import legends
 from study.report.figures.style import draw, row_colours, short_title
 from trainers.artifacts.history import PRETRAINING, TEMPORAL
 
 LOSSES = {"loss_contrastive": "contrastive loss", "loss_distillation": "distillation loss"}
+WIDTH_PX, LINES_WITHIN = 890, 3
+"""Width of a figure, and lines of a legend that its height has room for."""
 PROBE = {"knn_accuracy": "kNN probe on validation (%)"}
 
 
@@ -34,23 +37,29 @@ def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str 
     Rows that share their training share a line.
     """
     colour = row_colours(results.study)
-    drawn: list[object] = []
-    for result in results.rows:
+    for result, title_of_line in lines_of(results, metric, of):
         curve, seeds = result.curve(metric, of=of), result.curves(metric, of=of)
-        if not curve or seeds in drawn:
-            continue
-        drawn.append(seeds)
         look = _line_look(result, results, colour[result.row.name])
         for seed in seeds if len(seeds) > 1 else ():
             axes.plot(list(seed), list(seed.values()), color=colour[result.row.name], linewidth=0.6, alpha=0.45)
-        shared = result.row.series if of == PRETRAINING else ""
-        axes.plot(list(curve), list(curve.values()), label=short_title(shared or result.row.title), **look)
+        axes.plot(list(curve), list(curve.values()), label=title_of_line, **look)
     axes.set_title(title)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.03)
     axes.grid(visible=True)
     axes.set_axisbelow(True)
+
+
+def lines_of(results: Results, metric: str, of: str = PRETRAINING) -> Iterator[tuple[RowResult, str]]:
+    """The rows whose curves are drawn, with the titles of their lines: of rows that share their training, the first."""
+    drawn: list[Sequence[object]] = []
+    for result in results.rows:
+        seeds = result.curves(metric, of=of)
+        if result.curve(metric, of=of) and seeds not in drawn:
+            drawn.append(seeds)
+            shared = result.row.series if of == PRETRAINING else ""
+            yield result, short_title(shared or result.row.title)
 
 
 def _with_curves(results: Results, metrics: Mapping[str, str], of: str) -> dict[str, str]:
@@ -64,9 +73,12 @@ def _curve_panels(results: Results, panels: Mapping[str, str], of: str, *, heigh
             paint_curves(axes, results, metric, panels[metric], of)
             lines, labels = axes.get_legend_handles_labels()
             handles |= dict(zip(labels, lines, strict=True))
-        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3, fontsize=8)
+        look: dict[str, Any] = {"ncols": legends.num_columns(titles, WIDTH_PX), "fontsize": legends.FONT_SIZE}
+        figure.legend(handles.values(), handles.keys(), loc="outside upper left", **look)
 
-    return draw(paint, 890, height_px)
+    titles = dict.fromkeys(title for metric in panels for _, title in lines_of(results, metric, of))
+    further = max(0, legends.num_lines(titles, WIDTH_PX) - LINES_WITHIN)
+    return draw(paint, WIDTH_PX, height_px + legends.LINE_PX * further)
 
 
 def _line_look(result: RowResult, results: Results, colour: str) -> dict[str, Any]:
