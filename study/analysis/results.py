@@ -163,6 +163,7 @@ class Results:
 
     @property
     def num_seeds(self) -> int:
+        """The number of seeds of any computed trial."""
         return len({result.trial.seed for row in self.rows for result in row.trials})
 
 

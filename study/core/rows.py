@@ -85,6 +85,7 @@ class Choice:
             raise InputError(f"an axis of {len(self.values)} values needs as many titles, not {len(self.titles)}.")
 
     def points(self) -> list[tuple[object, str]]:
+        """Every value with its title."""
         return list(zip(self.values, self.titles or map(str, self.values), strict=True))
 
 

@@ -220,6 +220,7 @@ class Trial:
 
     @property
     def label(self) -> str:
+        """Row and seed, as messages and reports name the trial."""
         return f"{self.row.name}, seed {self.seed}"
 
 

@@ -34,6 +34,7 @@ class Uniform:
         _check_range(self, self.low, self.high)
 
     def bounds(self, unit: int) -> tuple[object, object]:
+        """The lowest and the highest value."""
         return self.low, self.high
 
 
@@ -56,6 +57,7 @@ class LogUniform:
             raise InputError(f"{self} begins at {self.low}: a logarithmic range begins above 0.")
 
     def bounds(self, unit: int) -> tuple[object, object]:
+        """The lowest and the highest value."""
         return self.low, self.high
 
 
@@ -88,6 +90,7 @@ class PowerOfTwo:
         return f"PowerOfTwo({self.low}, {self.high})"
 
     def bounds(self, unit: int) -> tuple[object, object]:
+        """The lowest and the highest value."""
         return self.low * unit, self.high * unit
 
     def nearest(self, value: float, unit: int) -> int:

@@ -151,6 +151,7 @@ class OptunaStudy:
 
     @defer_interrupts()
     def complete(self, number: int, value: float) -> None:
+        """Marks a trial as completed, with its value."""
         self.study.tell(number, value)
 
     @defer_interrupts()
@@ -160,6 +161,7 @@ class OptunaStudy:
 
     @defer_interrupts()
     def fail(self, number: int, problem: str) -> None:
+        """Marks a trial as failed, and keeps why."""
         self._storage.set_trial_user_attr(self._frozen(number)._trial_id, PROBLEM, problem)
         self.study.tell(number, state=TrialState.FAIL)
 

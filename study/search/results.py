@@ -45,6 +45,7 @@ class SearchResults:
 
     @property
     def trials(self) -> list[FrozenTrial]:
+        """All trials but for duplicates."""
         return without_duplicates(self.study.get_trials(deepcopy=False))
 
     @property

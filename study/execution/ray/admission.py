@@ -31,6 +31,7 @@ class Waiting:
 
     @property
     def is_admitted(self) -> bool:
+        """Whether it holds its resources."""
         return self.turn.done() and not self.turn.cancelled()
 
 
@@ -83,6 +84,7 @@ class AdmissionQueue:
 
     @property
     def num_nodes(self) -> int:
+        """The number of nodes that live."""
         return len(self._nodes)
 
     def can_hold(self, resources: Resources) -> bool:

@@ -16,6 +16,7 @@ class EventLog:
         self._appended = asyncio.Event()
 
     def append(self, event: StageEvent) -> None:
+        """Adds an event, and wakes the reader."""
         if isinstance(event, Progressed):
             outdated = self._latest_progress.get(event.key, -1)
             if outdated >= self._first:

@@ -112,6 +112,7 @@ def test_ids_of_figures_do_not_clash_unless_they_mean_the_same(report: Report) -
     clips: dict[str, str] = {}
     for name, body in re.findall(r'<clipPath id="([^"]+)">(.*?)</clipPath>', report.html.read_text(), re.DOTALL):
         assert clips.setdefault(name, body) == body
+    assert clips
 
 
 def test_markdown_shows_figures_that_lie_beside_it(report: Report) -> None:

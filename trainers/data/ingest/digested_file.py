@@ -47,6 +47,7 @@ class DigestedFile:
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
+        """The place of the next byte that is read."""
         return self._file.tell()
 
     def digest(self) -> str:
@@ -56,6 +57,7 @@ class DigestedFile:
         return self._content.hexdigest()
 
     def close(self) -> None:
+        """Closes the file."""
         self._file.close()
 
     def __enter__(self) -> Self:

@@ -33,7 +33,7 @@ class GenericImages(FrameSource):
         if self.size_px < MIN_SIZE_PX:
             raise InputError(
                 f"GenericImages asks for {self.num_images} images of {self.size_px} px: "
-                f"at least one image of {MIN_SIZE_PX} px is needed"
+                f"{MIN_SIZE_PX} px are the fewest."
             )
         cv2.setNumThreads(0)
         source = f"generic-{self.seed}-{self.size_px}"

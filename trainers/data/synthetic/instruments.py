@@ -50,16 +50,19 @@ class Pen:
         self._width_px = pose.width_px
 
     def polygon(self, points: Sequence[tuple[float, float]], colour: Colour, brightness: float = 1.0) -> None:
+        """Fills a polygon."""
         cv2.fillPoly(self._image, [self._pixels(points)], _lit(colour, brightness), cv2.LINE_AA, SUBPIXEL_BITS)
 
     def line(
         self, points: Sequence[tuple[float, float]], width: float, colour: Colour, brightness: float = 1.0
     ) -> None:
+        """Draws a line through points, `width` shaft widths thick."""
         thickness = max(1, round(width * self._width_px))
         pixels = self._pixels(points)
         cv2.polylines(self._image, [pixels], False, _lit(colour, brightness), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, brightness: float = 1.0) -> None:
+        """Fills a disc."""
         centre = self._pixels([(x, y)])[0]
         size = max(1, round(radius * self._width_px * 2**SUBPIXEL_BITS))
         position = (int(centre[0]), int(centre[1]))

@@ -45,6 +45,7 @@ def test_the_stage_writes_a_store_whose_labels_are_the_classes(tmp_path: Path) -
         assert store.frames.tolist() == list(range(40))
         assert store.labels.tolist() == [draw(2, index, 32)[1] for index in range(40)]
         blocky = [index for index in range(40) if CLASSES[store.labels[index]] in ("ellipses", "blobs")]
+        assert blocky
         for index in blocky:
             assert np.abs(store.read(index).astype(int) - draw(2, index, 32)[0]).mean() < 12
 
