@@ -52,6 +52,17 @@ class LeftOut(Config):
     stop: CountOrZero
 
 
+def num_left_out(left_out: Iterable[LeftOut], sample_every: int) -> int:
+    """The number of sampled frames in stretches, roughly: these need not begin and end at a row."""
+    return sum((each.stop - each.start) // sample_every for each in left_out)
+
+
+def expected_frames(sources: Iterable[FrameSource], sample_every: int, left_out: Iterable[LeftOut]) -> float:
+    """The number of sampled frames of sources without the stretches that are left out, roughly."""
+    sampled = sum(source.num_source_frames for source in sources) / sample_every
+    return max(sampled - num_left_out(left_out, sample_every), 0.0)
+
+
 @dataclass(frozen=True)
 class Frame:
     """One decoded frame before it is stored."""

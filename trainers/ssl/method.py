@@ -249,16 +249,18 @@ def check_taught(teacher: EncoderStage, embedding_size: int) -> None:
         raise InputError(f"embedding_size is {embedding_size}, but the teacher's is {teacher.output_size}: take that.")
 
 
-def check_synchronised(backbone: AnyBackbone) -> None:
+def check_synchronised(backbone: AnyBackbone, batch_size: int) -> None:
     """Refuses normalisation in splits where a method's statistics are those of the whole batch.
 
     Raises:
-        InputError: there is more than one split.
+        InputError: there is more than one split, or too few frames for statistics.
     """
     if backbone.batch_norm_splits != 1:
         raise InputError(
             f"batch_norm_splits is {backbone.batch_norm_splits}: this method normalises over the whole batch; take 1."
         )
+    if batch_size < 2:
+        raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
 
 
 def check_start(start: EncoderStage, backbone: AnyBackbone, embedding_size: int) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from trainers.artifacts.history import PRETRAINING, write_history
 from trainers.data.augmentation import MoCoAugmentation
-from trainers.data.frames import Frames, FrameSource, LeftOut
+from trainers.data.frames import Frames, FrameSource, LeftOut, expected_frames, num_left_out
 from trainers.data.loading import ViewLoader
 from trainers.fields import Count, Seed, added
 from trainers.networks.architectures import AnyBackbone
@@ -106,7 +106,7 @@ class Pretrain(EncoderStage):
         counts = [source.num_source_frames for source in self.frames]
         if not all(counts):
             return None
-        return sum(-(-count // self.sample_every) for count in counts) - self._num_left_out
+        return sum(-(-count // self.sample_every) for count in counts) - num_left_out(self.left_out, self.sample_every)
 
     @property
     def _frozen(self) -> Frozen | None:
@@ -114,11 +114,6 @@ class Pretrain(EncoderStage):
         if self.tape is None:
             return None
         return next(each for each in recordable_of(self.method).values() if each.asked == self.tape.asked)
-
-    @property
-    def _num_left_out(self) -> int:
-        """Roughly, where stretches do not begin and end at a row."""
-        return sum((each.stop - each.start) // self.sample_every for each in self.left_out)
 
     def _check_network(self) -> None:
         """Refuses networks that cannot see the views, and one that is trained where it only teaches."""
@@ -141,10 +136,9 @@ class Pretrain(EncoderStage):
         return reference_seconds(self.expected_cost())
 
     def expected_cost(self) -> Cost:
-        num_frames = sum(source.num_source_frames for source in self.frames) / self.sample_every - self._num_left_out
+        num_frames = expected_frames(self.frames, self.sample_every, self.left_out) * self.optimisation.epochs
         size_px, _, *further = self.augmentation.sizes_px
         equivalents = self.method.forward_equivalents + sum(3 * (each / size_px) ** 2 for each in further)
-        num_frames *= self.optimisation.epochs
         if self._frozen is not None and self._frozen.needs_no_images:
             return Cost(cpu_seconds=num_frames * SECONDS_PER_HEAD_STEP)
         precision, num_views = self.optimisation.precision, 2 + len(further)

@@ -21,7 +21,6 @@ from trainers.runtime import distributed, randomness
 from trainers.ssl.encoders import Encoder, SingleEncoder
 from trainers.ssl.losses import embedding_std, negative_cosine
 from trainers.ssl.method import Method, MethodConfig, Views, check_synchronised
-from trainers.stage import InputError
 
 
 class SimSiamMethod(Method):
@@ -83,9 +82,7 @@ class SimSiam(MethodConfig):
         return SimSiamMethod(SingleEncoder(encoder), prediction_mlp(self.embedding_size, self.predictor_size, seed))
 
     def check(self, backbone: AnyBackbone, batch_size: int) -> None:
-        check_synchronised(backbone)
-        if batch_size < 2:
-            raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
+        check_synchronised(backbone, batch_size)
 
     @property
     def forward_equivalents(self) -> float:

@@ -116,12 +116,10 @@ class SwAV(MethodConfig):
         return SwAVMethod(self, SingleEncoder(Encoder(backbone.build(seed), head)), seed)
 
     def check(self, backbone: AnyBackbone, batch_size: int) -> None:
-        check_synchronised(backbone)
+        check_synchronised(backbone, batch_size)
         check_queue(self.queue_size, batch_size)
         if self.num_prototypes < 2:
             raise InputError(f"num_prototypes is {self.num_prototypes}: it must be at least 2.")
-        if batch_size < 2:
-            raise InputError(f"batch_size is {batch_size}: batch normalisation needs at least 2 frames.")
 
     def chance(self) -> Mapping[str, Chance]:
         return {"swapped_prediction": Chance(math.log(self.num_prototypes), "ln(prototypes)")}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.data.augmentation import MoCoAugmentation
-from trainers.data.frames import Frames, FrameSource, LeftOut
+from trainers.data.frames import Frames, FrameSource, LeftOut, expected_frames
 from trainers.data.loading import ViewLoader
 from trainers.fields import BatchSize, Count, Epochs, Precision, Seed
 from trainers.networks.costs import reference_seconds, training_cost
@@ -100,9 +100,7 @@ class Tape(Stage):
     @property
     def _num_seen(self) -> float:
         """Frames over all epochs."""
-        counted = sum(source.num_source_frames for source in self.frames) / self.sample_every
-        left_out = sum((each.stop - each.start) // self.sample_every for each in self.left_out)
-        return max(counted - left_out, 0.0) * self.epochs
+        return expected_frames(self.frames, self.sample_every, self.left_out) * self.epochs
 
     def check(self, resources: Resources) -> None:
         """Every worker records its share of every batch."""
