@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainers.artifacts.history import write_history
+from trainers.artifacts.history import Record, write_history
 from trainers.data.augmentation import MoCoAugmentation
 from trainers.data.frames import Frames, FrameSource
 from trainers.data.loading import ViewLoader
@@ -108,22 +107,30 @@ class TrainClassifier(EncoderStage):
     def run(self, work: Work) -> None:
         device = devices.prepare(work.resources)
         backbone = self.backbone.build(self.seed)
-        with ExitStack() as stack:
-            images = stack.enter_context(Frames(work.inputs_of("frames"), labelled_only=True))
+        with Frames(work.inputs_of("frames"), labelled_only=True) as images:
             if not len(images):
                 raise InputError("supervised training has no labelled image: give images whose classes are known.")
-            loader = stack.enter_context(
-                ViewLoader(
-                    images,
-                    batch_size=self.batch_size,
-                    augmentation=self.augmentation,
-                    seed=self.seed,
-                    threads=work.resources.threads,
-                    pin_memory=device.type == "cuda",
-                )
-            )
-            classes, num_classes = self._classes(images)
-            history = train_supervised(
+            history = self._trained(backbone, images, work, device)
+        head = projection_mlp(self.backbone.num_features, self.embedding_size, self.seed, "head")
+        query = Encoder(backbone.cpu(), head)
+        pair = SharedBackbonePair(query, copy.deepcopy(query), trains="none")
+        write_weights(work.output, pair)
+        write_history(work.output, history)
+        checkpoint.discard(work.output)
+
+    def _trained(self, backbone: nn.Module, images: Frames, work: Work, device: torch.device) -> list[Record]:
+        """Trains a backbone, in place, with a classifier that is thrown away."""
+        classes, num_classes = self._classes(images)
+        loader = ViewLoader(
+            images,
+            batch_size=self.batch_size,
+            augmentation=self.augmentation,
+            seed=self.seed,
+            threads=work.resources.threads,
+            pin_memory=device.type == "cuda",
+        )
+        with loader:
+            return train_supervised(
                 SupervisedTask(
                     model=nn.Sequential(backbone, self._classifier(num_classes)),
                     batches=lambda epoch: _examples(loader, classes, epoch, device),
@@ -139,12 +146,6 @@ class TrainClassifier(EncoderStage):
                     precision=self.precision,
                 )
             )
-        head = projection_mlp(self.backbone.num_features, self.embedding_size, self.seed, "head")
-        query = Encoder(backbone.cpu(), head)
-        pair = SharedBackbonePair(query, copy.deepcopy(query), trains="none")
-        write_weights(work.output, pair)
-        write_history(work.output, history)
-        checkpoint.discard(work.output)
 
     def _classes(self, images: Frames) -> tuple[Tensor, int]:
         """The class of every image, N, int64, and the number of classes."""

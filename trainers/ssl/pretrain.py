@@ -21,7 +21,7 @@ from trainers.runtime.launch import launch
 from trainers.ssl.encoders import EncoderStage, write_weights
 from trainers.ssl.frozen import Frozen
 from trainers.ssl.loop import Optimisation, Training, train
-from trainers.ssl.method import MethodConfig, recordable_of
+from trainers.ssl.method import Method, MethodConfig, recordable_of
 from trainers.ssl.probe import KnnProbe, Prober
 from trainers.ssl.replay import Fitting, replay
 from trainers.ssl.tape import Tape
@@ -213,26 +213,10 @@ class Pretrain(EncoderStage):
             frames = stack.enter_context(
                 Frames(work.inputs_of("frames"), sample_every=self.sample_every, left_out=self.left_out)
             )
-            kind: type[ViewLoader] = ViewLoader
-            if self._frozen is not None and TAPE in work.inputs:
-                steps = len(frames) // self.optimisation.batch_size
-                fitting = Fitting(steps=steps, epochs=self.optimisation.epochs, device=device)
-                kind = replay(method, self._frozen, work.inputs[TAPE], fitting, stack)
-            loader = stack.enter_context(
-                kind(
-                    frames,
-                    batch_size=self.optimisation.batch_size,
-                    augmentation=self.augmentation,
-                    seed=self.seed,
-                    threads=work.resources.threads,
-                    share=distributed.local_slice(self.optimisation.batch_size),
-                    pin_memory=device.type == "cuda",
-                )
-            )
             history = train(
                 Training(
                     method=method,
-                    loader=loader,
+                    loader=self._loader(frames, method, work, device, stack),
                     optimisation=self.optimisation,
                     work=work,
                     device=device,
@@ -243,6 +227,25 @@ class Pretrain(EncoderStage):
             write_weights(work.output, method.encoders)
             write_history(work.output, history)
             checkpoint.discard(work.output)
+
+    def _loader(self, frames: Frames, method: Method, work: Work, device: torch.device, stack: ExitStack) -> ViewLoader:
+        """The batches of this worker; with a tape, the method then replays what is on it."""
+        kind: type[ViewLoader] = ViewLoader
+        if self._frozen is not None and TAPE in work.inputs:
+            steps = len(frames) // self.optimisation.batch_size
+            fitting = Fitting(steps=steps, epochs=self.optimisation.epochs, device=device)
+            kind = replay(method, self._frozen, work.inputs[TAPE], fitting, stack)
+        return stack.enter_context(
+            kind(
+                frames,
+                batch_size=self.optimisation.batch_size,
+                augmentation=self.augmentation,
+                seed=self.seed,
+                threads=work.resources.threads,
+                share=distributed.local_slice(self.optimisation.batch_size),
+                pin_memory=device.type == "cuda",
+            )
+        )
 
     def _probe(
         self, work: Work, device: torch.device, stack: ExitStack
