@@ -149,10 +149,11 @@ def is_locked(path: Path) -> bool:
 
     Two processes may ask at once: neither takes the other for a holder.
     """
-    if not path.exists():
+    try:
+        with path.open() as file:
+            return not _try_flock(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
         return False
-    with path.open() as file:
-        return not _try_flock(file, fcntl.LOCK_SH)
 
 
 def _try_flock(file: IO[Any], operation: int) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from study.home.files import note_ignored, parse_object, replacing, try_lock, wait_for_lock
+from study.home.files import is_locked, note_ignored, parse_object, replacing, wait_for_lock
 from trainers.records import checked
 
 POLL_SECONDS = 0.5
@@ -99,9 +99,9 @@ def _interrupt_when_asked(request: Path, gone: threading.Event) -> None:
 
 def _read(path: Path) -> RunningProcess | None:
     """The process of a file, or None where it is dead: then its files are removed."""
-    with suppress(OSError), path.open("rb+" if os.access(path, os.W_OK) else "rb") as file:  # it may just have ended
-        if not try_lock(file):
-            return _running(path, file.read())
+    with suppress(OSError):  # it may just have ended
+        if is_locked(path):
+            return _running(path, path.read_bytes())
         path.unlink(missing_ok=True)
         path.with_suffix(".stop").unlink(missing_ok=True)
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from study.home.files import is_locked, locked, replacing, try_lock, wait_for_lock
+from study.home.files import is_locked, locked, replacing, wait_for_lock
 
 OWNER = ".owner"
 NODE_CHECK = "node-check-"
@@ -64,10 +64,7 @@ def remove_left_files(folder: Path, prefix: str) -> None:
 
 
 def _remove_unowned(folder: Path) -> None:
-    """Removes a folder that no living process holds."""
-    owner = folder / OWNER
-    if owner.exists():
-        with owner.open("a") as file:
-            if not try_lock(file):
-                return
-    shutil.rmtree(folder, ignore_errors=True)
+    """Removes a folder that no living process holds; another user's is left to them."""
+    with suppress(PermissionError):
+        if not is_locked(folder / OWNER):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ import pytest
 
 from study.core.store import Store
 from study.home.files import locked, write_json
+from study.home.scratch import own_folder
 from study.home.sharing import check_shared, publish_to_group, share_with_group
 from tests.study.tiny_cli import called
 from tests.study.tiny_home import refused
@@ -196,3 +197,17 @@ def test_an_output_that_cannot_be_written_is_refused_before_a_video_is_read(
         asked = called(tmp_path / "home", verb, "table3/head", str(tmp_path), "--output", str(output))
         refused(asked, 3, f"the folder {output} cannot be written (Not a directory): name another with --output")
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
+
+
+@as_root
+def test_the_folder_that_a_killed_process_of_another_user_has_left_is_in_nobodys_way(shared: Path):
+    begun = []
+
+    def begin() -> None:
+        check_shared(shared, writing=True)
+        begun.append(own_folder(shared / "ray", shared / "locks" / "ray"))
+        begun[-1].__enter__()  # the process ends before it is left
+
+    assert as_user(ALICE, begin) == ""
+    assert as_user(BOB, begin) == ""
+    assert len(list((shared / "ray").iterdir())) == 2
