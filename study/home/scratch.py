@@ -1,7 +1,6 @@
 """Scratch folders and files of processes: removed at their end, or by the next process where they were killed."""
 
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -30,7 +29,8 @@ def own_folder(parent: Path, guard: Path) -> Iterator[Path]:
             parent.mkdir(exist_ok=True)
             for left in parent.iterdir():
                 _remove_unowned(left)
-            folder = Path(tempfile.mkdtemp(dir=parent))
+            folder = parent / uuid.uuid4().hex  # which another user of the home can remove, unlike one of `tempfile`
+            folder.mkdir()
             wait_for_lock(stack.enter_context((folder / OWNER).open("w")))
         try:
             yield folder
