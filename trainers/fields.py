@@ -80,8 +80,8 @@ def fault_of(config: object) -> str:
 def fault_of_value(value: object, annotation: Any) -> str:
     """What a value, or each number in a tuple, must be by its annotation; empty where it is that, or no number."""
     if isinstance(value, tuple):
-        members = _members(annotation, len(value))
-        return next((fault for fault in map(fault_of_value, value, members) if fault), "")
+        annotations = members(annotation, len(value))
+        return next((fault for fault in map(fault_of_value, value, annotations) if fault), "")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     if not is_finite(value):
@@ -158,10 +158,12 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
-def _members(annotation: Any, length: int) -> tuple[Any, ...]:
-    """The annotations of the members of a tuple."""
-    tuples = (each for each in alternatives(annotation) if typing.get_origin(each) is tuple)
-    members = typing.get_args(next(tuples, Any))
-    if len(members) == 2 and members[1] is Ellipsis:
-        return (members[0],) * length
-    return members if len(members) == length else (Any,) * length
+def members(annotation: Any, length: int) -> tuple[Any, ...]:
+    """The annotations of the members of a tuple of this length."""
+    for each in alternatives(annotation):
+        parts = typing.get_args(each) if typing.get_origin(each) is tuple else ()
+        if len(parts) == 2 and parts[1] is Ellipsis:
+            return (parts[0],) * length
+        if len(parts) == length:
+            return parts
+    return (Any,) * length

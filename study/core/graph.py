@@ -3,16 +3,15 @@
 import hashlib
 import inspect
 import json
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
-from trainers.fields import is_added, is_finite
+from trainers.fields import alternatives, is_added, is_finite, members
 from trainers.stage import Config, InputError, Stage
 
 OUR_PACKAGES = ("study", "trainers", "search_spaces")
@@ -166,9 +165,9 @@ def _canonical(value: object, annotation: Any, place: str) -> Any:
     if isinstance(value, Config):
         return describe(value)
     if isinstance(value, tuple):
-        members = _member_annotations(annotation, len(value))
+        annotations = members(annotation, len(value))
         places = (f"{place}.{index}" for index in range(len(value)))
-        return [_canonical(*item) for item in zip(value, members, places, strict=True)]
+        return [_canonical(*item) for item in zip(value, annotations, places, strict=True)]
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -181,7 +180,7 @@ def _canonical(value: object, annotation: Any, place: str) -> Any:
 def _canonical_number(value: float, annotation: Any, place: str) -> float:
     if not is_finite(value):
         raise InputError(f"{place} is {value}: only finite numbers can be part of a stage.")
-    accepted = _alternatives(annotation)
+    accepted = _accepted(annotation)
     if float in accepted and type(value) not in accepted - {float}:
         return float(value) + 0.0
     if int in accepted and float(value).is_integer():
@@ -189,25 +188,10 @@ def _canonical_number(value: float, annotation: Any, place: str) -> float:
     return value + 0  # -0.0 and 0.0 are equal, so they must be one
 
 
-def _alternatives(annotation: Any) -> frozenset[Any]:
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        return frozenset().union(*(_alternatives(member) for member in typing.get_args(annotation)))
-    if typing.get_origin(annotation) is Literal:
-        return frozenset(type(choice) for choice in typing.get_args(annotation))
-    return frozenset([annotation])
-
-
-def _member_annotations(annotation: Any, length: int) -> tuple[Any, ...]:
-    for alternative in _tuple_alternatives(annotation):
-        members = typing.get_args(alternative)
-        if len(members) == 2 and members[1] is Ellipsis:
-            return (members[0],) * length
-        if len(members) == length:
-            return members
-    return (Any,) * length
-
-
-def _tuple_alternatives(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        return tuple(a for a in typing.get_args(annotation) if typing.get_origin(a) is tuple)
-    return (annotation,) if typing.get_origin(annotation) is tuple else ()
+def _accepted(annotation: Any) -> frozenset[Any]:
+    """The types that an annotation accepts."""
+    accepted: set[Any] = set()
+    for each in alternatives(annotation):
+        choices = typing.get_args(each) if typing.get_origin(each) is Literal else ()
+        accepted |= {type(choice) for choice in choices} or {each}
+    return frozenset(accepted)

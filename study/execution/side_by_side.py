@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
+from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from study.core.graph import key
 from study.core.plan import Plan
@@ -19,6 +20,8 @@ from trainers.stage import MachineError, Resources, Stage
 
 LISTEN_SECONDS = 0.2
 SPAWN = get_context("spawn")
+Heard: TypeAlias = "Queue[tuple[str, StageEvent | BaseException]]"
+"""What happens to stages, by their keys."""
 
 
 def run_side_by_side(plan: Plan, store: Store, grant: Grant, observer: Observer, num_processes: int) -> Outcome:
@@ -45,7 +48,7 @@ def run_side_by_side(plan: Plan, store: Store, grant: Grant, observer: Observer,
     return outcome
 
 
-def _next(heard: Any, processes: Sequence[BaseProcess]) -> tuple[str, StageEvent | BaseException]:
+def _next(heard: Heard, processes: Sequence[BaseProcess]) -> tuple[str, StageEvent | BaseException]:
     """The next event of any process.
 
     Raises:
@@ -54,7 +57,7 @@ def _next(heard: Any, processes: Sequence[BaseProcess]) -> tuple[str, StageEvent
     while True:
         codes = [each.exitcode for each in processes]
         try:
-            event: tuple[str, StageEvent | BaseException] = heard.get(timeout=LISTEN_SECONDS)
+            event = heard.get(timeout=LISTEN_SECONDS)
         except queue.Empty:
             if any(codes) or None not in codes:
                 code = next(filter(None, codes), 0)
@@ -68,7 +71,7 @@ def _next(heard: Any, processes: Sequence[BaseProcess]) -> tuple[str, StageEvent
 @contextmanager
 def _processes(
     home: Path, work: Sequence[tuple[Stage, Resources]], count: int
-) -> Iterator[tuple[list[BaseProcess], Any]]:
+) -> Iterator[tuple[list[BaseProcess], Heard]]:
     """Processes that take stages one after the other until none is left, and the queue of what happens to them."""
     waiting, heard = SPAWN.Queue(), SPAWN.Queue()
     for each in (*work, *[None] * count):
@@ -88,7 +91,7 @@ def _processes(
                 process.join()
 
 
-def _work(home: Path, waiting: Any, heard: Any) -> None:
+def _work(home: Path, waiting: "Queue[tuple[Stage, Resources] | None]", heard: Heard) -> None:
     """Computes stages until none is waiting."""
     end_with_parent()
     store = Store(home)
@@ -113,7 +116,7 @@ class _Granted:
 class _Sender(Observer):
     """Puts what happens to stages into a queue."""
 
-    def __init__(self, heard: Any) -> None:
+    def __init__(self, heard: Heard) -> None:
         self._heard = heard
 
     def on_event(self, stage: Stage, event: StageEvent) -> None:
