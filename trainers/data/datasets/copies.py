@@ -73,9 +73,20 @@ class Sampled:
         return chosen
 
     @cached_property
+    def compared_seconds(self) -> np.ndarray:
+        """When these are shown."""
+        shown: np.ndarray = self.samples.seconds[self.compared]
+        return shown
+
+    @cached_property
     def window_hashes(self) -> np.ndarray:
         """The hashes of all windows of the compared samples (n×W²×2, uint64)."""
         return _window_hashes(self.samples.pictures[self.compared])
+
+    @cached_property
+    def window_words(self) -> np.ndarray:
+        """These hashes by their halves (2×n×W², uint64)."""
+        return np.ascontiguousarray(np.moveaxis(self.window_hashes, -1, 0))
 
 
 WHOLE = WINDOWS[:1]
@@ -129,7 +140,7 @@ def _shows(whole: Sampled, window: Sampled) -> bool:
 
     The frames are samples of both where enough of them are at the same times; else those of one of them are decoded.
     """
-    times = whole.samples.seconds[whole.compared]
+    times = whole.compared_seconds
     nearest = np.abs(window.samples.seconds[None] - times[:, None]).argmin(axis=1)
     near = np.abs(window.samples.seconds[nearest] - times) <= SAME_TIME_SECONDS
     different = _least(whole.window_hashes[near], window.hashes[nearest[near]]) if near.any() else None
@@ -137,13 +148,16 @@ def _shows(whole: Sampled, window: Sampled) -> bool:
         return False  # the first frame of a video is always among its samples, so that few others have to be decoded
     if different is not None and near.sum() >= FEWEST:
         return different <= MOST_DIFFERENT
+    decoded_at = times if window.sampler is not None else window.compared_seconds
+    if len(decoded_at) < FEWEST:
+        return False
     if window.sampler is not None:
         taken = window.sampler().nearest(times.tolist(), SAME_TIME_SECONDS)
         windows, hashes = whole.window_hashes[np.isin(times, taken.seconds)], _whole_hashes(taken)
     elif whole.sampler is not None:
-        times = window.samples.seconds[window.compared]
-        taken = whole.sampler().nearest(times.tolist(), SAME_TIME_SECONDS)
-        windows, hashes = _window_hashes(taken.pictures), window.hashes[window.compared[np.isin(times, taken.seconds)]]
+        taken = whole.sampler().nearest(decoded_at.tolist(), SAME_TIME_SECONDS)
+        windows = _window_hashes(taken.pictures)
+        hashes = window.hashes[window.compared[np.isin(decoded_at, taken.seconds)]]
     else:
         return False
     return len(hashes) >= FEWEST and _least(windows, hashes) <= MOST_DIFFERENT
@@ -170,13 +184,13 @@ def _is_part(first: Sampled, second: Sampled) -> bool:
     decoded, compared, sign = (first, second, 1) if first.sampler is not None else (second, first, -1)
     if decoded.sampler is None:
         return False
-    sampler, wanted = decoded.sampler(), -sign * offset
+    wanted = -sign * offset
     times = compared.samples.seconds[compared.informative] + wanted
     inside = compared.informative[(times > OFFSET_STEP_SECONDS) & (times < decoded.seconds - OFFSET_STEP_SECONDS)]
     if len(inside) < FEWEST:
         return False
     chosen = inside[_spread(len(inside))]
-    distances = []
+    sampler, distances = decoded.sampler(), []
     for position in chosen:
         time = compared.samples.seconds[position] + wanted
         around = sampler.between(time - OFFSET_STEP_SECONDS, time + OFFSET_STEP_SECONDS)

@@ -1,13 +1,14 @@
 """Screen of recordings before they are compared for copies: one with many at once, by arrays of their hashes."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from trainers.data.datasets.copies import (
     FEWEST,
+    MOST_DIFFERENT,
     NUM_BITS,
-    NUM_COMPARED,
     OFFSET_STEP_SECONDS,
     PAIRS_PER_OFFSET,
     POSSIBLY_THE_SAME,
@@ -18,8 +19,6 @@ from trainers.data.datasets.copies import (
 
 SAMPLES_AT_ONCE = 512
 """Of the other recordings: arrays of hashes by hashes then stay in the processor's cache."""
-PAIR_AS_SAMPLES = 64
-"""A pair of recordings whose windows are compared, counted in samples."""
 ONE_PAIR = 1 << 24
 """Added to the number of bits that differ, so that one sum holds both their sum and the number of pairs."""
 MOST_BITS, ROUNDING = POSSIBLY_THE_SAME * NUM_BITS, 1e-6
@@ -33,9 +32,8 @@ def possible_copies(one: Sampled, others: Sequence[Sampled]) -> np.ndarray:
     """
     found = np.array([other.digest == one.digest for other in others], bool)
     usable = [i for i, other in enumerate(others) if len(one.compared) and len(other.compared) and not found[i]]
-    alike = [i for i in usable if abs(one.seconds - others[i].seconds) <= SAME_LENGTH_SECONDS]
-    for batch in _batches(alike, [PAIR_AS_SAMPLES] * len(alike)):
-        found[batch] = _may_be_same_from_start(one, [others[i] for i in batch])
+    alike = [i for i in usable if abs(one.seconds - others[i].seconds) <= SAME_LENGTH_SECONDS and _tell(one, others[i])]
+    found[alike] = [_may_be_same_from_start(one, others[i]) for i in alike]
     if len(one.informative) >= FEWEST:
         rest = [i for i in usable if not found[i] and len(others[i].informative) >= FEWEST]
         for batch in _batches(rest, [len(others[i].informative) for i in rest]):
@@ -46,41 +44,36 @@ def possible_copies(one: Sampled, others: Sequence[Sampled]) -> np.ndarray:
 def _batches(numbers: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
     """Some numbers in batches whose sizes together are about those of a batch."""
     ends = np.cumsum(sizes) // SAMPLES_AT_ONCE
-    for each in np.unique(ends):
-        yield [number for number, end in zip(numbers, ends, strict=True) if end == each]
+    starts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), len(numbers)]
+    return (list(numbers[start:stop]) for start, stop in pairwise(starts) if stop > start)
 
 
-def _may_be_same_from_start(one: Sampled, others: Sequence[Sampled]) -> np.ndarray:
+def _tell(one: Sampled, other: Sampled) -> bool:
+    """Whether either recording has enough frames to compare both from their start; very short ones have not."""
+    return max(len(one.compared), len(other.compared)) >= FEWEST
+
+
+def _may_be_same_from_start(one: Sampled, other: Sampled) -> bool:
     """Whether samples at the same times do not speak against a copy, one being a window of the other or neither."""
-    seen = [_at_same_times(one, other) for other in others]
-    shows = _fit(one.window_hashes[None], seen)
-    seen = [_at_same_times(other, one) for other in others]
-    windows = [np.resize(other.window_hashes, (NUM_COMPARED, *other.window_hashes.shape[1:])) for other in others]
-    return np.asarray(shows | _fit(np.stack(windows), seen))
+    return _may_show(one, other) or _may_show(other, one)
 
 
-def _at_same_times(whole: Sampled, window: Sampled) -> tuple[np.ndarray, np.ndarray]:
-    """The hashes of one recording at the times of the compared samples of another (n×2), and which are at these."""
-    times = whole.samples.seconds[whole.compared]
-    distances = np.abs(window.samples.seconds[None] - times[:, None])
-    nearest = distances.argmin(axis=1)
-    is_near = distances[np.arange(len(times)), nearest] <= SAME_TIME_SECONDS
-    padding = NUM_COMPARED - len(times)
-    return np.pad(window.hashes[nearest], ((0, padding), (0, 0))), np.pad(is_near, (0, padding))
+def _may_show(whole: Sampled, window: Sampled) -> bool:
+    """Whether some window of a recording fits what another shows at the same times, or nothing is known of these.
 
-
-def _fit(windows: np.ndarray, seen: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Whether a window of frames fits what was seen at their times, or nothing was seen then.
-
-    Args:
-        windows: hashes of all windows of the frames (pairs×n×W²×2, uint64; one pair stands for all).
-        seen: hashes at the times of the frames (4×2), and whether they are at these times, of every pair.
+    Where enough is known, it has to fit as well as it does in a copy, since no further frame is then decoded.
     """
-    hashes, is_near = np.stack([each for each, _ in seen]), np.stack([near for _, near in seen])
-    num_frames = windows.shape[1]
-    bits = _bits(windows, hashes[:, :num_frames, None]) * is_near[:, :num_frames, None]
-    least = bits.sum(axis=1, dtype=np.uint16).min(axis=1)
-    return np.asarray(least <= MOST_BITS * is_near[:, :num_frames].sum(axis=1) + ROUNDING)
+    times = whole.compared_seconds
+    distances = np.abs(window.samples.seconds[None] - times[:, None])
+    is_near = distances.min(axis=1) <= SAME_TIME_SECONDS
+    num_near = int(is_near.sum())
+    hashes, words = window.hashes[distances.argmin(axis=1)], whole.window_words
+    if num_near < len(times):
+        hashes, words = hashes[is_near], words[:, is_near]
+    different = np.bitwise_count(words[0] ^ hashes[:, :1])
+    different += np.bitwise_count(words[1] ^ hashes[:, 1:])
+    most = MOST_DIFFERENT * NUM_BITS if num_near >= FEWEST else MOST_BITS
+    return bool(different.sum(axis=0, dtype=np.uint16).min() <= most * num_near + ROUNDING)
 
 
 def _bits(first: np.ndarray, second: np.ndarray) -> np.ndarray:

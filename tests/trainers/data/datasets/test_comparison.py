@@ -88,6 +88,37 @@ def test_the_screen_keeps_every_pair_that_comparing_looks_at_closely(monkeypatch
     assert len(kept) < NUM_RECORDINGS * (NUM_RECORDINGS - 1) / 2
 
 
+def clip(number: int, num_frames: int) -> Sampled:
+    """A recording of a few seconds, the same in every pair of them, whose frames must not be decoded again."""
+    pictures = np.random.default_rng(number // 2).integers(0, 256, (num_frames, SIDE_PX, SIDE_PX), np.uint8)
+    samples = Samples(seconds=np.arange(num_frames, dtype=np.float64), pictures=pictures)
+    return Sampled(
+        digest=f"clip {number}",
+        seconds=float(num_frames),
+        samples=samples,
+        sampler=lambda: pytest.fail("it is decoded"),
+    )
+
+
+def pairs_of(recordings: Sequence[Sampled]) -> list[tuple[int, int]]:
+    """Numbers of the recordings that are copies of each other, by the screen and a closer look."""
+    kept = [possible_copies(one, recordings) for one in recordings]
+    pairs = itertools.combinations(range(len(recordings)), 2)
+    return [(a, b) for a, b in pairs if kept[a][b] and is_copy(recordings[a], recordings[b])]
+
+
+def test_clips_of_too_few_frames_to_tell_a_copy_are_never_decoded_again():
+    clips = [clip(number, num_frames) for num_frames in (1, 2) for number in range(8)]
+    assert pairs_of(clips) == [(number, number + 8) for number in range(8)]  # those of one digest
+    assert not any(is_copy(one, other) for one, other in itertools.combinations(clips[:8], 2))
+
+
+def test_clips_of_just_enough_frames_are_told_by_their_samples_alone():
+    clips = [clip(number, 3) for number in range(8)]
+    assert pairs_of(clips) == [(0, 1), (2, 3), (4, 5), (6, 7)]
+    assert [possible_copies(one, clips).sum() for one in clips] == [2] * 8
+
+
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Pairs that were compared, all of them without a screen; a pair is of copies where numbers differ by ten."""
