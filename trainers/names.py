@@ -1,5 +1,6 @@
 """Names: of things that become folders, files and tags, of rows, which are any line of text, and of folds."""
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -105,6 +106,12 @@ def _fault_of_form(text: str) -> str:
     if not unicodedata.is_normalized("NFC", text):
         return "has accents apart from their letters: write it in Unicode's normal form C"
     return ""
+
+
+def alike(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Known names that a misspelt one may stand for, the nearest first; capitals count as small letters."""
+    by_small = {each.casefold(): each for each in known}
+    return [by_small[each] for each in difflib.get_close_matches(name.casefold(), by_small, n=most)]
 
 
 def shown(name: object) -> str:

@@ -22,7 +22,9 @@ def start_notes(conditions: Conditions, trials: Sequence[Trial]) -> tuple[str, .
         for each in conditions.shipped
         if each.digest in used
     ]
-    trained = {kind for trial in trials if trial.row.teacher is None for kind in trained_stand_ins(trial.stage)}
+    compared = {trial.row.parameters.get("free_model") for trial in trials if trial.row.teacher}
+    others = [trial for trial in trials if trial.row.parameters.get("free_model") not in compared]
+    trained = {kind for trial in others for kind in trained_stand_ins(trial.stage)}
     if trained:
         notes.append(_stand_in_note(conditions.scale, " and ".join(kind for kind in KINDS if kind in trained)))
     return tuple(notes)

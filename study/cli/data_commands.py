@@ -8,13 +8,15 @@ from pathlib import Path
 import click
 
 from study.cli.context import HomeContext, existing_store
-from study.cli.endings import EXIT_ENVIRONMENT, EXIT_TRIAL_FAILED, interruptible, print_error, print_next
+from study.cli.endings import EXIT_ENVIRONMENT, EXIT_TRIAL_FAILED, exit_code, interruptible, print_error, print_next
 from study.cli.group import main
 from study.cli.options import LARGEST_SEED, json_option, threads_option
 from study.cli.values import Count, Line, Location, Number
 from trainers.stage import InputError, MachineError
 
 MOST_VIDEOS, MOST_MINUTES = 10_000, 24 * 60
+SHORTEST_KEY = 4
+"""Characters of a key that `remove` asks for at least: a single one may name a stage by chance."""
 
 
 @main.command()
@@ -187,14 +189,18 @@ def datasets(click_context: click.Context, as_json: bool) -> None:
     from study.console.terminal import new_console
 
     context: HomeContext = click_context.obj
-    records = dataset_records(context.home)
+    records, faults = dataset_records(context.home)
+    for fault in faults:  # the others are shown nevertheless
+        print_error(fault, context)
     if as_json:
         click.echo(json.dumps(records, indent=1))
     elif records:
         new_console().print(datasets_table(records), *failed_videos(records), sep="\n", highlight=False)
-    else:
+    elif not faults:
         click.echo(f"no dataset is registered in {context.home}; `--scale demo` makes its own.")
         print_next(f"{context.program} ingest cholec80 FOLDER")
+    if faults:
+        sys.exit(max(map(exit_code, faults)))
 
 
 @datasets.command("show")
@@ -226,6 +232,10 @@ def remove(context: HomeContext, key: str) -> None:
         freelunch remove 3f2a91bc
     """
     store = existing_store(context, writing=True)
+    if len(key) < SHORTEST_KEY:
+        raise InputError(
+            f"{key!r} is too short to remove a stage by: give {SHORTEST_KEY} characters of its key or more."
+        )
     whole = store.key_beginning(key)
     store.remove(whole)
     click.echo(f"removed {whole}")

@@ -21,17 +21,25 @@ from trainers.data.datasets.dataset import Dataset, RegisteredVideo
 from trainers.data.frames import FrameStore
 from trainers.data.ingest.video import Ingest
 from trainers.runtime.registry import names
+from trainers.stage import FreelunchError
 
 NUM_FRAMES, FRAME_WIDTH_PX, JPEG_QUALITY = 8, 150, 80
 """Of the contact sheet, per video."""
 
 
-def dataset_records(home: Path) -> list[dict[str, Any]]:
-    """One record per dataset: those that are registered, then those whose audit found errors."""
-    registered = names(home / "datasets")
-    store = Store(home, create=False)
-    records = [_record(datasets.load(home / "datasets", name), store) for name in registered]
-    return records + [_refused(home, name) for name in recorded_names(home) if name not in registered]
+def dataset_records(home: Path) -> tuple[list[dict[str, Any]], list[FreelunchError]]:
+    """One record per dataset: those that are registered, then those whose audit found errors.
+
+    Beside them is why others have none: a record that cannot be read, or videos that have changed since.
+    """
+    registered, store = names(home / "datasets"), Store(home, create=False)
+    records, faults = [], []
+    for name in registered:
+        try:
+            records.append(_record(datasets.load(home / "datasets", name), store))
+        except FreelunchError as error:
+            faults.append(error)
+    return records + [_refused(home, name) for name in recorded_names(home) if name not in registered], faults
 
 
 def write_page(home: Path, name: str, output: Path | None) -> Path:

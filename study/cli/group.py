@@ -21,6 +21,15 @@ FILE_AT_WORK = re.compile(r"(?P<folder>.*/|)\.?(?P<name>[^/]+?)(\.\d+|\.[0-9a-f]
 """Name of a file while it is written, and in it the name that it gets at the end (see `replacing`)."""
 
 
+REMEDIES = {
+    errno.EACCES: "let this user read it, or name another",
+    errno.ENOENT: "make it, or name another",
+    errno.ENOTDIR: "put a folder in its place, or name another",
+    errno.EISDIR: "put a file in its place, or name another",
+}
+"""What to do about a file that cannot be used, by the operating system's number of the error."""
+
+
 class Notes(logging.Handler):
     """Shows what `study` logs as notes on the standard error output."""
 
@@ -87,7 +96,7 @@ def _fault(error: OSError) -> str:
     if error.errno == errno.EROFS or at_work:
         named = f"{at_work['folder']}{at_work['name']}" if at_work else file
         return f"{named or 'a file'} cannot be written ({error.strerror}): name another folder, or change its rights."
-    remedy = ": let this user read it, or name another" if error.errno == errno.EACCES else ""
+    remedy = f": {REMEDIES[error.errno]}" if file and error.errno in REMEDIES else ""
     return f"{file or 'a file or a connection'} cannot be used ({error.strerror}){remedy}."
 
 
@@ -111,9 +120,10 @@ def main(click_context: click.Context, home: Path) -> None:
         freelunch ui
     The same on Cholec80:
         freelunch ingest cholec80 /data/cholec80
-        freelunch plan table3 --dataset cholec80
-        freelunch run table3 --dataset cholec80 --check
-        freelunch run table3 --dataset cholec80
+        freelunch weights add moco_v2_800ep_pretrain.pth.tar --name moco-v2
+        freelunch plan table3 --dataset cholec80 --weights moco-v2
+        freelunch run table3 --dataset cholec80 --weights moco-v2 --check
+        freelunch run table3 --dataset cholec80 --weights moco-v2
     """
     logging.getLogger("study").addHandler(NOTES)
     click_context.obj = HomeContext(home=home)

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from search_spaces.searches.distilled import SEARCHES
+from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli.planning import PlannedStudy
 from study.console.status import status_record, status_tables
 from study.core.store import Store
@@ -106,6 +107,20 @@ def asked_trials_of(name: str, row: str, home: Path) -> list[AskedTrial]:
         rows = dict.fromkeys(asked.trial.row.name for asked in trials)
         raise InputError(f"the last run of {name} has no row {row!r}{nearest(row, rows)}")
     return found
+
+
+def check_names_trial(target: str, home: Path) -> None:
+    """Refuses the name of a study or a search where a trial is to be named.
+
+    Raises:
+        InputError: it is one.
+    """
+    if target in {*STUDIES, *SUITES, *SEARCHES, *known_runs(home)}:
+        what, row = ("search", "trial 3") if target in SEARCHES else ("study", "ROW")
+        raise InputError(
+            f"{target} is a {what}, not one of its trials: name one, as '{target}/{row}'; "
+            f"`freelunch status {target}` shows them."
+        )
 
 
 def known_asked_trials(home: Path) -> Iterator[AskedTrial]:

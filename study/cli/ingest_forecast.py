@@ -11,7 +11,7 @@ from study.core.plan import make_plan
 from study.core.schedule import Room
 from study.core.store import Store
 from study.core.study import Trial
-from study.home.text import duration
+from study.home.text import duration, size
 from trainers.data.ingest.video import Ingest
 
 THREADS_OF_A_VIDEO = 2
@@ -35,7 +35,7 @@ def forecast(videos: tuple[Trial, ...], store: Store, target: ComputeTarget) -> 
     needed, free = sum(stage.expected_bytes() for stage in missing), shutil.disk_usage(store.home).free
     return (
         f"{len(missing)} of {len(plan.stages)} videos to store: about {duration(seconds)} on {machine.title} ({basis}) "
-        f"and {needed / 1e9:.2f} GB of disk, of which {free / 1e9:.0f} GB are free"
+        f"and {size(needed)} of disk, where {size(free)} are free"
     )
 
 

@@ -37,10 +37,10 @@ def search(
 
     \b
     Examples:
-        freelunch search distilled --trials 40 --hours 8
+        freelunch search distilled --weights moco-v2 --trials 40 --hours 8
         freelunch search distilled --scale demo --trials 10 --local
-        freelunch search distilled --trials 40 --budget 200gpuh
-        freelunch search distilled --set teacher_trains=head --trials 60
+        freelunch search distilled --weights moco-v2 --trials 40 --budget 200gpuh
+        freelunch search distilled --weights moco-v2 --set teacher_trains=head --trials 60
         optuna-dashboard sqlite:///.freelunch/optuna.db
     """
     from study.cli.budget import options_of, parse_budget, watches_of

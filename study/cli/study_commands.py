@@ -58,9 +58,9 @@ def plan(
     \b
     Examples:
         freelunch plan table3 --scale demo
-        freelunch plan table3 --dataset cholec80 --seeds 3 --set queue_size=4096
-        freelunch plan paper --dataset cholec80 --device h100 --energy
-        freelunch plan distilled --dataset cholec80 --device h100 --trials 40
+        freelunch plan table3 --dataset cholec80 --weights moco-v2 --seeds 3 --set queue_size=4096
+        freelunch plan paper --dataset cholec80 --stand-in --device h100 --energy
+        freelunch plan distilled --dataset cholec80 --weights moco-v2 --device h100 --trials 40
     """
     from search_spaces.searches.distilled import SEARCHES
     from study.cli.machine import planned_machine
@@ -125,9 +125,9 @@ def run(
     \b
     Examples:
         freelunch run table3 --scale demo
-        freelunch run table3 --dataset cholec80 --check
-        freelunch run table3 --dataset cholec80 --seeds 3 --workers 2
-        freelunch run table3 --dataset cholec80 --budget 40gpuh --drop-features
+        freelunch run table3 --dataset cholec80 --weights moco-v2 --check
+        freelunch run table3 --dataset cholec80 --weights moco-v2 --seeds 3 --workers 2
+        freelunch run table3 --dataset cholec80 --weights moco-v2 --budget 40gpuh --drop-features
         freelunch run table3 --scale demo --set distillation_weight=2 --row head
         freelunch run table3 --scale demo --local
     """

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from study.cli.history import AskedTrial, asked_trials_of, known_asked_trials
+from study.cli.history import AskedTrial, asked_trials_of, check_names_trial, known_asked_trials
 from study.cli.resolve import run_name
 from study.core.graph import key
 from study.core.store import Store
@@ -166,6 +166,7 @@ def _trials_of_row(home: Path, target: str) -> Sequence[AskedTrial]:
 
 def _trials_of_key(home: Path, store: Store, target: str) -> Sequence[AskedTrial]:
     """The trials one of whose last stages, from the temporal model on, has a key that begins so."""
+    check_names_trial(target, home)
     found = [
         asked
         for asked in known_asked_trials(home)

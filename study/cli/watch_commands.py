@@ -67,7 +67,9 @@ def status(context: HomeContext, study: str | None, as_json: bool) -> None:
     from study.cli.history import known_runs, summarise
     from study.cli.resolve import run_name
     from study.console.terminal import new_console
+    from study.home.sharing import check_shared
 
+    check_shared(context.home, writing=False)
     names = [run_name(context.home, study)] if study else known_runs(context.home)
     if not names:
         raise InputError(f"no study has been run in {context.home}: `freelunch run table3 --scale demo` runs one.")
@@ -126,13 +128,14 @@ def logs(context: HomeContext, target: str) -> None:
         freelunch logs table3/head
         freelunch logs 'distilled/trial 3'
     """
-    from study.cli.history import trials_of
+    from study.cli.history import check_names_trial, trials_of
     from study.cli.resolve import run_name
     from study.console.result_tables import logs_table
     from study.console.terminal import new_console
 
     if "/" not in target:
         store = existing_store(context)
+        check_names_trial(target, context.home)
         path = store.log(store.key_beginning(target))
         click.echo(path.read_text(errors="replace") if path else f"stage {target} has not written anything yet.")
         return

@@ -46,9 +46,11 @@ def list_weights(context: HomeContext, as_json: bool = False) -> None:
     from study.cli.weights import FOLDER, weights_record
     from study.console.data_tables import weights_table
     from study.console.terminal import new_console
+    from study.home.sharing import check_shared
     from trainers.pretrained.registry import recorded
     from trainers.runtime.registry import names
 
+    check_shared(context.home, writing=False)
     folder = context.home / FOLDER
     records = [weights_record(recorded(folder, name)) for name in names(folder)]
     if as_json:
@@ -56,7 +58,9 @@ def list_weights(context: HomeContext, as_json: bool = False) -> None:
     elif records:
         new_console().print(weights_table(records), highlight=False)
     else:
-        click.echo(f"no public weights are known in {context.home}; studies start from a stand-in.")
+        click.echo(
+            f"no public weights are known in {context.home}; scales demo and small start from the package's own."
+        )
         print_next(f"{context.program} weights add FILE --name NAME")
 
 

@@ -81,16 +81,9 @@ def plan_tables(
     for record in plan.by_type():
         cells = (record["type"], record["stages"], record["shared"], record["cached"], record["missing"])
         table.add_row(*map(str, cells), duration(record["seconds"]) if record["missing"] else "")
-    unmeasured = sorted({plan.stages[k].kind for k in plan.missing if k not in plan.measured})
-    basis = (
-        f"no {', '.join(unmeasured)} of this size was measured {_where(machine)} yet: a guess for "
-        f"{machine.title if machine else 'two CPU cores'}{f', {machine.source}' if machine else ''}"
-        if unmeasured
-        else "as measured"
-    )
     lines = [
         f"[bold]{study.name}[/]: {escape(study.title)}",
-        plan_line(plan, machine) + (f" ({basis})" if plan.missing else ""),
+        plan_line(plan, machine) + (f" ({_basis(plan, machine)})" if plan.missing else ""),
         saving_line(plan),
         *tape_lines(plan),
         *(_power_line(f"videos of {name}" if len(sides) > 1 else "videos", each) for name, each in sides.items()),
@@ -100,8 +93,16 @@ def plan_tables(
     return [table, *([parts_table(plan, parts)] if len(parts) > 1 else []), *lines]
 
 
-def _where(machine: PlannedMachine | None) -> str:
-    return "here" if machine is None or machine.is_here else "there"
+def _basis(plan: Plan, machine: PlannedMachine | None) -> str:
+    """What the time of a plan rests on: what was measured, and of which types of stage nothing was."""
+    kinds = {plan.stages[k].kind for k in plan.missing}
+    unmeasured = sorted({plan.stages[k].kind for k in plan.missing if k not in plan.measured})
+    if not unmeasured:
+        return "as measured"
+    what = "nothing" if len(unmeasured) == len(kinds) > 1 else f"no {', '.join(unmeasured)}"
+    where = "here" if machine is None or machine.is_here else "there"
+    device = f"{machine.title}, {machine.source}" if machine else "two CPU cores"
+    return f"{what} of this size was measured {where} yet: a guess for {device}"
 
 
 def parts_table(plan: Plan, parts: Sequence[Part]) -> Table:

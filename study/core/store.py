@@ -255,7 +255,7 @@ def _try_to_make_something_beside(home: Path) -> None:
 
 
 def _advice(key: str) -> str:
-    return f"remove it with `freelunch remove {key[:12]}` and type the same command again to compute it afresh"
+    return f"remove it with `freelunch remove {key[:12]}` and type the same command again, which computes it"
 
 
 def _sync_all(folder: Path) -> None:

@@ -14,6 +14,7 @@ A profile is a TOML file with a table per type of stage, and one for all the oth
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from inspect import isabstract
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from trainers.stage import InputError, Resources, Stage
 DEFAULT = "default"
 SMALLEST = {"workers": 1, "threads": 1, "gpus": 0}
 LARGEST = {"workers": 4096, "threads": 4096, "gpus": 64}
-"""More than any machine has: larger numbers are slips of the keyboard."""
+"""More than any machine has: larger numbers are typing errors."""
 SMALLEST_SHARE = 0.0001
 """Of a GPU, that Ray can grant."""
 MAX_THREADS = 16
@@ -94,10 +95,12 @@ def read_profile(path: Path, start: Profile) -> Profile:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"the cluster profile {path} cannot be read ({error.strerror}).") from None
+        raise InputError(f"the cluster profile {path} cannot be read ({error.strerror}): name another file.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"the cluster profile {path} is not UTF-8 (byte {error.start}): save it as UTF-8.") from None
     except ValueError as error:
-        raise InputError(f"the cluster profile {path} is not TOML: {error}.") from None
-    known = {cls.__name__ for cls in _below(Stage)}
+        raise InputError(f"the cluster profile {path} is not TOML: {str(error).rstrip('.')}.") from None
+    known = {cls.__name__ for cls in _below(Stage) if not isabstract(cls)}
     for name in tables.keys() - known - {DEFAULT}:
         if isinstance(tables[name], dict):
             raise InputError(f"{path}: [{name}] is no type of stage{nearest(name, sorted(known))}")
@@ -129,10 +132,10 @@ def _resources(path: Path, name: str, table: object, start: Resources) -> Resour
     for field_name, value in table.items():
         if field_name not in SMALLEST:
             raise InputError(f"{path}: [{name}] has no field {field_name!r}; valid: {', '.join(SMALLEST)}.")
-        kinds = (int, float) if field_name == "gpus" else (int,)
+        kinds, what = ((int, float), "number") if field_name == "gpus" else ((int,), "whole number")
         least, most = SMALLEST[field_name], LARGEST[field_name]
         if type(value) not in kinds or not least <= value <= most:
-            raise InputError(f"{path}: [{name}] {field_name} = {value!r}: a number from {least} to {most}.")
+            raise InputError(f"{path}: [{name}] {field_name} = {value!r}: give a {what} from {least} to {most}.")
         if field_name == "gpus":
             check_gpus(value, f"{path}: [{name}] gpus")
     return replace(start, **table)

@@ -48,10 +48,12 @@ def check_shared(home: Path, *, writing: bool) -> None:
     Raises:
         MachineError: it cannot be used; the sentence has the command that changes this.
     """
-    if writing and home.exists():
-        share_with_group(home)
     if not home.exists():
         return
+    if not home.is_dir():
+        raise unwritable(home, os.strerror(errno.ENOTDIR))
+    if writing:
+        share_with_group(home)
     if os.geteuid() != 0 and _is_shared(home):
         _check_files_of_others(home, writing=writing)
     if writing and (reason := why_unwritable(home)):

@@ -1,7 +1,8 @@
 """Quantities and choices in words."""
 
-import difflib
 from collections.abc import Iterable
+
+from trainers.names import alike
 
 
 def duration(seconds: float) -> str:
@@ -24,6 +25,6 @@ def size(num_bytes: float) -> str:
 def nearest(name: str, valid: Iterable[str]) -> str:
     """End of an error sentence: the nearest valid name, and all of them."""
     valid = list(valid)
-    close = difflib.get_close_matches(name, valid, n=1)
+    close = alike(name, valid)
     suggestion = f"; did you mean {close[0]!r}?" if close else "."
     return f"{suggestion} Valid: {', '.join(valid) or 'none'}."

@@ -3,7 +3,6 @@
 timm takes a second to import, so that every function here imports it when it is called. Nothing is downloaded.
 """
 
-import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from trainers.names import alike
 from trainers.stage import InputError
 
 PREFIX = "timm:"
@@ -237,7 +237,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _nearest(model: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(model, known, n=3)
+    near = alike(model, known, most=3)
     return f"did you mean {' or '.join(PREFIX + each for each in near)}?" if near else "timm.list_models() names them."
 
 

@@ -28,10 +28,10 @@ MOST_VALUES, DEEPEST, LONGEST_KEY = 200_000, 24, 400
 OLD_PICKLES = 4
 """Pickles of a file of torch before 1.6 that come before its numbers: two numbers, the machine, and the tensors."""
 FOREIGN = {
-    b"<": "a page of the web, not the file that it offers",
-    b"version https://git-lfs": "a pointer of Git LFS, not the file that it points to",
+    b"<": "a page of the web, not the file that it offers: download the file itself",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file that it points to: fetch that with git lfs pull",
     b"\x1f\x8b": "compressed by gzip: unpack it",
-    b"\x89HDF": "an HDF5 file, of another library than torch",
+    b"\x89HDF": "an HDF5 file, of another library than torch: give a file of torch or safetensors",
     b"BZh": "compressed by bzip2: unpack it",
     b"\xfd7zXZ": "compressed by xz: unpack it",
 }
@@ -114,7 +114,8 @@ def check_readable(path: Path) -> None:
         path.open("rb").close()
     except OSError as error:
         raise MachineError(
-            f"{path} cannot be read on this machine ({error.strerror}): put it where all of them see it."
+            f"{path} cannot be read on this machine ({error.strerror}): name another file, or put it where "
+            "every machine sees it."
         ) from None
 
 

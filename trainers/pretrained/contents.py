@@ -186,8 +186,11 @@ def _asked(found: list[Place], path: Path, prefix: str) -> Place:
         each for each in found if start and f".{each.prefix}".endswith(f".{start}")
     ]
     if len(ending) != 1:
-        known = ", ".join(each.prefix or "no prefix" for each in found)
-        raise InputError(f"--prefix {prefix} is that of {len(ending)} networks in {path}: name one of {known}.")
+        known = ", ".join(each.prefix.rstrip(".") or "no prefix" for each in found)
+        number = len(ending) or "no"
+        raise InputError(
+            f"--prefix {prefix} is that of {number} network{'s' if ending else ''} in {path}: name one of {known}."
+        )
     return _whole(ending[0], path)
 
 

@@ -1,6 +1,5 @@
 """Downloads of public weights by name: from the hub by huggingface_hub, from torchvision by torch.hub."""
 
-import difflib
 import http.client
 import json
 import re
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from trainers.names import alike
 from trainers.networks.timm_backbones import PREFIX as TIMM
 from trainers.networks.timm_backbones import licence_note
 from trainers.pretrained.contents import Kind
@@ -183,7 +183,7 @@ def _read(config: Path) -> dict[str, object]:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=2)
+    near = alike(name, known, most=2)
     return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}."
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from trainers.fields import Channels
-from trainers.names import check_case, check_name
+from trainers.names import alike, check_case, check_name
 from trainers.networks.architectures import backbone_of
 from trainers.networks.backbones import Backbone
 from trainers.networks.timm_backbones import PREFIX, licence_note
 from trainers.pretrained.checkpoint_file import Checkpoint, read_checkpoint
 from trainers.pretrained.contents import Content, Kind, Layout, grouped, inspect
+from trainers.pretrained.downloads import is_source
 from trainers.pretrained.file_metadata import said_in
 from trainers.pretrained.public_weights import PublicWeights
 from trainers.pretrained.published import OfficialFile, recognised
@@ -182,10 +183,13 @@ def recorded(folder: Path, name: str) -> RegisteredWeights:
         MachineError: its record cannot be read.
     """
     if name not in names(folder):
-        known = ", ".join(names(folder)) or "none"
-        raise InputError(
-            f"no weights named {name!r} (registered: {known}): `freelunch weights add FILE --name {name}` adds them."
-        )
+        known = names(folder)
+        near = alike(name, known)
+        added = name if is_source(name) else f"FILE --name {name}"
+        remedy = f"did you mean {near[0]!r}?" if near else f"`freelunch weights add {added}` adds them."
+        if not is_source(name):
+            check_name(name, "weights")
+        raise InputError(f"no weights named {name!r} (registered: {', '.join(known) or 'none'}): {remedy}")
     remedy = f"`freelunch weights add FILE --name {name}` registers the weights again."
     return read_record(folder, name, _weights, remedy)
 

@@ -23,6 +23,15 @@ def test_what_is_stored_is_said_by_scale(tiny_home: Path):
     assert (record["stored"], record["failed"], record["errors"]) == ({"tiny": 4}, {}, 0)
 
 
+def test_a_record_that_cannot_be_read_hides_no_other_dataset(tiny_home: Path, tmp_path: Path):
+    home = copy_of(tiny_home, tmp_path)
+    (home / "datasets" / "broken.json").write_text("{")
+    result = called(home, "datasets", "--json")
+    assert result.exit_code == 3
+    assert [record["name"] for record in json.loads(result.stdout)] == ["tiny"]
+    assert re.search(r"^error: \S*broken\.json cannot be read: `\S+ --home \S+ ingest", result.stderr)
+
+
 def test_an_audit_that_found_errors_is_said_until_it_finds_none(call: Call, own_videos: Path):
     video = own_videos / "videos" / "video03.mp4"
     whole = video.read_bytes()

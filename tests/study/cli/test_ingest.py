@@ -89,7 +89,7 @@ def test_a_dry_run_ends_with_the_time_and_disk_that_are_expected(call: Call, own
     assert re.search(
         r"4 of 4 videos to store: about .* on one CPU core \(a guess from the speed of two CPU cores\)", result.output
     )
-    assert "GB of disk" in result.output
+    assert "B of disk, where" in result.output
     assert result.output.splitlines()[-1].startswith("next: freelunch --home ")
     assert "--dry-run" not in result.output
     assert "no dataset is registered" in call("datasets").output

@@ -50,6 +50,16 @@ def test_the_help_of_every_command_shows_an_example(name: str | None):
     assert f"        freelunch {name or 'run'}" in result.output.replace("      freelunch", "        freelunch")
 
 
+@pytest.mark.parametrize("name", [None, "plan", "run", "search"])
+def test_an_example_at_scale_full_names_what_rows_start_from(name: str | None):
+    shown = CliRunner().invoke(main, ["--help"] if name is None else [name, "--help"]).output.splitlines()
+    examples = [
+        line for line in shown if line.strip().startswith(("freelunch plan", "freelunch run", "freelunch search"))
+    ]
+    assert examples
+    assert [line for line in examples if not {"--scale", "--weights", "--stand-in"} & set(line.split())] == []
+
+
 def test_every_option_is_explained():
     for command in main.commands.values():
         for option in command.params:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -20,6 +21,7 @@ from tests.study.tiny_cli import called
 from tests.study.tiny_home import ASKED, LOCAL, copy_of, done, tiny_settings
 from tests.trainers.ssl.method_contract import CONTRACT
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, untrained
+from trainers.artifacts.predictions import read_predictions
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 pytestmark = pytest.mark.usefixtures("tiny_scale", "no_pictures")
@@ -118,6 +120,21 @@ def test_the_examples_loss_is_the_written_formula():
         for j in range(3):
             expected += float(student[i] @ student[j] - teacher[i] @ teacher[j]) ** 2 / 3
     assert float(module.similarity_difference(student, teacher, student, teacher)) == pytest.approx(expected)
+
+
+def test_the_example_of_a_stage_predicts_the_phase_that_its_part_of_the_training_videos_has(home: Path):
+    done(called(home, "run", f"{EXAMPLES / 'phase_by_time.py'}:phase_by_time", *LOCAL))
+    asked = planned(home, "phase_by_time")
+    trials = {trial.row.name: trial.stage for trial in asked.trials}
+    assert list(trials) == ["2", "5", "10", "20", "majority"]
+    folders = {name: asked.store.find(key(stage.predictions)) for name, stage in trials.items()}
+    predicted = {name: read_predictions(folder) for name, folder in folders.items() if folder}
+    assert list(predicted) == list(trials)
+    halves = [np.array_split(video.prediction, 2) for video in predicted["2"]]
+    assert all(len(set(half)) == 1 for video in halves for half in video)
+    assert np.mean([video.accuracy for video in predicted["20"]]) > np.mean(
+        [video.accuracy for video in predicted["majority"]]
+    )
 
 
 @pytest.mark.parametrize(("variable", "rows"), [("part", 3), ("nameless", 2), ("instance", 3), ("layers", 2)])

@@ -99,6 +99,14 @@ def test_a_home_that_cannot_be_written_is_one_sentence_and_exit_code_3(tmp_path:
         refused(called(home, *command), 3, "cannot be written", "--home or FREELUNCH_HOME")
 
 
+@pytest.mark.parametrize("command", ["status", "weights", "datasets"])
+def test_a_file_is_no_home_to_look_into(tmp_path: Path, command: str):
+    (tmp_path / "file").touch()
+    refused(
+        called(tmp_path / "file", command), 3, "file cannot be written (Not a directory)", "--home or FREELUNCH_HOME"
+    )
+
+
 def test_a_damaged_manifest_in_the_plan_is_exit_code_3(tiny_home: Path, tmp_path: Path):
     home = copy_of(tiny_home, tmp_path)
     next(home.glob(f"artifacts/*/{MANIFEST}")).write_text("{")

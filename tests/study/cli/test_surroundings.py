@@ -79,6 +79,11 @@ def test_a_link_to_itself_is_no_home(tmp_path: Path, command: tuple[str, ...]):
             "/o/video.mp4",
             "/o/video.mp4 cannot be used (Permission denied): let this user read it, or name another.",
         ),
+        (
+            errno.ENOTDIR,
+            "/h/weights",
+            "/h/weights cannot be used (Not a directory): put a folder in its place, or name",
+        ),
         (errno.EIO, None, "a file or a connection cannot be used (Input/output error)."),
     ],
 )

@@ -78,6 +78,8 @@ def test_logs_are_found_by_row_and_by_key(finished: Path):
     key = next(line.split()[-3] for line in listed.splitlines() if "DistilledMoCo" in line)
     assert "python" in called(finished, "logs", key).output
     refused(called(finished, "logs", "table3/haed"), 2, "no row 'haed'; did you mean 'head'?")
+    for command in (("logs", "table3"), ("export", "table3", "--format", "safetensors")):
+        refused(called(finished, *command), 2, "table3 is a study, not one of its trials: name one, as 'table3/ROW'")
     refused(called(finished, "logs", "nokey"), 2, "no stage has a key that begins with 'nokey'")
 
 
@@ -96,6 +98,7 @@ def test_damage_is_found_named_and_mended(finished: Path, tmp_path: Path):
         result.stderr.count(f"is damaged (its content changed): remove it with `freelunch --home {home} remove ") == 2
     )
     for key in (videos[0], summary.parent.name):
+        refused(called(home, "remove", key[:3]), 2, f"'{key[:3]}' is too short to remove a stage by")
         assert called(home, "remove", key[:12]).output == f"removed {key}\n"
     assert called(home, "run", "table3", *LOCAL).exit_code == 0
     assert called(home, "verify").exit_code == 0

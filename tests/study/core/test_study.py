@@ -181,6 +181,7 @@ def test_an_axis_needs_values_and_a_title_for_each(axis: Callable[[], Choice], s
 
 def test_suggestions_end_the_sentence():
     assert nearest("tabel3", ["table3", "methods"]) == "; did you mean 'table3'? Valid: table3, methods."
+    assert nearest("TABLE3", ["table3", "methods"]) == "; did you mean 'table3'? Valid: table3, methods."
     assert nearest("x", ["table3"]) == ". Valid: table3."
     assert nearest("x", []) == ". Valid: none."
 

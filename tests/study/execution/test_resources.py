@@ -92,9 +92,10 @@ def test_what_is_suggested_suits_the_nodes(cpus: int, gpus: int, granted: Resour
         ("threads = 3", ("threads = 3", "outside a table")),
         ("[Train]\nworker = 3", ("[Train]", "no field 'worker'", "workers, threads, gpus")),
         ("[Train]\nworkers = 0", ("[Train] workers = 0", "from 1 to")),
-        ("[Train]\nworkers = 1.5", ("[Train] workers = 1.5",)),
+        ("[Train]\nworkers = 1.5", ("[Train] workers = 1.5: give a whole number from 1 to",)),
         ("[Train]\nthreads = true", ("[Train] threads = True",)),
         ("[Train", ("is not TOML",)),
+        ("[Stage]\nworkers = 2", ("[Stage] is no type of stage",)),
         ("[Trian]\nworkers = 2", ("[Trian] is no type of stage", "did you mean 'Train'?")),
         ("[Train]\ngpus = nan", ("[Train] gpus = nan",)),
         ("[Train]\ngpus = 1.5", ("[Train] gpus = 1.5", "whole GPUs")),
@@ -105,6 +106,13 @@ def test_a_wrong_file_is_one_sentence_that_names_the_place(tmp_path: Path, text:
     with pytest.raises(InputError) as raised:
         read_profile(written(tmp_path, text), Profile())
     assert all(part in str(raised.value) for part in ("cluster.toml", *parts))
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path):
+    file = tmp_path / "cluster.toml"
+    file.write_bytes("# Gerät".encode("latin-1"))
+    with pytest.raises(InputError, match=r"cluster\.toml is not UTF-8 \(byte 5\): save it as UTF-8\.$"):
+        read_profile(file, Profile())
 
 
 def test_a_missing_file_is_named(tmp_path: Path):

@@ -116,7 +116,7 @@ def test_a_copy_does_not_get_the_head_of_the_network_that_is_usually_meant(tmp_p
 def test_a_prefix_that_names_no_network_or_several_is_refused(tmp_path: Path):
     path, _ = layout_file(tmp_path / "file", "DINO", SMALL)
     with pytest.raises(
-        InputError, match=r"--prefix techer is that of 0 networks in .*: name one of teacher\.backbone\., stu"
+        InputError, match=r"--prefix techer is that of no network in .*: name one of teacher\.backbone, stu"
     ):
         found_in(path, "techer")
     with pytest.raises(InputError, match=r"--prefix backbone is that of 2 networks"):

@@ -188,6 +188,10 @@ def test_an_unknown_name_is_told_how_to_register_it(tmp_path: Path):
         match=r"no weights named 'moco-v2' \(registered: none\): `freelunch weights add FILE --name moco-v2`",
     ):
         load(tmp_path / "weights", "moco-v2")
+    with pytest.raises(InputError, match=r"'hf:timm/a' \(registered: none\): `freelunch weights add hf:timm/a` adds"):
+        load(tmp_path / "weights", "hf:timm/a")
+    with pytest.raises(InputError, match=r"^'a/b' cannot name weights: use letters"):
+        load(tmp_path / "weights", "a/b")
 
 
 @pytest.mark.parametrize("name", ["a/b", "../a", "", ".hidden", "a b"])

@@ -19,7 +19,7 @@ from trainers.data.datasets.synthetic_mark import marked_hospital
 from trainers.data.ingest.findings import refuse_errors
 from trainers.data.ingest.stretches import Stretch
 from trainers.data.ingest.video import SMALLEST_SIDE_PX
-from trainers.names import check_case, check_name
+from trainers.names import alike, check_case, check_name
 from trainers.runtime.registry import names, read_record, stamp_of, write_record
 from trainers.stage import InputError, MachineError
 
@@ -127,12 +127,11 @@ def load(folder: Path, name: str) -> Dataset:
         MachineError: its record cannot be read.
     """
     if name not in names(folder):
-        known = ", ".join(names(folder)) or "none"
-        layout = name if name in BUILT_IN else "cholec80"
-        raise InputError(
-            f"no dataset named {name!r} (registered: {known}): "
-            f"`freelunch ingest {layout} FOLDER --name {name}` adds it."
-        )
+        known, layout = names(folder), name if name in BUILT_IN else "cholec80"
+        near = alike(name, known)
+        remedy = f"did you mean {near[0]!r}?" if near else f"`freelunch ingest {layout} FOLDER --name {name}` adds it."
+        check_name(name, "a dataset")
+        raise InputError(f"no dataset named {name!r} (registered: {', '.join(known) or 'none'}): {remedy}")
     dataset = _read(folder, name)
     for recording in dataset.recordings:
         for file, stamp in (
@@ -154,7 +153,7 @@ def _ingest_command(dataset: Dataset) -> list[str]:
 
 
 def _read(folder: Path, name: str) -> Dataset:
-    remedy = f"`freelunch ingest LAYOUT FOLDER --name {name}` registers the dataset again."
+    remedy = f"`freelunch ingest DESCRIPTION FOLDER --name {name}` registers the dataset again."
     return read_record(folder, name, _dataset, remedy)
 
 

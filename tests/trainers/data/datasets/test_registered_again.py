@@ -85,7 +85,9 @@ def test_a_damaged_scan_is_made_again(tmp_path: Path, root: Path, digested: list
 def test_a_damaged_record_is_one_sentence_and_registering_mends_it(tmp_path: Path, root: Path, content: str):
     registered(tmp_path, root)
     (tmp_path / "datasets" / "mine.json").write_text(content)
-    with pytest.raises(MachineError, match=r"mine\.json cannot be read: `freelunch ingest LAYOUT FOLDER --name mine`"):
+    with pytest.raises(
+        MachineError, match=r"mine\.json cannot be read: `freelunch ingest DESCRIPTION FOLDER --name mine`"
+    ):
         load(tmp_path / "datasets", "mine")
     registered(tmp_path, root)
     load(tmp_path / "datasets", "mine")

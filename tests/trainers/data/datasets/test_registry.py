@@ -57,6 +57,10 @@ def test_an_unknown_name_is_told_how_to_register_it(tmp_path: Path, root: Path):
     registered(tmp_path, root)
     with pytest.raises(InputError, match=r"\(registered: mine\)"):
         load(tmp_path / "datasets", "yours")
+    with pytest.raises(InputError, match=r"no dataset named 'Mine' \(registered: mine\): did you mean 'mine'\?$"):
+        load(tmp_path / "datasets", "Mine")
+    with pytest.raises(InputError, match=r"^'\.\./x' cannot name a dataset: use letters"):
+        load(tmp_path / "datasets", "../x")
     with pytest.raises(InputError, match="`freelunch ingest m2cai16 FOLDER --name m2cai16` adds it"):
         load(tmp_path / "datasets", "m2cai16")
 

@@ -77,7 +77,7 @@ def _check_times(rows: list[Row], times: np.ndarray, layout: AnnotationFormat, r
         )
     gaps = np.flatnonzero(np.append(times[0] + 1 / rate, steps) * rate > 1.5)
     if len(gaps) and not layout.holes:
-        raise InputError(f"{rows[gaps[0]].place} comes after a hole: add the missing rows, or allow holes.")
+        raise InputError(f"{rows[gaps[0]].place} comes after a hole, which is an error here: add the missing rows.")
 
 
 def _intervals(columns: Columns, layout: AnnotationFormat, phase_of: PhaseReader, rate: float) -> LabelTrack:
@@ -112,7 +112,9 @@ def _track(spans: list[tuple[float, float, int, str]], layout: AnnotationFormat)
         if start < end - ROUNDING_SECONDS:
             raise InputError(f"{place} starts at {start:g} s, before {before} ends at {end:g} s: correct one of them.")
         if start > end + ROUNDING_SECONDS and not layout.holes:
-            raise InputError(f"{place} comes after a hole of {start - end:g} s: add what is missing, or allow holes.")
+            raise InputError(
+                f"{place} comes after a hole of {start - end:g} s, which is an error here: add what is missing."
+            )
     starts, ends, labels = (np.array([span[field] for span in spans]) for field in range(3))
     following = np.append(starts[1:], np.inf)
     ends = np.where(np.abs(following - ends) <= ROUNDING_SECONDS, following, ends)

@@ -2,11 +2,11 @@
 
 import codecs
 import csv
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainers.names import alike
 from trainers.stage import InputError
 
 LARGEST_BYTES = 256 * 2**20
@@ -94,5 +94,5 @@ def _between(lines: Sequence[str], separator: str) -> Iterator[tuple[str, ...]]:
 
 def suggestion(name: str, valid: Sequence[str]) -> str:
     """What to say of a name that is none of the valid ones."""
-    nearest = difflib.get_close_matches(name, valid, n=1)
+    nearest = alike(name, valid)
     return f"did you mean {nearest[0]!r}?" if nearest else f"it has to be one of {', '.join(valid)}."
