@@ -170,7 +170,9 @@ class PlannedStudy:
             **pretraining_fact(conditions, _splits(parts)),
             "seeds": str(len({trial.seed for trial in trials})),
             "date": datetime.now(UTC).date().isoformat(),
-            "notes": " ".join((*self.notes(parts), *(note for part in parts for note in equal_row_notes(part.trials)))),
+            "notes": "\n".join(
+                (*self.notes(parts), *(note for part in parts for note in equal_row_notes(part.trials)))
+            ),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": request.command("run"),
         }

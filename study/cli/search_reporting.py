@@ -95,7 +95,7 @@ class SearchReporter:
             "objective": planned.search.objective.title,
             "date": datetime.now(UTC).date().isoformat(),
             "Optuna": f"{self._optuna_study.name} in {self._optuna_study.url}",
-            "notes": " ".join((*conditions.notes, *planned.trial_notes())),
+            "notes": "\n".join((*conditions.notes, *planned.trial_notes())),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
             "command": f"`{replace(planned.search_request, options=()).command()}`",
         }

@@ -72,7 +72,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Notice:
-    """A paragraph that every reader has to see."""
+    """A paragraph that every reader has to see; several lines are a list."""
 
     kind: ClassVar[str] = "notice"
     text: str
@@ -80,7 +80,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Facts:
-    """Terms and their descriptions."""
+    """Terms and their descriptions; several lines of a description are a list."""
 
     kind: ClassVar[str] = "facts"
     items: Mapping[str, str]

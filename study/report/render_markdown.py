@@ -26,9 +26,10 @@ def _markdown(block: Block, level: int = 2) -> str:
         case Paragraph(text):
             return _plain(text)
         case Notice(text):
-            return f"> **{_plain(text)}**"
+            lines, mark = text.splitlines(), "- " if "\n" in text else ""
+            return "\n".join(f"> {mark}**{_plain(line)}**" for line in lines)
         case Facts(items):
-            return "\n".join(f"- **{_plain(term)}**: {_plain(text)}" for term, text in items.items())
+            return "\n".join(f"- **{_plain(term)}**:{_listed(text)}" for term, text in items.items())
         case Picture(name, _, caption):
             return f"![{_plain(caption)}](figures/{name}.svg)\n\n*{_plain(caption)}*"
         case Images(title, jpegs):
@@ -41,6 +42,12 @@ def _markdown(block: Block, level: int = 2) -> str:
             return f"{'#' * level} {_plain(title)}\n\n{inside}"
         case Table():
             return _markdown_table(block)
+
+
+def _listed(text: str) -> str:
+    """The description of a term, several lines of it as items one level below it."""
+    lines = _plain(text).splitlines()
+    return "".join(f"\n  - {line}" for line in lines) if len(lines) > 1 else f" {_plain(text)}"
 
 
 def _markdown_table(table: Table) -> str:

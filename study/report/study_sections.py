@@ -78,8 +78,9 @@ def _missing(results: Results) -> list[Block]:
         return []
     total = sum(len(r.trials) for r in results.rows)
     count = sum(len(r.problems) for r in results.rows)
-    sentences = ". ".join(f"{title}: {problem.rstrip('.')}" for title, problem in missing.items())
-    return [Notice(f"{count} of {total} trials have no result. {sentences}.")]
+    sentences = [f"{title}: {problem.rstrip('.')}." for title, problem in missing.items()]
+    counted = f"{count} of {total} trials have no result."
+    return [Notice(f"{counted} {sentences[0]}" if len(sentences) == 1 else "\n".join((counted, *sentences)))]
 
 
 def _remarks(trials: Sequence[Trial], store: Store) -> list[Block]:
@@ -87,7 +88,7 @@ def _remarks(trials: Sequence[Trial], store: Store) -> list[Block]:
     several_seeds = len({trial.seed for trial in trials}) > 1
     users = [(trial.label if several_seeds else trial.row.title, trial.stage) for trial in trials]
     texts = remark_texts(users, store)
-    return [Notice(" ".join(texts))] if texts else []
+    return [Notice("\n".join(texts))] if texts else []
 
 
 def _table_section(results: Results, comparisons: Mapping[str, Comparison]) -> Section:

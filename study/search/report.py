@@ -44,7 +44,7 @@ def _blocks(found: SearchResults) -> list[Block]:
     if says := SYNTHETIC_SCALES.get(found.context.get("scale", "").partition(":")[0]):
         blocks.append(Notice(f"{says} (a small network, one seed)."))
     if found.remarks:
-        blocks.append(Notice(" ".join(found.remarks)))
+        blocks.append(Notice("\n".join(found.remarks)))
     return [*blocks, _best_section(found), _history_section(found), *_slice_section(found), _trials_section(found)]
 
 
