@@ -67,8 +67,9 @@ class Commands(click.Group):
 def _print_any_text() -> None:
     """Prints what the terminal's encoding lacks as escapes; what goes to a closed stream goes nowhere.
 
-    Neither ends the command.
+    Neither ends the command, nor does an input that is closed, as under some schedulers: it counts as empty.
     """
+    sys.stdin = sys.stdin or io.StringIO()
     sys.stdout, sys.stderr = (stream or io.StringIO() for stream in (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -61,8 +61,8 @@ def datasets_table(records: Iterable[Mapping[str, Any]]) -> Table:
     table = new_table("dataset", "layout", "videos", "hours", "stored", "audit", "folder")
     for record in records:
         cells = (record["name"], record["layout"], str(record["videos"]), f"{record['hours']:.2f}")
-        found = [f"[red]{record['errors']} errors, not registered[/]"] if record["errors"] else []
-        found += [f"{record['warnings']} warnings"] if record["warnings"] else []
+        found = [f"[red]{_counted(record['errors'], 'error')}, not registered[/]"] if record["errors"] else []
+        found += [_counted(record["warnings"], "warning")] if record["warnings"] else []
         table.add_row(*map(escape, cells), _stored(record), ", ".join(found), escape(record["root"]))
     return table
 
@@ -118,3 +118,7 @@ def weights_page(record: Mapping[str, Any]) -> Table:
         if value:
             table.add_row(name, escape(value))
     return table
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -26,7 +26,8 @@ def plan_line(plan: Plan, machine: PlannedMachine | None = None) -> str:
     """A plan in a sentence, with its wall time on a machine, or else the time of its stages one after the other."""
     num_stages, missing = len(plan.stages), len(plan.missing)
     line = (
-        f"{len(plan.trials)} trials need {num_stages} stages ({len(plan.shared)} shared; "
+        f"{'1 trial needs' if len(plan.trials) == 1 else f'{len(plan.trials)} trials need'} {num_stages} stages "
+        f"({len(plan.shared)} shared; "
         f"{plan.num_unshared} if each trial computed its own), {len(plan.cached)} of them are finished"
     )
     if not missing:

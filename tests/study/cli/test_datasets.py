@@ -38,7 +38,7 @@ def test_an_audit_that_found_errors_is_said_until_it_finds_none(call: Call, own_
     video.write_bytes(b"")
     asked = ("ingest", "cholec80", str(own_videos), "--name", "ours", "--scale", "tiny", "--threads", "1")
     assert call(*asked).exit_code == 2
-    assert re.search(r"ours .* 1 errors, not registered", done(call("datasets")).output)
+    assert re.search(r"ours .* 1 error, not registered", done(call("datasets")).output)
     refused(call("datasets", "show", "ours"), 2, "no dataset named 'ours'")
     video.write_bytes(whole)
     done(call(*asked))

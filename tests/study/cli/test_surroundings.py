@@ -27,6 +27,12 @@ def test_a_command_whose_output_is_closed_ends_as_usual(monkeypatch: pytest.Monk
     assert ended("--home", str(tmp_path), "status") == 2
 
 
+def test_a_closed_input_counts_as_no_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert ended("--home", str(tmp_path), "list") == 0
+    assert not sys.stdin.isatty(), "confirmations ask this"
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_what_an_encoding_lacks_is_printed_as_escapes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str):
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
