@@ -135,4 +135,5 @@ def add_weights(
     click.echo(f"{added.name}: {added.architecture}, {added.title} (SHA-256 {added.digest[:8]}…)")
     for line in public.found_in(added):
         click.echo(line)
-    print_next(f"{context.program} plan table3 --dataset cholec80 --weights {added.name}")
+    study = "table3" if added.kind == "self-supervised" else "table1"  # no row of table3 starts from supervised ones
+    print_next(f"{context.program} plan {study} --dataset cholec80 --weights {added.name}")

@@ -101,6 +101,7 @@ def test_public_weights_get_a_name_that_studies_know(tiny_home: Path, tmp_path: 
     file, _ = torchvision_file(tmp_path / "network.pth", Backbone(architecture="resnet18"))
     added = called(home, "weights", "add", str(file), "--name", "public")
     assert added.output.startswith("public: resnet18, of unknown origin (SHA-256 ")
+    assert added.output.splitlines()[-1].endswith("plan table1 --dataset cholec80 --weights public"), "it is supervised"
     assert "resnet18" in called(home, "weights").output
     tiny = ("plan", "table1", *ASKED, "--weights")
     assert "public is of unknown origin (resnet18, SHA-256" in done(called(home, *tiny, "public")).output
