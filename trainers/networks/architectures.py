@@ -6,6 +6,7 @@ from typing import Annotated
 from trainers.fields import Form
 from trainers.networks.backbones import Architecture, Backbone
 from trainers.networks.timm_backbones import PREFIX, TimmBackbone, timm_backbone
+from trainers.networks.timm_models import timm_name
 from trainers.stage import InputError
 
 AnyBackbone = Backbone | TimmBackbone
@@ -39,4 +40,6 @@ def backbone_of(architecture: str, *, width: int = 64, resizes: bool = True) -> 
     for ours in OURS:
         if architecture == ours:
             return Backbone(architecture=ours, width=width)
-    raise InputError(f"there is no architecture {architecture!r}: take one of {', '.join(OURS)}, or timm:NAME.")
+    meant = timm_name(architecture)
+    remedy = f"did you mean {PREFIX}{meant}?" if meant else f"take one of {', '.join(OURS)}, or {PREFIX}NAME."
+    raise InputError(f"there is no architecture {architecture!r}: {remedy}")

@@ -3,6 +3,7 @@
 timm takes a second to import, so that every function here imports it when it is called. Nothing is downloaded.
 """
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,6 +113,14 @@ def expected(name: str) -> Expected:
         licence=str(given.get("license") or ""),
         classifiers=_texts(given.get("classifier")),
     )
+
+
+def timm_name(text: str) -> str:
+    """The name that timm has for a model, in a text such as `timm/NAME.TAG` or `TIMM:NAME`; empty where it has none."""
+    import timm
+
+    name = re.split("[/:]", text)[-1].lower()
+    return name if timm.is_model(name.partition("@")[0].partition(".")[0]) else ""
 
 
 def created(made: Made) -> nn.Module:

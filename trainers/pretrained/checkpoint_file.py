@@ -28,6 +28,8 @@ MOST_VALUES, DEEPEST, LONGEST_KEY = 200_000, 24, 400
 OLD_PICKLES = 4
 """Pickles of a file of torch before 1.6 that come before its numbers: two numbers, the machine, and the tensors."""
 FOREIGN = {
+    b"{": "a text in JSON, such as a configuration or an index: name the file of tensors beside it",
+    b"\x08": "a graph of ONNX, not a checkpoint of torch",
     b"<": "a page of the web, not the file that it offers: download the file itself",
     b"version https://git-lfs": "a pointer of Git LFS, not the file that it points to: fetch that with git lfs pull",
     b"\x1f\x8b": "compressed by gzip: unpack it",
@@ -85,17 +87,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
         MachineError: it cannot be read here.
     """
     start = _beginning(path)
-    for mark, what in FOREIGN.items():
-        if start.startswith(mark):
-            raise InputError(f"{path} is {what}.")
-    if start.startswith(b"PK") or start[8:9] == b"{":
+    is_safetensors = start[8:9] == b"{" and not start.startswith(b"PK")
+    if not is_safetensors:
+        _check_ours(start, path)
+    if start.startswith(b"PK") or is_safetensors:
         _check_mappable(path)
-    if start[8:9] == b"{" and not start.startswith(b"PK"):
+    if is_safetensors:
         found, metadata = _of_safetensors(path)
     else:
         found = _of_zip(path) if start.startswith(b"PK") else _of_old_file(path)
         metadata = _texts(found)
     tensors = dict(_flat(found, path))
+    if "" in tensors:
+        raise InputError(f"{path} holds one tensor without a name, no network: give a checkpoint, as published.")
     if not tensors:
         raise InputError(f"{path} holds no tensor: give a checkpoint, as published.")
     return Checkpoint(tensors=tensors, metadata=metadata)
@@ -109,7 +113,8 @@ def check_readable(path: Path) -> None:
         MachineError: it cannot be read here.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no file: name the checkpoint itself.")
+        inside = sorted(path.glob("*.safetensors")) if path.is_dir() else []
+        raise InputError(f"{path} is no file: name the checkpoint itself{f', such as {inside[0]}' if inside else ''}.")
     try:
         path.open("rb").close()
     except OSError as error:
@@ -122,7 +127,20 @@ def check_readable(path: Path) -> None:
 def _beginning(path: Path) -> bytes:
     check_readable(path)
     with path.open("rb") as file:
-        return file.read(64).lstrip(b" \r\n\t") if path.stat().st_size else b""
+        return file.read(64)
+
+
+def _check_ours(start: bytes, path: Path) -> None:
+    """Refuses files of other kinds by their beginnings.
+
+    Raises:
+        InputError: it is one of them, or empty.
+    """
+    if not start:
+        raise InputError(f"{path} is empty: download it again, as published.")
+    for mark, what in FOREIGN.items():
+        if start.lstrip(b" \r\n\t").startswith(mark):
+            raise InputError(f"{path} is {what}.")
 
 
 def _check_mappable(path: Path) -> None:

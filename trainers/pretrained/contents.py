@@ -26,6 +26,8 @@ PREFIXES: Mapping[Layout, str] = {"moco": "state_dict.module.encoder_q.", "torch
 EMBEDDING_SIZE = 128
 """Length of embeddings where a file has no head that ours can take over."""
 VARIANCE = ".running_var"
+POSITIONS = "pos_embed as "
+"""In the fault of a vision transformer of another input size."""
 MOST_LISTED = 40
 """Number of lines that name what is left out; further names are put together by their beginnings."""
 
@@ -196,7 +198,10 @@ def _asked(found: list[Place], path: Path, prefix: str) -> Place:
 
 def _whole(place: Place, path: Path) -> Place:
     if place.fault:
-        raise InputError(f"{path} {place.fault}: give the file as published, or name its network with --architecture.")
+        remedy = "give the file as published, or name its network with --architecture"
+        if POSITIONS in place.fault:
+            remedy = "it is made for images of another size; --architecture takes the model, or the tag, of that size"
+        raise InputError(f"{path} {place.fault}: {remedy}.")
     return place
 
 

@@ -187,6 +187,9 @@ def recorded(folder: Path, name: str) -> RegisteredWeights:
         near = alike(name, known)
         added = name if is_source(name) else f"FILE --name {name}"
         remedy = f"did you mean {near[0]!r}?" if near else f"`freelunch weights add {added}` adds them."
+        if Path(name).is_file():
+            file = shlex.quote(name)
+            raise InputError(f"{name!r} is a file: `freelunch weights add {file} --name NAME` gives it a name to use.")
         if not is_source(name):
             check_name(name, "weights")
         raise InputError(f"no weights named {name!r} (registered: {', '.join(known) or 'none'}): {remedy}")

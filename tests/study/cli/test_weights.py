@@ -58,6 +58,12 @@ def test_what_nothing_shows_is_asked_for(call: Call, tmp_path: Path):
     assert "free: resnet18" in done(call(*add, "--name", "free", "--kind", "supervised")).output
 
 
+def test_a_file_that_is_named_as_weights_is_to_be_added_first(call: Call, tmp_path: Path):
+    file, _ = safetensors_file(tmp_path / "free.safetensors", RESNET18)
+    said = f"'{file}' is a file: `freelunch", f"weights add {file} --name NAME` gives it a name to use"
+    refused(call("weights", "show", str(file)), 2, *said)
+
+
 def test_what_the_metadata_of_a_file_says_is_shown_as_such(call: Call):
     add = ("weights", "add", str(SHIPPED / "demo-supervised.safetensors"), "--name")
     said = done(call(*add, "free")).output

@@ -130,7 +130,10 @@ def test_a_start_depends_on_its_seed_alone():
         ("timm:mixer_b16_224@256", "takes images of 224 pixels alone: leave out @256"),
         ("timm:test_vit@0", "ends with @0: give the side"),
         ("timm:test_vit@big", "ends with @big: give the side"),
-        ("resnet34", "there is no architecture 'resnet34': take one of resnet50, resnet18, resnet10, or timm:NAME"),
+        ("resnet51", "there is no architecture 'resnet51': take one of resnet50, resnet18, resnet10, or timm:NAME"),
+        ("resnet34", "there is no architecture 'resnet34': did you mean timm:resnet34?"),
+        ("TIMM:test_vit", "did you mean timm:test_vit?"),
+        ("hf:timm/test_vit.r160_in1k", "did you mean timm:test_vit.r160_in1k?"),
     ],
 )
 def test_names_that_stand_for_no_backbone_are_refused(name, match):

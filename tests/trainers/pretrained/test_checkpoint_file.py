@@ -22,7 +22,7 @@ from torch import nn
 
 from tests.trainers.pretrained.layout_files import layout_file
 from trainers.networks.backbones import Backbone
-from trainers.pretrained.checkpoint_file import read_tensors
+from trainers.pretrained.checkpoint_file import read_checkpoint, read_tensors
 from trainers.pretrained.contents import inspect
 from trainers.stage import InputError, MachineError
 
@@ -201,7 +201,12 @@ def test_half_a_download_of_safetensors_is_refused(tmp_path: Path, share: float)
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
         (b"\x1f\x8b\x08", "is compressed by gzip"),
         (b"\x89HDF\r\n", "is an HDF5 file"),
-        (b"", "is no torch checkpoint of tensors alone: download the file again"),
+        (b"", "is empty: download it again"),
+        (
+            b'{"architecture": "vit"}',
+            "is a text in JSON, such as a configuration or an index: name the file of tensors",
+        ),
+        (b"\x08\x08\x12\x07pytorch", "is a graph of ONNX"),
         (b"not a checkpoint", "is no torch checkpoint of tensors alone"),
         (pickle.dumps([1, 2], 2), "is no torch checkpoint of tensors alone"),
     ],
@@ -210,6 +215,30 @@ def test_something_else_than_a_checkpoint_is_one_sentence(tmp_path: Path, conten
     (tmp_path / "x.pth").write_bytes(content)
     with pytest.raises(InputError, match=rf"x\.pth {sentence}"):
         read_tensors(tmp_path / "x.pth")
+
+
+def test_a_tensor_without_a_name_is_no_network(tmp_path: Path):
+    torch.save(torch.zeros(3), tmp_path / "x.pth")
+    with pytest.raises(InputError, match=r"x\.pth holds one tensor without a name, no network"):
+        read_tensors(tmp_path / "x.pth")
+
+
+def test_a_folder_is_refused_by_the_name_of_the_file_in_it(tmp_path: Path):
+    with pytest.raises(InputError, match=r"is no file: name the checkpoint itself\.$"):
+        read_tensors(tmp_path)
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=r"name the checkpoint itself, such as .*/model\.safetensors\.$"):
+        read_tensors(tmp_path)
+
+
+def test_a_header_of_any_length_is_read_with_its_metadata(tmp_path: Path):
+    """The first byte of a safetensors file is the lowest of its header's length, a space among others."""
+    first = set()
+    for length in range(0, 256, 4):
+        save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors", {"origin": "x" * length})
+        assert read_checkpoint(tmp_path / "x.safetensors").metadata["origin"] == "x" * length
+        first.add((tmp_path / "x.safetensors").read_bytes()[:1])
+    assert {b" ", b"\x08"} <= first
 
 
 def test_a_checkpoint_without_tensors_is_refused(tmp_path: Path):
