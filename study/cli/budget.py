@@ -16,7 +16,7 @@ from study.home.text import size
 from trainers.stage import InputError, Progress, Stage
 
 UNITS = {"gpuh": 3600.0, "GB": 1e9, "TB": 1e12}
-FORM = re.compile(r"(\d+(?:\.\d+)?) ?(gpuh|GB|TB)")
+FORM = re.compile(r"(\d+(?:\.\d+)?) ?(gpuh|GB|TB)", re.ASCII)
 
 
 @dataclass(frozen=True)

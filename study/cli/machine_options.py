@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import click
+from click.core import ParameterSource
 
 from study.cli.options import MACHINE_OPTIONS, TAPE_OPTIONS, Command, Decorator, with_options
 from study.cli.values import Line
@@ -54,7 +55,11 @@ def machine_options(command: Command) -> Command:
 
 def _machine(values: MachineValues) -> AskedMachine:
     from study.cli.resources import ComputeTarget
+    from trainers.stage import InputError
 
+    address_is_typed = click.get_current_context().get_parameter_source("address") is ParameterSource.COMMANDLINE
+    if values["device"] and values["address"] and address_is_typed:
+        raise InputError(f"--device {values['device']} and --address {values['address']} name two machines: give one.")
     target = ComputeTarget(
         address=values["address"],
         profile=values["profile"],

@@ -59,8 +59,15 @@ def absolute_url(url: str) -> str:
     """A storage's URL that means the same in every directory.
 
     Raises:
-        InputError: it names an SQLite database that is no file.
+        InputError: it is no URL, or names an SQLite database that is no file.
     """
+    try:
+        make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # the latter of a port that is no number
+        raise InputError(
+            f"--storage {without_password(url)} is no URL of a database: give one, such as "
+            "sqlite:////data/searches.db or postgresql://user@host/searches."
+        ) from None
     path = path_of(url)
     if path is None:
         return url

@@ -66,7 +66,7 @@ def test_a_budget_in_which_no_stage_fits_says_that_it_can_never_go_on(tmp_path: 
         start(watch(tmp_path, "1GB", Clock()), CLIPS[0])
 
 
-@pytest.mark.parametrize("text", ["40", "40h", "0GB", "-1GB", "1e3GB", "GB"])
+@pytest.mark.parametrize("text", ["40", "40h", "0GB", "-1GB", "1e3GB", "GB", "४०gpuh"])
 def test_what_is_no_amount_is_refused(text: str):
     with pytest.raises(InputError, match="is no amount: give GPU-hours or disk, such as 40gpuh or 200GB"):
         parse_budget(text)

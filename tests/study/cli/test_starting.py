@@ -110,3 +110,5 @@ def test_a_plan_is_made_for_the_machine_that_is_named(tiny_home: Path):
     assert "on 1 × h100" in shown
     assert "kWh" in shown
     refused(called(tiny_home, *asked, "--device", "h10"), 2, "no device named 'h10'", "did you mean 'h100'?")
+    two = ("--device", "h100", "--address", "10.0.0.1:6379")
+    refused(called(tiny_home, *asked, *two), 2, "--device h100 and --address 10.0.0.1:6379 name two machines: give one")
