@@ -94,7 +94,7 @@ def picture(searches: Sequence[Sequence[Point]], grid_points: Sequence[Point], t
             label = f"{len(searches)} searches" if number == 0 else None
             axes.step(spent, best, where="post", color=ROW_COLOURS[0], alpha=1 - number / 4, label=label)
         axes.set_xlabel("epochs of pre-training")
-        axes.set_ylabel(f"best {title}")
+        axes.set_title(f"best {title}", loc="left")
         axes.grid(visible=True)
         axes.legend(loc="lower right")
 
