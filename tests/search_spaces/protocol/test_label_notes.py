@@ -133,10 +133,10 @@ def test_a_report_shows_the_notes_of_the_trials_it_is_about(
     raised = label_notes(here, part.trials)
     assert raised
     starts = start_notes(here, part.trials)
-    assert planned.context(part)["notes"] == " ".join((*here.notes, *starts, *raised))
+    assert planned.context(part)["notes"] == "\n".join((*here.notes, *starts, *raised))
     assert planned.notes(planned.parts) == (*here.notes, *starts, *raised)
     whole = replace(part, trials=tuple(trial for trial in part.trials if trial.row.name == "ours-100"))
-    assert planned.context(whole)["notes"] == " ".join((*here.notes, *starts))
+    assert planned.context(whole)["notes"] == "\n".join((*here.notes, *starts))
 
 
 def own_notes(here: Conditions, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
