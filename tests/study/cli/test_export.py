@@ -22,12 +22,12 @@ from tests.study.tiny_home import copy_of, done, refused, tiny_settings
 from tests.trainers.export import parts
 from tests.trainers.public_files import moco_file
 from trainers.export.parts import PARTS
-from trainers.export.writing import FORMATS, write_part
+from trainers.export.writing import FORMATS
 from trainers.pretrained import registry
 from trainers.pretrained.release import Release
 from trainers.recognition.finetune import FineTune
 from trainers.ssl.encoders import read_weights
-from trainers.stage import MachineError, Work
+from trainers.stage import MachineError
 
 ROW = "table3/head"
 
@@ -136,44 +136,6 @@ def test_mocos_format_holds_the_heads_of_a_trial(home: Path, tmp_path: Path):
     stored = weights(home, tuned(home).encoder)
     assert torch.equal(state["module.encoder_q.fc.2.weight"], stored["query"]["head.output.weight"])
     assert torch.equal(state["module.encoder_k.fc.0.weight"], stored["key"]["head.hidden.weight"])
-
-
-@pytest.mark.parametrize(
-    ("format_name", "file"), [("moco", "checkpoint.pth.tar"), ("safetensors", "model.safetensors")]
-)
-def test_weights_add_knows_the_trial_of_an_export_by_its_metadata(
-    home: Path, tmp_path: Path, format_name: str, file: str
-):
-    done(command(home, tmp_path / "out", format_name=format_name))
-    said = done(called(tmp_path / "home", "weights", "add", str(tmp_path / "out" / file), "--name", "own")).output
-    assert f"own: resnet10, student of {ROW}, seed 0, as freelunch exported it (SHA-256 " in said
-    assert "self-supervised; " in said
-    assert "no licence noted: --licence notes it" in said
-
-
-@pytest.mark.parametrize(
-    ("format_name", "file"),
-    [
-        ("moco", "checkpoint.pth.tar"),
-        ("torchvision", "model.pth"),
-        ("timm", "model.safetensors"),
-        ("safetensors", "model.safetensors"),
-    ],
-)
-def test_weights_add_takes_an_export_of_a_resnet(tmp_path: Path, format_name: str, file: str):
-    stage, artifact = parts.encoder(parts.RESNET18, tmp_path / "encoder")
-    (tmp_path / "out").mkdir()
-    part = parts.encoder_part("student", stage, artifact, 32)
-    write_part(part, format_name, tmp_path / "out", {"freelunch.part": "student"})
-    added = ("weights", "add", str(tmp_path / "out" / file), "--name", "own", "--kind", "self-supervised")
-    assert "own: resnet18" in done(called(tmp_path / "home", *added)).output
-    free = registry.load(tmp_path / "home" / "weights", "own").encoder()
-    (tmp_path / "free").mkdir()
-    free.run(Work(output=tmp_path / "free"))
-    ours, theirs = (read_weights(folder)["query"] for folder in (artifact, tmp_path / "free"))
-    for name in ours:
-        if format_name == "moco" or name.startswith("backbone."):
-            assert torch.equal(ours[name], theirs[name]), name
 
 
 @pytest.mark.parametrize(
