@@ -76,7 +76,7 @@ def inputs_of(own: Pretrain, folder: Path, num_steps: int) -> dict[str, Path]:
 
 
 @dataclass
-class Ear:
+class InterruptingListener:
     """The listener of a training: its last pace, and an interrupt halfway through its last epoch."""
 
     interrupts: bool
@@ -95,10 +95,10 @@ def train(own: Pretrain, work: Work, interrupts: bool) -> None:
     """Trains, in a process of its own, to the end or to an interrupt, and leaves its pace beside the weights."""
     if interrupts:
         loop.REPORT_PERIOD_SECONDS = 0.0  # of every step: a small epoch takes less than the usual period
-    ear = Ear(interrupts, {})
+    listener = InterruptingListener(interrupts, {})
     with suppress(KeyboardInterrupt):
-        own.run(replace(work, listener=ear))
-    (work.output / PACE).write_text(json.dumps(ear.pace))
+        own.run(replace(work, listener=listener))
+    (work.output / PACE).write_text(json.dumps(listener.pace))
 
 
 def trained(own: Pretrain, work: Work, *, interrupts: bool = False) -> Mapping[str, float]:
