@@ -1,7 +1,7 @@
 """A user's study with lines: does distillation still gain when the student trains longer?
 
-Run it with `freelunch run docs/examples/student_length.py:student_length --scale demo`; docs/own-study.md explains it, and
-docs/reproduction.md has what came of it at scale `small`.
+Run it with `freelunch run docs/examples/student_length.py:student_length --scale demo`; docs/own-study.md explains such
+files, and docs/reproduction.md has what came of it at scale `small`.
 """
 
 from search_spaces.recipes import distilled, moco
@@ -31,7 +31,7 @@ student_length = Study(
     name="student_length",
     title="Does distillation still gain when the student trains longer?",
     question=(
-        "A student that follows a teacher has a head start. MoCo v2 without one may catch up, and pass, when both train "
+        "A student that follows a teacher has a head start. MoCo v2 without one may catch up when both train "
         "three times as long."
     ),
     recipe=distilled,

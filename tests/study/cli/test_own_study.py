@@ -22,6 +22,7 @@ from tests.study.tiny_home import ASKED, LOCAL, copy_of, done, tiny_settings
 from tests.trainers.ssl.method_contract import CONTRACT
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, untrained
 from trainers.artifacts.predictions import read_predictions
+from trainers.ssl.pretrain import Pretrain
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 pytestmark = pytest.mark.usefixtures("tiny_scale", "no_pictures")
@@ -57,6 +58,18 @@ def test_a_condition_leaves_out_what_a_value_makes_meaningless(home: Path):
     assert not any("Distilled" in stage.kind for stage in walk(trials["alone"].stage).values())
     table3 = PlannedStudy(home, Request(study="table3", scale="tiny", dataset="tiny", rows=("moco",)))
     assert not table3.plan.missing, "the trial is one that table3 has"
+
+
+def test_lines_of_an_example_are_students_of_two_lengths(home: Path):
+    asked = planned(home, "student_length")
+    students = {
+        trial.row.name: max(
+            each.optimisation.epochs for each in walk(trial.stage).values() if isinstance(each, Pretrain)
+        )
+        for trial in asked.trials
+    }
+    assert students == {f"{line}-{epochs}": epochs for line in ("moco", "lambda-2", "lambda-5") for epochs in (12, 36)}
+    assert {trial.row.series for trial in asked.trials} == {"MoCo v2", "λ = 2", "λ = 5"}
 
 
 def test_a_users_class_has_its_file_in_its_key(home: Path, tmp_path: Path):
