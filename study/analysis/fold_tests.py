@@ -62,7 +62,9 @@ def _compare_folds(method: Runs, baseline: Runs, shared: Sequence[FoldRun], alph
     repeats, count = {fold.repeat for fold in by_fold}, shared[0].fold.count
     seeds = sorted({run.seed for run in shared})
     if len(repeats) > 1:
-        p_value, interval = corrected_resampled_t(np.array(list(by_fold.values())), count=count)
+        p_value, interval = corrected_resampled_t(
+            np.array(list(by_fold.values())), count=count, mean=float(per_video.mean())
+        )
         remarks = [_repeated_remark(len(by_fold), count, len(repeats), tested=p_value is not None)]
     else:
         p_value, interval = wilcoxon_p_value(per_video, alpha=alpha), video_interval(per_video, alpha=alpha)
@@ -83,7 +85,9 @@ def _compare_folds(method: Runs, baseline: Runs, shared: Sequence[FoldRun], alph
     )
 
 
-def corrected_resampled_t(differences: Differences, *, count: int) -> tuple[float | None, tuple[float, float] | None]:
+def corrected_resampled_t(
+    differences: Differences, *, count: int, mean: float | None = None
+) -> tuple[float | None, tuple[float, float] | None]:
     """Two-sided p-value and 95 % interval of the mean by the corrected resampled t-test.
 
     The variance of the mean of J folds is taken as (1/J + n_test/n_train) times that of a fold, since folds share
@@ -95,6 +99,8 @@ def corrected_resampled_t(differences: Differences, *, count: int) -> tuple[floa
     Args:
         differences: mean difference of each of the J folds of all drawings.
         count: k, the number of folds of a drawing.
+        mean: what is tested, and is the middle of the interval: the mean over videos, say, from which that over folds
+            differs where some folds have a video more. The mean of the differences where None.
 
     Returns:
         Neither where there is nothing to test: fewer than two folds, or folds that do not differ.
@@ -102,7 +108,7 @@ def corrected_resampled_t(differences: Differences, *, count: int) -> tuple[floa
     num_folds = len(differences)
     if num_folds < 2 or np.ptp(differences) == 0:
         return None, None
-    mean = float(differences.mean())
+    mean = float(differences.mean()) if mean is None else mean
     error = math.sqrt((1 / num_folds + 1 / (count - 1)) * float(differences.var(ddof=1)))
     p_value = 2 * float(stats.t.sf(abs(mean) / error, num_folds - 1))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, num_folds - 1)) * error

@@ -45,7 +45,19 @@ def test_drawings_are_averaged_by_video_and_tested_over_folds():
     flat = [gain for fold in GAINS for gain in fold]
     assert comparison.mean_difference == pytest.approx(np.mean(flat) + 0.2)
     by_fold = np.array([np.mean(fold) + drift for drift in (0, 0.4) for fold in GAINS])
-    assert (comparison.p_value, comparison.interval) == corrected_resampled_t(by_fold.round(9), count=3)
+    p_value, interval = corrected_resampled_t(by_fold.round(9), count=3)
+    assert comparison.p_value == pytest.approx(p_value)
+    assert comparison.interval == pytest.approx(interval)
+
+
+def test_an_interval_lies_around_the_mean_difference_where_folds_differ_in_size():
+    uneven = [[1.0, 2.0, 0.5, 6.0], [-0.5, 3.0], [0.8, 1.2]]
+    comparison = compare_runs(
+        runs(uneven, repeats=2, drift=0.4), runs([[0.0] * len(each) for each in uneven], repeats=2)
+    )
+    assert comparison.interval is not None
+    assert comparison.mean_difference == pytest.approx(sum(comparison.interval) / 2)
+    assert comparison.mean_difference != pytest.approx(np.mean([np.mean(each) for each in uneven]) + 0.2)
 
 
 def test_the_corrected_t_is_the_usual_one_with_a_larger_variance():
