@@ -44,9 +44,10 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "freelunch needs CPython 3.11, 3.12 or 3.13: name one with make PYTHON=python3.12"; exit 3; }
-	@echo "setting up $(VENV) (a few GB, some minutes) …"
+	@echo "setting up $(VENV) (8 GB with torch for CUDA, some minutes) …"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]' \
+		|| { echo "the packages were not installed: they take 8 GB in $(VENV), and $$(df -Ph $(VENV) | awk 'NR == 2 {print $$4}') are free there (make VENV=FOLDER takes another folder)"; exit 3; }
 	@touch $@
 
 $(SERVICES): $(INSTALLED)
