@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from study.core.study import Study, Trial
     from study.core.suite import Suite
     from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
-    from study.search.space import Objective, PruningSignal, Search
+    from study.search.objective import Objective, PruningSignal
+    from study.search.space import Search
 else:
     MODULES = {
         "study.core.rows": ("Choice", "Curve", "MeasuredOn", "Published", "Row", "Teacher"),
@@ -20,7 +21,8 @@ else:
         "study.core.study": ("Study", "Trial"),
         "study.core.suite": ("Suite",),
         "study.search.domains": ("LogUniform", "OrNone", "PowerOfTwo", "Uniform", "When"),
-        "study.search.space": ("Objective", "PruningSignal", "Search"),
+        "study.search.objective": ("Objective", "PruningSignal"),
+        "study.search.space": ("Search",),
     }
 
     def __getattr__(name: str) -> object:

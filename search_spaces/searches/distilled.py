@@ -8,7 +8,8 @@ from search_spaces.searches.objectives import ON_FOLDS, ON_VALIDATION
 from search_spaces.studies.table3 import table3
 from study import Choice
 from study.search.domains import LogUniform, OrNone, PowerOfTwo, When
-from study.search.space import Objective, Search
+from study.search.objective import Objective
+from study.search.space import Search
 
 
 def batch_size(conditions: object, settings: Mapping[str, object]) -> int:

@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from study.core.graph import walk
-from study.search.space import Objective, PruningSignal
+from study.search.objective import Objective, PruningSignal
 from trainers.artifacts.history import Curves, read_history
 from trainers.data.ingest.video import Ingest
 from trainers.evaluation.evaluate import Evaluate
@@ -26,11 +26,19 @@ def temporal_model(evaluate: Stage) -> TrainTemporal:
     """The last stage before an evaluation that has no test video among its inputs, at any depth.
 
     Raises:
-        InputError: there are no validation videos, a test video is among its inputs, or the epoch that is kept is not
-            the best on validation videos.
+        InputError: the recipe ends otherwise, there are no validation videos, a test video is among its inputs, or the
+            epoch that is kept is not the best on validation videos.
     """
-    assert isinstance(evaluate, Evaluate), "recipes of searches end in an evaluation"
-    assert isinstance(evaluate.predictions, PredictPhases), "recipes of searches predict with a temporal model"
+    if not isinstance(evaluate, Evaluate):
+        raise InputError(
+            f"the recipe returns a {type(evaluate).__name__}: its last stage must be an Evaluate, such as "
+            "`recognition` of search_spaces.recipes returns."
+        )
+    if not isinstance(evaluate.predictions, PredictPhases):
+        raise InputError(
+            f"the recipe predicts by a {type(evaluate.predictions).__name__} and has no temporal model, which this "
+            "objective values: give the search an objective of its own."
+        )
     model = evaluate.predictions.model
     if model.validation is None:
         raise InputError(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from search_spaces.protocol.presets import PRESETS
-from search_spaces.searches.distilled import SEARCHES
 from study.cli.card_facts import CardFacts
 from study.cli.trained_model import KEY_SHOWN
 from study.cli.videos import find_scale
@@ -72,7 +71,7 @@ def describe_export(facts: CardFacts, files: Mapping[str, str], difference: floa
         scored=_scored(facts, preset.stamp),
         data=facts.data,
         origin=facts.origin(),
-        command=_without_folder(request).command("search" if request.study in SEARCHES else "run"),
+        command=_without_folder(request).command(found.verb),
         versions=facts.store.manifest(key(facts.stage)).versions,
     )
 

@@ -5,29 +5,32 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import RenderableType
 
 from search_spaces.searches.distilled import SEARCHES
 from search_spaces.studies.catalogue import STUDIES, SUITES
 from study.cli.planning import PlannedStudy
+from study.cli.recorded import OWN_FILE, is_search
 from study.console.status import status_record, status_tables
 from study.core.store import Store
 from study.core.study import Trial
 from study.home import runs
 from study.home.commands import with_home
 from study.home.request import Request, known_studies, latest_command, latest_request, saved_problems, saved_requests
+from study.home.searches import known_searches
 from study.home.text import nearest
 from trainers.stage import FreelunchError, InputError
 
 
 @dataclass(frozen=True, kw_only=True)
 class AskedTrial:
-    """A trial, and the request, for one dataset, that it belongs to."""
+    """A trial, the request, for one dataset, that it belongs to, and the verb of the command that asks for it."""
 
     request: Request
     trial: Trial
+    verb: Literal["run", "search"] = "run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,6 @@ class RunSummary:
 
 def known_runs(home: Path) -> list[str]:
     """Names of the studies that have been run in a home, and after them of the searches."""
-    from study.search.request import known_searches
-
     return [*known_studies(home), *known_searches(home)]
 
 
@@ -59,7 +60,7 @@ def summarise(name: str, home: Path) -> RunSummary:
         InputError: it has not been run in this home, or its request is not valid any more.
         MachineError: its files in the home folder cannot be read.
     """
-    return _summarise_search(name, home) if name in SEARCHES else _summarise_study(name, home)
+    return _summarise_search(name, home) if is_search(name, home) else _summarise_study(name, home)
 
 
 def show_report(name: str, home: Path) -> None:
@@ -69,7 +70,7 @@ def show_report(name: str, home: Path) -> None:
         InputError: as `summarise`.
         MachineError: as `summarise`.
     """
-    if name not in SEARCHES:
+    if not is_search(name, home):
         from study.cli.reporting import StudyReporter
 
         StudyReporter(PlannedStudy(home, latest_request(name, home))).show_reports()
@@ -101,7 +102,9 @@ def asked_trials_of(name: str, row: str, home: Path) -> list[AskedTrial]:
     Raises:
         InputError: there is none; or as `summarise`.
     """
-    trials = _asked_of_search(name, home) if name in SEARCHES else _asked_of_study(latest_request(name, home), home)
+    trials = (
+        _asked_of_search(name, home) if is_search(name, home) else _asked_of_study(latest_request(name, home), home)
+    )
     found = [asked for asked in trials if row in (asked.trial.row.name, asked.trial.label)]
     if not found:
         rows = dict.fromkeys(asked.trial.row.name for asked in trials)
@@ -115,8 +118,9 @@ def check_names_trial(target: str, home: Path) -> None:
     Raises:
         InputError: it is one.
     """
-    if target in {*STUDIES, *SUITES, *SEARCHES, *known_runs(home)}:
-        what, row = ("search", "trial 3") if target in SEARCHES else ("study", "ROW")
+    name = target.rpartition(":")[2] if OWN_FILE in target else target
+    if name != target or name in {*STUDIES, *SUITES, *SEARCHES, *known_runs(home)}:
+        what, row = ("search", "trial 3") if is_search(name, home) else ("study", "ROW")
         raise InputError(
             f"{target} is a {what}, not one of its trials: name one, as '{target}/{row}'; "
             f"`freelunch status {target}` shows them."
@@ -127,7 +131,7 @@ def known_asked_trials(home: Path) -> Iterator[AskedTrial]:
     """The trials of all runs in a home that can still be planned, whatever their settings were, with their requests."""
     for name in known_runs(home):
         plans: list[Callable[[], Sequence[AskedTrial]]] = [partial(_asked_of_search, name, home)]
-        if name not in SEARCHES:
+        if not is_search(name, home):
             plans = [partial(_asked_of_study, request, home) for request in saved_requests(name, home)]
         for trials in plans:
             with suppress(FreelunchError):
@@ -144,7 +148,7 @@ def _asked_of_search(name: str, home: Path) -> list[AskedTrial]:
     from study.search.request import latest_search
 
     request = latest_search(name, home).request
-    return [AskedTrial(request=request, trial=trial) for trial in _search_trials(name, home)]
+    return [AskedTrial(request=request, trial=trial, verb="search") for trial in _search_trials(name, home)]
 
 
 def _summarise_study(name: str, home: Path) -> RunSummary:
@@ -161,7 +165,7 @@ def _summarise_search(name: str, home: Path) -> RunSummary:
 
     search_request = latest_search(name, home)
     running = runs.active_runs(home, name)
-    record = search_record(search_request, home, running, maximised=SEARCHES[name].objective.maximised)
+    record = search_record(search_request, home, running)
     command = with_home(search_request.command(), home) if record["resumable"] else None
     return RunSummary(record=record, lines=search_lines(name, record, home), command=command)
 

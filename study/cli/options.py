@@ -241,9 +241,10 @@ def _request(values: StudyValues) -> "Request":
 
 
 def _search_request(values: SearchValues) -> "SearchRequest":
+    from study.home.request import absolute_name
     from study.search.request import SearchRequest
 
-    request = _conditions(values["search"], values)
+    request = _conditions(absolute_name(values["search"]), values)
     if request.beside:
         named = ", ".join((request.dataset or "", *request.beside))
         raise InputError(f"--dataset names {named}: a search has one objective, on one dataset; give one of them.")

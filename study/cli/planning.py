@@ -16,8 +16,10 @@ from search_spaces.protocol.transfer_notes import of_folds, published_notes
 from search_spaces.protocol.trial_splits import fold_notes, num_videos
 from search_spaces.protocol.valuation_notes import valuation_notes
 from search_spaces.protocol.weights_notes import check_weights_used, stand_in_notes, start_notes, unused_weights_notes
+from study.cli.own_file import own_output_aside, translate_own_errors
+from study.cli.recorded import check_name_is_free
 from study.cli.requested_conditions import conditions_of, in_words, pretraining_fact
-from study.cli.resolve import check_last_stages, find_study, translate_own_study_errors
+from study.cli.resolve import check_last_stages, find_study
 from study.cli.synthetic_datasets import asked_synthetic_datasets
 from study.core.manifest import versions
 from study.core.outlook import PlannedMachine
@@ -76,6 +78,7 @@ class PlannedStudy:
     ) -> None:
         self.request = request
         self.study: Study | Suite = find_study(request.study)
+        check_name_is_free(request.study, home, "study")
         self.home = home
         self.machine = machine
         check_shared(home, writing=False)
@@ -83,7 +86,7 @@ class PlannedStudy:
         self._conditions = {
             _datasets(each): replace(conditions_of(self.store, each), brief=brief) for each in request.each_dataset()
         }
-        with translate_own_study_errors(request.study):
+        with own_output_aside(request.study), translate_own_errors(request.study):
             self.parts: tuple[Part, ...] = tuple(
                 part for each in request.each_dataset() for part in self.parts_of(self.study, each)
             )
@@ -128,7 +131,7 @@ class PlannedStudy:
         """Notes on the trials of these parts: label fractions, queues, settings without effect, published numbers."""
         settings, trials = self.request.settings, together(parts)
         published = (PUBLISHED_NOTE,) if settings and any(part.study.published for part in parts) else ()
-        with translate_own_study_errors(self.request.study):
+        with own_output_aside(self.request.study), translate_own_errors(self.request.study):
             own = dict.fromkeys(note for same in self._by_dataset(parts) for note in self._notes_of(same))
             return (*own, *setting_notes(trials, settings), *published)
 

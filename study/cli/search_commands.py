@@ -63,7 +63,7 @@ def search(
         with (
             planned.open_study() as optuna_study,
             exclusive(planned),
-            runs.register_run(context.home, search_request.request.study, search_request.command()),
+            runs.register_run(context.home, search_request.request.name, search_request.command()),
         ):
             reporter = SearchReporter(planned, optuna_study)
             run = SearchRun(planned, optuna_study, reporter)

@@ -1,16 +1,18 @@
 """Planning of searches: a request becomes a space of trials on a dataset, and the storage of its Optuna study."""
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from search_spaces.protocol.forgotten_weights import forgotten_weights_notes
+from search_spaces.protocol.tested_videos import untested_check
 from search_spaces.protocol.weights_notes import check_weights_used
-from search_spaces.searches.distilled import SEARCHES
-from search_spaces.studies.catalogue import STUDIES, SUITES
+from study.cli.own_file import own_output_aside, translate_own_errors
 from study.cli.planning import TRIAL_NOTES
+from study.cli.recorded import check_name_is_free
 from study.cli.requested_conditions import conditions_of
+from study.cli.resolve import find_search
+from study.cli.search_evaluation import SearchEvaluation
 from study.core.outlook import PlannedMachine
 from study.core.plan import Plan, make_plan
 from study.core.store import Store
@@ -18,9 +20,9 @@ from study.core.tapes import NO_TAPES, TapeChoice
 from study.home.files import locked, note_ignored, write_text
 from study.home.request import Request
 from study.home.sharing import check_shared
-from study.home.text import nearest
 from study.search.expected import expected_trials
 from study.search.home_storage import move_to_journal
+from study.search.initial_point import check_initial_point
 from study.search.optuna_study import OptunaStudy
 from study.search.pruner import SuccessiveHalving
 from study.search.request import SearchRequest
@@ -52,16 +54,23 @@ class PlannedSearch:
     """
 
     def __init__(self, home: Path, search_request: SearchRequest, *, writing: bool = True) -> None:
-        self.search_request = search_request
-        search = find_search(search_request.request.study)
+        self.search_request, request = search_request, search_request.request
+        search = find_search(request.study)
         self.home = home
+        check_name_is_free(request.study, home, "search")
         check_shared(home, writing=False)
         self.store = Store(home, create=writing)
-        self.conditions = conditions_of(self.store, search_request.request)
-        self.space: Space = search.bind(self.conditions, search_request.request.settings)
-        self.search: Search = self.space.search
-        check_weights_used(self.conditions, self.space.extreme_trials(), f"search {self.search.name}")
-        self.halving = _halving(self.space)
+        self.conditions = conditions_of(self.store, request)
+        guard, check = partial(translate_own_errors, request.study, "search"), untested_check(self.conditions)
+        with own_output_aside(request.study):
+            self.space: Space = search.bind(self.conditions, request.settings, guard=guard, check=check)
+            self.search: Search = self.space.search
+            check_weights_used(self.conditions, self.space.extreme_trials(), f"search {self.search.name}")
+            self.halving = _halving(self.space)
+            self._evaluation = SearchEvaluation(request, self.space)
+            if ":" in request.study:  # tests vouch for those of the catalogue
+                check_initial_point(self.space)
+                self._evaluation.check()
         self.folder = search_request.folder(home)
 
     def open_study(self) -> OptunaStudy:
@@ -91,8 +100,17 @@ class PlannedSearch:
             tapes: which recordings of frozen networks trials replay.
         """
         left = max(self.search_request.num_trials - num_known, 0)
-        trials = expected_trials(self.space, left, self.search_request.seed)
+        with own_output_aside(self.search_request.request.study):
+            trials = expected_trials(self.space, left, self.search_request.seed)
         return make_plan(trials, self.store, machine, tapes)
+
+    def evaluation_request(self, parameters: Parameters) -> Request:
+        """The request that evaluates a point on test videos: a row of a study, and settings.
+
+        Raises:
+            InputError: no row of the study has the trial of that point.
+        """
+        return self._evaluation.request_of(parameters)
 
     def check_weights(self) -> None:
         """Refuses a search whose trials start from public weights, where none are named and no stand-in is asked for.
@@ -100,40 +118,21 @@ class PlannedSearch:
         Raises:
             InputError: weights are missing.
         """
-        for note in forgotten_weights_notes(self.conditions, self.space.extreme_trials()):
+        with own_output_aside(self.search_request.request.study):
+            trials = self.space.extreme_trials()
+        for note in forgotten_weights_notes(self.conditions, trials):
             raise InputError(note)
 
     def trial_notes(self) -> tuple[str, ...]:
         """Notes on trials; the extreme ones contain all fixed values, and the longest queue."""
-        trials = self.space.extreme_trials()
+        with own_output_aside(self.search_request.request.study):
+            trials = self.space.extreme_trials()
         return tuple(note for notes in TRIAL_NOTES for note in notes(self.conditions, trials))
-
-    def evaluation_request(self, parameters: Parameters) -> Request:
-        """The request that evaluates a point on test videos: a row of a study, and settings."""
-        study = STUDIES[self.search.evaluated_in]
-        values = {name: value for name, value in {**self.space.fixed, **parameters}.items() if value is not None}
-        varied: Mapping[str, object] = {name: value for name, value in values.items() if name in study.axes}
-        rows = [row.name for row in study.all_rows() if not row.baseline and varied and row.parameters == varied]
-        settings = {name: str(value) for name, value in values.items() if name not in varied}
-        return replace(self.search_request.request, study=study.name, settings=settings, rows=tuple(rows))
-
-
-def find_search(name: str) -> Search:
-    """A search by its name.
-
-    Raises:
-        InputError: there is none.
-    """
-    if name in STUDIES or name in SUITES:
-        raise InputError(f"{name!r} is a study, not a search: `freelunch run {name}` runs it.")
-    if name not in SEARCHES:
-        raise InputError(f"no search named {name!r}{nearest(name, SEARCHES)}")
-    return SEARCHES[name]
 
 
 def _halving(space: Space) -> SuccessiveHalving | None:
     """The rule of early stopping, by the number of epochs of the watched stage."""
-    watched = space.search.objective.pruning_signal(space.extreme_trials()[0].stage)
+    watched = space.signal(space.extreme_trials()[0].stage)
     return SuccessiveHalving(watched.epochs, first_epoch=watched.first_epoch) if watched else None
 
 

@@ -50,7 +50,7 @@ class SearchReporter:
             space=self._planned.space,
             study=self._optuna_study.study,
             halving=self._planned.halving,
-            evaluation=self._evaluation_command(),
+            evaluation=self._evaluation()[0],
             context=self.context(),
             remarks=remark_texts(self._last_stages(), self._planned.store, most_named=MOST_NAMED),
         )
@@ -76,9 +76,10 @@ class SearchReporter:
     def next_steps(self) -> list[str]:
         """Sentences with the commands that follow."""
         dashboard = f"optuna-dashboard {shlex.quote(dashboard_name(self._optuna_study.url))}"
-        evaluation = self._evaluation_command()
+        command, fault = self._evaluation()
         return [
-            *([f"evaluate the best on the test videos, once: {evaluation}"] if evaluation else []),
+            *([f"evaluate the best on the test videos, once: {command}"] if command else []),
+            *([fault] if fault else []),
             f"look at the search (pip install optuna-dashboard): {dashboard}",
         ]
 
@@ -106,10 +107,13 @@ class SearchReporter:
             with suppress(InputError):  # the recipe refuses that point
                 yield f"trial {frozen.number}", self._planned.space.trial(frozen.number, parameters_of(frozen)).stage
 
-    def _evaluation_command(self) -> str | None:
-        """The command that evaluates the best trial on test videos; None before there is one."""
+    def _evaluation(self) -> tuple[str | None, str | None]:
+        """The command that evaluates the best trial on test videos, or why there is none; neither before a best one."""
         best = self.best()
         if best is None:
-            return None
-        request = self._planned.evaluation_request(parameters_of(best))
-        return request.command("run", program=program(self._planned.home))
+            return None, None
+        try:
+            request = self._planned.evaluation_request(parameters_of(best))
+        except InputError as error:
+            return None, str(error)
+        return request.command("run", program=program(self._planned.home)), None

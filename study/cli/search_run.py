@@ -19,12 +19,13 @@ from study.core.outlook import PlannedMachine
 from study.execution.events import Observer, Observers
 from study.execution.executor import check_granted
 from study.home.files import try_lock
+from study.home.searches import folder_name
 from study.search.in_process import search_locally
 from study.search.lines import SearchLinePrinter
 from study.search.loop import SearchLoop
 from study.search.observer import SearchObserver
 from study.search.optuna_study import OptunaStudy
-from study.search.request import folder_name, remember_search
+from study.search.request import remember_search
 from study.search.tracker import SearchContext, SearchTracker, as_study
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.machine import num_gpus

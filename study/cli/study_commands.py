@@ -62,15 +62,16 @@ def plan(
         freelunch plan paper --dataset cholec80 --stand-in --device h100 --energy
         freelunch plan distilled --dataset cholec80 --weights moco-v2 --device h100 --trials 40
     """
-    from search_spaces.searches.distilled import SEARCHES
     from study.cli.machine import planned_machine
     from study.cli.planning import PlannedStudy
+    from study.cli.resolve import find_asked
     from study.console.outlook_tables import features_line, outlook_record, outlook_table
     from study.console.plan_tables import plan_record, plan_tables
     from study.console.terminal import new_console
+    from study.search.space import Search
 
     here, tapes = planned_machine(machine.target, machine.device), machine.target.tapes(context.home)
-    if request.study in SEARCHES:
+    if isinstance(find_asked(request.study), Search):
         from study.cli.search_plan import plan_search  # Optuna takes a second to import
 
         if drop_features:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from study.cli.history import AskedTrial, asked_trials_of, check_names_trial, known_asked_trials
-from study.cli.resolve import run_name
+from study.cli.recorded import recorded_name, split_trial
 from study.core.graph import key
 from study.core.store import Store
 from study.core.study import Trial
@@ -88,11 +89,13 @@ class FoundTrial:
         model: the models.
         trial: the trial.
         request: that it belongs to.
+        verb: of the command that asks for it.
     """
 
     model: TrainedModel
     trial: Trial
     request: Request
+    verb: Literal["run", "search"]
 
 
 def find_model(home: Path, target: str) -> TrainedModel:
@@ -120,20 +123,21 @@ def find_trial(home: Path, target: str) -> FoundTrial:
         InputError: as there.
     """
     store = Store(home, create=False)
-    found = _trials_of_row(home, target) if "/" in target else _trials_of_key(home, store, target)
+    study, row = split_trial(target)
+    found = _trials_of_key(home, store, target) if row is None else _trials_of_row(home, study, row)
     by_model = {key(last_model(asked.trial)): asked for asked in found}
     if len(by_model) > 1:
         named = ", ".join(f"{model[:KEY_SHOWN]} ({asked.trial.label})" for model, asked in by_model.items())
         raise InputError(f"{target} has {len(by_model)} trained models: name one by its key: {named}.")
     ((model_key, asked),) = by_model.items()
     trial, temporal = asked.trial, last_model(asked.trial)
-    study, slash, _ = target.partition("/")
-    model = TrainedModel(label=f"{study}/{trial.label}" if slash else trial.label, temporal=temporal)
+    label = trial.label if row is None else f"{study.rpartition(':')[2]}/{trial.label}"
+    model = TrainedModel(label=label, temporal=temporal)
     if store.find(model_key) is None or store.find(key(model.classifier)) is None:
         raise InputError(
             f"{target} ({trial.label}) is not trained yet: run its study first; `freelunch status` shows the command."
         )
-    return FoundTrial(model=model, trial=trial, request=asked.request)
+    return FoundTrial(model=model, trial=trial, request=asked.request, verb=asked.verb)
 
 
 def last_model(trial: Trial) -> TrainTemporal:
@@ -159,9 +163,8 @@ def _model(stage: Stage) -> TrainTemporal | None:
     return stage if isinstance(stage, TrainTemporal) else None
 
 
-def _trials_of_row(home: Path, target: str) -> Sequence[AskedTrial]:
-    study, _, row = target.partition("/")
-    return asked_trials_of(run_name(home, study), row, home)
+def _trials_of_row(home: Path, study: str, row: str) -> Sequence[AskedTrial]:
+    return asked_trials_of(recorded_name(home, study), row, home)
 
 
 def _trials_of_key(home: Path, store: Store, target: str) -> Sequence[AskedTrial]:

@@ -33,7 +33,7 @@ def stop(context: HomeContext, study: str, seconds: float) -> None:
         freelunch stop table3
         freelunch stop distilled
     """
-    from study.cli.resolve import run_name
+    from study.cli.recorded import run_name
     from study.home import runs
 
     running = runs.active_runs(context.home, run_name(context.home, study))
@@ -65,12 +65,12 @@ def status(context: HomeContext, study: str | None, as_json: bool) -> None:
         freelunch status distilled
     """
     from study.cli.history import known_runs, summarise
-    from study.cli.resolve import run_name
+    from study.cli.recorded import recorded_name
     from study.console.terminal import new_console
     from study.home.sharing import check_shared
 
     check_shared(context.home, writing=False)
-    names = [run_name(context.home, study)] if study else known_runs(context.home)
+    names = [recorded_name(context.home, study)] if study else known_runs(context.home)
     if not names:
         raise InputError(f"no study has been run in {context.home}: `freelunch run table3 --scale demo` runs one.")
     records, faults = {}, []
@@ -107,11 +107,11 @@ def report(context: HomeContext, study: str) -> None:
         freelunch report distilled
     """
     from study.cli.history import show_report
-    from study.cli.resolve import run_name
+    from study.cli.recorded import recorded_name
     from study.home.sharing import check_shared
 
     check_shared(context.home, writing=True)
-    show_report(run_name(context.home, study), context.home)
+    show_report(recorded_name(context.home, study), context.home)
 
 
 @main.command()
@@ -129,17 +129,17 @@ def logs(context: HomeContext, target: str) -> None:
         freelunch logs 'distilled/trial 3'
     """
     from study.cli.history import check_names_trial, trials_of
-    from study.cli.resolve import run_name
+    from study.cli.recorded import recorded_name, split_trial
     from study.console.result_tables import logs_table
     from study.console.terminal import new_console
 
-    if "/" not in target:
+    name, row = split_trial(target)
+    if row is None:
         store = existing_store(context)
         check_names_trial(target, context.home)
         path = store.log(store.key_beginning(target))
         click.echo(path.read_text(errors="replace") if path else f"stage {target} has not written anything yet.")
         return
-    study, _, row = target.partition("/")
-    trials, store = trials_of(run_name(context.home, study), row, context.home)
+    trials, store = trials_of(recorded_name(context.home, name), row, context.home)
     for trial in trials:
         new_console().print(f"[bold]{trial.label}[/]", logs_table(trial, store), highlight=False)

@@ -24,7 +24,7 @@ def check_study(study: "Study") -> None:
     """
     check_name(study.name, "a study")
     check_line(study.title, f"study {study.name} (its title)")
-    _check_type(study.question, str, f"the question of study {study.name}", "text")
+    check_type(study.question, str, f"the question of study {study.name}", "text")
     _check_rows(study)
     _check_axes(study)
     _check_parts(study)
@@ -77,6 +77,28 @@ def check_curve(study: "Study", curve: Curve, rows: Sequence[Row]) -> None:
         raise InputError(f"the curve of study {name} has no line {line!r}{nearest(line, series)}")
 
 
+def check_parameters(parameters: object, what: str) -> None:
+    """Refuses what is no dictionary whose keys are text.
+
+    Raises:
+        InputError: it is none; the sentence begins with `what`.
+    """
+    check_type(parameters, Mapping, what, "a dictionary from names to values")
+    assert isinstance(parameters, Mapping), "it was checked"
+    for name in parameters:
+        check_type(name, str, f"a name among {what}", "text")
+
+
+def check_type(value: object, kind: type, what: str, wanted: str) -> None:
+    """Refuses a value of another type.
+
+    Raises:
+        InputError: it has another type; the sentence begins with `what`, and says what is `wanted`.
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"{what} is {value!r}: it must be {wanted}.")
+
+
 def _check_logarithm(name: str, axis: str, values: Sequence[object]) -> None:
     for value in values:
         if isinstance(value, int | float) and not value > 0:
@@ -96,40 +118,40 @@ def _check_parts(study: "Study") -> None:
         ("more_published", study.more_published, tuple, "a tuple"),
     ):
         if part is not None:
-            _check_type(part, kind, f"{name} of study {study.name}", wanted)
+            check_type(part, kind, f"{name} of study {study.name}", wanted)
     if study.second_protocol is not None and study.second_protocol not in RELAXED_PROTOCOLS:
         valid = " or ".join(RELAXED_PROTOCOLS)
         raise InputError(f"second_protocol of study {study.name} is {study.second_protocol!r}: take {valid}.")
     if not 1 <= study.fewest_seeds <= LARGEST_SEEDS:
         raise InputError(f"fewest_seeds of study {study.name} is {study.fewest_seeds}: take 1 to {LARGEST_SEEDS}.")
     for scale, words in study.cost.items():
-        _check_type(words, str, f"the cost of study {study.name} at scale {scale}", "text")
+        check_type(words, str, f"the cost of study {study.name} at scale {scale}", "text")
 
 
 def _check_rows(study: "Study") -> None:
     if not isinstance(study.rows, tuple | list):
         raise InputError(f"the rows of study {study.name} are no tuple: write rows=(Row(…),), with the comma.")
     for row in study.rows:
-        _check_type(row, Row, f"a row of study {study.name}", "Row(…)")
+        check_type(row, Row, f"a row of study {study.name}", "Row(…)")
         for what, value in (("name", row.name), ("title", row.title)):
             check_line(value, f"a row of study {study.name}" + (" (its title)" if what == "title" else ""))
-        _check_type(row.series, str, f"the series of row {row.name!r}", "text")
+        check_type(row.series, str, f"the series of row {row.name!r}", "text")
         _check_teacher(row)
-        _check_type(row.baseline, bool, f"baseline of row {row.name!r}", "True or False")
-        _check_parameters(row.parameters, f"the parameters of row {row.name!r}")
+        check_type(row.baseline, bool, f"baseline of row {row.name!r}", "True or False")
+        check_parameters(row.parameters, f"the parameters of row {row.name!r}")
 
 
 def _check_teacher(row: Row) -> None:
     if row.teacher is None:
         return
-    _check_type(row.teacher, Teacher, f"the teacher of row {row.name!r}", "Teacher(…)")
+    check_type(row.teacher, Teacher, f"the teacher of row {row.name!r}", "Teacher(…)")
     check_line(row.teacher.title, f"the teacher of row {row.name!r}")
     if not (_is_number(row.teacher.gflops) and row.teacher.gflops > 0):
         raise InputError(f"gflops of the teacher of row {row.name!r} is {row.teacher.gflops!r}: give a number above 0.")
 
 
 def _check_axes(study: "Study") -> None:
-    _check_parameters(study.axes, f"the axes of study {study.name}")
+    check_parameters(study.axes, f"the axes of study {study.name}")
     for name, axis in study.axes.items():
         if not isinstance(axis, Choice):
             raise InputError(f"axis {name} of study {study.name} is {axis!r}: write it as Choice((…)).")
@@ -141,15 +163,15 @@ def _check_axes(study: "Study") -> None:
 
 
 def _check_published(published: Published, place: str) -> None:
-    _check_type(published, Published, place, "Published(…)")
-    _check_type(published.source, str, f"the source of {place}", "text")
+    check_type(published, Published, place, "Published(…)")
+    check_type(published.source, str, f"the source of {place}", "text")
     if published.swapped is not None and (not isinstance(published.swapped, tuple) or len(published.swapped) != 2):
         raise InputError(f"{place}: swapped is {published.swapped!r}: give two metrics, or leave it out.")
     if published.measured_on is not None and len(published.measured_on) != 2:
         raise InputError(f"{place}: measured_on is {published.measured_on!r}: write MeasuredOn(pretraining=…, test=…).")
-    _check_type(published.rows, Mapping, f"{place}: rows", "a dictionary from rows to numbers")
+    check_type(published.rows, Mapping, f"{place}: rows", "a dictionary from rows to numbers")
     for row, numbers in published.rows.items():
-        _check_type(numbers, Mapping, f"{place}: row {row!r}", "a dictionary from metrics to numbers")
+        check_type(numbers, Mapping, f"{place}: row {row!r}", "a dictionary from metrics to numbers")
         for metric, pair in numbers.items():
             if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(map(_is_number, pair)) and pair[1] >= 0):
                 raise InputError(
@@ -160,15 +182,3 @@ def _check_published(published: Published, place: str) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_parameters(parameters: object, what: str) -> None:
-    _check_type(parameters, Mapping, what, "a dictionary from names to values")
-    assert isinstance(parameters, Mapping), "it was checked"
-    for name in parameters:
-        _check_type(name, str, f"a name among {what}", "text")
-
-
-def _check_type(value: object, kind: type, what: str, wanted: str) -> None:
-    if not isinstance(value, kind):
-        raise InputError(f"{what} is {value!r}: it must be {wanted}.")

@@ -164,7 +164,7 @@ class Study:
 
     def settable(self) -> tuple[str, ...]:
         """The hyperparameters that can be fixed for all rows: those of the recipe that no axis and no row varies."""
-        return tuple(sorted(vocabulary(self.recipe).keys() - self._varied()))
+        return tuple(sorted(vocabulary(self.recipe).keys() - self.varied()))
 
     def _grid(self) -> tuple[Row, ...]:
         rows = []
@@ -184,11 +184,12 @@ class Study:
 
     def _check_settings(self, settings: Mapping[str, object]) -> None:
         for name in settings:
-            if name in self._varied():
+            if name in self.varied():
                 raise InputError(f"{name} is what study {self.name} varies: choose its rows with --row instead.")
             annotation_of(self.recipe, name)
 
-    def _varied(self) -> set[str]:
+    def varied(self) -> set[str]:
+        """The hyperparameters that axes or named rows vary."""
         return {*self.axes, *(name for row in self.rows for name in row.parameters)}
 
     def _trial(self, number: int, row: Row, seed: int, conditions: object, settings: Mapping[str, object]) -> "Trial":

@@ -124,8 +124,20 @@ def latest_request(study: str, home: Path) -> Request:
     """
     path = home / "studies" / study / REQUEST
     if not path.exists():
-        raise InputError(f"study {study!r} has not been run in {home}: `freelunch run {study}` runs it.")
+        raise never_run(f"study {study!r}", home, "run", study)
     return _request(path)
+
+
+def never_run(what: str, home: Path, verb: str, asked: str) -> InputError:
+    """The error of a study or a search that has not been run in a home.
+
+    Args:
+        what: the study or the search, in words.
+        home: the home folder.
+        verb: of the command that runs it.
+        asked: its name in that command, FILE.py:NAME for one of a user's own.
+    """
+    return InputError(f"{what} has not been run in {home}: `{NAME} {verb} {shlex.quote(asked)}` runs it.")
 
 
 def saved_problems(request: Request, home: Path) -> dict[str, str]:

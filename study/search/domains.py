@@ -1,7 +1,7 @@
 """Domains of hyperparameters: ranges, powers of two and choices, optional or conditional on another one."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from study.core.rows import Choice
@@ -142,6 +142,12 @@ def domain_of(axis: Axis) -> Domain:
     if isinstance(axis, When | OrNone):
         return domain_of(axis.domain)
     return axis
+
+
+def choices_of(axis: Axis) -> Sequence[object]:
+    """The values of an axis that is a choice; none of another one."""
+    domain = domain_of(axis)
+    return domain.values if isinstance(domain, Choice) else ()
 
 
 def is_optional(axis: Axis) -> bool:

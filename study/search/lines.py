@@ -13,8 +13,9 @@ from study.core.study import Trial
 from study.execution.events import Failure, Observer
 from study.home.commands import expand_commands, with_home
 from study.home.text import duration
+from study.search.objective import Objective
 from study.search.observer import SearchObserver
-from study.search.space import Objective, Parameters
+from study.search.space import Parameters
 from trainers.stage import Stage
 
 

@@ -104,7 +104,7 @@ class SearchLoop:
             if running.number not in self._open or self._replay_curve(running):
                 return
             try:
-                value = self._objective.value(self._store.check(key(running.trial.stage)))
+                value = self._space.value(self._store.check(key(running.trial.stage)))
             except MachineError as error:
                 self._stop(running, _blame_machine(str(error)))
                 return
@@ -174,7 +174,7 @@ class SearchLoop:
         running = RunningTrial(
             number=frozen.number,
             trial=trial,
-            signal=self._objective.pruning_signal(trial.stage),
+            signal=self._space.signal(trial.stage),
             plan=plan,
             again=again,
         )

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from study.core.plan import Plan
 from study.core.study import Trial
-from study.search.space import Parameters, PruningSignal
+from study.search.objective import PruningSignal
+from study.search.space import Parameters
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -23,13 +22,13 @@ from study.execution.ray import connection, nodes, preflight
 from study.execution.ray.followers import OUTCOME, FollowedTrial
 from study.execution.ray.messages import StageOutcome, StageRequest
 from study.execution.ray.options import DEFAULTS, TuneOptions
-from study.execution.ray.pickling import requests_for
+from study.execution.ray.pickling import pickled_function, requests_for
 from study.execution.ray.runner import LISTEN_SECONDS, broker_of, stopping_in_order, translate_cluster_errors
 from study.execution.ray.tune import TuneThread, callbacks_named, tuning
 from study.execution.resources import Profile
 from study.search.loop import SearchLoop
 from study.search.observer import RunningTrial
-from study.search.space import Objective, Space
+from study.search.space import Space
 from trainers.stage import MachineError, Stage
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def search_on_ray(
         KeyboardInterrupt: after the running stages have stopped, so that they can be resumed.
     """
     callbacks_named(options.callbacks)  # one that cannot be had is refused before anything runs
-    options = replace(options, score=partial(_score, space.search.objective))
+    options = replace(options, score=PickledScore(value=pickled_function(space.search.objective.value)))
     with connection.connect(address):
         grant = profile_of(*nodes.largest_node()).grant
         stages = list(walk(*(extreme.stage for extreme in space.extreme_trials())).values())
@@ -86,6 +85,23 @@ def search_on_ray(
                 translate_cluster_errors(),
             ):
                 bridge.listen(thread)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickledScore:
+    """Final score of a trial for Tune's callbacks, read in a process that need not have the file of the objective.
+
+    Attributes:
+        value: the objective's function from an artifact to the value, pickled.
+    """
+
+    value: bytes
+
+    def __call__(self, folder: Path) -> Mapping[str, float]:
+        try:
+            return {"objective": cloudpickle.loads(self.value)(folder)}
+        except Exception:  # of a user's function: the loop calls it, too, and says what is wrong
+            return {}
 
 
 class TuneBridge:
@@ -259,11 +275,6 @@ def _tune_config(name: str, at_once: int) -> tune.TuneConfig:
         search_alg=BridgeSearcher(name),
         scheduler=BridgeScheduler(name),
     )
-
-
-def _score(objective: Objective, folder: Path) -> dict[str, float]:
-    """The final score of a trial, by the name that Tune is given."""
-    return {"objective": objective.value(folder)}
 
 
 def _max_concurrent(stages: Sequence[Stage], grant: Grant) -> int:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from study.home.commands import NAME
 from study.home.files import damaged_file, read_json, write_json
-from study.home.request import Request, request_from_record
+from study.home.request import Request, never_run, request_from_record
+from study.home.searches import folder_name, request_path
 from study.search.home_storage import storage_url
 from study.search.storage import absolute_url, without_password
 from trainers.records import checked
 from trainers.stage import InputError, MachineError
 
-REQUEST_FILE = "asking.json"
 HIDDEN = "***"
 """Masks the password of a storage."""
 
@@ -22,7 +22,7 @@ class SearchRequest:
     """A search with everything that decides its trials.
 
     Attributes:
-        request: the name of the search, and everything else that decides the stages of its trials.
+        request: the search, by its name or as FILE.py:NAME, and everything else that decides the stages of its trials.
         num_trials: number of trials in all.
         hours: no trial begins later than this.
         at_once: number of trials at a time.
@@ -54,7 +54,7 @@ class SearchRequest:
         dataset = [request.dataset] if request.dataset else []
         dataset += [f"pretrain_on={request.pretrain_on}"] if request.pretrain_on else []
         weights = [*request.weights, *(["stand-in"] if request.stand_in else [])]
-        return " ".join([request.study, request.scale, request.preset, *dataset, *weights, *settings])
+        return " ".join([request.name, request.scale, request.preset, *dataset, *weights, *settings])
 
     def command(self, program: str = NAME) -> str:
         """The command line of this request, with the password of the storage masked."""
@@ -67,7 +67,7 @@ class SearchRequest:
 
     def folder(self, home: Path) -> Path:
         """Folder of the report; other settings have another folder."""
-        return replace(self.request, study=folder_name(self.request.study)).folder(home)
+        return replace(self.request, study=folder_name(self.request.name)).folder(home)
 
     def url(self, home: Path) -> str:
         """URL of Optuna's storage.
@@ -77,21 +77,16 @@ class SearchRequest:
         """
         if self.storage and HIDDEN in self.storage:
             raise MachineError(
-                f"the trials of search {self.request.study} are in {self.storage}, whose password is not kept: type "
+                f"the trials of search {self.request.name} are in {self.storage}, whose password is not kept: type "
                 f"`{self.command()}` again, with the password in it; that reports, too."
             )
         return self.storage or storage_url(home)
 
 
-def folder_name(search: str) -> str:
-    """Name of a search's folder in the home and of its MLflow experiment, distinct from those of studies."""
-    return f"search-{search}"
-
-
 def remember_search(search_request: SearchRequest, home: Path) -> None:
     """Stores a request as the latest of its search, with the password of the storage masked."""
     storage = without_password(search_request.storage) if search_request.storage else None
-    path = _path(search_request.request.study, home)
+    path = request_path(search_request.request.name, home)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(replace(search_request, storage=storage)))
 
@@ -103,24 +98,12 @@ def latest_search(search: str, home: Path) -> SearchRequest:
         InputError: it has not been run in this home.
         MachineError: the stored request cannot be read.
     """
-    path = _path(search, home)
+    path = request_path(search, home)
     if not path.exists():
-        raise InputError(f"search {search!r} has not been run in {home}: `freelunch search {search}` runs it.")
+        raise never_run(f"search {search!r}", home, "search", search)
     content = read_json(path)
     try:
         parts = {"request": request_from_record(content["request"]), "options": tuple(content["options"])}
         return checked(SearchRequest(**{**content, **parts}))
     except (TypeError, KeyError, AttributeError, InputError):
         raise damaged_file(path) from None
-
-
-def known_searches(home: Path) -> list[str]:
-    """The searches that have been run in a home."""
-    prefix = folder_name("")
-    return sorted(
-        path.parent.name.removeprefix(prefix) for path in (home / "studies").glob(f"{prefix}*/{REQUEST_FILE}")
-    )
-
-
-def _path(search: str, home: Path) -> Path:
-    return home / "studies" / folder_name(search) / REQUEST_FILE

@@ -14,20 +14,19 @@ from study.home.runs import RunningProcess
 from study.search.optuna_study import parameters_of, without_duplicates
 from study.search.request import SearchRequest
 from study.search.results import STATES, best_of
-from study.search.storage import read_trials
+from study.search.storage import read_study, read_trials
 
 
-def search_record(
-    request: SearchRequest, home: Path, running: Sequence[RunningProcess], *, maximised: bool
-) -> dict[str, Any]:
+def search_record(request: SearchRequest, home: Path, running: Sequence[RunningProcess]) -> dict[str, Any]:
     """Numbers of trials by state, the best trial, and the processes that search now.
 
     Raises:
         MachineError: the storage cannot be used, or its password is not known.
     """
-    trials = without_duplicates(stored_trials(request, home))
+    stored = read_study(request.optuna_name, request.url(home))
+    trials = without_duplicates(stored.trials)
     states = {said: count for state, said in STATES.items() if (count := sum(t.state == state for t in trials))}
-    best = best_of(trials, maximised=maximised)
+    best = best_of(trials, maximised=stored.maximised)
     is_done = len(trials) >= request.num_trials and all(trial.state.is_finished() for trial in trials)
     return {
         "asked": request.num_trials,

@@ -6,12 +6,14 @@ import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 import sqlalchemy
 import sqlalchemy.exc
 from optuna.storages import JournalStorage, RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
@@ -129,8 +131,25 @@ def close_storage(storage: Storage) -> None:
         storage.engine.dispose()
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredStudy:
+    """An Optuna study as its storage has it: its trials by number, and whether larger values are better."""
+
+    trials: list[FrozenTrial]
+    maximised: bool
+
+
 def read_trials(name: str, url: str) -> list[FrozenTrial]:
-    """The trials of an Optuna study, by number; nothing is created where there is nothing.
+    """The trials of an Optuna study, by number.
+
+    Raises:
+        MachineError: as `read_study`.
+    """
+    return read_study(name, url).trials
+
+
+def read_study(name: str, url: str) -> StoredStudy:
+    """An Optuna study; nothing is created where there is nothing.
 
     Raises:
         MachineError: the storage cannot be used, or does not have the study.
@@ -143,7 +162,11 @@ def read_trials(name: str, url: str) -> list[FrozenTrial]:
         try:
             if storage is None:
                 raise KeyError(name)
-            return storage.get_all_trials(storage.get_study_id_from_name(name), deepcopy=False)
+            study_id = storage.get_study_id_from_name(name)
+            return StoredStudy(
+                trials=storage.get_all_trials(study_id, deepcopy=False),
+                maximised=storage.get_study_directions(study_id) == [StudyDirection.MAXIMIZE],
+            )
         except KeyError:
             raise MachineError(f"the Optuna study {name!r} is not in its storage any more.") from None
         finally:

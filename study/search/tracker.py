@@ -11,9 +11,9 @@ from study.core.plan import Plan, make_plan
 from study.core.rows import Row
 from study.core.store import Store
 from study.core.study import Study, Trial
+from study.home.searches import folder_name
 from study.search.observer import SearchObserver
 from study.search.optuna_study import OptunaStudy
-from study.search.request import folder_name
 from study.search.space import Search
 from study.tracking import records
 from study.tracking.curves import log_curves, own_stages

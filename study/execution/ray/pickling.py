@@ -35,6 +35,13 @@ def requests_for(stages: Mapping[str, Stage], missing: Sequence[str], grant: Gra
         return [_request(stages[stage_key], wanted, grant) for stage_key in missing]
 
 
+def pickled_function(function: Callable[..., object]) -> bytes:
+    """A function for other nodes, together with the module of users that defines it."""
+    module = getattr(function, "__module__", None)
+    with _own_modules_by_value({str(module)}):
+        return bytes(cloudpickle.dumps(function))  # type: ignore[no-untyped-call]
+
+
 def unpickled(stage: bytes) -> Stage:
     """The stage of a request."""
     opened: Stage = cloudpickle.loads(zlib.decompress(stage))

@@ -36,8 +36,8 @@ unsure = Study(name="unsure", title="?", question="?", recipe=recipe, rows=(Row(
     [
         ("renamed", "study renamed is named 'other'; give it name='renamed'"),
         ("table3", "'table3' is a study of freelunch itself"),
-        ("nothing", "defines no study 'nothing'"),
-        ("distilled", "defines no study 'distilled'"),
+        ("nothing", "defines no study or search 'nothing': assign one, nothing = Study(name='nothing', …)"),
+        ("distilled", "defines no study or search 'distilled'"),
         ("empty", "study empty asks nothing: give it an axis or a row"),
         ("axis", "recipe distilled has no hyperparameter 'lamda'"),
         ("twice", "study twice has two rows titled 'a': give each its own title"),
@@ -164,4 +164,4 @@ def test_what_is_no_file_is_no_study(tmp_path: Path, odd: str):
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     refused = called(tmp_path / "home", "run", f"{tmp_path / 'nowhere.py'}:x", *ASKED)
     assert refused.exit_code == 2
-    assert "nowhere.py is no Python file: a study of your own is named FILE.py:STUDY" in refused.stderr
+    assert "nowhere.py is no Python file: a study or search of your own is named FILE.py:NAME" in refused.stderr

@@ -26,7 +26,7 @@ def call(tmp_path: Path) -> Call:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("plan", "tabel3"), ("no study named 'tabel3'", "did you mean 'table3'?")),
+        (("plan", "tabel3"), ("no study or search named 'tabel3'", "did you mean 'table3'?")),
         (("plan", "table3", "--preset", "corected"), ("no preset named 'corected'", "did you mean 'corrected'?")),
         (("plan", "table3", "--scale", "dmeo"), ("no scale named 'dmeo'", "did you mean 'demo'?")),
         (("plan", "table3"), ("no dataset named 'cholec80' (registered: none)", "home ingest cholec80 FOLDER")),

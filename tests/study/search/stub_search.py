@@ -19,10 +19,11 @@ from study.search.domains import LogUniform, OrNone, PowerOfTwo, Uniform, When
 from study.search.home_storage import storage_url
 from study.search.in_process import search_locally
 from study.search.loop import SearchLoop
+from study.search.objective import Objective, PruningSignal
 from study.search.observer import SearchObserver
 from study.search.optuna_study import OptunaStudy, parameters_of
 from study.search.pruner import SuccessiveHalving
-from study.search.space import Objective, PruningSignal, Search, Space
+from study.search.space import Search, Space
 from tests.study.steps import NOWHERE
 from trainers.artifacts.history import write_history
 from trainers.stage import InputError, Resources, Stage, Work

@@ -112,9 +112,9 @@ def test_a_duplicate_is_no_failure_and_takes_no_other_trials_place(
     loop = search(ours, space, tmp_path, num_trials=4)
     assert loop.num_failed == 0
     assert [trial.number for trial in ours.trials()] == [0, 2, 3, 4]
-    assert search_record(REQUEST_FILE, tmp_path, (), maximised=True)["states"]["not finished"] == 1
+    assert search_record(REQUEST_FILE, tmp_path, ())["states"]["not finished"] == 1
     search(theirs, space, tmp_path, num_trials=4)
-    record = search_record(REQUEST_FILE, tmp_path, (), maximised=True)
+    record = search_record(REQUEST_FILE, tmp_path, ())
     assert sum(record["states"].values()) == record["asked"] == 4
     assert "failed" not in record["states"]
     assert not record["resumable"]
