@@ -78,6 +78,17 @@ class ComputeTarget:
         """The command-line options of a run on this target, logged to MLflow or not."""
         return (*self.options(), *(() if mlflow else ("--no-mlflow",)))
 
+    def check_callbacks(self) -> None:
+        """Refuses callbacks that cannot be had, before anything is written or computed.
+
+        Raises:
+            InputError: one cannot be imported or made, or is no callback of Tune.
+        """
+        if self.callbacks:
+            from study.execution.ray.tune import callbacks_named  # Ray takes seconds to import
+
+            callbacks_named(self.callbacks)
+
     def tapes(self, home: Path, budget_bytes: float | None = None) -> TapeChoice:
         """The recordings of frozen networks that stages replay; arguments as of `tape_choice`."""
         return tape_choice(self.tape, self.tape_disk, home, budget_bytes)

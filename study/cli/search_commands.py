@@ -54,6 +54,7 @@ def search(
     limit = parse_budget(budget) if budget else None
     search_request = replace(search_request, options=(*target.options_of_run(mlflow=mlflow), *options_of(limit)))
     command = search_request.command(context.program)
+    target.check_callbacks()
     with interruptible(command):
         planned = _planned(context.home, search_request)
         machine = planned_machine(target)

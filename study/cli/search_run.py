@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import click
 from rich.markup import escape
@@ -16,6 +17,8 @@ from study.console.outlook_tables import outlook_table
 from study.console.terminal import new_console
 from study.core.graph import walk
 from study.core.outlook import PlannedMachine
+from study.core.plan import Plan
+from study.core.study import Trial
 from study.execution.events import Observer, Observers
 from study.execution.executor import check_granted
 from study.home.files import try_lock
@@ -25,7 +28,8 @@ from study.search.lines import SearchLinePrinter
 from study.search.loop import SearchLoop
 from study.search.observer import SearchObserver
 from study.search.optuna_study import OptunaStudy
-from study.search.request import remember_search
+from study.search.request import SearchRequest, remember_search
+from study.search.space import Parameters
 from study.search.tracker import SearchContext, SearchTracker, as_study
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.machine import num_gpus
@@ -52,6 +56,34 @@ def exclusive(planned: PlannedSearch) -> Iterator[None]:
         yield
 
 
+class RequestRecorder(SearchObserver):
+    """Keeps a request as the latest of its search once its first trial begins: until then it may be refused.
+
+    Args:
+        search_request: the request.
+        home: the home folder.
+
+    Attributes:
+        is_kept: whether it is kept.
+    """
+
+    def __init__(self, search_request: SearchRequest, home: Path) -> None:
+        self._search_request, self._home = search_request, home
+        self.is_kept = False
+
+    def trial_began(self, trial: Trial, plan: Plan, again: bool) -> None:
+        self.keep()
+
+    def point_refused(self, number: int, parameters: Parameters, problem: str) -> None:
+        self.keep()
+
+    def keep(self) -> None:
+        """Keeps the request, if that was not done before."""
+        if not self.is_kept:
+            remember_search(self._search_request, self._home)
+            self.is_kept = True
+
+
 class SearchRun:
     """One run of a search.
 
@@ -73,6 +105,8 @@ class SearchRun:
     def compute(self, target: ComputeTarget, machine: PlannedMachine, *watches: Observer, mlflow: bool) -> None:
         """Computes trials until there are enough, and writes the report even after an error, where that is possible.
 
+        Where no trial begins because of an error, there is no report either, and the request is not kept.
+
         Args:
             target: where.
             machine: the same, as plans know it.
@@ -80,7 +114,6 @@ class SearchRun:
             mlflow: whether trials are logged.
         """
         planned, best = self._planned, self._reporter.best()
-        remember_search(planned.search_request, planned.home)
         console = new_console()
         console.print(self._opening_line(), highlight=False, soft_wrap=True)
         tapes = search_choice(target.tapes(planned.home))
@@ -91,14 +124,17 @@ class SearchRun:
             console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
         best_value = best.values[0] if best else None
         narrator = SearchLinePrinter(planned.search.objective, console, best_value, planned.home)
+        recorder = RequestRecorder(planned.search_request, planned.home)
         with ExitStack() as stack:
             trackers = [stack.enter_context(self._tracker())] if mlflow else []
             try:
-                self._search(target, (narrator, *trackers), Observers(narrator, *trackers, *watches))
+                self._search(target, (recorder, narrator, *trackers), Observers(narrator, *trackers, *watches))
             except BaseException:
                 with suppress(Exception):  # a full disk or a lost storage fails the report too: the first error counts
-                    self._report(trackers)
+                    if recorder.is_kept:
+                        self._report(trackers)
                 raise
+            recorder.keep()
             self._report(trackers)
 
     def _report(self, trackers: list[SearchTracker]) -> None:

@@ -143,6 +143,7 @@ def run(
 
     limit = parse_budget(budget) if budget else None
     target = replace(target, drop_features=drop_features)
+    target.check_callbacks()
     check_shared(context.home, writing=True)
     store = Store(context.home)
     store.clean()  # one that cannot be used is refused before this run is made known in it

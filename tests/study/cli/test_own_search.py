@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,27 @@ def test_what_was_never_run_is_proposed_with_its_file(
     refused(never, 2, "has not been run in", f"`freelunch --home {tmp_path / 'home'} {verb} {shlex.quote(target)}`")
 
 
+def test_a_search_that_is_refused_late_leaves_no_request(fresh: Path, own: Path, monkeypatch: pytest.MonkeyPatch):
+    wrong: list[tuple[tuple[str, ...], int]] = [
+        (("--callback", "json:JSONDecoder"), 2),
+        (("--local", "--storage", f"sqlite:///{fresh}/nowhere/s.db"), 3),
+    ]
+    for arguments, exit_code in wrong:
+        for name in (f"{own}:quick", "distilled"):
+            refused(called(fresh, "search", name, *HERE, "--no-mlflow", *arguments), exit_code)
+            report = called(fresh, "report", name)
+            assert "has not been run" in report.stderr, report.output
+    monkeypatch.setattr("study.cli.search_run.check_granted", _refuse)
+    with pytest.raises(RuntimeError, match="no room"):
+        called(fresh, "search", f"{own}:quick", *LOCAL)
+    refused(called(fresh, "report", f"{own}:quick"), 2, "has not been run")
+    assert not list((fresh / "studies").rglob("report.html"))
+    monkeypatch.undo()
+    done(called(fresh, "search", f"{own}:quick", *LOCAL, "--trials", "1"))
+    refused(called(fresh, "search", f"{own}:quick", *HERE, "--trials", "9", "--callback", "json:JSONDecoder"), 2)
+    assert "1 of 1 trials" in called(fresh, "status", "quick").output, "the request before it stays"
+
+
 def test_a_name_is_a_study_or_a_search_in_a_home(fresh: Path, own: Path):
     done(called(fresh, "run", f"{own}:ending", *LOCAL))
     done(called(fresh, "search", f"{own}:lowest", *LOCAL, "--trials", "1"))
@@ -251,3 +273,7 @@ def test_a_search_of_ones_own_joins_a_running_cluster(cluster: Any, fresh: Path,
     arguments = ("--address", cluster.address, "--at-once", "2", "--trials", "3", "--no-mlflow", *HERE)
     assert "best of 3 trials" in done(called(fresh, "search", f"{own}:lowest", *arguments)).output
     assert [trial["state"] for trial in trials(fresh, "lowest")] == ["completed"] * 3
+
+
+def _refuse(*arguments: object) -> Callable[..., None]:
+    raise RuntimeError("no room")
