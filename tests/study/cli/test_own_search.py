@@ -222,6 +222,8 @@ def test_what_was_never_run_is_proposed_with_its_file(
 
 
 def test_a_search_that_is_refused_late_leaves_no_request(fresh: Path, own: Path, monkeypatch: pytest.MonkeyPatch):
+    refused(called(fresh, "search", f"{own}:quick", *HERE, "--callback", "json:JSONDecoder"), 2, "json:JSONDecoder")
+    assert not list(fresh.glob("*.db")), "neither Optuna's nor MLflow's"
     wrong: list[tuple[tuple[str, ...], int]] = [
         (("--callback", "json:JSONDecoder"), 2),
         (("--local", "--storage", f"sqlite:///{fresh}/nowhere/s.db"), 3),

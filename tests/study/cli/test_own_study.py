@@ -18,7 +18,7 @@ from study.execution.resources import Profile
 from study.home.request import Request
 from tests.study.cli.own_studies import OWN
 from tests.study.tiny_cli import called
-from tests.study.tiny_home import ASKED, LOCAL, copy_of, done, tiny_settings
+from tests.study.tiny_home import ASKED, HERE, LOCAL, copy_of, done, refused, tiny_settings
 from tests.trainers.ssl.method_contract import CONTRACT
 from tests.trainers.tiny import BACKBONE, BATCH, EMBEDDING, untrained
 from trainers.artifacts.predictions import read_predictions
@@ -183,3 +183,9 @@ def test_a_file_can_use_what_lies_beside_it_and_be_asked_from_anywhere(
     planned = called(home, "plan", "user.py:mine", *ASKED)
     assert planned.exit_code == 0, planned.output
     assert f"run {tmp_path / 'user.py'}:mine" in planned.output.splitlines()[-1]
+
+
+def test_a_run_whose_callback_is_refused_leaves_no_request(tiny_home: Path, tmp_path: Path):
+    fresh, asked = copy_of(tiny_home, tmp_path), f"{EXAMPLES / 'my_study.py'}:my_study"
+    refused(called(fresh, "run", asked, *HERE, "--no-mlflow", "--callback", "json:JSONDecoder"), 2, "json:JSONDecoder")
+    refused(called(fresh, "report", asked), 2, "study 'my_study' has not been run", f"run {asked}`")
