@@ -87,7 +87,13 @@ def space_of(table: Sequence[Point]) -> Space:
     """The space that the points of a table span."""
     axes = {name: Choice(tuple(dict.fromkeys(p.parameters[name] for p in table))) for name in table[0].parameters}
     search = Search(
-        name="replay", title="", question="", recipe=distilled, axes=axes, objective=ON_FOLDS, evaluated_in="table3"
+        name="replay",
+        title="the points of a table",
+        question="",
+        recipe=distilled,
+        axes=axes,
+        objective=ON_FOLDS,
+        evaluated_in="table3",
     )
     return search.bind(None)
 
