@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 from search_spaces.searches.distilled import SEARCHES
@@ -13,6 +14,7 @@ from study.core.suite import Suite
 from study.home.text import nearest
 from study.search.space import Search
 from trainers.evaluation.evaluate import Evaluate
+from trainers.names import alike
 from trainers.stage import InputError
 
 Wanted = Literal["study", "search", "study or search"]
@@ -107,8 +109,10 @@ def _own(file: Path, variable: str, wanted: Wanted) -> Study | Search:
     with own_output_aside(asked), translate_own_errors(asked, "search" if wanted == "search" else "study"):
         found = getattr(module, variable, None)
     if not isinstance(found, Study | Search):
+        close = alike(variable, _asked_in(module, wanted))
         example = CLASSES[wanted].replace("…", f"name={variable!r}, …")
-        raise InputError(f"{file} defines no {wanted} {variable!r}: assign one, {variable} = {example}.")
+        hint = f"; did you mean {close[0]!r}?" if close else f": assign one, {variable} = {example}."
+        raise InputError(f"{file} defines no {wanted} {variable!r}{hint}")
     kind = "search" if isinstance(found, Search) else "study"
     if found.name != variable:
         raise InputError(f"{file}: {kind} {variable} is named {found.name!r}; give it name={variable!r}.")
@@ -116,3 +120,11 @@ def _own(file: Path, variable: str, wanted: Wanted) -> Study | Search:
         if variable.casefold() in {each.casefold() for each in names}:
             raise InputError(f"{file}: {variable!r} is a {what} of freelunch itself; give yours another name.")
     return found
+
+
+def _asked_in(module: ModuleType, wanted: Wanted) -> list[str]:
+    """Names of a user's own studies or searches in a file, without those of the catalogue that it imports."""
+    kinds = tuple(kind for word, kind in (("study", Study), ("search", Search)) if word in wanted.split(" or "))
+    return [
+        name for name, value in vars(module).items() if isinstance(value, kinds) and value is not CATALOGUE.get(name)
+    ]

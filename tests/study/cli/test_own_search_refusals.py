@@ -18,7 +18,8 @@ pytestmark = pytest.mark.usefixtures("tiny_scale")
     [
         ("renamed", "search renamed is named 'other'; give it name='renamed'"),
         ("table2", "'table2' is a study of freelunch itself"),
-        ("nothing", " 'nothing': assign one, nothing = "),
+        ("zzz", " 'zzz': assign one, zzz = "),
+        ("outsid", " 'outsid'; did you mean 'outside'?"),
         ("recipe", " 'recipe': assign one, recipe = "),
         ("axis", "recipe recipe has no hyperparameter 'xx'; did you mean 'x'?"),
         ("whole", "depth=1.0 does not fit: depth takes a whole number"),

@@ -38,6 +38,7 @@ unsure = Study(name="unsure", title="?", question="?", recipe=recipe, rows=(Row(
         ("table3", "'table3' is a study of freelunch itself"),
         ("nothing", "defines no study or search 'nothing': assign one, nothing = Study(name='nothing', …)"),
         ("distilled", "defines no study or search 'distilled'"),
+        ("renamd", "defines no study or search 'renamd'; did you mean 'renamed'?"),
         ("empty", "study empty asks nothing: give it an axis or a row"),
         ("axis", "recipe distilled has no hyperparameter 'lamda'"),
         ("twice", "study twice has two rows titled 'a': give each its own title"),
