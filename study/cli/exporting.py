@@ -19,6 +19,7 @@ from study.core.graph import inputs, key
 from study.core.store import Store
 from study.home.files import parse_object
 from study.home.new_folder import check_free, filling
+from study.home.sharing import check_writable_output
 from study.report.model_card import render_card
 from trainers.evaluation.evaluate import Evaluate
 from trainers.export.onnx_files import check_packages
@@ -71,12 +72,13 @@ def export_trial(home: Path, asked: ExportRequest) -> Path:
 
     Raises:
         InputError: the trial is not finished or has no such part, the format cannot hold it, or the folder is taken.
-        MachineError: packages or files are missing, or damaged.
+        MachineError: packages or files are missing, or damaged, or the folder cannot be written.
     """
+    check_free(asked.folder, overwrite=asked.overwrite, is_ours=is_export)
+    check_writable_output(asked.folder.parent)
     store = Store(home, create=False)
     found = find_trial(home, asked.trial)
     _check_finished(store, found, asked.trial)
-    check_free(asked.folder, overwrite=asked.overwrite, is_ours=is_export)
     part = load_part(store, found, asked.part)
     check_holds(part, asked.format_name)
     if asked.format_name == "onnx":

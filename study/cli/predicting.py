@@ -19,7 +19,7 @@ from study.execution.executor import check_granted
 from study.execution.local import run
 from study.home.commands import expand_commands
 from study.home.runs import register_run
-from study.home.sharing import check_shared, why_unwritable
+from study.home.sharing import check_shared, check_writable_output
 from study.report.predicted_files import is_written
 from trainers.data.datasets.new_videos import find_videos, ingest_like
 from trainers.data.datasets.registry import SCANS
@@ -28,7 +28,7 @@ from trainers.data.ingest.video import Ingest
 from trainers.recognition.sequences import FeatureStage
 from trainers.runtime.cpus import available_cpus
 from trainers.runtime.machine import num_gpus
-from trainers.stage import InputError, MachineError, Progress, Stage
+from trainers.stage import InputError, Progress, Stage
 
 
 def process_videos(home: Path, asked: VideoRequest, product: Product) -> bool:
@@ -42,8 +42,7 @@ def process_videos(home: Path, asked: VideoRequest, product: Product) -> bool:
         MachineError: the home folder or the output cannot be used.
     """
     check_shared(home, writing=True)
-    if reason := why_unwritable(asked.output):
-        raise MachineError(f"the folder {asked.output} cannot be written ({reason}): name another with --output.")
+    check_writable_output(asked.output)
     model = find_model(home, asked.trial)
     store = Store(home)
     videos, faults = _ingested(store, asked, model)

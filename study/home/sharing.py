@@ -60,6 +60,16 @@ def check_shared(home: Path, *, writing: bool) -> None:
         raise unwritable(home, reason)
 
 
+def check_writable_output(folder: Path) -> None:
+    """Refuses a folder of `--output` that cannot be written, or made.
+
+    Raises:
+        MachineError: it cannot.
+    """
+    if reason := why_unwritable(folder):
+        raise MachineError(f"the folder {folder} cannot be written ({reason}): name another with --output.")
+
+
 def why_unwritable(folder: Path) -> str:
     """What the system says where nothing can be written into a folder, or into the one that it would be made in."""
     place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())

@@ -199,6 +199,16 @@ def test_an_output_that_cannot_be_written_is_refused_before_a_video_is_read(
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
 
 
+def test_an_export_where_nothing_can_be_written_is_refused_before_its_trial_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    output = tmp_path / "out" / "deeper"
+    asked = called(tmp_path / "home", "export", "table3/head", "--format", "moco", "--output", str(output))
+    refused(asked, 3, f"the folder {output.parent} cannot be written (Permission denied): name another with --output")
+    assert not list(tmp_path.iterdir())
+
+
 @as_root
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_the_folder_that_a_killed_process_of_another_user_has_left_is_in_nobodys_way(shared: Path, is_closed: bool):
