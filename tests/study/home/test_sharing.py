@@ -203,10 +203,11 @@ def test_an_export_where_nothing_can_be_written_is_refused_before_its_trial_is_l
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
+    (tmp_path / "home").mkdir()
     output = tmp_path / "out" / "deeper"
     asked = called(tmp_path / "home", "export", "table3/head", "--format", "moco", "--output", str(output))
     refused(asked, 3, f"the folder {output.parent} cannot be written (Permission denied): name another with --output")
-    assert not list(tmp_path.iterdir())
+    assert [each.name for each in tmp_path.iterdir()] == ["home"]
 
 
 @as_root
