@@ -1,5 +1,6 @@
 """Training curves: losses and validation accuracy by epoch, a line per row."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from trainers.artifacts.history import PRETRAINING, TEMPORAL
 LOSSES = {"loss_contrastive": "contrastive loss", "loss_distillation": "distillation loss"}
 WIDTH_PX, LINES_WITHIN = 890, 3
 """Width of a figure, and lines of a legend that its height has room for."""
+SERIES_STYLES = ("-", "-.", ":", (0, (6, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+"""Lines of one series, which have one colour; baselines are dashed."""
 PROBE = {"knn_accuracy": "kNN probe on validation (%)"}
 
 
@@ -36,10 +39,12 @@ def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str 
 
     Rows that share their training share a line.
     """
-    colour = row_colours(results.study)
+    colour, places = row_colours(results.study), Counter[str]()
     for result, title_of_line in lines_of(results, metric, of):
         curve, seeds = result.curve(metric, of=of), result.curves(metric, of=of)
-        look = _line_look(result, results, colour[result.row.name])
+        look = _line_look(result, results, colour[result.row.name], places[result.row.series])
+        if result.row.series:
+            places[result.row.series] += 1
         for seed in seeds if len(seeds) > 1 else ():
             axes.plot(list(seed), list(seed.values()), color=colour[result.row.name], linewidth=0.6, alpha=0.45)
         axes.plot(list(curve), list(curve.values()), label=title_of_line, **look)
@@ -52,14 +57,19 @@ def paint_curves(axes: Axes, results: Results, metric: str, title: str, of: str 
 
 
 def lines_of(results: Results, metric: str, of: str = PRETRAINING) -> Iterator[tuple[RowResult, str]]:
-    """The rows whose curves are drawn, with the titles of their lines: of rows that share their training, the first."""
-    drawn: list[Sequence[object]] = []
+    """The rows whose curves are drawn, with the titles of their lines: of rows that share their training, the first.
+
+    Such a line has the title of its series, unless the series has rows that were trained otherwise, too.
+    """
+    drawn: list[tuple[RowResult, Sequence[object]]] = []
     for result in results.rows:
         seeds = result.curves(metric, of=of)
-        if result.curve(metric, of=of) and seeds not in drawn:
-            drawn.append(seeds)
-            shared = result.row.series if of == PRETRAINING else ""
-            yield result, short_title(shared or result.row.title)
+        if result.curve(metric, of=of) and all(seeds != known for _, known in drawn):
+            drawn.append((result, seeds))
+    lines = Counter(result.row.series for result, _ in drawn)
+    for result, _ in drawn:
+        shared = result.row.series if of == PRETRAINING and lines[result.row.series] == 1 else ""
+        yield result, short_title(shared or result.row.title)
 
 
 def _with_curves(results: Results, metrics: Mapping[str, str], of: str) -> dict[str, str]:
@@ -81,7 +91,8 @@ def _curve_panels(results: Results, panels: Mapping[str, str], of: str, *, heigh
     return draw(paint, WIDTH_PX, height_px + legends.LINE_PX * further)
 
 
-def _line_look(result: RowResult, results: Results, colour: str) -> dict[str, Any]:
+def _line_look(result: RowResult, results: Results, colour: str, place: int) -> dict[str, Any]:
+    """How a line is drawn, of which `place` others of its series, in the same colour, were drawn before."""
     is_reference = result.row.name == results.study.reference
-    style = "--" if result.row.baseline else "-"
+    style = "--" if result.row.baseline else SERIES_STYLES[place % len(SERIES_STYLES)]
     return {"color": colour, "linewidth": 2.4 if is_reference else 1.5, "linestyle": style}

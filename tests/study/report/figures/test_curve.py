@@ -195,12 +195,31 @@ def test_levels_have_the_colours_of_their_rows_and_stand_in_the_legend_wherever_
     assert list(legend(curve_figure(partial)).items()) == [*left.items(), *right.items()]
 
 
+def with_probe(found: Results, last: Mapping[str, float]) -> Results:
+    """The same with probe curves that end at these values, by row."""
+    trained = []
+    for row in found.rows:
+        curve = {"knn_accuracy": {1: 50.0, 2: last[row.row.name]}}
+        trained.append(RowResult(row.row, tuple(replace(trial, curves={PRETRAINING: curve}) for trial in row.trials)))
+    return replace(found, rows=tuple(trained))
+
+
+@pytest.mark.parametrize(
+    ("second", "titles"),
+    [(60.0, {"none": "-", "head 0.1": "-", "head 0.2": "-."}), (70.0, {"none": "-", "head": "-"})],
+    ids=["trained otherwise", "sharing their training"],
+)
+def test_trainings_of_one_series_are_told_apart(second: float, titles: dict[str, str]):
+    whole = results(SERIES, dict.fromkeys((row.name for row in SERIES.rows), (50.0,)))
+    last = {"none-0.1": 55.0, "none-0.2": 55.0, "head-0.1": 70.0, "head-0.2": second}
+    figure = pretraining_figure(with_probe(whole, last))
+    assert figure is not None
+    assert {line.get_label(): line.get_linestyle() for line in figure.axes[0].lines} == titles
+    assert list(legend(figure)) == list(titles)
+
+
 def test_training_curves_keep_their_colours_where_rows_were_not_asked_for():
     whole = results(SEEDS, {"a": (50.0,), "b": (60.0,)})
-    trained = []
-    for number, row in enumerate(whole.rows):
-        curve = {"knn_accuracy": {1: 50.0 + number, 2: 60.0}}
-        trained.append(RowResult(row.row, tuple(replace(trial, curves={PRETRAINING: curve}) for trial in row.trials)))
-    figure = pretraining_figure(only(replace(whole, rows=tuple(trained)), "b"))
+    figure = pretraining_figure(only(with_probe(whole, {"a": 60.0, "b": 61.0}), "b"))
     assert figure is not None
     assert legend(figure) == {"method B": row_colours(SEEDS)["b"]}
