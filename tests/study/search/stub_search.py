@@ -39,12 +39,14 @@ class Conditions:
         batch: what queues are multiples of.
         diary: where stages note what they did.
         epoch_seconds: how long an epoch takes.
+        gate: where a student waits, after each epoch, for the file of its `gate_file`.
         fails: what of a trial fails: its data, its student where the weight is above 1, or nothing.
     """
 
     batch: int = 8
     diary: Path = NOWHERE
     epoch_seconds: float = 0.0
+    gate: Path = NOWHERE
     fails: Literal["data", "student", ""] = ""
 
 
@@ -89,6 +91,11 @@ class Student(Noted):
     worth: float
     fails: bool = field(default=False, compare=False)
     epoch_seconds: float = field(default=0.0, compare=False)
+    gate: Path = field(default=NOWHERE, compare=False)
+
+    def gate_file(self, epoch: int) -> Path:
+        """What lets it go on after an epoch, where it has a gate."""
+        return self.gate / f"{self.worth} {epoch}"
 
     def run(self, work: Work) -> None:
         checkpoint = work.output / "checkpoint.json"
@@ -105,6 +112,8 @@ class Student(Noted):
             (work.output / "part").rename(checkpoint)
             self.note(f"epoch {self.worth} {epoch}")
             work.epoch(epoch, history[-1])
+            while self.gate != NOWHERE and not self.gate_file(epoch).exists():
+                time.sleep(0.02)
         write_history(work.output, history)
         checkpoint.unlink()
 
@@ -159,6 +168,7 @@ def student(
         worth=round(worth, 9),
         fails=conditions.fails == "student" and weight > 1,
         epoch_seconds=conditions.epoch_seconds,
+        gate=conditions.gate,
         diary=conditions.diary,
     )
     return Test(judge=Judge(student=trained, diary=conditions.diary), videos=(Data(name="test video"),))
